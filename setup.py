@@ -1,0 +1,80 @@
+"""Installs espnet_jst. Version ranges are in here, the versions that were tested in constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def read_version() -> str:
+    text = (HERE / "espnet_jst" / "version.py").read_text(encoding="utf-8")
+    match = re.search(r'__version__ = "([^"]+)"', text)
+    if match is None:
+        raise RuntimeError("espnet_jst/version.py has no line __version__ = \"...\"")
+    return match.group(1)
+
+
+# Every package of the project's card is a plain requirement; the heavy ones are imported only where they are used.
+REQUIREMENTS = [
+    "espnet==202511",  # exact: the plugin relies on module globals of this release (docs/installation.md)
+    "torch>=2.10,<2.12",  # 2.10: the first whose weights_only unpickler is safe; 2.12 leaves no torchaudio
+    "torchaudio>=2.10,<2.12",
+    "setuptools>=65,<74",  # espnet's own bound; s3prl would move it outside
+    "espnet_model_zoo>=0.1.7,<0.2",
+    "s3prl==0.4.18",
+    "sentencepiece==0.2.0",
+    "sacrebleu>=2.4,<3",
+    "humanfriendly>=10",
+    "jiwer>=4,<5",
+    "numpy>=2,<3",
+    "PyYAML>=6",
+    "safetensors>=0.5",
+    "huggingface_hub>=1,<3",
+    "soundfile>=0.12",
+    "soxr>=0.5",
+    "rich>=13",
+    "pysubs2>=1.7",
+    "matplotlib>=3.8",
+    "tensorboard>=2.16",
+]
+
+TEST_REQUIREMENTS = [
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "hypothesis>=6.100",
+    "ruff>=0.9",
+    "mypy>=1.13",
+    "types-PyYAML",
+]
+
+EXTRAS = {
+    "ssl": ["transformers>=4.40,<6"],  # WavLM, HuBERT and others as frontends
+    "ez": ["six"],  # ESPnet-EZ imports it without declaring it
+    "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean
+    "test": TEST_REQUIREMENTS,
+    "dev": TEST_REQUIREMENTS,
+}
+
+setup(
+    name="espnet_jst",
+    version=read_version(),
+    description="Joint streaming speech recognition and translation: a plugin for ESPnet",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.12",  # espnet_model_zoo 0.1 needs distutils, which 3.12 dropped
+    packages=find_packages(include=["espnet_jst", "espnet_jst.*"]),
+    package_data={"espnet_jst": ["py.typed"]},
+    install_requires=REQUIREMENTS,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["espnet-jst = espnet_jst.bin.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
