@@ -1,0 +1,72 @@
+"""Stage 1 of the digits recipe: compose the sets and write Kaldi-style data directories.
+
+The test lists are the committed lists/*.tsv; training and validation strings are drawn from --seed. Beside the files
+that ESPnet reads, each set holds what only reports look at: `word_times.ref` (start:end of every source word in
+seconds), `alignment.ref` (links of the construction) and `list.tsv` (seed and recordings).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import soundfile
+from digit_strings import FS, SETS, DigitString, compose, draw_list, load_recordings, read_list, write_list
+from german_numbers import transcribe, translate
+
+from espnet_jst.data.kaldi import write_data_dir
+
+HERE = Path(__file__).resolve().parent
+TEST_SETS = ("test", "test_unheard", "test_noisy")
+
+
+def compose_set(name: str, strings: list[DigitString], recordings: dict, data_dir: Path) -> None:
+    """Write the audio and the tables of one set below data_dir/name."""
+    out = data_dir / name
+    (out / "audio").mkdir(parents=True, exist_ok=True)
+    names = ("wav.scp", "text.lc.en", "text.lc.de", "utt2spk", "word_times.ref", "alignment.ref")
+    tables: dict[str, dict[str, object]] = {table: {} for table in names}
+    for string in strings:
+        pieces = [recordings[key] for key in string.recordings]
+        samples, spans_s = compose(pieces, string.seed, snr_db=SETS[name].snr_db)
+        audio = out / "audio" / f"{string.utt_id}.wav"
+        soundfile.write(audio, samples, FS, subtype="PCM_16")
+        target, links = translate(string.digits)
+        values = (
+            audio.as_posix(),
+            " ".join(transcribe(string.digits)),
+            " ".join(target),
+            string.speaker,
+            " ".join(f"{start:.3f}:{end:.3f}" for start, end in spans_s),
+            " ".join(f"{i}-{j}" for i, j in sorted(links)),
+        )
+        for table, value in zip(names, values):
+            tables[table][string.utt_id] = value
+    write_data_dir(out, tables)
+    write_list(out / "list.tsv", strings)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Compose the sets that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data_dir", type=Path, default=Path("data"), help="where the sets are written")
+    parser.add_argument("--corpus", type=Path, default=HERE.parent / "corpus", help="recordings and segments.tsv")
+    parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=list(SETS), help="sets to compose")
+    parser.add_argument("--train_strings", type=int, default=16000, help="strings in the training set")
+    parser.add_argument("--valid_strings", type=int, default=500, help="strings in the validation set")
+    parser.add_argument("--test_strings", type=int, default=1000, help="the first so many of each test list")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the training and validation sets")
+    args = parser.parse_args(argv)
+    recordings = load_recordings(args.corpus)
+    for name in args.sets:
+        if name in TEST_SETS:
+            strings = read_list(HERE.parent / "lists" / f"{name}.tsv")[: args.test_strings]
+        else:
+            strings = draw_list(name, args.train_strings if name == "train" else args.valid_strings, args.seed)
+        compose_set(name, strings, recordings, args.data_dir)
+        print(f"{name}: {len(strings)} strings in {args.data_dir / name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
