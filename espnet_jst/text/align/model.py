@@ -1,0 +1,158 @@
+"""A statistical word aligner: two lexicons and a position prior, trained by expectation maximisation.
+
+IBM model 1 (Brown et al. 1993) with the null word, in both directions, under a position prior that changes in the
+course of training: uniform, until the lexicon is found; the diagonal (Dyer et al. 2013, fast_align); then a mixture of
+the diagonal and of what the block model says (blocks.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from espnet_jst.text.align.batches import Batch, Corpus, make_corpus
+from espnet_jst.text.align.blocks import initial_sizes, same_block
+from espnet_jst.text.links import Link
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignerConfig:
+    """Settings of the aligner.
+
+    Attributes:
+        uniform_iterations: EM iterations in which every position is as likely.
+        diagonal_iterations: EM iterations with the diagonal prior, after those.
+        block_iterations: EM iterations with the block prior, after those; 0 for the plain diagonal model.
+        diagonal_tension: how steeply the diagonal prior falls (fast_align's lambda).
+        null_probability: prior probability that a word has no counterpart (fast_align's p0).
+        smoothing: Dirichlet prior of the lexicon (fast_align's alpha), applied as in variational Bayes.
+        block_limit: most words of a block on either side.
+        block_trust: share of the block model in the prior; the rest is the diagonal.
+    """
+
+    uniform_iterations: int = 2
+    diagonal_iterations: int = 3
+    block_iterations: int = 4
+    diagonal_tension: float = 4.0
+    null_probability: float = 0.08
+    smoothing: float = 0.01
+    block_limit: int = 3
+    block_trust: float = 0.9
+
+
+@dataclass
+class _Lexicons:
+    forward: Floats  # p(target word | source word) of each word pair, (P,)
+    reverse: Floats  # p(source word | target word) of each word pair, (P,)
+    sizes: Floats  # probability of each block size
+
+
+def directed_links(
+    sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], config: AlignerConfig
+) -> tuple[list[set[Link]], list[set[Link]]]:
+    """Train on the pairs and align them in both directions.
+
+    Args:
+        sources: words of each source sentence.
+        targets: words of each target sentence.
+        config: settings.
+
+    Returns:
+        Forward links (each target word has at most one source word) and reverse links (each source word has at most
+        one target word) of each pair, as (source position, target position).
+    """
+    corpus = make_corpus(sources, targets)
+    entries = len(corpus.source_of)
+    lexicons = _Lexicons(np.ones(entries), np.ones(entries), initial_sizes(config.block_limit))
+    for kind in _schedule(config):
+        lexicons = _iteration(corpus, lexicons, kind, config)
+    forward: list[set[Link]] = [set() for _ in sources]
+    reverse: list[set[Link]] = [set() for _ in sources]
+    final = "blocks" if config.block_iterations else "diagonal"
+    for batch in corpus.batches:
+        down, up, _ = _posteriors(batch, lexicons, final, config)
+        best_source, best_target = down.argmax(axis=1), up.argmax(axis=2)  # 0 is the null word
+        for row, item in enumerate(batch.items):
+            n, m = int(batch.source_lengths[row]), int(batch.target_lengths[row])
+            forward[item] = {(i - 1, j) for j, i in enumerate(best_source[row, :m].tolist()) if i}
+            reverse[item] = {(i, j - 1) for i, j in enumerate(best_target[row, :n].tolist()) if j}
+    return forward, reverse
+
+
+def _schedule(config: AlignerConfig) -> Iterator[str]:
+    yield from ["uniform"] * config.uniform_iterations
+    yield from ["diagonal"] * config.diagonal_iterations
+    yield from ["blocks"] * config.block_iterations
+
+
+def _iteration(corpus: Corpus, lexicons: _Lexicons, kind: str, config: AlignerConfig) -> _Lexicons:
+    entries = len(corpus.source_of)
+    down_counts, up_counts = np.zeros(entries), np.zeros(entries)
+    size_counts = np.zeros_like(lexicons.sizes)
+    for batch in corpus.batches:
+        down, up, sizes = _posteriors(batch, lexicons, kind, config)
+        down_counts += np.bincount(batch.pairs[:, :, 1:].ravel(), weights=down.ravel(), minlength=entries)
+        up_counts += np.bincount(batch.pairs[:, 1:, :].ravel(), weights=up.ravel(), minlength=entries)
+        size_counts += sizes
+    forward = _estimate(down_counts, corpus.source_of, corpus.source_words, corpus.target_words, config.smoothing)
+    reverse = _estimate(up_counts, corpus.target_of, corpus.target_words, corpus.source_words, config.smoothing)
+    total = size_counts.sum()
+    return _Lexicons(forward, reverse, size_counts / total if total else lexicons.sizes)
+
+
+def _estimate(counts: Floats, given: NDArray[np.int64], words: int, outcomes: int, smoothing: float) -> Floats:
+    from scipy.special import digamma
+
+    totals = np.bincount(given, weights=counts, minlength=words)
+    return np.maximum(np.exp(digamma(counts + smoothing) - digamma(totals + smoothing * outcomes)[given]), 1e-30)
+
+
+def _posteriors(batch: Batch, lexicons: _Lexicons, kind: str, config: AlignerConfig) -> tuple[Floats, Floats, Floats]:
+    """For each target word which source word (B, N+1, M), for each source word which target word (B, N, M+1), both
+    with the null word at 0, and the expected number of blocks of each size."""
+    forward = lexicons.forward[batch.pairs[:, :, 1:]]
+    reverse = lexicons.reverse[batch.pairs[:, 1:, :]]
+    nearness, sizes = _nearness(batch, kind, config), np.zeros_like(lexicons.sizes)
+    down_prior = _prior(nearness, 1, config.null_probability)
+    up_prior = _prior(nearness, 2, config.null_probability)
+    if kind == "blocks":
+        together, sizes = same_block(forward, reverse, batch.source_lengths, batch.target_lengths, lexicons.sizes)
+        trust = config.block_trust
+        down_prior = (1 - trust) * down_prior + trust * _prior_of_blocks(together, 1)
+        up_prior = (1 - trust) * up_prior + trust * _prior_of_blocks(together, 2)
+    down = forward * down_prior
+    down *= batch.target_mask[:, None, :] / np.maximum(down.sum(axis=1, keepdims=True), 1e-300)
+    up = reverse * up_prior
+    up *= batch.source_mask[:, :, None] / np.maximum(up.sum(axis=2, keepdims=True), 1e-300)
+    return down, up, sizes
+
+
+def _nearness(batch: Batch, kind: str, config: AlignerConfig) -> Floats:
+    """How near two positions are to the diagonal, (B, N, M); 0 outside of the sentences."""
+    mask = batch.source_mask[:, :, None] & batch.target_mask[:, None, :]
+    if kind == "uniform":
+        return mask.astype(np.float64)
+    i = (np.arange(mask.shape[1]) + 0.5) / batch.source_lengths[:, None]
+    j = (np.arange(mask.shape[2]) + 0.5) / batch.target_lengths[:, None]
+    return np.exp(-config.diagonal_tension * np.abs(i[:, :, None] - j[:, None, :])) * mask
+
+
+def _prior(nearness: Floats, axis: int, null: float) -> Floats:
+    """Prior over the words of `axis` with the null word in front."""
+    words = (1 - null) * nearness / np.maximum(nearness.sum(axis=axis, keepdims=True), 1e-30)
+    shape = list(nearness.shape)
+    shape[axis] = 1
+    return np.concatenate([np.full(shape, null), words], axis=axis)
+
+
+def _prior_of_blocks(together: Floats, axis: int) -> Floats:
+    """Prior over the words of the same block; what is left is for the null word."""
+    total = together.sum(axis=axis, keepdims=True)
+    # In a block of p words the sum is p: each word of the block is as likely.
+    words = together / np.maximum(total, 1.0)
+    return np.concatenate([np.maximum(1 - words.sum(axis=axis, keepdims=True), 0.0), words], axis=axis)

@@ -1,0 +1,147 @@
+"""Words with times -> JSON, SRT, VTT, TTML or plain text; the lanes are the lines of one cue, transcript above."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from espnet_jst.config import check_choice
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+
+FORMATS = ("json", "srt", "vtt", "ttml", "txt")
+
+# pysubs2 takes "{...}" and "\N" for its own mark-up; private characters stand for them until the file is written.
+_GUARDS = {"{": "\ue000", "}": "\ue001", "\\": "\ue002"}
+_UNFIT = ("Cc", "Cs", "Co")
+_JOINER = "\u2060"  # invisible; keeps a player from reading "<b" in SRT as a tag
+
+
+@dataclass
+class Cue:
+    """What is shown at once: times in seconds and the words of each lane."""
+
+    start_s: float
+    end_s: float
+    lanes: dict[str, list[str]] = field(default_factory=dict)
+
+
+def format_words(
+    words: Iterable[Word],
+    fmt: str,
+    *,
+    pause_s: float = 0.7,
+    max_chars: int = 42,
+    max_s: float = 6.0,
+    min_s: float = 0.5,
+) -> str:
+    """Write recognised words as text.
+
+    Args:
+        words: words of any lanes, each lane in order.
+        fmt: "json" (text of each lane and every word with its times), "srt", "vtt", "ttml" or "txt" (a line a lane).
+        pause_s: a silence that ends a cue.
+        max_chars: characters of the leading lane's line in one cue.
+        max_s: longest cue, measured on the audio of its words.
+        min_s: shortest time on the screen, unless the next cue comes sooner.
+
+    Raises:
+        ConfigError: the format is unknown.
+    """
+    check_choice(fmt, FORMATS, "format")
+    words = list(words)
+    if fmt == "json":
+        content = {"text": _lane_texts(words), "words": [word.as_dict() for word in words]}
+        return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    if fmt == "txt":
+        return "".join(text + "\n" for text in _lane_texts(words).values())
+    cues = make_cues(words, pause_s=pause_s, max_chars=max_chars, max_s=max_s, min_s=min_s)
+    return _subtitle_file(cues, _lane_order(words), fmt)
+
+
+def make_cues(
+    words: Sequence[Word], *, pause_s: float = 0.7, max_chars: int = 42, max_s: float = 6.0, min_s: float = 0.5
+) -> list[Cue]:
+    """Group words into cues: the leading lane (the transcript) sets them, the others join the cue they end in.
+
+    Cues are in order of time and never overlap; every word is in exactly one.
+    """
+    order = _lane_order(words)
+    if not order:
+        return []
+    cues = _break(order[0], [word for word in words if word.lane == order[0]], pause_s, max_chars, max_s)
+    for lane in order[1:]:
+        current = 0
+        for word in (word for word in words if word.lane == lane):
+            # A translation's audio span is that of its block: it belongs where the block ends.
+            while current + 1 < len(cues) and cues[current + 1].start_s < word.end_s:
+                current += 1
+            cues[current].lanes.setdefault(lane, []).append(_clean(word.text))
+            cues[current].end_s = max(cues[current].end_s, word.end_s)
+    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+        cue.end_s = max(cue.end_s, cue.start_s + min_s)
+        if following is not None:
+            cue.end_s = min(cue.end_s, following.start_s)
+    return cues
+
+
+def _break(lane: str, words: Sequence[Word], pause_s: float, max_chars: int, max_s: float) -> list[Cue]:
+    """Cues of the leading lane; a start never lies before the one before it."""
+    cues: list[Cue] = []
+    for word in words:
+        text = _clean(word.text)
+        if cues:
+            cue = cues[-1]
+            length = sum(len(shown) + 1 for shown in cue.lanes[lane]) + len(text)
+            if word.start_s - cue.end_s < pause_s and length <= max_chars and word.end_s - cue.start_s <= max_s:
+                cue.lanes[lane].append(text)
+                cue.end_s = max(cue.end_s, word.end_s)
+                continue
+        start = max(word.start_s, cues[-1].start_s + 0.001) if cues else word.start_s
+        cues.append(Cue(start_s=start, end_s=max(word.end_s, start), lanes={lane: [text]}))
+    return cues
+
+
+def _subtitle_file(cues: Sequence[Cue], order: Sequence[str], fmt: str) -> str:
+    import pysubs2
+
+    subtitles = pysubs2.SSAFile()
+    for cue in cues:
+        lines = [_escape(" ".join(cue.lanes[lane]), fmt) for lane in order if lane in cue.lanes]
+        start, end = round(1000 * cue.start_s), round(1000 * cue.end_s)
+        subtitles.append(pysubs2.SSAEvent(start=start, end=max(end, start + 1), text=r"\N".join(lines)))
+    text = subtitles.to_string(fmt)
+    for character, guard in _GUARDS.items():
+        text = text.replace(guard, character).replace(f"&#{ord(guard)};", character)
+    return text.rstrip("\n") + "\n"
+
+
+def _escape(text: str, fmt: str) -> str:
+    """Escape what the format would read as mark-up. TTML is escaped by its XML writer; SRT knows no escapes."""
+    if fmt == "vtt":
+        text = html.escape(text, quote=False)
+    elif fmt == "srt":
+        text = re.sub(r"<(?=\s*/?\s*[A-Za-z])|\{(?=\\)", lambda found: found.group() + _JOINER, text)
+    for character, guard in _GUARDS.items():
+        text = text.replace(character, guard)
+    return text
+
+
+def _clean(text: str) -> str:
+    """One line without control and private characters, which no subtitle format can carry."""
+    return " ".join("".join(c for c in text if c.isspace() or unicodedata.category(c) not in _UNFIT).split())
+
+
+def _lane_order(words: Sequence[Word]) -> list[str]:
+    """Transcript, translation, then further lanes as they appear."""
+    seen = dict.fromkeys(word.lane for word in words)
+    return [lane for lane in (TRANSCRIPT, TRANSLATION) if lane in seen] + [
+        lane for lane in seen if lane not in (TRANSCRIPT, TRANSLATION)
+    ]
+
+
+def _lane_texts(words: Sequence[Word]) -> dict[str, str]:
+    return {lane: " ".join(_clean(w.text) for w in words if w.lane == lane) for lane in _lane_order(words)}

@@ -1,0 +1,164 @@
+"""Word-wise tokenization: a tag is one piece, and no piece is spent on the space before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_jst.config import check_choice
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, UNK, WORD_START, is_tag, read_tokens
+from espnet_jst.text.train_tokenizer import train_tokenizer
+
+__all__ = ["Tokenizer", "read_tokens", "train_tokenizer"]
+
+_CACHE_WORDS = 200_000
+
+
+class Tokenizer:
+    """Words and tags to token ids and back.
+
+    Words are encoded one by one, never as a joined line: SentencePiece would put a word marker before every tag and
+    so cost the transducer one useless symbol at each switch.
+
+    Args:
+        tokens: ESPnet's order: `<blank>`, `<unk>`, pieces and tags, `<sos/eos>`.
+        bpemodel: SentencePiece model, required for "bpe" (which stands for any SentencePiece model) and else unused.
+        token_type: "bpe"; "word" (a word is a token); "char" (characters, `<space>` between two words of a lane).
+
+    Raises:
+        ConfigError: no `<blank>` first, a token occurs twice, `bpemodel` is missing or does not belong to `tokens`.
+    """
+
+    blank_id = 0
+
+    def __init__(self, tokens: Sequence[str], *, bpemodel: str | Path | None = None, token_type: str = "bpe") -> None:
+        check_choice(token_type, ("bpe", "word", "char"), "token_type")
+        self.tokens = list(tokens)
+        self.token_type = token_type
+        self._ids = {token: index for index, token in enumerate(self.tokens)}
+        self._check_tokens()
+        self.unk_id = self._ids[UNK]
+        self._special = {self._ids[name] for name in (BLANK, SOS_EOS) if name in self._ids}
+        self._tags = {index for index, token in enumerate(self.tokens) if is_tag(token)}
+        self._processor = self._load(bpemodel) if token_type == "bpe" else None
+        self._cache: dict[str, list[int]] = {}
+        # ESPnet's characters mark the space between two words, not the beginning of a word.
+        self.marks_word_starts = token_type != "char"
+        words = [i for i in range(len(self.tokens)) if i not in self._tags | self._special | {self.unk_id}]
+        self.words_end_themselves = token_type == "word" or (
+            token_type == "bpe" and all(self.tokens[index].startswith(WORD_START) for index in words)
+        )
+
+    @classmethod
+    def load(cls, directory: str | Path, *, token_type: str = "bpe") -> Tokenizer:
+        """The tokenizer that `train_tokenizer` wrote into `directory`."""
+        directory = Path(directory)
+        model = directory / "bpe.model" if token_type == "bpe" else None
+        return cls(read_tokens(directory / "tokens.txt"), bpemodel=model, token_type=token_type)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens, `<blank>`, `<unk>` and `<sos/eos>` included."""
+        return len(self.tokens)
+
+    def encode(self, words: Sequence[str]) -> list[int]:
+        """Token ids of words and tags, in order; what the vocabulary lacks becomes `unk_id`.
+
+        Raises:
+            DataError: a word is empty or holds white space.
+        """
+        ids: list[int] = []
+        in_lane = False
+        for word in words:
+            index = self._ids.get(word)
+            if index is not None and index in self._tags:
+                ids.append(index)
+                in_lane = False
+                continue
+            if self.token_type == "char" and in_lane:
+                ids.append(self._ids.get(SPACE, self.unk_id))
+            ids.extend(self._encode_word(word))
+            in_lane = True
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> list[str]:
+        """Words and tags, in order; `<blank>` and `<sos/eos>` are skipped. A tag ends the word before it."""
+        words: list[str] = []
+        open_word = False
+        for index in ids:
+            if self.is_special(index):
+                continue
+            if self.is_tag(index):
+                words.append(self.tokens[index])
+                open_word = False
+                continue
+            if self.starts_word(index) or not open_word:
+                words.append("")
+            words[-1] += self.piece_text(index)
+            open_word = True
+        return [word for word in words if word]
+
+    def is_tag(self, index: int) -> bool:
+        """Whether a token has the form `<...>` and is not one of ESPnet's special tokens."""
+        return index in self._tags
+
+    def is_special(self, index: int) -> bool:
+        """Whether a token stands for nothing in the text: `<blank>`, `<sos/eos>`."""
+        return index in self._special
+
+    def starts_word(self, index: int) -> bool:
+        """Whether a token begins a new word even when a word is open."""
+        token = self.tokens[index]
+        return self.words_end_themselves or index in self._tags or token == SPACE or token.startswith(WORD_START)
+
+    def piece_text(self, index: int) -> str:
+        """Text that a token adds to its word, without the word marker."""
+        token = self.tokens[index]
+        return "" if token == SPACE else token.removeprefix(WORD_START)
+
+    def _encode_word(self, word: str) -> list[int]:
+        ids = self._cache.get(word)
+        if ids is None:
+            if word.split() != [word]:
+                raise DataError(f"{word!r} is not one word: split the text at white space before encoding")
+            if len(self._cache) >= _CACHE_WORDS:
+                self._cache.clear()
+            ids = self._cache[word] = [self._id(piece) for piece in self._pieces(word)]
+        return ids
+
+    def _pieces(self, word: str) -> list[str]:
+        if self._processor is not None:
+            return self._processor.encode(word, out_type=str)
+        return [word] if self.token_type == "word" else list(word)
+
+    def _id(self, piece: str) -> int:
+        index = self._ids.get(piece, self.unk_id)
+        # A word that merely contains a tag must not switch the lane.
+        return self.unk_id if index in self._tags or index in self._special else index
+
+    def _check_tokens(self) -> None:
+        if not self.tokens or self.tokens[0] != BLANK:
+            raise ConfigError(f"the token list must begin with {BLANK}: write it with the token stage")
+        if len(self._ids) < len(self.tokens):
+            twice = next(token for index, token in enumerate(self.tokens) if self._ids[token] != index)
+            raise ConfigError(f"token {twice!r} occurs twice in the token list: write it with the token stage")
+        if UNK not in self._ids:
+            raise ConfigError(f"the token list has no {UNK}: write it with the token stage")
+
+    def _load(self, bpemodel: str | Path | None):
+        if bpemodel is None or not Path(bpemodel).is_file():
+            raise ConfigError(
+                f"token_type bpe needs a SentencePiece model, and bpemodel is {bpemodel}: correct bpemodel"
+            )
+        import sentencepiece
+
+        processor = sentencepiece.SentencePieceProcessor(model_file=str(bpemodel))
+        pieces = (processor.id_to_piece(i) for i in range(processor.get_piece_size()) if not processor.is_control(i))
+        foreign = [piece for piece in pieces if piece not in self._ids]
+        if foreign:
+            raise ConfigError(
+                f"{bpemodel} has {len(foreign)} pieces that the token list lacks (first: {foreign[0]!r}): "
+                "use the model and the token list of one token stage"
+            )
+        return processor

@@ -1,0 +1,48 @@
+"""Time-synchronous transducer beam search in plain Python: dictionaries, one hypothesis at a time."""
+
+import functools
+import math
+
+import torch
+
+
+def log_add(a, b):
+    high, low = max(a, b), min(a, b)
+    return high + math.log1p(math.exp(low - high))
+
+
+def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0):
+    """x (T, D) of one utterance -> list of (labels, score), best first."""
+
+    @functools.cache
+    def predict(labels):
+        return head.predictor(torch.tensor([labels], dtype=torch.long).view(1, -1))[0, -1]
+
+    def logp(frame, labels):
+        logits = head.joint(x[frame], predict(labels))
+        logits[head.blank] -= blank_penalty
+        return logits.log_softmax(-1).tolist()
+
+    beam = {(): 0.0}
+    for t in range(len(x)):
+        live, done = beam, {}
+        for symbol in range(max_symbols + 1):
+            rows = {labels: logp(t, labels) for labels in live}
+            for labels, score in live.items():
+                score += rows[labels][head.blank]
+                done[labels] = log_add(done[labels], score) if labels in done else score
+            done = dict(sorted(done.items(), key=lambda item: -item[1])[:beam_size])
+            if symbol == max_symbols:
+                break
+            longer = [
+                (score + rows[labels][v], (*labels, v))
+                for labels, score in live.items()
+                for v in range(head.vocab_size)
+                if v != head.blank
+            ]
+            worst = min(done.values()) if len(done) == beam_size else -math.inf
+            live = {labels: score for score, labels in sorted(longer, reverse=True)[:beam_size] if score > worst}
+            if not live:
+                break
+        beam = done
+    return sorted(beam.items(), key=lambda item: -item[1])

@@ -1,0 +1,117 @@
+import html
+import itertools
+import json
+import random
+
+import pysubs2
+import pytest
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.text.subtitles import format_words, make_cues
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+
+# Two blocks of two digits with a pause between them; a block's translation spans its block.
+WORDS = [
+    Word("four", TRANSCRIPT, 0.1, 0.5, 0.64),
+    Word("two", TRANSCRIPT, 0.6, 1.0, 1.28),
+    *(Word(text, TRANSLATION, 0.1, 1.0, 1.28) for text in ("zwei", "und", "vierzig")),
+    Word("zero", TRANSCRIPT, 2.5, 2.9, 3.2),
+    Word("seven", TRANSCRIPT, 3.0, 3.4, 3.84),
+    *(Word(text, TRANSLATION, 2.5, 3.4, 3.84) for text in ("null", "sieben")),
+]
+
+
+def parsed(text, fmt):
+    return [(event.start, event.end, event.text) for event in pysubs2.SSAFile.from_string(text, format_=fmt)]
+
+
+@pytest.mark.parametrize("fmt", ["srt", "vtt", "ttml"])
+def test_the_transcript_stands_above_the_translation_and_a_pause_ends_the_cue(fmt):
+    assert parsed(format_words(WORDS, fmt), fmt) == [
+        (100, 1000, r"four two\Nzwei und vierzig"),
+        (2500, 3400, r"zero seven\Nnull sieben"),
+    ]
+
+
+def test_vtt_begins_with_its_signature_and_srt_counts_its_cues():
+    assert format_words(WORDS, "vtt").startswith("WEBVTT\n")
+    assert format_words(WORDS, "srt").startswith("1\n00:00:00,100 --> 00:00:01,000\nfour two\nzwei und vierzig\n\n2\n")
+
+
+def test_json_holds_every_word_and_the_text_of_each_lane():
+    content = json.loads(format_words(WORDS, "json"))
+    assert content["text"] == {"transcript": "four two zero seven", "translation": "zwei und vierzig null sieben"}
+    assert [Word(**word) for word in content["words"]] == WORDS
+
+
+def test_txt_is_a_line_a_lane():
+    assert format_words(WORDS, "txt") == "four two zero seven\nzwei und vierzig null sieben\n"
+
+
+def test_a_long_line_is_broken_and_so_is_a_long_cue():
+    words = [Word("word", TRANSCRIPT, 0.3 * k, 0.3 * k + 0.3, 1.0) for k in range(30)]
+    for cue in make_cues(words, max_chars=20):
+        assert len(" ".join(cue.lanes[TRANSCRIPT])) <= 20
+    for cue in make_cues(words, max_chars=999, max_s=2.0):
+        assert cue.end_s - cue.start_s <= 2.0 + 1e-9
+
+
+def test_a_translation_alone_makes_its_own_cues():
+    words = [word for word in WORDS if word.lane == TRANSLATION]
+    assert [text for *_, text in parsed(format_words(words, "srt"), "srt")] == ["zwei und vierzig", "null sieben"]
+
+
+def test_every_word_is_shown_once_in_order_and_cues_never_overlap():
+    rng = random.Random(0)
+    for _ in range(300):
+        words, now = [], 0.0
+        for k in range(rng.randrange(0, 25)):
+            start = now + rng.choice([0.0, 0.05, 0.9])
+            now = start + rng.uniform(0.0, 0.6)
+            words.append(Word(f"s{k}", TRANSCRIPT, start, now, now))
+            words += [Word(f"t{k}.{j}", TRANSLATION, start, now, now) for j in range(rng.randrange(0, 3))]
+        cues = make_cues(words)
+        for lane in (TRANSCRIPT, TRANSLATION):
+            shown = [text for cue in cues for text in cue.lanes.get(lane, [])]
+            assert shown == [word.text for word in words if word.lane == lane]
+        for cue, following in itertools.pairwise(cues):
+            assert cue.start_s <= cue.end_s <= following.start_s
+
+
+MARKUP = [r"{\an8}", "<b>", "</i>", "a&b", "-->", r"x\Ny", "{z}", "<3", "a<b", "نیم\u200cفاصله", "ß"]
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_words_that_look_like_markup_come_back_as_they_were(text):
+    words = [Word(text, TRANSCRIPT, 0.0, 1.0, 1.0), Word("und", TRANSLATION, 0.0, 1.0, 1.0)]
+    srt = parsed(format_words(words, "srt"), "srt")[0][2].replace("\u2060", "")
+    vtt = html.unescape(parsed(format_words(words, "vtt"), "vtt")[0][2])
+    ttml = parsed(format_words(words, "ttml"), "ttml")[0][2]
+    assert srt == vtt == ttml == text + r"\Nund"
+
+
+def test_vtt_escapes_what_its_specification_asks_for():
+    assert "a&amp;b --&gt; &lt;i&gt;" in format_words(
+        [Word(text, TRANSCRIPT, 0.0, 1.0, 1.0) for text in ("a&b", "-->", "<i>")], "vtt"
+    )
+
+
+def test_control_characters_and_line_ends_inside_a_word_are_dropped():
+    words = [Word("a\x00b\x0b\nc", TRANSCRIPT, 0.0, 1.0, 1.0)]
+    assert [text for *_, text in parsed(format_words(words, "ttml"), "ttml")] == ["ab c"]
+
+
+@pytest.mark.parametrize("fmt", ["srt", "vtt", "ttml", "json", "txt"])
+def test_no_words_make_an_empty_file(fmt):
+    text = format_words([], fmt)
+    assert "-->" not in text and "<p" not in text
+
+
+def test_a_cue_stays_long_enough_to_be_read():
+    [cue] = make_cues([Word("ja", TRANSCRIPT, 1.0, 1.05, 1.28)], min_s=0.5)
+    assert cue.end_s == 1.5
+
+
+def test_an_unknown_format_names_the_closest():
+    with pytest.raises(ConfigError, match="srt"):
+        format_words(WORDS, "srtt")
