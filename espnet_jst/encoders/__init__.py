@@ -1,0 +1,1 @@
+"""Encoders: one streaming interface, offline is one infinite chunk."""

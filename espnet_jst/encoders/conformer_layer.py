@@ -1,0 +1,84 @@
+"""One Conformer block (arXiv:2005.08100) with causal convolution and explicit caches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from espnet_jst.encoders.attention import CachedAttention
+
+
+@dataclass
+class LayerState:
+    """Keys and values of the left context, (2, B, H, S, D / H), and the convolution's left input, (B, D, K - 1)."""
+
+    keys_values: Tensor
+    conv: Tensor
+
+
+class CausalConvolution(nn.Module):
+    """Pointwise - GLU - causal depthwise - LayerNorm - SiLU - pointwise; no batch statistics."""
+
+    def __init__(self, *, size: int, kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.input = nn.Linear(size, 2 * size)
+        self.depthwise = nn.Conv1d(size, size, kernel_size, groups=size)
+        self.norm = nn.LayerNorm(size)
+        self.output = nn.Linear(size, size)
+
+    def forward(self, x: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) and the K - 1 inputs before them -> (B, T, D) and the K - 1 inputs to remember."""
+        y = torch.cat([left, nn.functional.glu(self.input(x), dim=-1).transpose(1, 2)], dim=2)
+        left = y[:, :, y.size(2) - self.kernel_size + 1 :]
+        y = self.depthwise(y).transpose(1, 2)
+        return self.output(nn.functional.silu(self.norm(y))), left
+
+
+def feed_forward(size: int, hidden: int, dropout: float) -> nn.Sequential:
+    """LayerNorm - linear - SiLU - linear."""
+    return nn.Sequential(
+        nn.LayerNorm(size), nn.Linear(size, hidden), nn.SiLU(), nn.Dropout(dropout), nn.Linear(hidden, size)
+    )
+
+
+class ConformerLayer(nn.Module):
+    """Half feed-forward, self-attention, convolution, half feed-forward, LayerNorm."""
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        heads: int,
+        feed_forward_size: int,
+        kernel_size: int,
+        dropout: float,
+        attention_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.heads, self.size = heads, size
+        self.feed_forward1 = feed_forward(size, feed_forward_size, dropout)
+        self.attention_norm = nn.LayerNorm(size)
+        self.attention = CachedAttention(size=size, heads=heads, dropout=attention_dropout)
+        self.conv_norm = nn.LayerNorm(size)
+        self.conv = CausalConvolution(size=size, kernel_size=kernel_size)
+        self.feed_forward2 = feed_forward(size, feed_forward_size, dropout)
+        self.norm = nn.LayerNorm(size)
+        self.dropout = nn.Dropout(dropout)
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> LayerState:
+        """State before the first frame: no left context."""
+        keys_values = torch.zeros(2, batch_size, self.heads, 0, self.size // self.heads, device=device)
+        return LayerState(keys_values, torch.zeros(batch_size, self.size, self.conv.kernel_size - 1, device=device))
+
+    def forward(self, x: Tensor, mask: Tensor | None, table: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """(B, T, D) -> (B, T, D); padding stands after the utterance, where only `mask` must hide it."""
+        x = x + 0.5 * self.dropout(self.feed_forward1(x))
+        y, keys_values = self.attention(self.attention_norm(x), mask, table, state.keys_values)
+        x = x + self.dropout(y)
+        y, left = self.conv(self.conv_norm(x), state.conv)
+        x = x + self.dropout(y)
+        x = x + 0.5 * self.dropout(self.feed_forward2(x))
+        return self.norm(x), LayerState(keys_values, left)

@@ -1,0 +1,1 @@
+"""From samples to features: what feeds the first encoder."""

@@ -1,0 +1,82 @@
+"""Normalization that a stream can compute: global variance, and a mean that follows the channel causally."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from espnet2.layers.abs_normalize import AbsNormalize
+from torch import Tensor
+
+
+@dataclass
+class RunningState:
+    """Decayed sum of the features heard so far, (B, D), and the decayed number of frames, (B, 1)."""
+
+    total: Tensor
+    count: Tensor
+
+
+class RunningMVN(AbsNormalize):
+    """Subtract a running mean and divide by the global standard deviation.
+
+    The mean of frame t is (prior_frames * global mean + decayed sum up to t) / (prior_frames + decayed count): the
+    first frames lean on the training data, later ones on the recording itself, and nothing looks ahead.
+
+    Args:
+        stats_file: `feats_stats.npz` of ESPnet's collect_stats (count, sum, sum_square).
+        prior_frames: weight of the global mean, in frames; infinity gives plain global normalization.
+        half_life_frames: after so many frames a frame counts half.
+        eps: floor of the standard deviation.
+    """
+
+    block_frames = 256  # the lower-triangular weights of one block are a 256 x 256 matrix, computed once
+
+    def __init__(
+        self,
+        stats_file: Path | str,
+        *,
+        prior_frames: float = 100.0,
+        half_life_frames: float = 400.0,
+        eps: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        stats = np.load(stats_file)
+        mean = stats["sum"] / stats["count"]
+        std = np.sqrt(np.maximum(stats["sum_square"] / stats["count"] - mean**2, eps**2))
+        self.prior_frames = prior_frames
+        self.register_buffer("mean", torch.from_numpy(np.asarray(mean, dtype=np.float32)))
+        self.register_buffer("std", torch.from_numpy(np.asarray(std, dtype=np.float32)))
+        decay = 0.5 ** (1.0 / half_life_frames)
+        age = torch.arange(self.block_frames, dtype=torch.float64)
+        weights = torch.where(age[:, None] >= age, decay ** (age[:, None] - age).clamp(min=0), 0.0)
+        self.register_buffer("weights", weights.float(), persistent=False)
+        self.register_buffer("fade", (decay ** (age + 1)).float()[:, None], persistent=False)
+
+    def forward(self, x: Tensor, ilens: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T, D) features -> normalized features and their lengths; frames after a length are not touched."""
+        if ilens is None:
+            ilens = x.new_full([x.size(0)], x.size(1), dtype=torch.long)
+        return self.step(x, self.init_state(x.size(0), x.device))[0], ilens
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RunningState:
+        """State before the first frame."""
+        zeros = torch.zeros(batch_size, self.mean.numel(), device=device)
+        return RunningState(zeros, torch.zeros(batch_size, 1, device=device))
+
+    @torch.no_grad()
+    def step(self, x: Tensor, state: RunningState) -> tuple[Tensor, RunningState]:
+        """(B, T, D) further frames -> normalized frames and the state after them."""
+        # Centred on the global mean first: sums stay small, so a long stream loses no precision.
+        blocks, (total, count) = [], (state.total, state.count)
+        for block in (x - self.mean).split(self.block_frames, dim=1):
+            n = block.size(1)
+            if n == 0:
+                continue
+            totals = self.weights[:n, :n] @ block + self.fade[:n] * total[:, None]
+            counts = self.weights[:n, :n].sum(1, keepdim=True) + self.fade[:n] * count[:, None]
+            blocks.append((block - totals / (self.prior_frames + counts)) / self.std)
+            total, count = totals[:, -1], counts[:, -1]
+        return (torch.cat(blocks, dim=1) if blocks else x), RunningState(total, count)

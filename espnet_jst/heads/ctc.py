@@ -1,0 +1,58 @@
+"""CTC head (Graves et al., 2006) over one lane."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from espnet_jst.errors import DataError
+
+
+class CTCHead(nn.Module):
+    """A linear layer and the CTC loss.
+
+    Args:
+        encoder_size: features of the tap that is read.
+        vocab_size: number of symbols, blank included.
+        dropout: dropout before the linear layer.
+        blank: id of the blank symbol.
+    """
+
+    def __init__(self, *, encoder_size: int, vocab_size: int, dropout: float = 0.0, blank: int = 0) -> None:
+        super().__init__()
+        self.blank, self.vocab_size = blank, vocab_size
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(encoder_size, vocab_size)
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, V)."""
+        return self.output(self.dropout(x)).float().log_softmax(dim=-1)
+
+    def loss(
+        self, x: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of each utterance in nats, (B,); arguments as TransducerHead.loss.
+
+        An utterance with more labels (and blanks between equal ones) than frames has no path: it gets zero and is
+        counted in `too_short`, so that it cannot stop a training that has run for hours.
+
+        Raises:
+            DataError: the loss is NaN; the message names the utterance.
+        """
+        loss = nn.functional.ctc_loss(
+            self.log_probs(x).transpose(0, 1),
+            targets.clamp(min=0),
+            lengths,
+            target_lengths,
+            blank=self.blank,
+            reduction="none",
+            zero_infinity=True,
+        )
+        nan = loss.detach().isnan()
+        if bool(nan.any()):
+            b = int(nan.nonzero()[0, 0])
+            raise DataError(f"utterance {b} of the batch: the CTC loss is NaN; look for NaN in its audio", index=b)
+        valid = torch.arange(targets.size(1), device=targets.device) < target_lengths[:, None]
+        repeats = ((targets[:, 1:] == targets[:, :-1]) & valid[:, 1:]).sum(1)
+        too_short = (target_lengths + repeats > lengths).float()
+        return loss, {"ctc": loss.detach(), "too_short": too_short}

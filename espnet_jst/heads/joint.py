@@ -1,0 +1,28 @@
+"""The joint network of a transducer (arXiv:1211.3711, in the additive form that every toolkit uses)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class JointNetwork(nn.Module):
+    """logits = output(tanh(encoder_proj(h) + predictor_proj(g))).
+
+    The three layers are public, so that a loss can fuse them.
+
+    Args:
+        encoder_size: features of the encoder output.
+        predictor_size: features of the predictor output.
+        joint_size: hidden size.
+        vocab_size: number of symbols, blank included.
+    """
+
+    def __init__(self, encoder_size: int, predictor_size: int, joint_size: int, vocab_size: int) -> None:
+        super().__init__()
+        self.encoder_proj = nn.Linear(encoder_size, joint_size)
+        self.predictor_proj = nn.Linear(predictor_size, joint_size, bias=False)
+        self.output = nn.Linear(joint_size, vocab_size)
+
+    def forward(self, encoder_out: Tensor, predictor_out: Tensor) -> Tensor:
+        """(..., encoder_size) and (..., predictor_size), broadcastable -> logits (..., vocab_size)."""
+        return self.output((self.encoder_proj(encoder_out) + self.predictor_proj(predictor_out)).tanh())

@@ -1,0 +1,123 @@
+"""Prediction networks of a transducer: LSTM, or stateless over the last labels (arXiv:2109.07513)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class PredictorState:
+    """Tensors with the batch first, so that hypotheses can be selected, merged and kept apart."""
+
+    tensors: tuple[Tensor, ...]
+
+    def select(self, index: Tensor) -> PredictorState:
+        """The states of `index` (N,), in that order."""
+        return PredictorState(tuple(tensor[index] for tensor in self.tensors))
+
+    def where(self, mask: Tensor, other: PredictorState) -> PredictorState:
+        """This state where `mask` (B,) holds, `other` elsewhere."""
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return PredictorState(tuple(torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
+
+
+class Predictor(nn.Module):
+    """Labels so far -> features of the next step. `output_size` is the feature size, `blank` starts every sequence.
+
+    Attributes:
+        memory: number of last labels that decide the future, or None when all of them do.
+    """
+
+    output_size: int
+    memory: int | None
+
+    @abstractmethod
+    def forward(self, targets: Tensor) -> Tensor:
+        """Targets (B, U) -> (B, U + 1, D), the first one after no label."""
+
+    @abstractmethod
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> PredictorState:
+        """State before the first step; the first step feeds the blank."""
+
+    @abstractmethod
+    def step(self, labels: Tensor, state: PredictorState) -> tuple[Tensor, PredictorState]:
+        """Labels (B,) -> (B, D) and the state after them."""
+
+
+class LSTMPredictor(Predictor):
+    """Embedding and LSTM.
+
+    Args:
+        vocab_size: number of symbols, blank included.
+        size: embedding and hidden size.
+        layers: LSTM layers.
+        dropout: dropout of the embedding and the output.
+        blank: id of the blank, which starts every sequence.
+    """
+
+    memory = None
+
+    def __init__(
+        self, *, vocab_size: int, size: int = 256, layers: int = 1, dropout: float = 0.1, blank: int = 0
+    ) -> None:
+        super().__init__()
+        self.blank, self.output_size = blank, size
+        self.embedding = nn.Embedding(vocab_size, size)
+        self.lstm = nn.LSTM(size, size, layers, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, targets: Tensor) -> Tensor:
+        labels = nn.functional.pad(targets, (1, 0), value=self.blank)
+        return self.dropout(self.lstm(self.dropout(self.embedding(labels)))[0])
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> PredictorState:
+        zeros = torch.zeros(batch_size, self.lstm.num_layers, self.output_size, device=device)
+        return PredictorState((zeros, zeros))
+
+    def step(self, labels: Tensor, state: PredictorState) -> tuple[Tensor, PredictorState]:
+        hidden = tuple(tensor.transpose(0, 1).contiguous() for tensor in state.tensors)
+        y, hidden = self.lstm(self.embedding(labels)[:, None], hidden)
+        return y[:, 0], PredictorState(tuple(tensor.transpose(0, 1) for tensor in hidden))
+
+
+class StatelessPredictor(Predictor):
+    """Embedding and a depthwise convolution over the last labels; the state is those labels.
+
+    Args:
+        vocab_size: number of symbols, blank included.
+        size: embedding size.
+        context: number of labels seen; 2 in icefall's recipes.
+        dropout: dropout of the output.
+        blank: id of the blank, which fills the context at the start.
+    """
+
+    def __init__(
+        self, *, vocab_size: int, size: int = 256, context: int = 2, dropout: float = 0.0, blank: int = 0
+    ) -> None:
+        super().__init__()
+        self.blank, self.output_size, self.memory = blank, size, context
+        self.embedding = nn.Embedding(vocab_size, size)
+        self.conv = nn.Conv1d(size, size, context, groups=size, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, targets: Tensor) -> Tensor:
+        return self._features(nn.functional.pad(targets, (int(self.memory or 0), 0), value=self.blank))
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> PredictorState:
+        shape = (batch_size, int(self.memory or 0))
+        return PredictorState((torch.full(shape, self.blank, dtype=torch.long, device=device),))
+
+    def step(self, labels: Tensor, state: PredictorState) -> tuple[Tensor, PredictorState]:
+        context = torch.cat([state.tensors[0][:, 1:], labels[:, None]], dim=1)
+        return self._features(context)[:, 0], PredictorState((context,))
+
+    def _features(self, labels: Tensor) -> Tensor:
+        y = self.conv(self.embedding(labels).transpose(1, 2)).transpose(1, 2)
+        return self.dropout(y.relu())
+
+
+PREDICTORS: dict[str, type[Predictor]] = {"lstm": LSTMPredictor, "stateless": StatelessPredictor}

@@ -1,0 +1,75 @@
+"""Samples to normalized features, in packets of any size."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from espnet_jst.frontends.log_mel import LogMel
+from espnet_jst.frontends.normalize import RunningMVN
+
+
+@pytest.fixture
+def normalize(tmp_path):
+    frames = np.random.default_rng(0).normal(-8, 3, (500, 24))
+    np.savez(tmp_path / "stats.npz", count=500, sum=frames.sum(0), sum_square=(frames**2).sum(0))
+    return RunningMVN(tmp_path / "stats.npz", prior_frames=50, half_life_frames=100)
+
+
+@pytest.mark.parametrize("samples", [1, 100, 200, 201, 5000, 40000])
+def test_features_in_packets_equal_features_of_the_whole(normalize, samples):
+    frontend, rng = LogMel(fs=8000, n_mels=24), random.Random(samples)
+    x = 0.1 * torch.randn(2, samples)
+    whole, lengths = frontend(x, torch.tensor([samples, samples]))
+    whole, _ = normalize(whole, lengths)
+    assert whole.size(1) == lengths[0] == frontend.frames(samples)
+    for _ in range(5):
+        state, norm, out, position = frontend.init_state(2), normalize.init_state(2), [], 0
+        while position < samples:
+            stop = min(samples, position + rng.choice([1, 7, 160, 999, 8000]))
+            if rng.random() < 0.2:
+                stop = samples
+            first = not sum(y.size(1) for y in out)
+            y, state = frontend.step(x[:, position:stop], state, first=first, last=stop == samples)
+            y, norm = normalize.step(y, norm)
+            out.append(y)
+            position = stop
+        torch.testing.assert_close(torch.cat(out, 1), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_frame_reads_no_sample_after_its_window():
+    frontend = LogMel(fs=8000, n_mels=24)
+    x = torch.randn(1, 4000)
+    y, _ = frontend(x, torch.tensor([4000]))
+    for frame in (0, 3, 20):
+        other = x.clone()
+        other[:, frame * 80 + 200 :] = 5.0
+        torch.testing.assert_close(frontend(other, torch.tensor([4000]))[0][:, : frame + 1], y[:, : frame + 1])
+
+
+def test_a_full_scale_sine_peaks_near_zero_decibel_in_its_band():
+    frontend = LogMel(fs=8000, n_mels=24)
+    x = torch.sin(2 * torch.pi * 1000 * torch.arange(8000) / 8000)[None]
+    y = frontend(x, torch.tensor([8000]))[0][0, 50]
+    assert -3 < float(y.max()) < 0.5 and float(y.min()) < -9
+
+
+def test_running_mean_follows_a_level_shift(normalize):
+    x = torch.randn(1, 1200, 24)
+    offset = normalize(x + 5.0)[0] - normalize(x)[0]
+    # The offset in units of the standard deviation fades as the recording outweighs the prior.
+    assert float(offset[0, 0].mean()) > 4.5 / float(normalize.std.mean())
+    assert float(offset[0, -1].mean()) < 0.3 * float(offset[0, 0].mean())
+
+
+def test_running_mean_in_float32_stays_exact_over_a_long_stream(normalize):
+    x = 3.0 + torch.randn(1, 30000, 24)
+    y = normalize(x)[0]
+    decay = 0.5 ** (1 / 100)
+    total, count = np.zeros(24), 0.0
+    mean = normalize.mean.double().numpy()
+    for frame in x[0].double().numpy():
+        total, count = decay * total + frame - mean, decay * count + 1
+    last = (x[0, -1].double().numpy() - mean - total / (50 + count)) / normalize.std.double().numpy()
+    np.testing.assert_allclose(y[0, -1].numpy(), last, atol=1e-4)
