@@ -1,0 +1,53 @@
+"""Scores of both lanes: quality, latency, significance, RESULTS.md and pictures.
+
+Names are loaded on first use, so that importing this package costs nothing and needs none of the scoring libraries.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from espnet_jst.evaluation.compare import compare_directories
+    from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency
+    from espnet_jst.evaluation.directory import score_directory
+    from espnet_jst.evaluation.latency import latency_metrics
+    from espnet_jst.evaluation.pictures import plot_curves, plot_latency, plot_two_lanes
+    from espnet_jst.evaluation.quality import edit_score, translation_scores
+    from espnet_jst.evaluation.results import write_results
+
+_HOME = {
+    "TimedHypothesis": "corpus",
+    "compare_directories": "compare",
+    "corpus_latency": "corpus",
+    "edit_score": "quality",
+    "latency_metrics": "latency",
+    "plot_curves": "pictures",
+    "plot_latency": "pictures",
+    "plot_two_lanes": "pictures",
+    "score_directory": "directory",
+    "translation_scores": "quality",
+    "write_results": "results",
+}
+__all__ = [
+    "TimedHypothesis",
+    "compare_directories",
+    "corpus_latency",
+    "edit_score",
+    "latency_metrics",
+    "plot_curves",
+    "plot_latency",
+    "plot_two_lanes",
+    "score_directory",
+    "translation_scores",
+    "write_results",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

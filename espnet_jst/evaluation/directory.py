@@ -1,0 +1,155 @@
+"""Scores one decode directory: both lanes, quality and latency, into ESPnet's files and scores.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from espnet_jst.errors import DataError
+from espnet_jst.evaluation.environment import environment
+from espnet_jst.evaluation.files import plain, read_numbers, read_words, write_json
+from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
+from espnet_jst.evaluation.lanes import LaneTexts, bleu_tokenizer, load_lanes
+from espnet_jst.evaluation.quality import EditScore, MetricScore, edit_score, translation_scores
+from espnet_jst.evaluation.score_files import sclite_row, write_edit_result, write_translation_result
+from espnet_jst.evaluation.significance import rate_interval
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+
+
+def score_directory(
+    hyp_dir: Path | str,
+    ref_dir: Path | str,
+    *,
+    src_lang: str,
+    tgt_lang: str,
+    case: str = "lc",
+    signature: Mapping[str, Any] | None = None,
+    lanes: Sequence[str] | None = None,
+    word_times: Path | str | None = None,
+    n_bootstrap: int = 1000,
+    seed: int = 12345,
+) -> dict:
+    """Score one decode directory and write the results into it.
+
+    Reads `src_text` (transcript), `text` (translation) and `words.jsonl` from `hyp_dir`, and `text.<case>.<lang>`,
+    `word_times` and `alignment` (each optional) from `ref_dir`. Writes `score_wer/result.txt`, `score_cer/result.txt`,
+    `score_bleu/result.<case>.txt`, `latency.json` and `scores.json`.
+
+    Args:
+        case: part of the reference files' names; "lc" scores without case.
+        signature: how the hypotheses were made: system, chunk, left context, beam, blank penalty, seed, checkpoint
+            hash. None takes `signature.json` of `hyp_dir` where there is one.
+        lanes: lanes to score; None takes those whose files are there.
+        word_times: file of reference word end times, "utt 0.30 0.70 ..." in s; None takes `word_times` of `ref_dir`.
+        n_bootstrap: resamples for the 95 % intervals; 0 for none.
+        seed: of the bootstrap.
+
+    Returns:
+        What scores.json holds. Rates in percent, latency in ms; what is not defined is None. A hypothesis that is
+        missing counts as empty and is listed under `missing_hypotheses`.
+
+    Raises:
+        DataError: a file is missing or damaged, or has utterances that the references lack; the message names them.
+    """
+    hyp_dir, ref_dir = Path(hyp_dir), Path(ref_dir)
+    loaded = load_lanes(hyp_dir, ref_dir, src_lang=src_lang, tgt_lang=tgt_lang, case=case, lanes=lanes)
+    latency = _latency(loaded, hyp_dir, ref_dir, Path(word_times) if word_times is not None else None)
+    scores: dict[str, Any] = {
+        "dataset": hyp_dir.resolve().name,
+        "references": ref_dir.resolve().name,
+        "case": case,
+        "environment": environment(),
+        "signature": dict(signature) if signature is not None else read_signature(hyp_dir),
+        "bootstrap": {"n": n_bootstrap, "seed": seed, "interval": "95 %"},
+        "missing_hypotheses": {texts.lane: list(texts.missing) for texts in loaded},
+        "lanes": {},
+    }
+    for texts in loaded:
+        scores["lanes"][texts.lane] = {
+            "language": texts.language,
+            "reference": texts.reference_file,
+            "utterances": len(texts.keys),
+            "quality": _quality(texts, hyp_dir, case, n_bootstrap, seed),
+            "latency": latency["lanes"].get(texts.lane) if latency else None,
+        }
+    if latency is not None:
+        scores["lane_gap_ms"] = latency.get("lane_gap_ms")
+        write_json(latency, hyp_dir / "latency.json")
+    write_json(scores, hyp_dir / "scores.json")
+    return plain(scores)
+
+
+def read_signature(hyp_dir: Path) -> dict:
+    """`signature.json` of a decode directory, or {} where there is none.
+
+    Raises:
+        DataError: the file is not a JSON object.
+    """
+    path = hyp_dir / "signature.json"
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: not JSON ({error}); decode again") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, not an object of keys and values; decode again")
+    return content
+
+
+def _quality(texts: LaneTexts, hyp_dir: Path, case: str, n_bootstrap: int, seed: int) -> dict:
+    words = edit_score(texts.references, texts.hypotheses)
+    chars = edit_score(texts.references, texts.hypotheses, unit="char")
+    main = texts.lane == TRANSLATION
+    translation = translation_scores(
+        texts.references,
+        texts.hypotheses,
+        lowercase=case.startswith("lc"),
+        tokenize=bleu_tokenizer(texts.language),
+        n_bootstrap=n_bootstrap if main else 0,  # the transcript's intervals are those of WER and CER
+        seed=seed,
+    )
+    if texts.lane == TRANSCRIPT:
+        write_edit_result(words, hyp_dir / "score_wer" / "result.txt")
+        write_edit_result(chars, hyp_dir / "score_cer" / "result.txt")
+    else:
+        write_translation_result(translation.values(), case, hyp_dir / "score_bleu" / f"result.{case}.txt")
+    result: dict = {"WER": _edit_entry(words, n_bootstrap, seed), "CER": _edit_entry(chars, n_bootstrap, seed)}
+    return result | {name: _metric_entry(score) for name, score in translation.items()}
+
+
+def _edit_entry(score: EditScore, n_bootstrap: int, seed: int) -> dict:
+    entry: dict = {
+        "score": score.rate,
+        "errors": score.errors,
+        "reference_units": score.reference_units,
+        "row": sclite_row(score),
+    }
+    if n_bootstrap:
+        interval = rate_interval(score.per_utterance, n_bootstrap=n_bootstrap, seed=seed)
+        entry |= {"low": 100.0 * interval.low, "high": 100.0 * interval.high}
+    return entry
+
+
+def _metric_entry(score: MetricScore) -> dict:
+    entry = {"score": score.score, "low": score.low, "high": score.high, "signature": score.signature}
+    return entry | ({"verbose": score.verbose} if score.verbose else {})
+
+
+def _latency(loaded: Sequence[LaneTexts], hyp_dir: Path, ref_dir: Path, word_times: Path | None) -> dict | None:
+    """What latency.json holds; None where the directory was decoded without words.jsonl (ESPnet's own inference)."""
+    if not (hyp_dir / "words.jsonl").exists():
+        return None
+    decoded = read_words(hyp_dir / "words.jsonl")
+    times = word_times or ref_dir / "word_times"
+    ends = read_numbers(times) if word_times or times.exists() else None
+    result: dict = {
+        "unit": "ms",
+        "lanes": {t.lane: lane_latency(t, decoded, ends if t.lane == TRANSCRIPT else None) for t in loaded},
+        "laal_by_utterance": {t.lane: utterance_laal(t, decoded) for t in loaded},
+    }
+    if len(loaded) == 2 and (ref_dir / "alignment").exists():
+        result["lane_gap_ms"] = lane_gap(loaded, decoded, ref_dir / "alignment")
+    return result

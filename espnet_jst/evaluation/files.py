@@ -1,0 +1,127 @@
+"""Reading of what scoring needs: Kaldi text files and words.jsonl; JSON without NaN."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from espnet_jst.data.kaldi import read_table
+from espnet_jst.errors import DataError
+from espnet_jst.text.words import Word
+
+_WORD_FIELDS = {item.name for item in fields(Word)}
+
+
+@dataclass(frozen=True)
+class DecodedUtterance:
+    """One line of words.jsonl.
+
+    Attributes:
+        duration_s: duration of the audio.
+        words: all lanes' final words, in the order in which they were shown.
+        chunks: (audio heard at the chunk's end, processing time of that chunk), in s; empty where not measured.
+    """
+
+    utt_id: str
+    duration_s: float
+    words: tuple[Word, ...]
+    chunks: tuple[tuple[float, float], ...] = field(default=())
+
+    def lane(self, name: str) -> list[Word]:
+        """The words of one lane, in order."""
+        return [word for word in self.words if word.lane == name]
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """A Kaldi text file, "utt words ...", as {utt: text} with single spaces; a key alone is an empty text.
+
+    Raises:
+        DataError: the file is missing or not UTF-8, or a key comes twice.
+    """
+    return {key: " ".join(text.split()) for key, text in read_table(path).items()}
+
+
+def read_numbers(path: Path) -> dict[str, list[float]]:
+    """A Kaldi file of numbers, "utt 0.30 0.70 ..." ("-" or nothing: none), as {utt: numbers}.
+
+    Raises:
+        DataError: as `read_texts`, or a value is not a number.
+    """
+    result = {}
+    for key, text in read_texts(path).items():
+        try:
+            result[key] = [] if text == "-" else [float(value) for value in text.split()]
+        except ValueError:
+            raise DataError(f"{path}: utterance {key!r} holds something that is not a number: {text[:60]!r}") from None
+    return result
+
+
+def read_words(path: Path) -> dict[str, DecodedUtterance]:
+    """words.jsonl of a decode directory as {utt: its words}.
+
+    Raises:
+        DataError: the file is missing, or a line is not JSON or lacks a key; the message names line and key.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist; decode with jst_inference, which writes it")
+    result: dict[str, DecodedUtterance] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                utterance = _decoded(line, f"{path}:{number}")
+                if utterance.utt_id in result:
+                    raise DataError(f"{path}:{number}: utterance {utterance.utt_id!r} comes twice; decode again")
+                result[utterance.utt_id] = utterance
+    return result
+
+
+def _decoded(line: str, where: str) -> DecodedUtterance:
+    try:
+        item = json.loads(line)
+        words = [Word(**{k: v for k, v in word.items() if k in _WORD_FIELDS}) for word in item["words"]]
+        return DecodedUtterance(
+            utt_id=item["utt_id"],
+            duration_s=float(item["duration_s"]),
+            words=tuple(word for word in words if word.final),
+            chunks=tuple((float(c["audio_s"]), float(c["elapsed_s"])) for c in item.get("compute_s") or ()),
+        )
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not JSON ({error.msg}); the decode may have been cut off: run it again") from None
+    except KeyError as error:
+        raise DataError(f"{where}: key {error} is missing; decode again with jst_inference") from None
+    except TypeError as error:
+        raise DataError(f"{where}: a word is incomplete ({error}); decode again with jst_inference") from None
+
+
+def plain(value: Any) -> Any:
+    """A copy for JSON: NaN and infinity become None, floats keep six decimals."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write `plain(value)`, replacing the file in one step."""
+    write_text(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file in one step, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def some_names(names: Sequence[str], limit: int = 5) -> str:
+    """The first few names and how many more there are, for a message."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,128 @@
+"""Latency of the lanes of one decode directory, from words.jsonl."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from espnet_jst.errors import DataError
+from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency, lane_gaps, summary, word_lags
+from espnet_jst.evaluation.files import DecodedUtterance, read_texts, some_names
+from espnet_jst.evaluation.lanes import LaneTexts
+from espnet_jst.evaluation.latency import latency_metrics, wall_clock_delays
+from espnet_jst.evaluation.quality import matching_words
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+
+
+def heard_s(word: Word, duration_s: float) -> float:
+    """Audio that had been heard when the word was shown: a last chunk filled up with zeros ends with the audio."""
+    return min(word.emission_s, duration_s)
+
+
+def lane_latency(
+    texts: LaneTexts,
+    decoded: Mapping[str, DecodedUtterance],
+    word_ends: Mapping[str, Sequence[float]] | None = None,
+) -> dict:
+    """Latency of one lane over the utterances that were decoded (`corpus_latency`, in ms), with what was left out.
+
+    Adds `missing` (utterances without a line in words.jsonl), `text_differs` (utterances whose words are not those of
+    the text file, as when a beam's final n-best corrects the stream) and, given the end of each reference word in s,
+    `word_lag` (ms, over the words that were recognised) with `word_ends_unusable`, the utterances whose number of end
+    times is not their number of words.
+
+    Raises:
+        DataError: words.jsonl has utterances that the reference lacks, or none of those it has.
+    """
+    known = set(texts.keys)
+    unknown = [key for key in decoded if key not in known]
+    if unknown:
+        raise DataError(
+            f"words.jsonl: utterances that {texts.reference_file} does not have: {some_names(unknown)}; "
+            "score against the references of the set that was decoded"
+        )
+    items: list[TimedHypothesis] = []
+    lags: list[float] = []
+    unusable, differs = [], []
+    for key, reference, hypothesis in zip(texts.keys, texts.references, texts.hypotheses, strict=True):
+        if key not in decoded:
+            continue
+        utterance, words = decoded[key], decoded[key].lane(texts.lane)
+        items.append(_timed(utterance, words, len(reference.split())))
+        if [word.text for word in words] != hypothesis.split():
+            differs.append(key)
+        ends = (word_ends or {}).get(key)
+        if ends is not None and len(ends) == len(reference.split()):
+            pairs = matching_words(reference.split(), [word.text for word in words])
+            lags += word_lags(pairs, ends, [heard_s(word, utterance.duration_s) for word in words])
+        elif word_ends is not None:
+            unusable.append(key)
+    result = corpus_latency(items)
+    result["missing"] = [key for key in texts.keys if key not in decoded]
+    result["text_differs"] = len(differs)
+    if word_ends is not None:
+        result["word_lag"] = summary([1000.0 * lag for lag in lags])
+        result["word_ends_unusable"] = unusable
+    return result
+
+
+def _timed(utterance: DecodedUtterance, words: Sequence[Word], reference_length: int) -> TimedHypothesis:
+    heard = [heard_s(word, utterance.duration_s) for word in words]
+    chunks = [(min(arrival, utterance.duration_s), elapsed) for arrival, elapsed in utterance.chunks]
+    clock = wall_clock_delays(heard, chunks) if chunks else None
+    return TimedHypothesis(
+        delays_ms=[1000.0 * value for value in heard],
+        source_ms=1000.0 * utterance.duration_s,
+        reference_length=reference_length,
+        wall_clock_ms=[1000.0 * value for value in clock] if clock is not None else None,
+        compute_ms=1000.0 * sum(elapsed for _, elapsed in chunks) if chunks else None,
+    )
+
+
+def utterance_laal(texts: LaneTexts, decoded: Mapping[str, DecodedUtterance]) -> dict[str, float]:
+    """LAAL of each utterance in which the lane wrote something, in ms."""
+    result = {}
+    for key, reference in zip(texts.keys, texts.references, strict=True):
+        if key in decoded:
+            utterance = decoded[key]
+            delays = [1000.0 * heard_s(word, utterance.duration_s) for word in utterance.lane(texts.lane)]
+            value = latency_metrics(delays, 1000.0 * utterance.duration_s, len(reference.split()))["LAAL"]
+            if not math.isnan(value):
+                result[key] = value
+    return result
+
+
+def lane_gap(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtterance], alignment: Path) -> dict:
+    """How long after its transcript a translated word appears (`lane_gaps`), in ms, over all utterances.
+
+    Args:
+        lanes: transcript and translation.
+        alignment: Pharaoh file "utt 0-0 1-2 ..." of the reference words.
+
+    Raises:
+        DataError: the file is missing or holds something that is not a link.
+    """
+    references = {texts.lane: dict(zip(texts.keys, texts.references, strict=True)) for texts in lanes}
+    gaps: list[float] = []
+    for key, line in read_texts(alignment).items():
+        if key not in decoded:
+            continue
+        seen = {name: _emissions(references[name].get(key, ""), decoded[key], name) for name in references}
+        gaps += lane_gaps(_links(line, f"{alignment}: utterance {key!r}"), seen[TRANSCRIPT], seen[TRANSLATION])
+    return summary([1000.0 * gap for gap in gaps])
+
+
+def _emissions(reference: str, utterance: DecodedUtterance, lane: str) -> dict[int, float]:
+    """When each reference word that was got right appeared, by its index, in s."""
+    words = utterance.lane(lane)
+    pairs = matching_words(reference.split(), [word.text for word in words])
+    return {i: heard_s(words[j], utterance.duration_s) for i, j in pairs}
+
+
+def _links(line: str, where: str) -> list[tuple[int, int]]:
+    try:
+        links = [tuple(int(index) for index in link.split("-")) for link in line.split() if link != "-"]
+        return [(i, j) for i, j in links]
+    except ValueError:
+        raise DataError(f"{where}: not Pharaoh links (0-0 1-2 ...): {line[:60]!r}") from None

@@ -1,0 +1,227 @@
+"""Quality of one lane: WER and CER by jiwer, BLEU, chrF++ and TER by sacrebleu with their signatures."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jiwer
+from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.metrics.base import Metric
+from sacrebleu.significance import PairedTest
+
+from espnet_jst.config import check_choice
+from espnet_jst.errors import DataError
+
+TRANSLATION_METRICS = ("BLEU", "chrF++", "TER")
+
+
+@dataclass(frozen=True)
+class EditScore:
+    """Counts of an edit-distance score over a test set.
+
+    Attributes:
+        unit: "word" (WER) or "char" (CER).
+        hits, substitutions, deletions, insertions: counts over the set.
+        sentence_errors: utterances with at least one error.
+        per_utterance: (errors, reference units) of each utterance, for the bootstrap.
+    """
+
+    unit: str
+    hits: int
+    substitutions: int
+    deletions: int
+    insertions: int
+    sentence_errors: int
+    per_utterance: tuple[tuple[int, int], ...]
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def reference_units(self) -> int:
+        """Words or characters of the references."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def rate(self) -> float:
+        """Errors in percent of the reference; NaN when something was written and every reference is empty."""
+        return self.percent(self.errors)
+
+    def percent(self, count: int) -> float:
+        """A count in percent of the reference units."""
+        if not self.reference_units:
+            return math.nan if count else 0.0
+        return 100.0 * count / self.reference_units
+
+
+def edit_score(references: Sequence[str], hypotheses: Sequence[str], *, unit: str = "word") -> EditScore:
+    """WER (`unit="word"`) or CER (`unit="char"`, single spaces counted) of a test set.
+
+    Empty texts are allowed: an empty hypothesis is all deletions, an empty reference all insertions.
+
+    Raises:
+        DataError: the lists are empty or differ in length.
+        ConfigError: the unit is unknown.
+    """
+    check_choice(unit, ("word", "char"), "unit")
+    _check_pairs(references, hypotheses)
+    process = jiwer.process_words if unit == "word" else jiwer.process_characters
+    output = process([_spaced(text) for text in references], [_spaced(text) for text in hypotheses])
+    rows = []
+    for reference, chunks in zip(output.references, output.alignments, strict=True):
+        wrong = sum(
+            max(c.ref_end_idx - c.ref_start_idx, c.hyp_end_idx - c.hyp_start_idx) for c in chunks if c.type != "equal"
+        )
+        rows.append((wrong, len(reference)))
+    return EditScore(
+        unit=unit,
+        hits=output.hits,
+        substitutions=output.substitutions,
+        deletions=output.deletions,
+        insertions=output.insertions,
+        sentence_errors=sum(wrong > 0 for wrong, _ in rows),
+        per_utterance=tuple(rows),
+    )
+
+
+def matching_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
+    """(reference index, hypothesis index) of the words that are equal in a minimal edit alignment."""
+    output = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
+    return [
+        (chunk.ref_start_idx + k, chunk.hyp_start_idx + k)
+        for chunk in output.alignments[0]
+        if chunk.type == "equal"
+        for k in range(chunk.ref_end_idx - chunk.ref_start_idx)
+    ]
+
+
+@dataclass(frozen=True)
+class MetricScore:
+    """One sacrebleu score.
+
+    Attributes:
+        name: "BLEU", "chrF++" or "TER".
+        score: 0 to 100 (TER may be above).
+        signature: sacrebleu's signature, which makes the number reproducible.
+        verbose: BLEU's precisions and lengths; empty for the others.
+        low, high: 95 % interval by bootstrap, NaN where none was asked for.
+        json_text: sacrebleu's own JSON of this score.
+    """
+
+    name: str
+    score: float
+    signature: str
+    verbose: str
+    low: float
+    high: float
+    json_text: str
+
+
+def make_metric(name: str, *, lowercase: bool = False, tokenize: str | None = None) -> Metric:
+    """sacrebleu's metric of that name ("BLEU", "chrF", "chrF++", "TER").
+
+    `tokenize` is BLEU's tokenizer, None for sacrebleu's default.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    check_choice(name, ("BLEU", "chrF", "chrF++", "TER"), "metric")
+    if name == "BLEU":
+        return BLEU(lowercase=lowercase, tokenize=tokenize)
+    if name == "TER":
+        return TER(case_sensitive=not lowercase)
+    return CHRF(word_order=2 if name == "chrF++" else 0, lowercase=lowercase)
+
+
+def translation_scores(
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    *,
+    lowercase: bool = False,
+    tokenize: str | None = None,
+    n_bootstrap: int = 0,
+    seed: int = 12345,
+    metrics: Sequence[str] = TRANSLATION_METRICS,
+) -> dict[str, MetricScore]:
+    """BLEU, chrF++ and TER of a test set against one reference each.
+
+    Args:
+        lowercase: compare without case.
+        tokenize: BLEU's tokenizer ("13a" by default, "zh" for Chinese, "char" for scripts without spaces).
+        n_bootstrap: resamples for the 95 % interval (sacrebleu's bootstrap); 0 for none.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: the lists are empty or differ in length.
+    """
+    _check_pairs(references, hypotheses)
+    # An interval of one utterance has no width and sacrebleu's signature would still claim one.
+    resamples = n_bootstrap if len(references) > 1 and n_bootstrap > 1 else 1
+    return {name: _score(name, references, hypotheses, lowercase, tokenize, resamples, seed) for name in metrics}
+
+
+def _score(
+    name: str,
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    lowercase: bool,
+    tokenize: str | None,
+    resamples: int,
+    seed: int,
+) -> MetricScore:
+    metric = make_metric(name, lowercase=lowercase, tokenize=tokenize)
+    score = metric.corpus_score(list(hypotheses), [list(references)])
+    signature, low, high = str(metric.get_signature()), math.nan, math.nan
+    if resamples > 1:
+        # Not corpus_score(n_bootstrap=...): sacrebleu 2.6.0 fails there when a resample holds empty hypotheses only.
+        with sacrebleu_seed(seed):
+            test = PairedTest([("system", list(hypotheses))], {name: metric}, [list(references)], "bs", resamples)
+        signatures, scores = test()
+        [key] = signatures
+        result: Any = scores[key][0]
+        signature = str(signatures[key])
+        score._mean, score._ci = float(result.mean), float(result.ci)
+        # sacrebleu gives mean and half width; on a small set that may leave the scale
+        low, high = max(0.0, score._mean - score._ci), score._mean + score._ci
+        high = high if name == "TER" else min(100.0, high)
+    return MetricScore(
+        name=name,
+        score=float(score.score),
+        signature=signature,
+        verbose=score._verbose,
+        low=low,
+        high=high,
+        json_text=score.format(signature=signature, is_json=True),
+    )
+
+
+@contextlib.contextmanager
+def sacrebleu_seed(seed: int) -> Iterator[None]:
+    """sacrebleu takes the seed of its bootstrap from the environment only."""
+    before = os.environ.get("SACREBLEU_SEED")
+    os.environ["SACREBLEU_SEED"] = str(seed)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SACREBLEU_SEED"]
+        else:
+            os.environ["SACREBLEU_SEED"] = before
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+    if not references or len(references) != len(hypotheses):
+        raise DataError(
+            f"{len(references)} references and {len(hypotheses)} hypotheses; give one hypothesis for each reference"
+        )
