@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_BATCH_CELLS = 400_000  # bounds the memory of one step
+_BATCH_CELLS = 30_000  # bounds the memory of one step
 
 
 @dataclass

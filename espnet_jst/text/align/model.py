@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from espnet_jst.text.align.batches import Batch, Corpus, make_corpus
-from espnet_jst.text.align.blocks import initial_sizes, same_block
+from espnet_jst.text.align.blocks import Shapes, block_posterior, estimate_shapes, initial_shapes
 from espnet_jst.text.links import Link
 
 Floats = NDArray[np.float64]
@@ -37,19 +37,19 @@ class AlignerConfig:
 
     uniform_iterations: int = 2
     diagonal_iterations: int = 3
-    block_iterations: int = 4
+    block_iterations: int = 3
     diagonal_tension: float = 4.0
     null_probability: float = 0.08
     smoothing: float = 0.01
     block_limit: int = 3
-    block_trust: float = 0.9
+    block_trust: float = 0.7
 
 
 @dataclass
 class _Lexicons:
     forward: Floats  # p(target word | source word) of each word pair, (P,)
     reverse: Floats  # p(source word | target word) of each word pair, (P,)
-    sizes: Floats  # probability of each block size
+    shapes: Shapes  # the block model
 
 
 def directed_links(
@@ -66,13 +66,17 @@ def directed_links(
         Forward links (each target word has at most one source word) and reverse links (each source word has at most
         one target word) of each pair, as (source position, target position).
     """
-    corpus = make_corpus(sources, targets)
-    entries = len(corpus.source_of)
-    lexicons = _Lexicons(np.ones(entries), np.ones(entries), initial_sizes(config.block_limit))
-    for kind in _schedule(config):
-        lexicons = _iteration(corpus, lexicons, kind, config)
     forward: list[set[Link]] = [set() for _ in sources]
     reverse: list[set[Link]] = [set() for _ in sources]
+    corpus = make_corpus(sources, targets)
+    if not corpus.batches:
+        return forward, reverse
+    entries = len(corpus.source_of)
+    lexicons = _Lexicons(
+        np.ones(entries), np.ones(entries), initial_shapes(config.block_limit, alone=config.null_probability)
+    )
+    for kind in _schedule(config):
+        lexicons = _iteration(corpus, lexicons, kind, config)
     final = "blocks" if config.block_iterations else "diagonal"
     for batch in corpus.batches:
         down, up, _ = _posteriors(batch, lexicons, final, config)
@@ -93,43 +97,53 @@ def _schedule(config: AlignerConfig) -> Iterator[str]:
 def _iteration(corpus: Corpus, lexicons: _Lexicons, kind: str, config: AlignerConfig) -> _Lexicons:
     entries = len(corpus.source_of)
     down_counts, up_counts = np.zeros(entries), np.zeros(entries)
-    size_counts = np.zeros_like(lexicons.sizes)
+    shape_counts: list[Shapes] = []
     for batch in corpus.batches:
-        down, up, sizes = _posteriors(batch, lexicons, kind, config)
+        down, up, shapes = _posteriors(batch, lexicons, kind, config)
         down_counts += np.bincount(batch.pairs[:, :, 1:].ravel(), weights=down.ravel(), minlength=entries)
         up_counts += np.bincount(batch.pairs[:, 1:, :].ravel(), weights=up.ravel(), minlength=entries)
-        size_counts += sizes
-    forward = _estimate(down_counts, corpus.source_of, corpus.source_words, corpus.target_words, config.smoothing)
-    reverse = _estimate(up_counts, corpus.target_of, corpus.target_words, corpus.source_words, config.smoothing)
-    total = size_counts.sum()
-    return _Lexicons(forward, reverse, size_counts / total if total else lexicons.sizes)
+        shape_counts += shapes
+    forward = _estimate(down_counts, corpus.source_of, corpus.target_of, config.smoothing)
+    reverse = _estimate(up_counts, corpus.target_of, corpus.source_of, config.smoothing)
+    return _Lexicons(forward, reverse, estimate_shapes(shape_counts) if shape_counts else lexicons.shapes)
 
 
-def _estimate(counts: Floats, given: NDArray[np.int64], words: int, outcomes: int, smoothing: float) -> Floats:
+def _estimate(counts: Floats, given: NDArray[np.int64], outcome: NDArray[np.int64], smoothing: float) -> Floats:
+    """p(outcome | given) of every word pair from expected counts."""
     from scipy.special import digamma
 
-    totals = np.bincount(given, weights=counts, minlength=words)
-    return np.maximum(np.exp(digamma(counts + smoothing) - digamma(totals + smoothing * outcomes)[given]), 1e-30)
+    totals = np.bincount(given, weights=counts)
+    outcomes = np.bincount(outcome, weights=counts)
+    words = np.count_nonzero(outcomes)
+    probability = np.exp(digamma(counts + smoothing) - digamma(totals + smoothing * words)[given])
+    # The null word explains every word by its frequency. Learnt, it would come to explain a few words perfectly and
+    # take those from the words that they belong to.
+    probability = np.where(given == 0, (outcomes / outcomes.sum())[outcome], probability)
+    return np.maximum(probability, 1e-30)
 
 
-def _posteriors(batch: Batch, lexicons: _Lexicons, kind: str, config: AlignerConfig) -> tuple[Floats, Floats, Floats]:
+def _posteriors(
+    batch: Batch, lexicons: _Lexicons, kind: str, config: AlignerConfig
+) -> tuple[Floats, Floats, list[Shapes]]:
     """For each target word which source word (B, N+1, M), for each source word which target word (B, N, M+1), both
-    with the null word at 0, and the expected number of blocks of each size."""
+    with the null word at 0, and the counts of the block model."""
     forward = lexicons.forward[batch.pairs[:, :, 1:]]
     reverse = lexicons.reverse[batch.pairs[:, 1:, :]]
-    nearness, sizes = _nearness(batch, kind, config), np.zeros_like(lexicons.sizes)
+    nearness = _nearness(batch, kind, config)
+    counts: list[Shapes] = []
     down_prior = _prior(nearness, 1, config.null_probability)
     up_prior = _prior(nearness, 2, config.null_probability)
     if kind == "blocks":
-        together, sizes = same_block(forward, reverse, batch.source_lengths, batch.target_lengths, lexicons.sizes)
+        blocks = block_posterior(forward, reverse, batch.source_lengths, batch.target_lengths, lexicons.shapes)
+        counts.append(blocks.counts)
         trust = config.block_trust
-        down_prior = (1 - trust) * down_prior + trust * _prior_of_blocks(together, 1)
-        up_prior = (1 - trust) * up_prior + trust * _prior_of_blocks(together, 2)
+        down_prior = (1 - trust) * down_prior + trust * _with_null(blocks.down, 1)
+        up_prior = (1 - trust) * up_prior + trust * _with_null(blocks.up, 2)
     down = forward * down_prior
     down *= batch.target_mask[:, None, :] / np.maximum(down.sum(axis=1, keepdims=True), 1e-300)
     up = reverse * up_prior
     up *= batch.source_mask[:, :, None] / np.maximum(up.sum(axis=2, keepdims=True), 1e-300)
-    return down, up, sizes
+    return down, up, counts
 
 
 def _nearness(batch: Batch, kind: str, config: AlignerConfig) -> Floats:
@@ -150,9 +164,6 @@ def _prior(nearness: Floats, axis: int, null: float) -> Floats:
     return np.concatenate([np.full(shape, null), words], axis=axis)
 
 
-def _prior_of_blocks(together: Floats, axis: int) -> Floats:
-    """Prior over the words of the same block; what is left is for the null word."""
-    total = together.sum(axis=axis, keepdims=True)
-    # In a block of p words the sum is p: each word of the block is as likely.
-    words = together / np.maximum(total, 1.0)
+def _with_null(words: Floats, axis: int) -> Floats:
+    """A prior over the words of `axis`, with what it lacks to 1 in front, for the null word."""
     return np.concatenate([np.maximum(1 - words.sum(axis=axis, keepdims=True), 0.0), words], axis=axis)
