@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from espnet_jst.errors import ConfigError
 
@@ -35,3 +37,45 @@ def check_choice(value: str, choices: Iterable[str], where: str) -> None:
     choices = sorted(choices)
     if value not in choices:
         raise ConfigError(f"{where}: {value!r} is not one of {', '.join(choices)}{closest(value, choices)}")
+
+
+def merge(base: Mapping, own: Mapping) -> dict[str, Any]:
+    """`own` over `base`: mappings are merged key by key, a null removes the base's key, anything else replaces it."""
+    merged = dict(base)
+    for key, value in own.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = merged.get(key)
+            merged[key] = merge(below if isinstance(below, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read_yaml(path: str | Path, *, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A configuration file, laid over the file that its key `base` names (a path relative to the file itself).
+
+    So a recipe holds only what differs from the system that it trains.
+
+    Raises:
+        ConfigError: a file is missing, no YAML, no mapping, or its own base.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from error
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} must map options to values")
+    values = dict(values)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if path.resolve() in seen:
+        raise ConfigError(f"{path} is its own base, through {' -> '.join(p.name for p in seen)}")
+    return merge(read_yaml(path.parent / str(base), seen=(*seen, path.resolve())), values)

@@ -1,0 +1,45 @@
+"""Configuration files: bases, merges, and messages."""
+
+import pytest
+
+from espnet_jst.config import check_choice, check_keys, merge, read_yaml
+from espnet_jst.errors import ConfigError
+
+
+def test_an_unknown_key_names_the_closest_known_one():
+    with pytest.raises(ConfigError, match=r"encoder_conf: unknown key 'lefts_chunks' \(did you mean 'left_chunks'\?\)"):
+        check_keys({"lefts_chunks": 1}, ["left_chunks", "size"], "encoder_conf")
+
+
+def test_an_unknown_choice_names_the_closest_one():
+    with pytest.raises(ConfigError, match=r"'lstn' is not one of lstm, stateless \(did you mean 'lstm'\?\)"):
+        check_choice("lstn", ["stateless", "lstm"], "predictor")
+
+
+def test_a_file_is_laid_over_its_base(tmp_path):
+    (tmp_path / "base.yaml").write_text("a: 1\nb: {c: 2, d: [1, 2]}\nf: {g: 1}\n")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "own.yaml").write_text("base: ../base.yaml\nb: {d: [3]}\nf: null\ne: 5\n")
+    assert read_yaml(tmp_path / "below" / "own.yaml") == {"a": 1, "b": {"c": 2, "d": [3]}, "e": 5}
+
+
+def test_a_circle_of_bases_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("base: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("base: a.yaml\n")
+    with pytest.raises(ConfigError, match="is its own base"):
+        read_yaml(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("- 1\n", "must map"), ("a: [", "is no YAML"), (None, "cannot be read")]
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "a.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(tmp_path / "a.yaml")
+
+
+def test_merge_leaves_its_arguments_alone():
+    base, own = {"a": {"b": 1}}, {"a": {"c": 2}}
+    assert merge(base, own) == {"a": {"b": 1, "c": 2}} and base == {"a": {"b": 1}} and own == {"a": {"c": 2}}
