@@ -42,6 +42,8 @@ class ConvSubsampling(nn.Module):
             bins, width = (bins + 1) // 2, out
         self.bins = bins
         self.output = nn.Linear(width * bins * (factor // 4), size)
+        # Without it the signal enters the residual stream ten times weaker than the layers' own biases.
+        self.norm = nn.LayerNorm(size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Whole utterances; frames after an utterance's end must be zero."""
@@ -71,4 +73,4 @@ class ConvSubsampling(nn.Module):
             y = conv(y).relu()
         B, _C, T, _F = y.shape
         y = y.transpose(1, 2).reshape(B, T * 4 // self.factor, -1)
-        return self.output(y), SubsamplingState(pending, before)
+        return self.norm(self.output(y)), SubsamplingState(pending, before)

@@ -29,7 +29,7 @@ def compose_set(name: str, strings: list[DigitString], recordings: dict, data_di
     tables: dict[str, dict[str, object]] = {table: {} for table in names}
     for string in strings:
         pieces = [recordings[key] for key in string.recordings]
-        samples, spans_s = compose(pieces, string.seed, snr_db=SETS[name].snr_db)
+        samples, spans_s = compose(pieces, string.seed, snr_db=SETS[name].snr_db, spread_db=SETS[name].spread_db)
         audio = out / "audio" / f"{string.utt_id}.wav"
         soundfile.write(audio, samples, FS, subtype="PCM_16")
         target, links = translate(string.digits)

@@ -32,16 +32,19 @@ class SetSpec:
         takes: recordings of each digit, first and last number.
         lengths: shortest and longest string in digits.
         snr_db: range of the signal-to-noise ratio; None for noise at a level of its own (NOISE_DBFS).
+        spread_db: a digit is at most so much weaker than it was recorded; 0 keeps the levels of the recordings. The
+            unheard speaker's recordings differ by up to 39 dB, those of the others by far less.
     """
 
     speakers: tuple[str, ...]
     takes: tuple[int, int]
     lengths: tuple[int, int] = (2, 7)
     snr_db: tuple[float, float] | None = None
+    spread_db: float = 0.0
 
 
 SETS = {
-    "train": SetSpec(speakers=KNOWN_SPEAKERS, takes=(10, 49), lengths=(1, 7)),
+    "train": SetSpec(speakers=KNOWN_SPEAKERS, takes=(10, 49), lengths=(1, 7), spread_db=24.0),
     "valid": SetSpec(speakers=KNOWN_SPEAKERS, takes=(5, 9)),
     "test": SetSpec(speakers=KNOWN_SPEAKERS, takes=(0, 4)),
     "test_unheard": SetSpec(speakers=UNHEARD_SPEAKERS, takes=(0, 49)),
@@ -110,7 +113,7 @@ def load_recordings(corpus: str | Path) -> dict[str, np.ndarray]:
 
 
 def compose(
-    pieces: Sequence[np.ndarray], seed: int, *, snr_db: tuple[float, float] | None = None
+    pieces: Sequence[np.ndarray], seed: int, *, snr_db: tuple[float, float] | None = None, spread_db: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Join recordings with silences, set the peak, add white noise.
 
@@ -119,6 +122,7 @@ def compose(
         seed: determines silences, peak and noise.
         snr_db: range of the ratio of the speech's mean power (silences left out) to the noise's; None for a noise
             level in NOISE_DBFS.
+        spread_db: largest attenuation of a single recording; small ones are likelier.
 
     Returns:
         samples: (N,) int16.
@@ -131,8 +135,10 @@ def compose(
     lengths = np.array([len(piece) for piece in pieces])
     starts = np.cumsum(silences[:-1] + np.concatenate([[0], lengths[:-1]]))
     speech = np.zeros(int(silences.sum() + lengths.sum()))
-    for start, piece in zip(starts, pieces):
-        speech[start : start + len(piece)] = piece
+    # Drawn from a stream of their own, so that lists without a spread keep every sample.
+    weaker = 10 ** (-spread_db / 20 * np.random.RandomState([seed, 1]).uniform(size=len(pieces)) ** 2)
+    for start, piece, factor in zip(starts, pieces, weaker):
+        speech[start : start + len(piece)] = factor * piece
     speech *= peak / max(float(np.abs(speech).max()), 1e-9)
     power = float(np.square(speech).sum() / lengths.sum())
     noise_rms = 10 ** (level / 20) if snr_db is None else np.sqrt(power) * 10 ** (-level / 20)
