@@ -1,0 +1,160 @@
+"""Every workaround for ESPnet 202511: one function each, with its reason."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pathlib
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+DEFERRED = ("g2p_en", "nltk")
+
+
+class _Deferred(types.ModuleType):
+    """Stands for a module until something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        # inspect and warnings look for dunder names in every module: that is no use of it.
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(name)
+        return getattr(undefer(self.__name__), name)
+
+
+def undefer(name: str) -> types.ModuleType:
+    """The real module behind a deferred one."""
+    module = sys.modules.get(name)
+    if isinstance(module, _Deferred):
+        del sys.modules[name]
+        module.__dict__.update(importlib.import_module(name).__dict__)
+    return importlib.import_module(name)
+
+
+def import_espnet_tasks(tasks: Sequence[str]) -> dict[str, types.ModuleType]:
+    """`espnet2.tasks.<task>` of each task, in a third of the time.
+
+    ESPnet imports g2p_en and nltk at the top of its text modules, which speech never uses: seconds of CPU time, and on
+    a machine without network six lines of noise about data that cannot be fetched. They are imported when something
+    of them is used. Most of the rest is typeguard, which compiles every checked function of ESPnet and of inflect a
+    second time; modules that are imported here go unchecked.
+    """
+    for name in DEFERRED:
+        spec = None if name in sys.modules else importlib.util.find_spec(name)
+        if spec is not None:
+            module = _Deferred(name)
+            module.__spec__, module.__file__ = spec, spec.origin
+            sys.modules[name] = module
+    # One module says on standard output that an optional package is missing.
+    with _no_type_checks(), redirect_stdout(sys.stderr):
+        return {task: importlib.import_module(f"espnet2.tasks.{task}") for task in tasks}
+
+
+@contextmanager
+def _no_type_checks() -> Iterator[None]:
+    import typeguard
+
+    def unchecked(target: Any = None, **_: Any) -> Any:
+        return unchecked if target is None else target
+
+    checked = typeguard.typechecked
+    typeguard.typechecked = unchecked
+    try:
+        yield
+    finally:
+        typeguard.typechecked = checked
+
+
+class _SafeTorch(types.ModuleType):
+    """`torch`, except that `save` is atomic and `load` executes nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        import torch
+
+        return getattr(torch, name)
+
+    @staticmethod
+    def save(state: Any, path: str | pathlib.Path, **_: Any) -> None:
+        from espnet_jst.training.checkpoints import save_file
+
+        save_file(state, path)
+
+    @staticmethod
+    def load(path: str | pathlib.Path, map_location: Any = None, **_: Any) -> Any:
+        from espnet_jst.weights import safe_load
+
+        return safe_load(path, map_location=map_location or "cpu")
+
+
+class _LinkPath(type(pathlib.Path())):  # type: ignore[misc]
+    """A path whose links are replaced in one step, where ESPnet removes them first and makes them afterwards."""
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        if not self.is_symlink():  # a link goes when `symlink_to` puts the new one in its place
+            super().unlink(missing_ok)
+
+    def symlink_to(self, target: str | pathlib.Path, target_is_directory: bool = False) -> None:
+        from espnet_jst.weights import atomic_link
+
+        atomic_link(self, target)
+
+
+def load_pretrained_model(
+    init_param: str, model: Any, ignore_init_mismatch: bool, map_location: str = "cpu"
+) -> None:
+    """`--init_param FILE:SRC:DST:EXCLUDE`, strictly: the selected names must be those of the model's part.
+
+    ESPnet's own takes missing and extra names without a word, takes "encoder" for the start of "encoder_proj", and
+    executes code from the file. `--ignore_init_mismatch true` loads what fits and lists what does not.
+
+    Raises:
+        ConfigError: the argument or a name in it is wrong.
+        CheckpointError: the file cannot be loaded, or its names or shapes are others; the message lists them.
+    """
+    from espnet_jst.training.init_param import load_part
+
+    load_part(init_param, model, ignore_mismatch=ignore_init_mismatch, map_location=map_location)
+
+
+@contextmanager
+def safe_checkpoints() -> Iterator[list[Any]]:
+    """Within it ESPnet's training saves atomically and loads safely.
+
+    ESPnet 202511 saves over its only copy (a kill leaves an unreadable checkpoint), loads everything with
+    `weights_only=False`, and its averaging and task do so too; all of them look `torch` up in their own namespace.
+
+    Yields:
+        The reporters that are made within it.
+    """
+    import torch
+
+    from espnet_jst.training.reporter import JSTReporter
+
+    reporters: list[Any] = []
+
+    def make_reporter(epoch: int = 0) -> JSTReporter:
+        reporters.append(JSTReporter(epoch))
+        return reporters[-1]
+
+    proxy = _SafeTorch("torch")
+    proxy.__file__ = torch.__file__
+    replaced: Mapping[str, Mapping[str, Any]] = {
+        "espnet2.train.trainer": {"torch": proxy, "Path": _LinkPath, "Reporter": make_reporter},
+        "espnet2.main_funcs.average_nbest_models": {"torch": proxy},
+        "espnet2.tasks.abs_task": {"torch": proxy, "load_pretrained_model": load_pretrained_model},
+    }
+    modules = {name: importlib.import_module(name) for name in replaced}
+    before = {name: {key: getattr(modules[name], key) for key in values} for name, values in replaced.items()}
+    try:
+        _set_globals(modules, replaced)
+        yield reporters
+    finally:
+        _set_globals(modules, before)
+
+
+def _set_globals(modules: Mapping[str, types.ModuleType], values: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, entries in values.items():
+        for key, value in entries.items():
+            setattr(modules[name], key, value)

@@ -1,0 +1,148 @@
+"""Kaldi-style data directories: one table a file, one utterance a line, keys sorted as the C locale sorts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from espnet_jst.errors import DataError
+
+OnBad = Callable[[str, str, str], None]
+"""Receives (utterance, reason, fix) for a line that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a recording (one line of `segments`): recording id, start and end in seconds."""
+
+    recording: str
+    start_s: float
+    end_s: float
+
+
+def read_table(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, str]:
+    """Read lines of "key value ..." (wav.scp, text, utt2spk, alignment ...).
+
+    Args:
+        path: the file, UTF-8.
+        on_bad: called for a line that is not UTF-8 or repeats a key, which is then left out (of a repeated key the
+            first line counts); without it such a line is an error.
+
+    Returns:
+        key -> rest of the line, stripped; an empty string for a line that holds only a key.
+
+    Raises:
+        DataError: the file is missing, or a line is bad and `on_bad` is None.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; run the stage that writes it, or give another data directory")
+    table: dict[str, str] = {}
+    for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
+        key_bytes, _, value_bytes = raw.strip().partition(b" ")
+        if not key_bytes:
+            continue
+        if b"\t" in key_bytes:
+            key_bytes, _, value_bytes = raw.strip().partition(b"\t")
+        key = key_bytes.decode("utf-8", errors="replace")
+        reason = fix = ""
+        try:
+            value = value_bytes.strip().decode("utf-8")
+            key_bytes.decode("utf-8")
+        except UnicodeDecodeError as error:
+            value = ""
+            reason = f"{path}:{number}: not valid UTF-8 ({error.reason} in {error.object[error.start : error.end]!r})"
+            fix = "save the file as UTF-8, e.g. iconv -f latin1 -t utf-8"
+        if not reason and key in table:
+            reason, fix = f"{path}:{number}: the key occurs twice", "keep one line for each utterance"
+        if not reason:
+            table[key] = value
+        elif on_bad is None:
+            raise DataError(f"{key}: {reason}; {fix}")
+        else:
+            on_bad(key, reason, fix)
+    return table
+
+
+def write_table(path: str | Path, table: Mapping[str, object]) -> None:
+    """Write "key value" lines sorted by the bytes of the key; the file appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with open(partial, "w", encoding="utf-8", newline="\n") as stream:
+        for key in sorted(table, key=lambda name: name.encode("utf-8")):
+            stream.write(f"{key} {table[key]}".rstrip() + "\n")
+    partial.replace(path)
+
+
+def read_segments(path: str | Path) -> dict[str, Segment]:
+    """Read `segments`: "utterance recording start end", seconds.
+
+    Raises:
+        DataError: a line does not hold a recording and two times with 0 <= start < end (an end of -1 is kept: it
+            stands for the end of the recording).
+    """
+    segments = {}
+    for key, value in read_table(path).items():
+        try:
+            recording, start, end = value.split()
+            segment = Segment(recording, float(start), float(end))
+        except ValueError:
+            raise DataError(f"{key}: {path}: not 'recording start end': {value!r}; correct it") from None
+        if segment.start_s < 0 or (segment.end_s != -1 and segment.end_s <= segment.start_s):
+            raise DataError(f"{key}: {path}: no audio between {start} s and {end} s; correct the line")
+        segments[key] = segment
+    return segments
+
+
+def speakers_to_utterances(utt2spk: Mapping[str, str]) -> dict[str, str]:
+    """`spk2utt` of an `utt2spk`: speaker -> its utterances, separated by blanks."""
+    speakers: dict[str, list[str]] = {}
+    for utterance in sorted(utt2spk, key=lambda name: name.encode("utf-8")):
+        speakers.setdefault(utt2spk[utterance], []).append(utterance)
+    return {speaker: " ".join(utterances) for speaker, utterances in speakers.items()}
+
+
+def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "", show: int = 5) -> None:
+    """Refuse files of one directory that hold different utterances.
+
+    Args:
+        tables: file name -> its keys.
+        where: the directory, for the message.
+        show: how many of the missing keys the message names for each file.
+
+    Raises:
+        DataError: lists for each file how many utterances it lacks, and some of them.
+    """
+    every = set().union(*(set(keys) for keys in tables.values())) if tables else set()
+    lacks = []
+    for name, keys in tables.items():
+        missing = sorted(every - set(keys))
+        if missing:
+            shown = " ".join(missing[:show]) + (" ..." if len(missing) > show else "")
+            lacks.append(f"{name} lacks {len(missing)} of {len(every)} ({shown})")
+    if lacks:
+        raise DataError(
+            f"{where or 'data directory'}: the files name different utterances: {'; '.join(lacks)}; "
+            "add the missing lines or remove the utterances from the other files"
+        )
+
+
+def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, object]]) -> None:
+    """Write the tables of a data directory, `spk2utt` added where `utt2spk` is among them.
+
+    Raises:
+        DataError: the tables name different utterances.
+    """
+    check_same_keys({name: table for name, table in tables.items()}, where=str(path))
+    for name, table in tables.items():
+        write_table(Path(path) / name, table)
+    if "utt2spk" in tables:
+        owners = {utterance: str(speaker) for utterance, speaker in tables["utt2spk"].items()}
+        write_table(Path(path) / "spk2utt", speakers_to_utterances(owners))
+
+
+def keep_order(keys: Iterable[str]) -> list[str]:
+    """Keys in the order of a Kaldi file (sorted by bytes)."""
+    return sorted(keys, key=lambda name: name.encode("utf-8"))

@@ -1,0 +1,85 @@
+"""One table: ESPnet choice -> name -> class. `register()` installs it, any number of times.
+
+A package with classes of its own calls `register(extra=...)` when it is imported; naming its module in the environment
+variable JST_PLUGINS makes every command and every spawned worker import it first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+TABLE: dict[str, dict[str, type | str]] = {
+    "frontend": {"log_mel": "espnet_jst.frontends.log_mel:LogMel"},
+    "normalize": {"running_mvn": "espnet_jst.frontends.normalize:RunningMVN"},
+    "encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
+    "hier_encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
+    "scheduler": {"warmupcosine": "espnet_jst.training.schedule:WarmupCosine"},
+}
+TASKS = ("st", "asr")  # asr_transducer has no encoder choices; mt takes embeddings only
+PLUGINS_VARIABLE = "JST_PLUGINS"
+
+
+def register(extra: Mapping[str, Mapping[str, type | str]] | None = None) -> None:
+    """Add the classes of the table to the choices of ESPnet's `st` and `asr` tasks.
+
+    Args:
+        extra: further entries, choice -> name -> class or "module:Class"; they stay for the rest of the process.
+
+    Raises:
+        TypeError: a class does not derive from what the choice asks for.
+        ValueError: a name is not lower case, is taken by another class, or its choice does not exist.
+    """
+    from espnet_jst.compat import import_espnet_tasks
+
+    for choice, classes in (extra or {}).items():
+        _check_entry(choice, classes)
+        TABLE.setdefault(choice, {}).update(classes)
+    for module in filter(None, os.environ.get(PLUGINS_VARIABLE, "").replace(",", " ").split()):
+        importlib.import_module(module)
+    modules = import_espnet_tasks(TASKS)
+    for choice, classes in TABLE.items():
+        targets = list(_targets(choice, modules))
+        if not targets:
+            raise ValueError(f"ESPnet's tasks {', '.join(TASKS)} have no choice {choice!r}")
+        for name, entry in classes.items():
+            for known, base in targets:
+                _install(known, choice, name, _resolve(entry), base)
+
+
+def _targets(choice: str, modules: Mapping[str, Any]) -> Iterator[tuple[dict[str, type], type | None]]:
+    if choice == "scheduler":
+        from espnet2.schedulers.abs_scheduler import AbsScheduler
+        from espnet2.tasks import abs_task
+
+        yield abs_task.scheduler_classes, AbsScheduler
+        return
+    for module in modules.values():
+        choices = getattr(module, f"{choice}_choices", None)
+        if choices is not None:
+            yield choices.classes, choices.base_type
+
+
+def _install(known: dict[str, type], choice: str, name: str, new: type, base: type | None) -> None:
+    # ClassChoices checks the type in its constructor only, so that a class added later would go unchecked.
+    if base is not None and not (isinstance(new, type) and issubclass(new, base)):
+        raise TypeError(f"{choice} {name!r}: {getattr(new, '__name__', new)} must derive from {base.__name__}")
+    if known.get(name, new) is not new:
+        raise ValueError(f"{choice} {name!r} is already {known[name].__qualname__}: choose another name")
+    known[name] = new
+
+
+def _resolve(entry: type | str) -> type:
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _check_entry(choice: str, classes: Mapping[str, type | str]) -> None:
+    for name in classes:
+        # argparse lowers the value and ESPnet compares it with the key as it is: another key is never found.
+        if name != name.lower():
+            raise ValueError(f"{choice} {name!r}: ESPnet finds lower-case names only, use {name.lower()!r}")

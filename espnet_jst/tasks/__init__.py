@@ -1,0 +1,1 @@
+"""ESPnet tasks: configurations to models, data and training."""

@@ -1,0 +1,206 @@
+"""The task: ESPnet's ST task with JSTModel, its preprocessor, its trainer and a strict configuration."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from espnet_jst import compat
+from espnet_jst.registry import register
+
+register()  # before the parser is made, and in every spawned worker, which imports this module to find the task
+
+from espnet2.tasks import st  # noqa: E402
+from espnet2.torch_utils.initialize import initialize  # noqa: E402
+from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
+
+from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
+from espnet_jst.errors import CheckpointError, ConfigError  # noqa: E402
+from espnet_jst.model import JSTModel  # noqa: E402
+from espnet_jst.tasks import build  # noqa: E402
+from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
+from espnet_jst.tasks.refused import refuse  # noqa: E402
+from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
+from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
+from espnet_jst.weights import load_strict, read_weights  # noqa: E402
+
+TOKEN_TYPES = ("bpe", "word", "char")
+DEFAULTS = {
+    "frontend": "log_mel",
+    "normalize": "running_mvn",
+    "encoder": "chunk_conformer",
+    "model_conf": {},  # ESPnet's default is every argument of its own model
+    "best_model_criterion": [["valid", "loss", "min"]],  # "acc" is not reported
+    "num_att_plot": 0,
+    "src_token_type": "bpe",
+}
+
+
+class JSTTask(st.STTask):
+    """Joint speech recognition and translation as an ESPnet task."""
+
+    class_choices_list = [
+        st.frontend_choices,
+        st.specaug_choices,
+        st.normalize_choices,
+        st.encoder_choices,
+        st.hier_encoder_choices,
+    ]
+    trainer = JSTTrainer
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """ESPnet's options of ST that the model reads, and ours; the others are refused by name."""
+        super().add_task_arguments(parser)
+        group = parser.add_argument_group("Curriculum and preprocessing")
+        group.add_argument(
+            "--curriculum_epochs",
+            type=int,
+            default=0,
+            help="In so many first epochs longer and longer utterances are admitted",
+        )
+        group.add_argument(
+            "--curriculum_share", type=float, default=0.15, help="Share of the batches, by length, in the first epoch"
+        )
+        group.add_argument(
+            "--preprocessor_conf",
+            action=NestedDictAction,
+            default={},
+            help="gain_db, noise_snr_db, noise_prob, speed, speed_prob; source_languages, target_languages",
+        )
+        parser.set_defaults(**DEFAULTS)
+        for action in parser._actions:
+            if action.dest in ("token_type", "src_token_type"):
+                action.choices = TOKEN_TYPES
+        refuse(parser)
+
+    @classmethod
+    def get_parser(cls) -> JSTParser:
+        """ESPnet's parser, strict."""
+        return strict_parser(super().get_parser())
+
+    @classmethod
+    def check_required_command_args(cls, args: argparse.Namespace) -> None:
+        """Refuse a command without an option that is always needed."""
+        missing = [f"--{name}" for name in args.required if getattr(args, name) is None]
+        if missing:
+            raise ConfigError(f"{', '.join(missing)} must be given")
+        if not args.use_preprocessor:
+            raise ConfigError("--use_preprocessor false: the preprocessor makes the targets of the heads")
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """One process of a training: ESPnet's, with atomic saves and safe loads."""
+        with compat.safe_checkpoints():
+            super().main_worker(args)
+
+    @classmethod
+    def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
+        """Names that every data set has; what the heads need beside is checked when their configuration is known."""
+        return ("speech",)
+
+    @classmethod
+    def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
+        """Further names that a data set may have."""
+        return () if inference else TEXT_NAMES
+
+    @classmethod
+    def build_preprocess_fn(cls, args: argparse.Namespace, train: bool) -> JSTPreprocessor:
+        """The preprocessor of a configuration.
+
+        Raises:
+            ConfigError: the token lists, the heads and `preprocessor_conf` do not fit together.
+        """
+        conf = getattr(args, "preprocessor_conf", None)
+        return JSTPreprocessor(train, specs=build.heads_of(args), tokenizers=build.build_tokenizers(args), conf=conf)
+
+    @classmethod
+    def build_dataset(cls, args: argparse.Namespace, iter_options: Any, keys_to_load: Any = None) -> Any:
+        """ESPnet's data set, after a check that it has what the heads need."""
+        _check_data(iter_options.data_path_and_name_and_type, iter_options.preprocess_fn)
+        return super().build_dataset(args, iter_options, keys_to_load)
+
+    @classmethod
+    def build_streaming_iterator(
+        cls, data_path_and_name_and_type: Any, preprocess_fn: Any, *args: Any, inference: bool = False, **kwargs: Any
+    ) -> Any:
+        """ESPnet's iterator of statistics and decoding, after the same check where there are targets."""
+        if not inference:
+            _check_data(data_path_and_name_and_type, preprocess_fn)
+        return super().build_streaming_iterator(
+            data_path_and_name_and_type, preprocess_fn, *args, inference=inference, **kwargs
+        )
+
+    @classmethod
+    def build_sequence_iter_factory(cls, args: argparse.Namespace, iter_options: Any, mode: str) -> Any:
+        """ESPnet's batches; those of training know their number, and may follow a curriculum."""
+        factory = super().build_sequence_iter_factory(args, iter_options, mode)
+        if mode != "train":
+            return factory
+        needed = args.curriculum_epochs or args.max_train_minutes is not None
+        return CountedBatches(
+            factory,
+            speech_lengths(iter_options.shape_files) if needed else None,
+            curriculum_epochs=args.curriculum_epochs,
+            curriculum_share=args.curriculum_share,
+        )
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> JSTModel:  # type: ignore[override]
+        """The model of a configuration.
+
+        Raises:
+            ConfigError: a name, key or value cannot be used; the message names it and the closest known one.
+        """
+        model = build.build_model(args, {choices.name: choices for choices in cls.class_choices_list})
+        if getattr(args, "init", None) is not None:
+            initialize(model, args.init)
+        return model
+
+    @classmethod
+    def load_model(
+        cls, config_file: str | Path | None, model_file: str | Path | None, device: str = "cpu"
+    ) -> tuple[JSTModel, argparse.Namespace]:
+        """A trained model and its training arguments; nothing in the files is executed and nothing is ignored.
+
+        Raises:
+            CheckpointError: a file is missing, damaged or unsafe, or configuration and weights do not belong together.
+            ConfigError: the configuration cannot be used.
+        """
+        from espnet_jst.hub.config_file import read_config
+
+        if config_file is None:
+            if model_file is None:
+                raise ConfigError("give a model file, a configuration file, or both")
+            config_file = Path(model_file).parent / "config.yaml"
+        values = read_config(config_file)
+        if "decoder" in values or not (values.get("model_conf") or {}).get("heads"):
+            raise CheckpointError(f"{config_file} is not a configuration of JSTTask: it has no model_conf.heads")
+        args = argparse.Namespace(**values)
+        model = cls.build_model(args)
+        if model_file is not None:
+            load_strict(model, read_weights(model_file), model_file)
+        return model.to(device), args
+
+    @classmethod
+    def build_model_from_file(
+        cls, config_file: str | Path | None = None, model_file: str | Path | None = None, device: str = "cpu"
+    ) -> tuple[Any, argparse.Namespace]:
+        """As `load_model`, dressed for ESPnet's own decoding scripts where a head can serve them."""
+        from espnet_jst.inference.espnet_view import ESPnetView, serving_head
+
+        model, args = cls.load_model(config_file, model_file, device)
+        try:
+            serving_head(model)
+        except ConfigError as error:
+            logging.info(f"{error}")
+            return model, args
+        return ESPnetView(model, args), args
+
+
+def _check_data(files: Any, preprocess: Callable | None) -> None:
+    if isinstance(preprocess, JSTPreprocessor):
+        preprocess.check_names([name for _, name, _ in files])

@@ -1,0 +1,119 @@
+"""Batches of every epoch: ESPnet's, counted, and shorter utterances first where a curriculum is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.iterators.sequence_iter_factory import SequenceIterFactory, worker_init_fn
+from torch.utils.data import DataLoader
+
+from espnet_jst.errors import ConfigError
+
+
+class CountedBatches(AbsIterFactory):
+    """ESPnet's sequence of batches, which also knows its length and sizes, with an optional curriculum.
+
+    In epoch e of the first E epochs only batches are used whose longest utterance is at most a limit, which grows
+    linearly from a quantile of the lengths to the longest. What an epoch holds depends on its number alone.
+
+    Args:
+        base: ESPnet's factory.
+        lengths: speech length of each utterance, in any unit; needed for a curriculum and for a time budget.
+        curriculum_epochs: E; 0 for none.
+        curriculum_share: quantile of the lengths of all batches that the first epoch goes up to.
+    """
+
+    def __init__(
+        self,
+        base: SequenceIterFactory,
+        lengths: dict[str, int] | None = None,
+        *,
+        curriculum_epochs: int = 0,
+        curriculum_share: float = 0.15,
+    ) -> None:
+        self.base = base
+        self.batches: list[Sequence[str]] = list(base.sampler)
+        self.curriculum_epochs = curriculum_epochs
+        self.longest = np.array([max(lengths[k] for k in batch) for batch in self.batches]) if lengths else None
+        if curriculum_epochs and self.longest is not None:
+            self.longest = _longest_on_any_rank(self.longest)
+            self.first_limit = float(np.quantile(self.longest, curriculum_share))
+        self.sizes = None if self.longest is None else self.longest * np.array([len(b) for b in self.batches])
+
+    def epoch_batches(self, epoch: int) -> np.ndarray:
+        """Indices of the batches that epoch `epoch` (from 1) draws from."""
+        if epoch > self.curriculum_epochs or self.longest is None:
+            return np.arange(len(self.batches))
+        limit = self.first_limit + (self.longest.max() - self.first_limit) * (epoch - 1) / self.curriculum_epochs
+        return np.flatnonzero(self.longest <= max(limit, self.longest.min()))
+
+    def steps(self, epoch: int) -> int:
+        """Number of batches of an epoch."""
+        available = len(self.epoch_batches(epoch))
+        asked = self.base.num_iters_per_epoch
+        if asked is None:
+            return available
+        return min(asked, available) if epoch <= self.curriculum_epochs else asked
+
+    def build_iter(self, epoch: int, shuffle: bool | None = None) -> Iterable[Any]:
+        """The batches of an epoch, in the order that the seed and the epoch's number give."""
+        if epoch > self.curriculum_epochs:
+            return self.base.build_iter(epoch, shuffle)
+        order = self.epoch_batches(epoch)
+        if self.base.shuffle if shuffle is None else shuffle:
+            np.random.RandomState(epoch + self.base.seed).shuffle(order)
+        return self._load([self.batches[i] for i in order[: self.steps(epoch)]], epoch)
+
+    def probe(self, count: int) -> tuple[Iterable[Any], np.ndarray]:
+        """About `count` batches spread evenly over the sizes, smallest first, and their sizes (samples, padded)."""
+        assert self.sizes is not None
+        order = np.argsort(self.sizes, kind="stable")
+        picked = order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
+        return self._load([self.batches[i] for i in picked], 0), self.sizes[picked]
+
+    def _load(self, batches: list[Sequence[str]], epoch: int) -> DataLoader:
+        base = self.base
+        return DataLoader(
+            dataset=base.dataset,
+            batch_sampler=[list(batch) for batch in batches],
+            num_workers=base.num_workers,
+            pin_memory=base.pin_memory,
+            worker_init_fn=partial(worker_init_fn, base_seed=epoch + base.seed),
+            collate_fn=base.collate_fn,
+        )
+
+
+def speech_lengths(shape_files: Sequence[str]) -> dict[str, int]:
+    """Length of each utterance from the shape file of the speech (the first one where none is called so).
+
+    Raises:
+        ConfigError: there is no such file, or it holds no numbers.
+    """
+    named = [file for file in shape_files if Path(file).name.startswith("speech")] or list(shape_files)
+    if not named:
+        raise ConfigError("--train_shape_file is missing: a curriculum or a time budget needs the lengths")
+    lengths = {}
+    with open(named[0], encoding="utf-8") as lines:
+        for line in lines:
+            key, _, shape = line.strip().partition(" ")
+            first = shape.split(",")[0]
+            if not first.isdecimal():
+                raise ConfigError(f"{named[0]}: no length after {key!r}: give utt2num_samples or speech_shape")
+            lengths[key] = int(first)
+    return lengths
+
+
+def _longest_on_any_rank(longest: np.ndarray) -> np.ndarray:
+    # A rank holds a part of each batch; all must leave out the same batches.
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return longest
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    shared = torch.as_tensor(longest, device=device)
+    torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+    return shared.cpu().numpy()

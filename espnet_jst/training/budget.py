@@ -1,0 +1,153 @@
+"""A time budget: how many epochs fit, found by timing real steps on a copy of the model before the first epoch.
+
+The number is written down and read again on resume, so that a resumed run follows the same learning rates.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from espnet2.torch_utils.device_funcs import to_device
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.training.batches import CountedBatches
+from espnet_jst.weights import atomic_save, temporary_name
+
+PROBED_STEPS = 20
+PROBED_VALIDATION = 4
+MARGIN = 0.95  # of the budget; the rest is for what the probe does not see
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """Seconds on the wall, measured.
+
+    Attributes:
+        sizes: padded samples of the probed training batches, ascending.
+        seconds: time of a training step on each.
+        validation_s: time of one validation.
+        save_s: time of saving a checkpoint and a model.
+    """
+
+    sizes: Sequence[float]
+    seconds: Sequence[float]
+    validation_s: float
+    save_s: float
+
+    def epoch_s(self, sizes: np.ndarray, steps: int) -> float:
+        """Expected seconds of an epoch that draws `steps` batches from batches of these sizes."""
+        mean = float(np.interp(sizes, self.sizes, self.seconds).mean())
+        return mean * steps + self.validation_s + self.save_s
+
+
+def epochs_in(budget_s: float, epoch_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
+    """The number of the last epoch that fits into `budget_s` after epoch `done`; at least one more, if there is one."""
+    total = 0.0
+    for epoch in range(done + 1, max_epoch + 1):
+        total += epoch_s(epoch)
+        if total > budget_s:
+            return max(done + 1, epoch - 1)
+    return max_epoch
+
+
+def measure(
+    model: torch.nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    train: CountedBatches,
+    valid: Any,
+    *,
+    device: str,
+    grad_clip: float,
+    output_dir: Path,
+) -> StepCosts:
+    """Time training steps, validation steps and a save on copies; model and optimizers stay as they are."""
+    model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
+    batches, sizes = train.probe(PROBED_STEPS)
+    model.train()
+    seconds = []
+    for rounds in range(2):  # the first round warms up allocators and caches on a few batches
+        started = time.perf_counter()
+        for index, (keys, batch) in enumerate(batches):
+            loss = model(utt_id=keys, **to_device(batch, device))[0]
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip)
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+            if rounds == 1:
+                seconds.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            if rounds == 0 and index >= 2:
+                break
+    return StepCosts(
+        sizes.tolist(), seconds, _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
+    )
+
+
+def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
+    batches = valid.build_iter(1)
+    model.eval()
+    started = time.perf_counter()
+    done = 0
+    with torch.no_grad():
+        for keys, batch in batches:
+            model(utt_id=keys, **to_device(batch, device))
+            done += 1
+            if done == PROBED_VALIDATION:
+                break
+    return (time.perf_counter() - started) / max(1, done) * len(batches)
+
+
+def _save_s(model: torch.nn.Module, optimizers: Sequence[torch.optim.Optimizer], output_dir: Path) -> float:
+    probe = output_dir / "save_probe"
+    state = [model.state_dict(), [optimizer.state_dict() for optimizer in optimizers]]
+    started = time.perf_counter()
+    atomic_save(lambda stream: torch.save(state, stream), probe)
+    probe.unlink()
+    temporary_name(probe).unlink(missing_ok=True)
+    return 1.5 * (time.perf_counter() - started)  # the model is saved once more by itself
+
+
+def plan_epochs(
+    path: Path, *, minutes: float, max_epoch: int, done: int, resume: bool, train: Any, costs: Callable[[], StepCosts]
+) -> int:
+    """Number of the last epoch for a budget of `minutes`.
+
+    A resumed run with the same budget takes it from `path`, where the first run wrote it; another budget counts from
+    epoch `done` on.
+
+    Raises:
+        ConfigError: the batches' sizes are not known.
+    """
+    asked = {"max_train_minutes": minutes, "max_epoch": max_epoch}
+    if resume and path.is_file():
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        if {key: plan.get(key) for key in asked} == asked:
+            return plan["epochs"]
+    if not isinstance(train, CountedBatches) or train.sizes is None:
+        raise ConfigError("--max_train_minutes needs --iterator_type sequence and a shape file of the speech")
+    started = time.perf_counter()
+    measured = costs()
+    budget_s = MARGIN * 60 * minutes - (time.perf_counter() - started)
+    sizes = train.sizes
+
+    def epoch_s(epoch: int) -> float:
+        return measured.epoch_s(sizes[train.epoch_batches(epoch)], train.steps(epoch))
+
+    epochs = epochs_in(budget_s, epoch_s, max_epoch, done)
+    expected = sum(epoch_s(epoch) for epoch in range(done + 1, epochs + 1))
+    if expected > budget_s:
+        logging.warning(f"one epoch takes about {expected:.0f} s, more than --max_train_minutes {minutes:g}")
+    logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, about {expected:.0f} s")
+    plan = {**asked, "epochs": epochs, "expected_s": round(expected, 1), "measured": asdict(measured)}
+    atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), path)
+    return epochs

@@ -1,0 +1,212 @@
+"""ESPnet's Trainer whose files survive a kill, and that keeps to a time budget."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from espnet2.train.reporter import Reporter
+from espnet2.train.trainer import Trainer, TrainerOptions
+from espnet2.utils.build_dataclass import build_dataclass
+
+from espnet_jst import compat
+from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.training import budget
+from espnet_jst.training.batches import CountedBatches
+from espnet_jst.training.checkpoints import read_checkpoint, repair
+from espnet_jst.training.progress import TrackedBatches
+from espnet_jst.training.schedule import WarmupCosine
+from espnet_jst.training.usage import CPUClock
+from espnet_jst.weights import load_strict
+
+USAGE_FILE = "training_time.json"
+BUDGET_FILE = "budget.json"
+
+
+@dataclass
+class JSTTrainerOptions(TrainerOptions):
+    """ESPnet's options and ours; see `JSTTrainer.add_arguments`."""
+
+    max_train_minutes: float | None
+
+
+class JSTTrainer(Trainer):
+    """Trainer with atomic saves, safe loads, repair on resume, progress, a time budget and CPU seconds."""
+
+    clock: CPUClock | None = None
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Options beside ESPnet's."""
+        group = parser.add_argument_group("Time budget")
+        group.add_argument(
+            "--max_train_minutes",
+            type=_minutes,
+            default=None,
+            help="Choose the number of epochs, at most --max_epoch, so that training with validation and saving takes "
+            "so many minutes on this machine",
+        )
+
+    @classmethod
+    def build_options(cls, args: argparse.Namespace) -> JSTTrainerOptions:
+        """Options consumed by `run`."""
+        return build_dataclass(JSTTrainerOptions, args)
+
+    @staticmethod
+    def resume(
+        checkpoint: str | Path,
+        model: torch.nn.Module,
+        reporter: Reporter,
+        optimizers: Sequence[torch.optim.Optimizer],
+        schedulers: Sequence[Any],
+        scaler: Any,
+        ngpu: int = 0,
+        strict: bool = True,
+    ) -> None:
+        """Load a checkpoint strictly, without executing code from it.
+
+        Raises:
+            CheckpointError: it is damaged, unsafe or of another model; the message lists the keys.
+        """
+        where = f"cuda:{torch.cuda.current_device()}" if ngpu > 0 else "cpu"
+        states = read_checkpoint(checkpoint, map_location=where)
+        load_strict(model, states["model"], checkpoint, may_miss=None if strict else lambda key: True)
+        reporter.load_state_dict(states["reporter"])
+        try:
+            for optimizer, state in zip(optimizers, states["optimizers"]):
+                optimizer.load_state_dict(state)
+            for scheduler, state in zip(schedulers, states["schedulers"]):
+                if scheduler is not None and state is not None:
+                    scheduler.load_state_dict(state)
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"{checkpoint}: the optimizer's state does not fit ({error}): resume with the optimizer and "
+                "scheduler that it was trained with"
+            ) from error
+        if scaler is not None and states["scaler"] is not None:
+            scaler.load_state_dict(states["scaler"])
+        logging.info(f"resumed after epoch {reporter.get_epoch()} from {checkpoint}")
+
+    @classmethod
+    def run(
+        cls,
+        model: Any,
+        optimizers: Sequence[torch.optim.Optimizer],
+        schedulers: Sequence[Any],
+        train_iter_factory: Any,
+        valid_iter_factory: Any,
+        plot_attention_iter_factory: Any,
+        trainer_options: Any,
+        distributed_option: Any,
+    ) -> None:
+        """Train. Arguments as ESPnet's; `resume` also finishes what a kill left half written."""
+        options: JSTTrainerOptions = trainer_options
+        output_dir = Path(options.output_dir)
+        first_rank = not distributed_option.distributed or distributed_option.dist_rank == 0
+        if first_rank:
+            done = repair(output_dir, options.best_model_criterion) if options.resume else 0
+            cls.clock = CPUClock(output_dir / USAGE_FILE, fresh=not options.resume)
+            if options.max_train_minutes is not None:
+                options.max_epoch = cls._epochs_in_budget(
+                    model, optimizers, train_iter_factory, valid_iter_factory, options, done
+                )
+        options.max_epoch = _same_on_all_ranks(options.max_epoch, distributed_option)
+        _plan_schedules(schedulers, train_iter_factory, options)
+        with compat.safe_checkpoints() as reporters:
+            super().run(
+                model=model,
+                optimizers=optimizers,
+                schedulers=schedulers,
+                train_iter_factory=train_iter_factory,
+                valid_iter_factory=valid_iter_factory,
+                plot_attention_iter_factory=plot_attention_iter_factory,
+                trainer_options=options,
+                distributed_option=distributed_option,
+            )
+        if cls.clock is not None and first_rank:
+            for reporter in reporters if options.use_matplotlib else []:
+                reporter.finish_plots(output_dir / "images")
+            cls.clock.save(now=True)
+            print(cls.clock.summary(), flush=True)
+
+    @classmethod
+    def train_one_epoch(cls, *, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any) -> bool:
+        """ESPnet's, with progress. Returns whether every step was invalid."""
+        label = f"epoch {reporter.get_epoch()}/{options.max_epoch}"
+        tracked = TrackedBatches(iterator, label=label, loss=lambda: _latest_loss(reporter), tick=cls._tick)
+        return super().train_one_epoch(iterator=tracked, reporter=reporter, options=options, **others)
+
+    @classmethod
+    def validate_one_epoch(cls, *, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any) -> None:
+        """ESPnet's, with progress."""
+        label = f"epoch {reporter.get_epoch()}/{options.max_epoch}, validation"
+        tracked = TrackedBatches(iterator, label=label, loss=lambda: _latest_loss(reporter), tick=cls._tick)
+        super().validate_one_epoch(iterator=tracked, reporter=reporter, options=options, **others)
+
+    @classmethod
+    def _tick(cls) -> None:
+        if cls.clock is not None:
+            cls.clock.save()
+
+    @classmethod
+    def _epochs_in_budget(
+        cls, model: Any, optimizers: Any, train: Any, valid: Any, options: JSTTrainerOptions, done: int
+    ) -> int:
+        output_dir = Path(options.output_dir)
+        return budget.plan_epochs(
+            output_dir / BUDGET_FILE,
+            minutes=options.max_train_minutes or 0.0,
+            max_epoch=options.max_epoch,
+            done=done,
+            resume=options.resume,
+            train=train,
+            costs=lambda: budget.measure(
+                model,
+                optimizers,
+                train,
+                valid,
+                device="cuda" if options.ngpu > 0 else "cpu",
+                grad_clip=options.grad_clip,
+                output_dir=output_dir,
+            ),
+        )
+
+
+def _plan_schedules(schedulers: Sequence[Any], train: Any, options: JSTTrainerOptions) -> None:
+    for scheduler in schedulers:
+        if not isinstance(scheduler, WarmupCosine):
+            continue
+        if isinstance(train, CountedBatches):
+            epochs = range(1, options.max_epoch + 1)
+            scheduler.plan(sum(train.steps(epoch) // options.accum_grad for epoch in epochs))
+        elif not scheduler.given_steps:
+            raise ConfigError("--scheduler warmupcosine needs --iterator_type sequence or scheduler_conf.total_steps")
+        logging.info(f"{scheduler}")
+
+
+def _same_on_all_ranks(value: int, distributed_option: Any) -> int:
+    if not distributed_option.distributed:
+        return value
+    values = [value]
+    torch.distributed.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def _latest_loss(reporter: Any) -> float:
+    values = reporter.stats.get("loss")
+    return float(values[-1].value) if values else math.nan
+
+
+def _minutes(text: str) -> float | None:
+    if text.lower() in ("none", "null", ""):
+        return None
+    minutes = float(text)
+    if minutes <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of minutes")
+    return minutes

@@ -1,0 +1,178 @@
+"""Weights in and out: files that a kill cannot damage, and loading that executes nothing and ignores nothing."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import pickle
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor, nn
+
+from espnet_jst.errors import CheckpointError
+
+UNSAFE_VARIABLE = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
+SHOWN_KEYS = 8
+_OBJECT = re.compile(r"GLOBAL \S+|<class [^>]+>")  # in PyTorch's message on what it would not make
+
+
+def temporary_name(path: Path) -> Path:
+    """Where a file is written before it takes its name."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def atomic_save(write: Callable[[BinaryIO], object], path: str | Path) -> None:
+    """Write a file so that at every moment its name holds the old or the new content, complete.
+
+    Args:
+        write: called with a binary stream, such as `lambda stream: torch.save(state, stream)`.
+        path: the file.
+
+    Raises:
+        CheckpointError: it could not be written; names the path and the free space. The old file is unchanged.
+    """
+    path = Path(path)
+    temporary = temporary_name(path)
+    try:
+        with open(temporary, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        sync_directory(path.parent)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+        raise CheckpointError(
+            f"{path} could not be written ({error}); {free} bytes are free there. What was there before is unchanged: "
+            "make room and run again with --resume true"
+        ) from error
+
+
+def atomic_link(path: str | Path, target: str | Path) -> None:
+    """Make `path` a symbolic link to `target`, in one step, whatever `path` was."""
+    path = Path(path)
+    temporary = temporary_name(path)
+    temporary.unlink(missing_ok=True)
+    os.symlink(target, temporary)
+    os.replace(temporary, path)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory as durable as the data."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def safe_load(path: str | Path, *, map_location: Any = "cpu", mmap: bool = False) -> Any:
+    """What `torch.save` wrote, without executing code from it: tensors, plain values, time spans.
+
+    Setting ESPNET_ALLOW_UNSAFE_TORCH_LOAD=1, as upstream, loads other objects too; only for files of your own.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds other objects.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist or is not a file")
+    options: dict[str, Any] = {"map_location": map_location}
+    if mmap:
+        options["mmap"] = True
+    if os.environ.get(UNSAFE_VARIABLE) == "1":
+        logging.warning(f"{UNSAFE_VARIABLE}=1: {path} may execute code while it is loaded")
+        return torch.load(path, weights_only=False, **options)
+    try:
+        with torch.serialization.safe_globals([datetime.timedelta]):  # ESPnet's reporter keeps time spans
+            return torch.load(path, weights_only=True, **options)
+    except pickle.UnpicklingError as error:
+        unsafe = _OBJECT.search(str(error))
+        if unsafe:
+            raise CheckpointError(
+                f"{path} holds an object other than weights ({unsafe[0]}), and loading it could execute code: refused. "
+                f"If you made the file yourself, set {UNSAFE_VARIABLE}=1"
+            ) from error
+        raise _damaged(path, error) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_weights(path: str | Path, *, device: str | torch.device = "cpu") -> dict[str, Tensor]:
+    """Weights of a model from a safetensors file, an ESPnet model file or a training checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, unsafe, or holds something else.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        import safetensors.torch
+
+        if not path.is_file():
+            raise CheckpointError(f"{path} does not exist or is not a file")
+        try:
+            return safetensors.torch.load_file(path, device=str(device))
+        except Exception as error:  # the Rust side raises its own class, and OSError
+            raise _damaged(path, error) from error
+    state = safe_load(path, map_location=device)
+    for wrapper in ("module", "model"):  # DeepSpeed's files; checkpoint.pth
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path} holds no model weights, which map names to tensors")
+    return dict(state)
+
+
+def load_strict(
+    model: nn.Module, state: Mapping[str, Tensor], where: str | Path, *, may_miss: Callable[[str], bool] | None = None
+) -> None:
+    """Load weights into a model; every parameter and buffer must be there, with its shape, and nothing else.
+
+    Args:
+        model: the model, or a part of one.
+        state: weights by name.
+        where: the file, for the message.
+        may_miss: names of the model that the file need not have.
+
+    Raises:
+        CheckpointError: lists the missing, extra and reshaped names.
+    """
+    own = model.state_dict()
+    missing = [k for k in own if k not in state and not (may_miss and may_miss(k))]
+    extra = [k for k in state if k not in own]
+    reshaped = [
+        f"{k} {tuple(state[k].shape)}, the model has {tuple(own[k].shape)}"
+        for k in own
+        if k in state and own[k].shape != state[k].shape
+    ]
+    found = [("missing", missing), ("extra", extra), ("of another shape", reshaped)]
+    parts = [f"{len(keys)} {label}: {_some(keys)}" for label, keys in found if keys]
+    if parts:
+        raise CheckpointError(
+            f"{where} does not fit the model ({len(own)} parameters and buffers): {'; '.join(parts)}. "
+            "Configuration and weights must belong together"
+        )
+    model.load_state_dict(dict(state), strict=may_miss is None)
+
+
+def _some(keys: Iterable[str]) -> str:
+    keys = list(keys)
+    more = f", and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
+    return ", ".join(keys[:SHOWN_KEYS]) + more
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    size = path.stat().st_size
+    return CheckpointError(f"{path} is damaged ({size} bytes; {_first_line(error)}): fetch or train it again")
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+    return (text.splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from espnet_jst.data import audio_file
+from espnet_jst.data.audio_file import BadItem
+
+
+@pytest.fixture
+def tone() -> np.ndarray:
+    return (0.3 * np.sin(np.arange(8000) * 0.3)).astype(np.float32)
+
+
+def test_a_good_file_gives_its_samples_and_rate(tmp_path, tone):
+    soundfile.write(tmp_path / "a.flac", tone, 8000)
+    samples, fs = audio_file.read(tmp_path / "a.flac")
+    assert fs == 8000
+    assert samples.shape == (8000, 1)
+    assert np.abs(samples[:, 0] - tone).max() < 1e-4
+
+
+def test_a_segment_is_cut_to_the_sample(tmp_path, tone):
+    soundfile.write(tmp_path / "a.wav", tone, 8000, subtype="FLOAT")
+    samples, _ = audio_file.read(tmp_path / "a.wav", start_s=0.25, end_s=0.5)
+    assert np.array_equal(samples[:, 0], tone[2000:4000])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BadItem, match=r"gone\.wav: no such file; correct wav\.scp"):
+        audio_file.read(tmp_path / "gone.wav")
+
+
+def test_an_empty_file_is_told_from_a_header_without_samples(tmp_path):
+    (tmp_path / "empty.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "header.wav", np.zeros(0, np.float32), 8000)
+    with pytest.raises(BadItem, match="0 bytes"):
+        audio_file.read(tmp_path / "empty.wav")
+    with pytest.raises(BadItem, match="header without samples"):
+        audio_file.read(tmp_path / "header.wav")
+
+
+def test_a_file_that_is_not_audio_is_refused(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"RIFF this is no audio at all" * 20)
+    with pytest.raises(BadItem, match="not readable as audio"):
+        audio_file.read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(("name", "kwargs"), [("a.wav", {}), ("a.flac", {}), ("a.ogg", {"subtype": "VORBIS"})])
+def test_a_file_that_was_cut_short_is_refused(tmp_path, tone, name, kwargs):
+    path = tmp_path / name
+    soundfile.write(path, np.tile(tone, 20), 8000, **kwargs)
+    content = path.read_bytes()
+    assert len(audio_file.read(path)[0]) == 160000
+    path.write_bytes(content[: len(content) * 6 // 10])
+    with pytest.raises(BadItem, match="again"):
+        audio_file.read(path)
+
+
+def test_damaged_data_in_the_middle_is_refused(tmp_path, tone):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.tile(tone, 20), 8000)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4000] = bytes(4000)
+    path.write_bytes(bytes(content))
+    with pytest.raises(BadItem, match=r"a\.flac"):
+        audio_file.read(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_counted(tmp_path, tone, value):
+    tone[[5, 70]] = value
+    soundfile.write(tmp_path / "a.wav", tone, 8000, subtype="FLOAT")
+    with pytest.raises(BadItem, match="2 samples are NaN or infinite"):
+        audio_file.read(tmp_path / "a.wav")
+
+
+def test_a_segment_outside_the_file_is_refused(tmp_path, tone):
+    soundfile.write(tmp_path / "a.wav", tone, 8000)
+    with pytest.raises(BadItem, match=r"segment 0\.50-2\.00 s lies outside the file \(1\.00 s\)"):
+        audio_file.read(tmp_path / "a.wav", start_s=0.5, end_s=2.0)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from espnet_jst.data import checks
+from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.checks import Limits, Problem
+from espnet_jst.errors import DataError
+
+LIMITS = Limits(min_s=0.5, max_s=10.0, frame_s=0.08, tags=("<asr>", "<st>"))
+
+
+@pytest.mark.parametrize(("samples", "message"), [(3999, "0.500 s"), (80001, "over 10 s")])
+def test_audio_outside_the_limits_is_refused(samples, message):
+    with pytest.raises(BadItem, match=message):
+        checks.check_duration(samples, 8000, LIMITS)
+
+
+@pytest.mark.parametrize("samples", [4000, 80000])
+def test_audio_at_the_limits_is_kept(samples):
+    checks.check_duration(samples, 8000, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "empty"), ("  ", "empty"), ("one <st> two", "reserved symbol <st>")]
+)
+def test_text_that_cannot_be_serialized_is_refused(text, message):
+    with pytest.raises(BadItem, match=message):
+        checks.check_text("text.lc.en", text, LIMITS)
+
+
+def test_text_needs_a_frame_a_label_and_one_more_between_equal_labels():
+    checks.check_fit("text", [1, 2, 3, 4, 5], 3200, 8000, LIMITS)  # 0.4 s are 5 frames of 80 ms
+    with pytest.raises(BadItem, match=r"5 labels need 6 frames and 0\.40 s of audio give 5"):
+        checks.check_fit("text", [1, 2, 2, 4, 5], 3200, 8000, LIMITS)
+
+
+@pytest.mark.parametrize("value", ["-", "", "0-0 2-1", "0-0 1-2", "0-x", "0-0 1", "-1-0"])
+def test_links_that_do_not_fit_the_text_are_refused(value):
+    with pytest.raises(BadItem):
+        checks.check_alignment(value, 2, 2)
+
+
+def test_links_inside_the_text_are_kept():
+    checks.check_alignment("0-1 1-0", 2, 2)
+
+
+@pytest.mark.parametrize(("value", "good"), [("-", True), ("0.3 0.7", True), ("0.3", False), ("0.3 x", False)])
+def test_word_times_are_one_number_a_word_or_none(value, good):
+    if good:
+        checks.check_word_times(value, 2)
+    else:
+        with pytest.raises(BadItem):
+            checks.check_word_times(value, 2)
+
+
+def test_utterances_that_some_file_lacks_are_problems_and_the_others_go_on():
+    common, problems = checks.missing_items({"wav.scp": {"a": "", "b": ""}, "text": {"a": "", "c": ""}})
+    assert common == ["a"]
+    assert [(problem.utt_id, problem.reason) for problem in problems] == [
+        ("b", "missing in text"),
+        ("c", "missing in wav.scp"),
+    ]
+
+
+def test_files_without_a_common_utterance_are_an_error():
+    with pytest.raises(DataError, match=r"wav\.scp 1, text 1"):
+        checks.missing_items({"wav.scp": {"a": ""}, "text": {"A": ""}})
+
+
+def test_the_list_of_what_was_left_out_is_read_back(tmp_path):
+    problems = [Problem("ä1", "zu kurz", "länger sprechen"), Problem("b", "x", "y")]
+    checks.write_skipped(tmp_path, problems)
+    assert list(checks.read_skipped(tmp_path)) == problems
+
+
+def test_audio_that_two_sets_share_is_reported():
+    notes = checks.check_leaks({"train": {"a": "x.wav", "b": "y.wav"}, "test": {"c": "y.wav"}, "valid": {"d": "z.wav"}})
+    assert notes == ["train and test share 1 utterances (e.g. y.wav)"]

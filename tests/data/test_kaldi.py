@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from espnet_jst.data import kaldi
+from espnet_jst.errors import DataError
+
+
+def test_a_table_is_read_back_as_written_and_sorted_by_bytes(tmp_path):
+    table = {"b": "zwei Wörter", "a-2": "x", "a": "", "Z": "1"}
+    kaldi.write_table(tmp_path / "text", table)
+    assert kaldi.read_table(tmp_path / "text") == table
+    assert [line.split()[0] for line in (tmp_path / "text").read_text("utf-8").splitlines()] == ["Z", "a", "a-2", "b"]
+
+
+def test_a_repeated_key_is_an_error_that_names_the_line(tmp_path):
+    (tmp_path / "text").write_text("a one\nb two\na three\n")
+    with pytest.raises(DataError, match=r"^a: .*text:3: the key occurs twice"):
+        kaldi.read_table(tmp_path / "text")
+
+
+def test_text_that_is_not_utf8_is_an_error_that_says_how_to_convert_it(tmp_path):
+    (tmp_path / "text").write_bytes("a gut\nb f\u00fcnf\n".encode("latin1"))
+    with pytest.raises(DataError, match=r"^b: .*text:2: not valid UTF-8.*iconv"):
+        kaldi.read_table(tmp_path / "text")
+
+
+def test_bad_lines_are_handed_over_and_the_good_ones_go_on(tmp_path):
+    (tmp_path / "text").write_bytes(b"a one\nb \xff\nc three\na four\n")
+    bad = []
+    assert kaldi.read_table(tmp_path / "text", on_bad=lambda *line: bad.append(line)) == {"a": "one", "c": "three"}
+    assert [key for key, _, _ in bad] == ["b", "a"]
+
+
+def test_keys_that_differ_between_files_are_listed():
+    with pytest.raises(DataError) as error:
+        kaldi.check_same_keys(
+            {"wav.scp": ["a", "b", "c"], "text": ["a"], "utt2spk": ["a", "b", "c", "d"]}, where="data/x"
+        )
+    message = str(error.value)
+    assert message.startswith("data/x:")
+    assert "text lacks 3 of 4 (b c d)" in message
+    assert "wav.scp lacks 1 of 4 (d)" in message
+    assert "utt2spk lacks" not in message
+
+
+def test_a_data_directory_gets_spk2utt(tmp_path):
+    kaldi.write_data_dir(
+        tmp_path, {"text": {"u2": "b", "u1": "a", "v1": "c"}, "utt2spk": {"u1": "u", "u2": "u", "v1": "v"}}
+    )
+    assert kaldi.read_table(tmp_path / "spk2utt") == {"u": "u1 u2", "v": "v1"}
+
+
+@pytest.mark.parametrize("line", ["u rec 1.0", "u rec one two", "u rec 2.0 1.0", "u rec -1 1"])
+def test_a_segment_without_audio_names_the_utterance(tmp_path, line):
+    (tmp_path / "segments").write_text(line + "\n")
+    with pytest.raises(DataError, match=r"^u: .*segments"):
+        kaldi.read_segments(tmp_path / "segments")

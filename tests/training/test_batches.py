@@ -1,0 +1,82 @@
+"""Batches are counted, and a curriculum admits longer ones epoch by epoch."""
+
+import numpy as np
+import pytest
+from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.training.batches import CountedBatches, speech_lengths
+
+LENGTHS = {f"u{number}": 10 * (number + 1) for number in range(40)}
+BATCHES = [tuple(f"u{4 * i + j}" for j in range(4)) for i in range(10)]
+
+
+class Names:
+    """A data set whose items are their names."""
+
+    def __getitem__(self, key):
+        return key, np.zeros(1)
+
+
+def factory(num_iters=None, **conf):
+    base = SequenceIterFactory(Names(), BATCHES, num_iters, seed=3, shuffle=True, collate_fn=lambda items: items)
+    return CountedBatches(base, LENGTHS, **conf)
+
+
+def names(iterator):
+    return [tuple(key for key, _ in batch) for batch in iterator]
+
+
+def test_the_limit_grows_from_a_quantile_to_the_longest():
+    batches = factory(curriculum_epochs=4, curriculum_share=0.15)
+    counts = [batches.steps(epoch) for epoch in range(1, 7)]
+    assert counts == sorted(counts)
+    assert counts[0] == 2
+    assert counts[4:] == [10, 10]
+    for epoch in range(1, 5):
+        limit = batches.first_limit + (400 - batches.first_limit) * (epoch - 1) / 4
+        drawn = names(batches.build_iter(epoch))
+        assert len(drawn) == batches.steps(epoch)
+        assert {key for b in drawn for key in b} == {k for b in BATCHES if LENGTHS[b[-1]] <= limit for k in b}
+
+
+def test_the_order_depends_on_the_epoch_alone():
+    one, two = factory(curriculum_epochs=8), factory(curriculum_epochs=8)
+    list(one.build_iter(1))
+    assert names(one.build_iter(7)) == names(two.build_iter(7))
+    assert names(one.build_iter(7)) != names(one.build_iter(8))[: one.steps(7)]
+
+
+def test_after_the_curriculum_the_batches_are_espnets():
+    batches = factory(curriculum_epochs=2)
+    assert names(batches.build_iter(3)) == names(batches.base.build_iter(3))
+
+
+@pytest.mark.parametrize("num_iters", [3, 25])
+def test_steps_are_what_an_epoch_yields(num_iters):
+    batches = factory(num_iters=num_iters, curriculum_epochs=3)
+    for epoch in range(1, 6):
+        assert len(names(batches.build_iter(epoch))) == batches.steps(epoch)
+
+
+def test_without_lengths_there_is_no_curriculum_and_the_count_is_right():
+    base = SequenceIterFactory(Names(), BATCHES, None, seed=3, collate_fn=lambda items: items)
+    assert CountedBatches(base).steps(1) == 10
+
+
+def test_a_probe_spreads_over_the_sizes():
+    iterator, sizes = factory().probe(4)
+    assert list(sizes) == sorted(sizes)
+    assert sizes[0] == 4 * 40 and sizes[-1] == 4 * 400
+    assert len(names(iterator)) == 4
+
+
+def test_lengths_come_from_the_shapes_of_the_speech(tmp_path):
+    (tmp_path / "text_shape").write_text("u0 3,500\n")
+    (tmp_path / "speech_shape").write_text("u0 16000,1\nu1 800\n")
+    assert speech_lengths([f"{tmp_path}/text_shape", f"{tmp_path}/speech_shape"]) == {"u0": 16000, "u1": 800}
+    (tmp_path / "keys").write_text("u0 /some/file.wav\n")
+    with pytest.raises(ConfigError, match="no length after 'u0'"):
+        speech_lengths([f"{tmp_path}/keys"])
+    with pytest.raises(ConfigError, match="--train_shape_file"):
+        speech_lengths([])
