@@ -1,0 +1,1 @@
+"""Command lines: argument parsing only. Each `--help` answers without importing torch or ESPnet."""

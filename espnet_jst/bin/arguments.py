@@ -1,0 +1,89 @@
+"""What the programs share: `--config` files, flags that are refused with a reason, errors without a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from espnet_jst.config import check_keys
+from espnet_jst.errors import ConfigError, JSTError
+
+
+def str2bool(value: str) -> bool:
+    """ESPnet's way to write a switch: true or false."""
+    if value.lower() in ("true", "1", "yes", "y"):
+        return True
+    if value.lower() in ("false", "0", "no", "n"):
+        return False
+    raise argparse.ArgumentTypeError(f"{value!r} is not true or false")
+
+
+def parse_with_config(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:
+    """Parse; a YAML file given as `--config` holds flags, and the command line wins over it.
+
+    Raises:
+        ConfigError: the file is missing or not a mapping, or holds a key that is not a flag.
+    """
+    parser.add_argument("--config", help="YAML file with any of these flags; the command line wins")
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config")
+    path = first.parse_known_args(cmd)[0].config
+    if path:
+        actions = {action.dest: action for action in parser._actions if action.dest not in ("help", "config")}
+        values = read_config(path)
+        check_keys(values, actions, str(path))
+        for key, value in values.items():
+            actions[key].required = False
+            is_text = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+            # argparse converts defaults that are text as it converts the command line.
+            parser.set_defaults(**{key: str(value) if is_text and actions[key].type else value})
+    return parser.parse_args(cmd)
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: it is missing or holds no mapping.
+    """
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as stream:
+            values = yaml.safe_load(stream) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"--config {path}: cannot be read ({error})") from error
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"--config {path}: must map flags to values, such as 'beam_size: 4'")
+    return dict(values)
+
+
+def add_refused(parser: argparse.ArgumentParser, flags: Mapping[str, str]) -> None:
+    """Accept flags that another program has and this one does not use, so that they can be refused with a reason."""
+    for flag in flags:
+        parser.add_argument(f"--{flag}", default=None, help=argparse.SUPPRESS)
+
+
+def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: Sequence[Any]) -> None:
+    """Refuse such a flag where it was given a value that would matter.
+
+    Raises:
+        ConfigError: names the flag and what to use instead.
+    """
+    for flag, instead in flags.items():
+        value = getattr(args, flag)
+        if value is not None and str(value).lower() not in {str(item).lower() for item in neutral}:
+            raise ConfigError(f"--{flag} {value}: not used here; {instead}")
+
+
+def run_main(body: Callable[[], int | None]) -> int:
+    """Run a program; an error that the package raised on purpose is one line on stderr and exit status 1."""
+    try:
+        return body() or 0
+    except JSTError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

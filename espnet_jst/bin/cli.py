@@ -1,0 +1,59 @@
+"""espnet-jst: one command with a subcommand for each program; nothing heavy is imported to choose one."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "transcribe": ("espnet_jst.bin.transcribe", "recordings in, transcript and translation out"),
+    "train": ("espnet_jst.bin.jst_train", "train a model (ESPnet's flags)"),
+    "inference": ("espnet_jst.bin.jst_inference", "decode a Kaldi-style list of recordings"),
+    "score": ("espnet_jst.bin.jst_score", "quality and latency of a decode directory"),
+    "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
+    "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
+    "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
+}
+
+
+def usage() -> str:
+    """What `espnet-jst --help` prints."""
+    lines = [f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: espnet-jst COMMAND ...",
+            "",
+            "Joint streaming speech recognition and translation, a plugin for ESPnet.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "espnet-jst COMMAND --help shows a command's options; espnet-jst --version the version.",
+        ]
+    )
+
+
+def main(cmd: Sequence[str] | None = None) -> int:
+    """Run a subcommand; returns its exit status."""
+    arguments = list(sys.argv[1:] if cmd is None else cmd)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from espnet_jst.version import __version__
+
+        print(f"espnet-jst {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        from espnet_jst.config import closest
+
+        print(f"error: no command {name!r}{closest(name, COMMANDS)}; espnet-jst --help lists them", file=sys.stderr)
+        return 2
+    sys.argv[0] = f"espnet-jst {name}"
+    return importlib.import_module(COMMANDS[name][0]).main(arguments[1:]) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Decode a Kaldi-style list of recordings: the flags and output folders of espnet2.bin.st_inference, and both lanes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_jst.bin.arguments import add_refused, check_refused, parse_with_config, run_main, str2bool
+from espnet_jst.errors import ConfigError
+
+_NO_LM = "the transducer search has no language model"
+_NO_ATTENTION = "the transducer search has no such score; see --blank_penalty"
+_FROM_CONFIG = "the vocabulary of the training configuration is used"
+REFUSED = {
+    **dict.fromkeys(["lm_train_config", "lm_file", "word_lm_train_config", "word_lm_file", "ngram_file"], _NO_LM),
+    **dict.fromkeys(["src_lm_train_config", "src_lm_file", "src_word_lm_train_config", "src_word_lm_file"], _NO_LM),
+    **dict.fromkeys(["lm_weight", "ngram_weight", "asr_lm_weight", "asr_ngram_weight", "src_ngram_file"], _NO_LM),
+    **dict.fromkeys(["ctc_weight", "asr_ctc_weight", "penalty", "asr_penalty", "ctc_greedy"], _NO_ATTENTION),
+    **dict.fromkeys(["maxlenratio", "minlenratio", "asr_maxlenratio", "asr_minlenratio"], _NO_ATTENTION),
+    **dict.fromkeys(["asr_nbest", "asr_beam_size", "normalize_length"], "one search writes both lanes: --beam_size"),
+    **dict.fromkeys(["token_type", "bpemodel", "src_token_type", "src_bpemodel"], _FROM_CONFIG),
+    "transducer_conf": "use --beam_size, --nbest, --max_symbols and --blank_penalty",
+    **dict.fromkeys(["enh_s2t_task", "hugging_face_decoder", "hugging_face_decoder_max_length"], "this model has none"),
+    "allow_variable_data_keys": "decoding reads speech alone",
+}
+NEUTRAL = ("", "0", "0.0", "none", "false", "{}", "1")
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The flags; those of ESPnet keep their names and meanings."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--output_dir", required=True, help="gets 1best_recog/{text,src_text,token,...,words.jsonl}")
+    parser.add_argument("--ngpu", type=int, default=0, help="0: CPU; 1: the first GPU")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (decoding draws nothing)")
+    parser.add_argument("--dtype", default="float32", choices=["float32"], help="data type")
+    parser.add_argument("--num_workers", type=int, default=1, help="accepted for ESPnet's sake; files are read in line")
+    parser.add_argument("--log_level", type=str.upper, default="INFO", help="level of ESPnet's messages while loading")
+    group = parser.add_argument_group("input")
+    group.add_argument(
+        "--data_path_and_name_and_type",
+        action="append",
+        help="wav.scp,speech,sound (required)",
+        metavar="PATH,NAME,TYPE",
+    )
+    group.add_argument("--key_file", help="decode only the utterances that begin a line of this file")
+    group = parser.add_argument_group("model")
+    group.add_argument("--st_train_config", help="config.yaml of the training run; default: beside the weights")
+    group.add_argument("--st_model_file", help="weights, .pth or .safetensors")
+    group.add_argument("--model_tag", help="instead of both: packed zip, folder or hub tag owner/name@revision")
+    group = parser.add_argument_group("search")
+    group.add_argument("--batch_size", type=int, default=1, help="whole utterances decoded at once (not in streaming)")
+    group.add_argument("--beam_size", type=int, default=1, help="hypotheses kept; 1: greedy")
+    group.add_argument("--nbest", type=int, default=1, help="length of the n-best list, at most beam_size")
+    group.add_argument("--blank_penalty", type=float, default=0.0, help="taken off the blank's logit: more words")
+    group.add_argument("--max_symbols", type=int, default=20, help="most symbols in one frame")
+    group.add_argument("--search_heads", nargs="+", help="transducer heads to search; default: all")
+    group = parser.add_argument_group("streaming")
+    group.add_argument("--streaming", type=str2bool, default=False, help="true: a session for each file, with times")
+    group.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole utterance; default: the model's own")
+    group.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
+    add_refused(parser, REFUSED)
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> int:
+    """Parse and run; returns the exit status."""
+    return run_main(lambda: _run(parse_with_config(get_parser(), cmd)))
+
+
+def _run(args: argparse.Namespace) -> None:
+    check_refused(args, REFUSED, NEUTRAL)
+    if args.ngpu > 1:
+        raise ConfigError(f"--ngpu {args.ngpu}: decoding uses one GPU; start several processes with parts of the keys")
+    if args.batch_size < 1:
+        raise ConfigError(f"--batch_size {args.batch_size}: must be at least 1")
+    items = _items(args.data_path_and_name_and_type, args.key_file)
+    import logging
+
+    logging.basicConfig(level=args.log_level, format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s")
+    from espnet_jst.hub.load import resolve
+    from espnet_jst.inference import Speech2Text
+    from espnet_jst.inference.files import decode_files, write_signature
+    from espnet_jst.inference.progress import progress
+
+    if args.model_tag:
+        vars(args).update(resolve(args.model_tag))
+    elif args.st_model_file is None:
+        raise ConfigError("no model: give --st_model_file (and --st_train_config), or --model_tag")
+    speech2text = Speech2Text(
+        args.st_train_config,
+        args.st_model_file,
+        device="cuda" if args.ngpu else "cpu",
+        nbest=args.nbest,
+        chunk_s=args.chunk_s,
+        left_chunks=args.left_chunks,
+        search_heads=args.search_heads,
+        beam_size=args.beam_size,
+        blank_penalty=args.blank_penalty,
+        max_symbols=args.max_symbols,
+    )
+    settings = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "max_symbols", "seed")}
+    settings["mode"] = "streaming" if args.streaming else "offline"
+    write_signature(args.output_dir, speech2text, args.st_model_file, **settings)
+    with progress("decode", len(items)) as advance:
+        done = decode_files(
+            speech2text,
+            items,
+            args.output_dir,
+            streaming=args.streaming,
+            batch_size=args.batch_size,
+            on_progress=advance,
+        )
+    rate = done.elapsed_s / done.audio_s if done.audio_s else 0.0
+    left_out = f", {len(done.skipped)} left out (see {Path(args.output_dir) / 'skipped.jsonl'})" if done.skipped else ""
+    print(f"{done.decoded} utterances, {done.audio_s:.0f} s of audio, real-time factor {rate:.3f}{left_out}")
+
+
+def _items(triples: Sequence[str] | None, key_file: str | None) -> list[tuple[str, str]]:
+    from espnet_jst.data.kaldi import read_table
+
+    triples = [triples] if isinstance(triples, str) else triples or []
+    parts = [tuple(triple.split(",")) for triple in triples]
+    if len(parts) != 1 or len(parts[0]) != 3 or parts[0][1:] != ("speech", "sound"):
+        given = " ".join(triples) or "nothing"
+        raise ConfigError(f"--data_path_and_name_and_type must be given once as PATH,speech,sound; given: {given}")
+    files = read_table(parts[0][0])
+    if key_file is None:
+        return list(files.items())
+    keys = read_table(key_file)
+    missing = [key for key in keys if key not in files]
+    if missing:
+        where = f"--key_file {key_file}: {len(missing)} utterances are not in {parts[0][0]}"
+        raise ConfigError(f"{where} (first: {missing[0]}); make both from the same directory")
+    return [(key, files[key]) for key in keys]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

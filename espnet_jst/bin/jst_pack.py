@@ -1,0 +1,65 @@
+"""Pack a trained model into one zip, which is loaded again and must decode a recording before it is called done."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from espnet_jst.bin.arguments import run_main
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        epilog="Example: jst_pack --exp exp/st_train --output st_train.zip --wav data/test/audio/one.wav",
+    )
+    parser.add_argument("--exp", required=True, metavar="DIR", help="experiment folder with config.yaml and weights")
+    parser.add_argument("--output", required=True, metavar="ZIP", help="the zip to write")
+    check = parser.add_mutually_exclusive_group(required=True)
+    check.add_argument("--wav", metavar="FILE", help="recording that the finished pack must decode")
+    check.add_argument("--skip_check", action="store_true", help="do not load the pack again")
+    group = parser.add_argument_group("content")
+    group.add_argument("--model", metavar="FILE", help="weights (default: the average of the best epochs)")
+    group.add_argument("--results", metavar="FILE", help="RESULTS.md (default: the experiment's)")
+    group.add_argument("--data_license", metavar="FILE", help="licence and source of the training data")
+    group.add_argument("--option", metavar="FILE", action="append", default=[], help="a further file; may be repeated")
+    group = parser.add_argument_group("model card")
+    group.add_argument("--name", default="espnet_jst model", help="title (default: %(default)s)")
+    group.add_argument("--languages", nargs="+", default=[], metavar="CODE", help="spoken language, then the others")
+    group.add_argument("--dataset", default="", help="name of the training data")
+    group.add_argument("--license", default="", help="licence of the weights, such as cc-by-sa-4.0")
+    group.add_argument("--command", default="", help="how the model was trained")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> int:
+    """Entry point; a problem is one message and exit status 1."""
+    args = get_parser().parse_args(cmd)
+    return run_main(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    from espnet_jst.hub.card import CardInfo
+    from espnet_jst.hub.pack import pack
+
+    card = CardInfo(
+        name=args.name, languages=args.languages, dataset=args.dataset, license=args.license, command=args.command
+    )
+    output = pack(
+        args.exp,
+        args.output,
+        wav=args.wav,
+        model=args.model,
+        results=args.results,
+        data_license=args.data_license,
+        card=card,
+        options=args.option,
+    )
+    checked = "not checked" if args.skip_check else f"loaded from an empty folder, it decoded {args.wav}"
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {checked}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,170 @@
+"""Packing a trained model into one zip, in ESPnet's layout.
+
+`meta.yaml` names the files by the arguments of `Speech2Text`, so espnet_model_zoo unpacks the zip and ESPnet's own
+Speech2Text, its task set to ours, loads it. Beside ESPnet's weights (a pickle, of tensors only) lie the same weights
+as safetensors, which our loader prefers, and checksums of everything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet_jst.errors import CheckpointError
+from espnet_jst.hub.card import CardInfo, model_card
+from espnet_jst.hub.config_file import read_yaml
+from espnet_jst.hub.load import CONFIG_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
+from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
+from espnet_jst.hub.safe_archive import file_sha256
+from espnet_jst.hub.verify import verify
+from espnet_jst.version import __version__
+
+_STORED_SUFFIXES = {".pth", ".safetensors", ".png"}  # deflate gains nothing on them
+
+
+def pack(
+    exp_dir: str | Path,
+    output: str | Path,
+    *,
+    wav: str | Path | None,
+    model: str | Path | None = None,
+    results: str | Path | None = None,
+    images: Iterable[str | Path] | None = None,
+    data_license: str | Path | None = None,
+    card: CardInfo | None = None,
+    options: Iterable[str | Path] = (),
+) -> Path:
+    """Pack an experiment; the zip appears under its name only after it was loaded again and decoded an utterance.
+
+    Args:
+        exp_dir: experiment folder with config.yaml and weights.
+        output: the zip to write.
+        wav: an audio file; the zip, copied to an empty folder, must decode it in a process of its own. None leaves
+            this check to the caller (`hub.verify.verify`).
+        model: weights; by default the average of the best epochs, see `experiment_weights`.
+        results: RESULTS.md, by default the experiment's where it has one.
+        images: pictures, by default `images/*.png` of the experiment.
+        data_license: text with the licence and source of the training data, packed as DATA_LICENSE.md.
+        card: what the model card says.
+        options: further files, packed under their names at the root.
+
+    Returns:
+        The path of the zip.
+
+    Raises:
+        CheckpointError: a file is missing, unsafe or names absolute paths, or the pack does not decode.
+    """
+    exp_dir, output = Path(exp_dir), Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    weights = Path(model) if model is not None else experiment_weights(exp_dir)
+    results = Path(results) if results is not None else exp_dir / "RESULTS.md"
+    with tempfile.TemporaryDirectory(prefix=".pack-", dir=output.parent) as scratch:
+        staging = Path(scratch) / "pack"
+        staging.mkdir()
+        config = _stage_config(exp_dir / "config.yaml", staging)
+        weights_name = _stage_weights(weights, staging)
+        extra: list[tuple[str | Path, str]] = [(path, f"images/{path.name}") for path in _images(exp_dir, images)]
+        extra += [(path, Path(path).name) for path in options]
+        extra += [(data_license, "DATA_LICENSE.md")] if data_license is not None else []
+        extra += [(results, "RESULTS.md")] if results.is_file() else []
+        for path, name in extra:
+            _stage_file(Path(path), staging / name)
+        text = results.read_text(encoding="utf-8") if results.is_file() else ""
+        fs = (config.get("frontend_conf") or {}).get("fs")
+        _write(staging / "README.md", model_card(card or CardInfo(), config=config, results=text, fs=fs))
+        check_portable(staging)
+        _write(staging / "meta.yaml", yaml.safe_dump(_meta(staging, weights_name), sort_keys=False))
+        partial = Path(scratch) / output.name
+        _zip(staging, partial)
+        if wav is not None:
+            verify(partial, wav)
+        os.replace(partial, output)
+    return output
+
+
+def _stage_config(path: Path, staging: Path) -> dict[str, Any]:
+    config, files = portable_config(read_yaml(path), path)
+    for name, source in files.items():
+        _stage_file(source, staging / name)
+    _write(staging / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    return config
+
+
+def _stage_file(source: Path, target: Path) -> None:
+    if not source.is_file():
+        raise CheckpointError(f"{source}: no such file to pack")
+    if target.exists():
+        raise CheckpointError(f"{source}: the pack has a file {target.name} already; rename this one")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == ".model":
+        target.write_bytes(strip_sentencepiece(source.read_bytes()))
+    else:
+        shutil.copyfile(source, target)
+
+
+def _stage_weights(path: Path, staging: Path) -> str:
+    """Both forms, written anew from the tensors, so that nothing else that lay in the file is given away."""
+    import torch
+    from safetensors.torch import save_file
+
+    from espnet_jst.weights import read_weights
+
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in read_weights(path).items()}
+    name = path.resolve().with_suffix(".pth").name
+    torch.save(state, staging / name)
+    save_file(state, staging / SAFETENSORS, metadata={"format": "pt"})
+    return name
+
+
+def _images(exp_dir: Path, images: Iterable[str | Path] | None) -> list[Path]:
+    if images is None:
+        return sorted((exp_dir / "images").glob("*.png"))
+    return [Path(image) for image in images]
+
+
+def _meta(staging: Path, weights_name: str) -> dict[str, Any]:
+    names = sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file())
+    return {
+        "files": {WEIGHTS_KEY: weights_name},
+        "yaml_files": {CONFIG_KEY: "config.yaml"},
+        "timestamp": time.time(),
+        "python": sys.version,
+        "torch": _version("torch"),
+        "espnet": _version("espnet"),
+        "espnet_jst": __version__,
+        "sha256": {name: file_sha256(staging / name) for name in names},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _zip(staging: Path, target: Path) -> None:
+    """meta.yaml first, as in ESPnet's packs; synchronised to the disk, because a rename follows."""
+    paths = sorted(path for path in staging.rglob("*") if path.is_file())
+    paths.sort(key=lambda path: path.name != "meta.yaml")
+    with open(target, "wb") as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            for path in paths:
+                method = zipfile.ZIP_STORED if path.suffix in _STORED_SUFFIXES else zipfile.ZIP_DEFLATED
+                archive.write(path, path.relative_to(staging).as_posix(), compress_type=method)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,218 @@
+"""Unpacking zips that strangers made: everything is checked before the first byte is written.
+
+Threats closed here: paths that leave the folder, links and devices, names that mean something else on another file
+system, duplicate and overlapping members, decompression bombs, half-written folders after a kill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import struct
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from espnet_jst.errors import CheckpointError
+
+MAX_MEMBERS = 2000
+MAX_BYTES = 8 * 2**30
+MAX_RATIO = 200  # of unpacked to packed bytes; deflate itself ends near 1030, weights and text stay under 20
+RATIO_FREE_BYTES = 2**20  # a member smaller than this may have any ratio: an empty picture compresses well
+MAX_DEPTH = 16
+MAX_NAME_CHARACTERS = 255
+_LOCAL_HEADER_BYTES = 30
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_name(name: str, where: str) -> PurePosixPath:
+    """The path of a member, which must be relative, normal and plain on every file system.
+
+    Raises:
+        CheckpointError: the name is empty or absolute, has "..", ".", an empty part, a backslash, a colon, a control
+            character, a reserved or over-long part, or too many parts.
+    """
+    parts = name.split("/")
+    reason = None
+    if not name:
+        reason = "is empty"
+    elif name.startswith("/") or "\\" in name or ":" in name:
+        reason = "is absolute or has a backslash or colon"
+    elif any(part in ("", ".", "..") for part in parts):
+        reason = 'has an empty part, "." or ".."'
+    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        reason = "has a control character or half of a character"
+    elif len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_CHARACTERS for part in parts):
+        reason = "is too long or too deep"
+    elif any(part.split(".")[0].strip().lower() in _RESERVED or part != part.rstrip(" .") for part in parts):
+        reason = "is reserved on some systems"
+    if reason:
+        raise CheckpointError(f"{where}: the member name {name!r} {reason}; refused, nothing was unpacked")
+    return PurePosixPath(name)
+
+
+def check_archive(archive: zipfile.ZipFile, where: str) -> list[zipfile.ZipInfo]:
+    """The members to write (folders left out), after every check that needs no unpacking.
+
+    Raises:
+        CheckpointError: names the archive, the member and the rule that it breaks.
+    """
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise CheckpointError(f"{where}: {len(infos)} members, more than {MAX_MEMBERS}; refused")
+    total = sum(info.file_size for info in infos)
+    if total > MAX_BYTES:
+        raise CheckpointError(f"{where}: {total} bytes unpacked, more than {MAX_BYTES}; refused")
+    if total > max(RATIO_FREE_BYTES, MAX_RATIO * sum(info.compress_size for info in infos)):
+        raise CheckpointError(f"{where}: grows more than {MAX_RATIO} times; refused as a decompression bomb")
+    for info in infos:
+        _check_member(info, where)
+    _check_collisions(infos, where)
+    _check_overlaps(archive, infos, where)
+    return [info for info in infos if not info.is_dir()]
+
+
+def _check_member(info: zipfile.ZipInfo, where: str) -> None:
+    if info.orig_filename != info.filename:  # zipfile cuts at a NUL and rewrites separators
+        raise CheckpointError(f"{where}: the member name {info.orig_filename!r} is not plain; refused")
+    check_name(info.filename.removesuffix("/") or info.filename, where)  # zipfile's is_dir() fails on an empty name
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFDIR if info.is_dir() else stat.S_IFREG):
+        raise CheckpointError(f"{where}: {info.filename!r} is a link, device or other special file; refused")
+    if info.flag_bits & 0x1:
+        raise CheckpointError(f"{where}: {info.filename!r} is encrypted; refused")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise CheckpointError(f"{where}: {info.filename!r} uses compression method {info.compress_type}; refused")
+    if info.is_dir() and info.file_size:
+        raise CheckpointError(f"{where}: the folder {info.filename!r} holds data; refused")
+    if info.file_size > RATIO_FREE_BYTES and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        raise CheckpointError(
+            f"{where}: {info.filename!r} grows from {info.compress_size} to {info.file_size} bytes, "
+            f"more than {MAX_RATIO} times; refused as a decompression bomb"
+        )
+
+
+def _check_collisions(infos: list[zipfile.ZipInfo], where: str) -> None:
+    """No two members may be one file on a file system that ignores case, and no file may be another's folder."""
+    seen: set[str] = set()
+    files = {info.filename.casefold() for info in infos if not info.is_dir()}
+    for info in infos:
+        name = info.filename.rstrip("/").casefold()
+        if name in seen:
+            raise CheckpointError(f"{where}: {info.filename!r} occurs twice; refused")
+        seen.add(name)
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in files:
+                raise CheckpointError(f"{where}: {info.filename!r} lies inside another file; refused")
+
+
+def _check_overlaps(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], where: str) -> None:
+    """Overlapping members make small archives that unpack to petabytes (CVE-2019-13232)."""
+    end = 0
+    assert archive.fp is not None
+    for info in sorted(infos, key=lambda item: item.header_offset):
+        if info.header_offset < end:
+            raise CheckpointError(f"{where}: {info.filename!r} overlaps another member; refused")
+        archive.fp.seek(info.header_offset)
+        header = archive.fp.read(_LOCAL_HEADER_BYTES)
+        if len(header) < _LOCAL_HEADER_BYTES:
+            raise CheckpointError(f"{where}: the archive is cut off; copy or download it again")
+        name_length, extra_length = struct.unpack("<HH", header[26:30])
+        end = info.header_offset + _LOCAL_HEADER_BYTES + name_length + extra_length + info.compress_size
+    if end > archive.start_dir:
+        raise CheckpointError(f"{where}: a member overlaps the archive's directory; refused")
+
+
+def extract(zip_path: str | Path, folder: str | Path) -> list[Path]:
+    """Unpack a zip into the folder (made if missing), all checks first.
+
+    Returns:
+        The written files.
+
+    Raises:
+        CheckpointError: the archive is damaged or breaks a rule of this module; nothing lies outside of the folder.
+    """
+    where = str(zip_path)
+    folder = Path(folder)
+    written = []
+    try:
+        with zipfile.ZipFile(zip_path) as archive:
+            members = check_archive(archive, where)
+            folder.mkdir(parents=True, exist_ok=True)
+            for info in members:
+                target = folder / info.filename
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write_member(archive, info, target, where)
+                written.append(target)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{where}: no such file") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, UnicodeError) as error:
+        raise CheckpointError(f"{where}: not a sound zip archive ({error}); copy or download it again") from error
+    return written
+
+
+def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, where: str) -> None:
+    with archive.open(info) as source, open(target, "xb") as file:
+        for block in _blocks(source, info, where):
+            file.write(block)
+
+
+def _blocks(source, info: zipfile.ZipInfo, where: str) -> Iterator[bytes]:
+    """The member's bytes; never more than its header declares, whatever the packed stream holds."""
+    left = info.file_size
+    while block := source.read(2**20):
+        left -= len(block)
+        if left < 0:
+            break
+        yield block
+    if left:
+        raise CheckpointError(f"{where}: {info.filename!r} is not as long as declared; refused")
+
+
+def default_cache() -> Path:
+    """Where zips are unpacked: $JST_CACHE, or the user's cache folder."""
+    if "JST_CACHE" in os.environ:
+        return Path(os.environ["JST_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "espnet_jst"
+
+
+def unpack_to_cache(zip_path: str | Path, cache_dir: str | Path | None = None) -> Path:
+    """Unpack a zip once into a folder named by the SHA-256 of its bytes, or find it there.
+
+    The folder appears by one rename: a kill leaves no half pack, and of two processes the slower uses the first's.
+
+    Raises:
+        CheckpointError: the archive is refused or damaged, or the cache cannot be written.
+    """
+    cache = Path(cache_dir) if cache_dir is not None else default_cache()
+    try:
+        final = cache / "packs" / file_sha256(zip_path)
+        if final.is_dir():
+            return final
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
+    except OSError as error:
+        raise CheckpointError(f"{zip_path}: cannot be unpacked into {cache}: {error}; set JST_CACHE") from error
+    try:
+        extract(zip_path, partial / "pack")
+        os.replace(partial / "pack", final)
+    except OSError as error:
+        if not final.is_dir():
+            raise CheckpointError(f"{zip_path}: cannot be unpacked into {cache}: {error}; set JST_CACHE") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final

@@ -1,0 +1,122 @@
+"""A trained model and its vocabularies, ready to decode."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_jst.config import check_choice
+from espnet_jst.errors import ConfigError
+from espnet_jst.heads.build import vocabulary_of
+from espnet_jst.heads.ctc import CTCHead
+from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.inference.decoding import SearchHead, TimingHead
+from espnet_jst.inference.word_times import TimingConf
+from espnet_jst.model import JSTModel
+from espnet_jst.search.beam import BeamSearch
+from espnet_jst.search.greedy import GreedySearch
+from espnet_jst.text.assembler import LaneOfTag
+from espnet_jst.text.tags import Tags
+from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.words import TRANSCRIPT
+
+
+def load_model(
+    st_train_config: str | Path | None, st_model_file: str | Path | None, device: str = "cpu"
+) -> tuple[JSTModel, argparse.Namespace]:
+    """The model in evaluation mode and its training arguments; loading is strict.
+
+    Raises:
+        CheckpointError, ConfigError: see JSTTask.load_model.
+    """
+    from espnet_jst.tasks.jst import JSTTask
+
+    model, args = JSTTask.load_model(st_train_config, st_model_file, device)
+    return model.eval(), args
+
+
+def tokenizer_of(spec: HeadSpec, tokenizers: dict[str, Tokenizer]) -> Tokenizer:
+    """The tokenizer of a head's vocabulary."""
+    return tokenizers[vocabulary_of(spec, {name: t.vocab_size for name, t in tokenizers.items()})]
+
+
+def lane_of_tag(spec: HeadSpec, args: argparse.Namespace) -> LaneOfTag:
+    """What a tag of this head opens."""
+    conf = getattr(args, "preprocessor_conf", None) or {}
+    if spec.tags == "task":
+        return Tags().lane_of
+    languages = {side: tuple(_listed(conf.get(f"{side}_languages"))) for side in ("source", "target")}
+    tags = Tags(scheme=spec.tags, source_languages=languages["source"], target_languages=languages["target"])
+    return tags.lane_of
+
+
+def _listed(value: str | Sequence[str] | None) -> Sequence[str]:
+    return value.split() if isinstance(value, str) else value or ()
+
+
+def choose_heads(model: JSTModel, search_heads: Sequence[str] | None) -> list[str]:
+    """The heads to search: those named, or every transducer head whose lanes no later head writes too.
+
+    Raises:
+        ConfigError: a name is not a transducer head of the model, or the model has none.
+    """
+    transducers = [name for name, spec in model.specs.items() if spec.kind == "transducer"]
+    if search_heads:
+        for name in search_heads:
+            check_choice(name, transducers, "search_heads")
+        return list(search_heads)
+    chosen: list[str] = []
+    for name in reversed(transducers):
+        covered = {lane for other in chosen for lane in model.specs[other].lanes}
+        if not set(model.specs[name].lanes) <= covered:
+            chosen.insert(0, name)
+    if not chosen:
+        raise ConfigError("the model has no transducer head to search; train one with kind: transducer")
+    return chosen
+
+
+def build_search_heads(
+    model: JSTModel,
+    args: argparse.Namespace,
+    tokenizers: dict[str, Tokenizer],
+    *,
+    search_heads: Sequence[str] | None,
+    beam_size: int,
+    blank_penalty: float,
+    max_symbols: int,
+) -> dict[str, SearchHead]:
+    """A greedy (`beam_size` 1) or beam search with its tokenizer for each head to search."""
+    shifts_s = frame_shifts_s(model)
+    heads = {}
+    for name in choose_heads(model, search_heads):
+        spec, head = model.specs[name], model.heads[name]
+        assert isinstance(head, TransducerHead)
+        search: GreedySearch | BeamSearch = GreedySearch(head, blank_penalty=blank_penalty, max_symbols=max_symbols)
+        if beam_size > 1:
+            search = BeamSearch(head, beam_size=beam_size, blank_penalty=blank_penalty, max_symbols=max_symbols)
+        tokenizer = tokenizer_of(spec, tokenizers)
+        heads[name] = SearchHead(spec, search, tokenizer, lane_of_tag(spec, args), shifts_s[spec.reads.split(".")[0]])
+    return heads
+
+
+def build_timing_head(
+    model: JSTModel, tokenizers: dict[str, Tokenizer], conf: TimingConf | None
+) -> TimingHead | None:
+    """The first CTC head that writes the transcript, or None."""
+    for name, spec in model.specs.items():
+        head = model.heads[name]
+        if isinstance(head, CTCHead) and spec.lanes == (TRANSCRIPT,):
+            shift_s = frame_shifts_s(model)[spec.reads.split(".")[0]]
+            return TimingHead(spec, head, tokenizer_of(spec, tokenizers), shift_s, conf or TimingConf())
+    return None
+
+
+def frame_shifts_s(model: JSTModel) -> dict[str, float]:
+    """Seconds from one output frame to the next, for each encoder."""
+    shifts: dict[str, float] = {}
+    for name, encoder, reads in model.chain():
+        before = model.frame_shift_s if reads is None else shifts[reads.split(".")[0]]
+        shifts[name] = before * encoder.subsampling
+    return shifts

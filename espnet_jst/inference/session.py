@@ -1,0 +1,141 @@
+"""A stream of one speaker or file: samples in, words out, nothing ever changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from espnet_jst.errors import JSTError
+from espnet_jst.inference.audio import as_samples
+from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, recombined
+from espnet_jst.inference.resample import Resampler
+from espnet_jst.inference.schedule import ChunkSchedule
+from espnet_jst.model import JSTModel, Tap
+from espnet_jst.search.greedy import Emission
+from espnet_jst.text.words import Word
+
+
+class Session:
+    """Chunk by chunk decoding with a state; made by `Speech2Text.session`.
+
+    Packets may have any size: samples wait until a chunk is complete, so the result, the times included, depends on
+    the audio alone. With an infinite chunk every word comes from `finish`.
+
+    Args:
+        model: the model, in evaluation mode.
+        schedule: when chunks are complete.
+        heads: the heads that are searched, by name.
+        timing: the CTC head for word times, or None.
+        fs: sampling rate of the samples in Hz; 8,000 to 48,000, or the model's.
+
+    Attributes:
+        words: all words so far.
+        compute: for each chunk, `audio_s` (seconds heard at its end) and `elapsed_s` (seconds of computation).
+        tokens: for each searched head, its emissions so far.
+    """
+
+    def __init__(
+        self,
+        model: JSTModel,
+        schedule: ChunkSchedule,
+        heads: Mapping[str, SearchHead],
+        timing: TimingHead | None,
+        *,
+        fs: int | None = None,
+    ) -> None:
+        self.fs = int(fs or model.fs)
+        self.words: list[Word] = []
+        self.compute: list[dict[str, float]] = []
+        self.tokens: dict[str, list[Emission]] = {name: [] for name in heads}
+        self._model, self._schedule, self._heads, self._timing = model, schedule, heads, timing
+        self._resampler = Resampler(self.fs, model.fs)
+        self._stream = WordStream(heads, timing)
+        self._state = model.init_state(1, chunk_frames=schedule.chunk_frames, left_chunks=schedule.left_chunks)
+        self._searches: dict[str, Any] = {name: head.search.init_state(1) for name, head in heads.items()}
+        self._waiting: list[np.ndarray] = []
+        self._waiting_samples = 0
+        self._chunks = 0
+        self._fed = 0
+        self._finished = False
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of audio that were pushed."""
+        return (self._resampler.taken + self._resampler.pending) / self.fs
+
+    def push(self, samples: Any) -> list[Word]:
+        """Further samples, (n,), any n -> the words that they complete; a word is never changed afterwards.
+
+        Raises:
+            DataError: the samples are not usable (see `as_samples`); the session goes on without them.
+            JSTError: the session is finished.
+        """
+        if self._finished:
+            raise JSTError("the session is finished: open a new one with Speech2Text.session()")
+        self._wait(self._resampler.push(as_samples(samples, allow_empty=True)))
+        words: list[Word] = []
+        while self._schedule.chunk_frames and self._missing() <= 0:
+            words += self._advance(last=False)
+        return words
+
+    def finish(self) -> list[Word]:
+        """No samples follow -> the remaining words. A second call gives none."""
+        if self._finished:
+            return []
+        self._wait(self._resampler.finish())
+        words: list[Word] = []
+        while self._schedule.chunk_frames and self._missing() <= 0:
+            words += self._advance(last=False)
+        self._finished = True
+        if self._fed + self._waiting_samples:
+            words += self._advance(last=True)
+        return words
+
+    def _wait(self, samples: np.ndarray) -> None:
+        if len(samples):
+            self._waiting.append(samples)
+            self._waiting_samples += len(samples)
+
+    def _missing(self) -> int:
+        """Samples that the next chunk still lacks."""
+        return self._schedule.samples(self._chunks) - self._fed - self._waiting_samples
+
+    @torch.inference_mode()
+    def _advance(self, *, last: bool) -> list[Word]:
+        started = time.perf_counter()
+        samples = np.concatenate(self._waiting) if self._waiting else np.zeros(0, dtype=np.float32)
+        count = len(samples) if last else self._schedule.samples(self._chunks) - self._fed
+        rest = samples[count:]
+        self._waiting, self._waiting_samples = ([rest] if len(rest) else []), len(rest)
+        device = next(self._model.parameters()).device
+        speech = torch.from_numpy(samples[None, :count].copy()).to(device)
+        taps, self._state = self._model.step(speech, self._state, last=last)
+        self._fed += count
+        self._chunks += 1
+        heard_s = self.duration_s if last else self._resampler.heard_samples(self._fed) / self.fs
+        words = self._stream.push(self._search(taps, last), self._log_probs(taps), heard_s, last=last)
+        self.words += words
+        self.compute.append({"audio_s": round(heard_s, 4), "elapsed_s": round(time.perf_counter() - started, 6)})
+        return words
+
+    def _search(self, taps: Mapping[str, Tap], last: bool) -> dict[str, list[Emission]]:
+        new = {}
+        for name, head in self._heads.items():
+            tap = taps[head.spec.reads]
+            [emissions], self._searches[name] = head.search.step(tap.x, tap.lengths, self._searches[name])
+            if last and hasattr(head.search, "finish"):
+                nbest = recombined(head, head.search.finish(self._searches[name])[0])
+                emissions = nbest[0].emissions[len(self.tokens[name]) :]
+            self.tokens[name] += emissions
+            new[name] = emissions
+        return new
+
+    def _log_probs(self, taps: Mapping[str, Tap]) -> Tensor | None:
+        if self._timing is None:
+            return None
+        return self._timing.head.log_probs(taps[self._timing.spec.reads].x)[0]

@@ -1,0 +1,218 @@
+"""Speech2Text: one class for whole utterances and for streams, under ESPnet's names."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.inference.audio import as_samples
+from espnet_jst.inference.batch import Decoded, decode_batch
+from espnet_jst.inference.decoding import WordStream
+from espnet_jst.inference.loading import build_search_heads, build_timing_head, load_model
+from espnet_jst.inference.schedule import chunk_schedule
+from espnet_jst.inference.session import Session
+from espnet_jst.inference.word_times import TimingConf
+from espnet_jst.model import JSTModel
+from espnet_jst.search.greedy import Emission
+from espnet_jst.tasks.build import build_tokenizers
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One entry of the n-best list.
+
+    Attributes:
+        score: log-probability of the labels (greedy) or of their paths (beam).
+        yseq: token ids of the head that writes the translation, without blanks.
+        words: words of all lanes in the order in which they are shown.
+        lanes: the words by lane, "transcript" and "translation".
+        duration_s: seconds of audio.
+        compute: streaming only: `audio_s` and `elapsed_s` of each chunk.
+    """
+
+    score: float
+    yseq: list[int]
+    words: list[Word]
+    lanes: dict[str, list[Word]]
+    duration_s: float
+    compute: list[dict[str, float]] = field(default_factory=list)
+
+    def text(self, lane: str) -> str:
+        """The words of a lane as a line."""
+        return " ".join(word.text for word in self.lanes.get(lane, ()))
+
+
+Result = tuple[str, list[str], list[int], Hypothesis]
+"""ESPnet's n-best entry: (text, token, token_int, hyp); text is the translation."""
+
+
+class Speech2Text:
+    """Transcribe and translate.
+
+    Args:
+        st_train_config: config.yaml of the training run; by default beside the weights.
+        st_model_file: weights, .pth or .safetensors.
+        device: "cpu", "cuda" or "cuda:N".
+        beam_size: hypotheses kept; 1 is greedy search.
+        nbest: length of the n-best list; more than 1 needs a beam.
+        chunk_s: chunk in seconds, 0 or infinity for the whole utterance; by default the model's own.
+        left_chunks: chunks of left context, -1 for all; by default the model's own.
+        blank_penalty: subtracted from the blank's logit: more words where the model leaves some out.
+        max_symbols: most symbols in one frame; a translation comes in bursts, so at least 20 (arXiv:2307.03354).
+        search_heads: names of the transducer heads to search; by default every one, of several with the same lane
+            the last.
+        timing_conf: how word boundaries are drawn.
+
+    Raises:
+        CheckpointError: the weights are damaged or belong to another model.
+        ConfigError: a value cannot be used.
+    """
+
+    def __init__(
+        self,
+        st_train_config: str | Path | None = None,
+        st_model_file: str | Path | None = None,
+        *,
+        device: str = "cpu",
+        beam_size: int = 1,
+        nbest: int = 1,
+        chunk_s: float | None = None,
+        left_chunks: int | None = None,
+        blank_penalty: float = 0.0,
+        max_symbols: int = 20,
+        search_heads: Sequence[str] | None = None,
+        timing_conf: TimingConf | None = None,
+    ) -> None:
+        model, args = load_model(st_train_config, st_model_file, device)
+        self._set_up(
+            model,
+            args,
+            beam_size=beam_size,
+            nbest=nbest,
+            chunk_s=chunk_s,
+            left_chunks=left_chunks,
+            blank_penalty=blank_penalty,
+            max_symbols=max_symbols,
+            search_heads=search_heads,
+            timing_conf=timing_conf,
+        )
+
+    def _set_up(
+        self,
+        model: JSTModel,
+        args: argparse.Namespace,
+        *,
+        beam_size: int = 1,
+        nbest: int = 1,
+        chunk_s: float | None = None,
+        left_chunks: int | None = None,
+        blank_penalty: float = 0.0,
+        max_symbols: int = 20,
+        search_heads: Sequence[str] | None = None,
+        timing_conf: TimingConf | None = None,
+    ) -> None:
+        if nbest < 1 or beam_size < 1:
+            raise ConfigError(f"beam_size={beam_size} and nbest={nbest} must be at least 1")
+        if nbest > beam_size:
+            raise ConfigError(f"nbest={nbest} needs a beam of at least as many hypotheses: beam_size is {beam_size}")
+        self.st_model, self.st_train_args, self.nbest = model.eval(), args, nbest
+        self.tokenizers = build_tokenizers(args)
+        self.heads = build_search_heads(
+            model,
+            args,
+            self.tokenizers,
+            search_heads=search_heads,
+            beam_size=beam_size,
+            blank_penalty=blank_penalty,
+            max_symbols=max_symbols,
+        )
+        self.timing = build_timing_head(model, self.tokenizers, timing_conf)
+        self.schedule = chunk_schedule(model, chunk_s, left_chunks)
+        # ESPnet's text is that of the head that translates; without one, of the last head.
+        translating = [name for name, head in self.heads.items() if TRANSLATION in head.spec.lanes]
+        self.main_head = (translating or list(self.heads))[-1]
+        self.main_lane = TRANSLATION if translating else TRANSCRIPT
+
+    @classmethod
+    def from_model(cls, model: JSTModel, args: argparse.Namespace, **options: Any) -> Speech2Text:
+        """Decode with a model in memory; `args` are its training arguments, `options` those of the constructor."""
+        self = cls.__new__(cls)
+        self._set_up(model, args, **options)
+        return self
+
+    @classmethod
+    def from_pretrained(cls, tag_or_path: str | Path, **overrides: Any) -> Speech2Text:
+        """Load a packed zip, a folder (unpacked pack or experiment) or a hub tag `owner/name@revision`.
+
+        Args:
+            tag_or_path: what to load.
+            overrides: arguments of the constructor.
+        """
+        from espnet_jst.hub.load import resolve
+
+        return cls(**{**resolve(tag_or_path), **overrides})
+
+    @property
+    def fs(self) -> int:
+        """The model's sampling rate in Hz."""
+        return self.st_model.fs
+
+    def __call__(self, speech: Any, fs: int | None = None) -> list[Result]:
+        """Decode one utterance.
+
+        Args:
+            speech: samples in [-1, 1] (or integers), (n,), array or tensor.
+            fs: their sampling rate in Hz; by default the model's. Another rate is resampled.
+
+        Returns:
+            `nbest` entries (text, token, token_int, hyp), best first; text may be empty.
+
+        Raises:
+            DataError: the audio cannot be used.
+        """
+        return self.decode([(as_samples(speech), fs or self.fs)])[0]
+
+    def decode(self, utterances: Sequence[tuple[np.ndarray, int]]) -> list[list[Result]]:
+        """Decode several whole utterances in one batch: (checked samples, rate in Hz) each."""
+        decoded = decode_batch(self.st_model, self.schedule, self.heads, self.timing, utterances)
+        return [self._nbest(item) for item in decoded]
+
+    def session(self, fs: int | None = None) -> Session:
+        """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words."""
+        return Session(self.st_model, self.schedule, self.heads, self.timing, fs=fs)
+
+    def stream_result(self, session: Session) -> Result:
+        """The result of a finished session in the form of a call's."""
+        decoded = Decoded(session.duration_s, session.tokens, session.words)
+        text, token, token_int, hyp = self._nbest(decoded)[0]
+        return text, token, token_int, Hypothesis(**{**vars(hyp), "compute": session.compute})
+
+    def _nbest(self, decoded: Decoded) -> list[Result]:
+        emissions = decoded.emissions[self.main_head]
+        alternatives = decoded.nbest.get(self.main_head, [])
+        score = alternatives[0][0] if alternatives else sum(emission.logp for emission in emissions)
+        results = [self._result(score, emissions, decoded.words, decoded.duration_s)]
+        for score, emissions in alternatives[1 : self.nbest]:
+            results.append(self._result(score, emissions, self._words(decoded, emissions), decoded.duration_s))
+        return results
+
+    def _words(self, decoded: Decoded, emissions: list[Emission]) -> list[Word]:
+        """Words of a further hypothesis of the main head; the other heads keep their best, times are the frames'."""
+        stream = WordStream(self.heads, None)
+        return stream.push({**decoded.emissions, self.main_head: emissions}, None, decoded.duration_s, last=True)
+
+    def _result(self, score: float, emissions: list[Emission], words: list[Word], duration_s: float) -> Result:
+        token_int = [emission.token for emission in emissions]
+        tokens = self.heads[self.main_head].tokenizer.tokens
+        lanes: dict[str, list[Word]] = {lane: [] for head in self.heads.values() for lane in head.spec.lanes}
+        for word in words:
+            lanes.setdefault(word.lane, []).append(word)
+        hyp = Hypothesis(score, token_int, words, lanes, duration_s)
+        return hyp.text(self.main_lane), [tokens[i] for i in token_int], token_int, hyp

@@ -1,0 +1,1 @@
+"""The stages of a recipe in Python: what a run.sh calls."""

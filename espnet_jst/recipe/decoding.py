@@ -1,0 +1,161 @@
+"""Stages 12-13: decode the test sets, score them, write RESULTS.md and pictures."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from espnet_jst.data import kaldi
+from espnet_jst.errors import DataError
+from espnet_jst.recipe.command import python, run_parallel
+from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.pool import split_evenly
+from espnet_jst.recipe.stage import Stage
+
+SHARD = 100  # fewer utterances are not worth the start of a further process
+LANES = ("text", "src_text", "words.jsonl")
+MODES = {"true": ("streaming",), "false": ("offline",), "both": ("streaming", "offline")}
+
+
+def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
+    """Decoding and scoring of every test set, chunk by chunk, whole, or both."""
+    skip = "--skip_eval" if options.skip_eval else ""
+    model = [options.exp / "config.yaml", options.exp / options.inference_st_model]
+    runs = [(mode, name) for mode in MODES[options.use_streaming] for name in options.test_sets.split()]
+    for mode, name in runs:
+        out = decode_dir(options, mode, name)
+        yield Stage(
+            number=12,
+            name=f"decode {name}, {mode}",
+            run=lambda mode=mode, name=name: decode(options, mode, name),  # type: ignore[misc]
+            inputs=[*model, options.raw / name / "wav.scp", *config_files(options)],
+            outputs=[out / lane for lane in LANES],
+            options={"inference_args": options.inference_args},
+            stamp=out / ".stages" / "12.json",
+            skip=skip,
+        )
+    for mode, name in runs:
+        out = decode_dir(options, mode, name)
+        yield Stage(
+            number=13,
+            name=f"score {name}, {mode}",
+            run=lambda mode=mode, name=name: score(options, mode, name),  # type: ignore[misc]
+            inputs=[*(out / lane for lane in LANES), options.raw / name / options.tgt_text],
+            outputs=[out / "scores.json"],
+            stamp=out / ".stages" / "13.json",
+            skip=skip,
+        )
+    yield Stage(
+        number=13,
+        name="results and pictures",
+        run=lambda: report(options),
+        inputs=[decode_dir(options, mode, name) / "scores.json" for mode, name in runs],
+        outputs=[options.exp / "RESULTS.md"],
+        stamp=options.exp / ".stages" / "13.json",
+        skip=skip,
+    )
+
+
+def config_files(options: RecipeOptions) -> list[Path]:
+    return [Path(options.inference_config)] if options.inference_config else []
+
+
+def decode_dir(options: RecipeOptions, mode: str, name: str) -> Path:
+    """exp/st_<tag>/<inference_tag>/<set>; the two modes of one configuration have folders of their own."""
+    tag = options.inference_tag
+    if not tag:
+        stem = Path(options.inference_config).stem if options.inference_config else "decode"
+        tag = f"{stem}_st_model_{Path(options.inference_st_model).stem}"
+    return options.exp / f"{tag}_{mode}" / name
+
+
+def decode(options: RecipeOptions, mode: str, name: str) -> str:
+    """Stage 12 for one set: `jst_inference` on shards of the keys, outputs joined."""
+    out = decode_dir(options, mode, name)
+    logdir = out / "logdir"
+    shutil.rmtree(logdir, ignore_errors=True)
+    wav = options.raw / name / "wav.scp"
+    keys = list(kaldi.read_table(wav))
+    commands, logs, folders = [], [], []
+    count = min(options.inference_nj, -(-len(keys) // SHARD))
+    for number, shard in enumerate(split_evenly(keys, count), start=1):
+        key_file, folder = logdir / f"keys.{number}.scp", logdir / f"output.{number}"
+        kaldi.write_table(key_file, {key: key for key in shard})
+        arguments: list[object] = ["--config", options.inference_config] if options.inference_config else []
+        arguments += ["--ngpu", options.ngpu, "--key_file", key_file, "--output_dir", folder]
+        arguments += ["--data_path_and_name_and_type", f"{wav.as_posix()},speech,sound"]
+        arguments += ["--st_train_config", options.exp / "config.yaml"]
+        arguments += ["--st_model_file", options.exp / options.inference_st_model]
+        arguments += ["--streaming", "true" if mode == "streaming" else "false"]
+        arguments += shlex.split(options.inference_args)
+        commands.append(python("-m", "espnet_jst.bin.jst_inference", *arguments))
+        logs.append(logdir / f"inference.{number}.log")
+        folders.append(folder)
+    run_parallel(commands, logs, nj=options.inference_nj, title=f"decode {name}")
+    missing = join_outputs(folders, out, keys)
+    return f"{len(keys)} utterances in {out}" + (f", {missing} without output (see {logdir})" if missing else "")
+
+
+def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:
+    """Join what the shards wrote below `1best_recog`. Returns how many utterances have no translation line.
+
+    Raises:
+        DataError: no shard wrote a translation.
+    """
+    sources: dict[str, list[Path]] = {}
+    for folder in folders:
+        for place in (folder / "1best_recog", folder):
+            for path in sorted(place.glob("*")):
+                if path.is_file() and path.suffix in ("", ".jsonl"):
+                    sources.setdefault(path.name, []).append(path)
+    if "text" not in sources:
+        raise DataError(f"{out}: the decoder wrote no text; see {folders[0].parent}")
+    for name, paths in sources.items():
+        lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        ordered = lines if name.endswith(".jsonl") else sorted(lines, key=lambda line: line.split()[0].encode("utf-8"))
+        (out / name).write_text("".join(f"{line}\n" for line in ordered), encoding="utf-8")
+    signature = next((path for folder in folders for path in sorted(folder.rglob("signature.json"))), None)
+    if signature is not None:
+        shutil.copyfile(signature, out / "signature.json")
+    return len(set(keys) - set(kaldi.read_table(out / "text")))
+
+
+def score(options: RecipeOptions, mode: str, name: str) -> str:
+    """Stage 13 for one set: both lanes, quality and latency; word times against the truth where it is known."""
+    from espnet_jst.evaluation import score_directory
+    from espnet_jst.recipe.word_times import write_ends, write_time_errors
+
+    out, reference = decode_dir(options, mode, name), options.raw / name
+    truth = reference / "word_times.ref"
+    ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
+    scores = score_directory(
+        out,
+        reference,
+        src_lang=options.src_lang,
+        tgt_lang=options.tgt_lang,
+        case=options.tgt_case,
+        word_times=ends,
+    )
+    parts = []
+    for lane, metric in (("transcript", "WER"), ("translation", "BLEU")):
+        if lane in scores["lanes"]:
+            parts.append(f"{metric} {scores['lanes'][lane]['quality'][metric]['score']:.2f}")
+    if truth.exists():
+        errors = write_time_errors(out / "words.jsonl", truth, out / "word_times.json")
+        if errors["words"]:
+            parts.append(f"word ends off by {errors['median_end_s']:.3f} s (median)")
+    return ", ".join(parts)
+
+
+def report(options: RecipeOptions) -> str:
+    """RESULTS.md of the experiment, loss curves, and the two lanes over time for some utterances."""
+    from espnet_jst.evaluation import write_results
+    from espnet_jst.recipe.pictures import draw
+
+    sets = options.test_sets.split()
+    decoded = [decode_dir(options, mode, name) for mode in MODES[options.use_streaming] for name in sets]
+    results = write_results(options.exp)
+    pictures, notes = draw(options, decoded)
+    return "; ".join([f"{results} and {len(pictures)} pictures in {options.exp / 'images'}", *notes])

@@ -1,0 +1,185 @@
+"""What a recipe can be told: ESPnet's flags (egs2/TEMPLATE/st1), with their defaults and help in one place."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from espnet_jst.errors import ConfigError
+
+CORES = os.cpu_count() or 1
+
+
+def opt(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
+    """A field with its help text."""
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeOptions:
+    """The options of one run; `--help` prints what each field means."""
+
+    stage: int = opt(1, "first stage to run")
+    stop_stage: int = opt(10000, "last stage to run")
+    force: bool = opt(False, "run stages again that are up to date; training starts afresh instead of going on")
+    skip_data_prep: bool = opt(False, "skip stages 1-5")
+    skip_train: bool = opt(False, "skip stages 10-11")
+    skip_eval: bool = opt(False, "skip stages 12-13")
+    skip_packing: bool = opt(False, "skip stage 14")
+    skip_upload: bool = opt(True, "skip stages 15-16")
+    ngpu: int = opt(0, "GPUs in training and decoding; 0 runs on the CPU")
+    nj: int = opt(CORES, "processes in data preparation")
+    inference_nj: int = opt(CORES, "processes in decoding")
+    datadir: str = opt("data", "where stage 1 writes and stage 3 reads")
+    dumpdir: str = opt("dump", "where formatted data goes")
+    expdir: str = opt("exp", "where models and results go")
+    local_data_opts: str = opt("", "options for the recipe's local/data.py")
+    train_set: str = opt("train", "name of the training set")
+    valid_set: str = opt("valid", "name of the validation set")
+    test_sets: str = opt("test", "names of the test sets, separated by blanks")
+    src_lang: str = opt("en", "language of the transcript: text.<src_case>.<src_lang>")
+    tgt_lang: str = opt("de", "language of the translation: text.<tgt_case>.<tgt_lang>")
+    src_case: str = opt("lc", "form of the transcript's text: lc, tc, lc.rm, ...")
+    tgt_case: str = opt("lc", "form of the translation's text")
+    fs: str = opt("16k", "sampling rate of the model in Hz; other rates are resampled")
+    strict_fs: bool = opt(False, "leave out audio of another sampling rate instead of resampling it")
+    audio_format: str = opt("flac", "format of audio that has to be rewritten", ("flac", "wav"))
+    min_wav_duration: float = opt(0.1, "shortest utterance in training, seconds")
+    max_wav_duration: float = opt(30.0, "longest utterance in training, seconds")
+    encoder_frame_s: float = opt(0.04, "seconds of audio for one encoder output frame: text must fit its frames")
+    speed_perturb_factors: str = opt("", "not used: speed is varied in training, see preprocessor_conf")
+    token_joint: bool = opt(True, "one token list for both languages")
+    token_type: str = opt("bpe", "pieces", ("bpe", "word", "char"))
+    bpemode: str = opt("unigram", "kind of SentencePiece model", ("unigram", "bpe"))
+    nbpe: int = opt(500, "pieces of the joint (or the target's) token list")
+    src_nbpe: int = opt(500, "pieces of the source's token list, where it is not joint")
+    tag_scheme: str = opt("task", "tags of the serialized output", ("task", "lid", "task+lid"))
+    symmetrization: str = opt(
+        "grow-diag-final-and", "of the word aligner", ("grow-diag-final-and", "intersect", "forward", "reverse")
+    )
+    feats_normalize: str = opt(
+        "running_mvn",
+        "normalization with statistics from stage 10; none: as the configuration says, without statistics",
+        ("running_mvn", "global_mvn", "none"),
+    )
+    stats_utterances: int = opt(2000, "utterances, evenly spaced, that the statistics are taken from; 0 takes all")
+    st_config: str = opt("conf/train.yaml", "training configuration")
+    st_args: str = opt("", "further options for jst_train")
+    st_tag: str = opt("", "name of the experiment; made from the configuration's name when empty")
+    minutes: float = opt(0.0, "budget of training time in minutes; 0 trains the full schedule")
+    seed: int = opt(0, "seed of training")
+    inference_config: str = opt("", "decoding configuration")
+    inference_args: str = opt("", "further options for jst_inference")
+    inference_tag: str = opt("", "name of the decoding run; made from its configuration when empty")
+    inference_st_model: str = opt("valid.loss.ave.pth", "checkpoint to decode and pack")
+    use_streaming: str = opt("true", "decode chunk by chunk, whole utterances, or both", ("true", "false", "both"))
+    corpus: str = opt("", "name of the data, for the model card")
+    license: str = opt("", "licence of the packed model, for the model card (share-alike data hands its licence on)")
+    data_license: str = opt("", "file with licence and source of the data, packed with the model")
+
+    @property
+    def fs_hz(self) -> int:
+        """Sampling rate in Hz ("8k" and "8000" are the same).
+
+        Raises:
+            ConfigError: not a rate.
+        """
+        text = self.fs.lower()
+        try:
+            rate = round(float(text[:-1]) * 1000) if text.endswith("k") else int(text)
+        except ValueError:
+            rate = 0
+        if rate <= 0:
+            raise ConfigError(f"--fs {self.fs!r} is not a sampling rate: give e.g. 16k or 16000")
+        return rate
+
+    @property
+    def src_text(self) -> str:
+        """File name of the transcript."""
+        return f"text.{self.src_case}.{self.src_lang}"
+
+    @property
+    def tgt_text(self) -> str:
+        """File name of the translation."""
+        return f"text.{self.tgt_case}.{self.tgt_lang}"
+
+    @property
+    def training_sets(self) -> list[str]:
+        return [self.train_set, self.valid_set]
+
+    @property
+    def every_set(self) -> list[str]:
+        """All sets, each once."""
+        return list(dict.fromkeys([*self.training_sets, *self.test_sets.split()]))
+
+    @property
+    def raw(self) -> Path:
+        return Path(self.dumpdir) / "raw"
+
+    @property
+    def token_dirs(self) -> dict[str, Path]:
+        """Token list folders by side: "tgt", and "src" where it is not joint."""
+        base = Path(self.datadir) / f"{self.src_lang}_{self.tgt_lang}_token_list"
+        dirs = {"tgt": base / f"tgt_{self._pieces(self.nbpe)}"}
+        if not self.token_joint:
+            dirs["src"] = base / f"src_{self._pieces(self.src_nbpe)}"
+        return dirs
+
+    @property
+    def data_tag(self) -> str:
+        """What tells token lists and languages of two experiments apart."""
+        size = f"{self.token_type}{self.nbpe}" if self.token_type == "bpe" else self.token_type
+        return f"{self.src_lang}_{self.tgt_lang}_{size}"
+
+    @property
+    def stats_dir(self) -> Path:
+        return Path(self.expdir) / f"st_stats_raw_{self.data_tag}"
+
+    @property
+    def exp(self) -> Path:
+        """Folder of the experiment."""
+        name = self.st_tag or f"{Path(self.st_config).stem}_raw_{self.data_tag}"
+        return Path(self.expdir) / f"st_{name}"
+
+    def _pieces(self, count: int) -> str:
+        return f"bpe_{self.bpemode}{count}" if self.token_type == "bpe" else self.token_type
+
+
+def truth(text: str) -> bool:
+    """ "true" or "false", as ESPnet writes switches."""
+    if text.lower() in ("true", "yes", "1"):
+        return True
+    if text.lower() in ("false", "no", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """A parser with one option for each field; `--stop-stage` is `--stop_stage`, `--force` is `--force true`."""
+    parser = argparse.ArgumentParser(
+        description="Run the stages of a recipe: 1 local data, 2 speed, 3 format audio, 4 remove bad items, 5 tokens "
+        "and word alignment, 6-9 language model (none), 10 statistics, 11 train, 12 decode, 13 score, 14 pack, "
+        "15-16 upload.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    for entry in fields(RecipeOptions):
+        _add(parser, entry)
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, entry: Field) -> None:
+    names = [f"--{entry.name}"] + ([f"--{entry.name.replace('_', '-')}"] if "_" in entry.name else [])
+    about: dict[str, Any] = {"default": entry.default, "help": entry.metadata["help"], "dest": entry.name}
+    if isinstance(entry.default, bool):
+        parser.add_argument(*names, type=truth, nargs="?", const=True, metavar="true|false", **about)
+    else:
+        parser.add_argument(*names, type=type(entry.default), choices=entry.metadata["choices"], **about)
+
+
+def parse_options(argv: Sequence[str] | None = None) -> RecipeOptions:
+    """Options of a command line."""
+    return RecipeOptions(**vars(make_parser().parse_args(argv)))

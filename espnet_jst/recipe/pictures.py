@@ -1,0 +1,61 @@
+"""Pictures of an experiment: loss curves, latency, and the two lanes over time for some utterances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from espnet_jst.data import audio_file, kaldi
+from espnet_jst.errors import DataError
+from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+
+UTTERANCES = 2
+
+
+def draw(options: RecipeOptions, decoded: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Draw into `images` of the experiment.
+
+    Args:
+        decoded: decode directories, exp/st_<tag>/<inference_tag>/<set>.
+
+    Returns:
+        The pictures, and notes on those that could not be drawn.
+    """
+    from espnet_jst.evaluation import plot_curves, plot_latency
+
+    images = options.exp / "images"
+    pictures: list[Path] = []
+    notes: list[str] = []
+    try:
+        pictures.append(plot_curves(options.exp / "train.log", images / "curves.png"))
+    except DataError as error:
+        notes.append(str(error))
+    for directory in decoded:
+        name = f"{directory.parent.name}_{directory.name}"
+        if (directory / "latency.json").exists():
+            pictures.append(plot_latency(directory, images / f"latency_{name}.png"))
+        pictures += _two_lanes(options, directory, images / f"lanes_{name}")
+    return pictures, notes
+
+
+def _two_lanes(options: RecipeOptions, directory: Path, stem: Path) -> Iterator[Path]:
+    from espnet_jst.evaluation import plot_two_lanes
+
+    data = options.raw / directory.name
+    wav = kaldi.read_table(data / "wav.scp")
+    source, target = kaldi.read_table(data / options.src_text), kaldi.read_table(data / options.tgt_text)
+    for key, words in longest(directory / "words.jsonl", UTTERANCES):
+        samples, fs = audio_file.read(wav[key])
+        reference = {TRANSCRIPT: source[key], TRANSLATION: target[key]}
+        path = stem.with_name(f"{stem.name}_{key}.png")
+        yield plot_two_lanes(samples.mean(axis=1), fs, words, path, reference, title=key)
+
+
+def longest(words_file: Path, count: int) -> list[tuple[str, list[Word]]]:
+    """The utterances with the most words (the first of equals): (utterance, words)."""
+    lines = words_file.read_text(encoding="utf-8").splitlines()
+    entries = [json.loads(line) for line in lines if line.strip()]
+    entries.sort(key=lambda entry: -len(entry["words"]))
+    return [(entry["utt_id"], [Word(**word) for word in entry["words"]]) for entry in entries[:count]]

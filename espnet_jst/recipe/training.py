@@ -1,0 +1,128 @@
+"""Stages 10-11: statistics and training, by `jst_train` with ESPnet's options."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from espnet_jst.data import kaldi
+from espnet_jst.recipe.command import python, run_logged, run_parallel
+from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.pool import split_evenly
+from espnet_jst.recipe.stage import Stage
+
+SHARD = 2000  # statistics of fewer utterances are not worth the start of a further process
+
+
+def training_stages(options: RecipeOptions) -> Iterator[Stage]:
+    """Statistics (where normalization needs them) and training."""
+    skip = "--skip_train" if options.skip_train else ""
+    inputs = [Path(options.st_config)]
+    inputs += [path for name in options.training_sets for path, _, _ in data_files(options, name)]
+    inputs += [directory / "tokens.txt" for directory in options.token_dirs.values()]
+    unused = "--feats_normalize none" if options.feats_normalize == "none" else ""
+    yield Stage(
+        number=10,
+        name="collect statistics",
+        run=lambda: collect_stats(options),
+        inputs=inputs,
+        outputs=[options.stats_dir / "train" / "feats_stats.npz"],
+        options={"st_args": options.st_args, "utterances": options.stats_utterances},
+        stamp=options.stats_dir / ".stages" / "10.json",
+        skip=skip or unused,
+    )
+    yield Stage(
+        number=11,
+        name="train",
+        run=lambda: train(options),
+        inputs=inputs if unused else [*inputs, options.stats_dir / "train" / "feats_stats.npz"],
+        outputs=[options.exp / "config.yaml", options.exp / options.inference_st_model],
+        options={"st_args": options.st_args, "minutes": options.minutes, "seed": options.seed},
+        stamp=options.exp / ".stages" / "11.json",
+        skip=skip,
+    )
+
+
+def data_files(options: RecipeOptions, name: str) -> list[tuple[Path, str, str]]:
+    """(file, name in the batch, ESPnet's type) of everything that training reads of a set."""
+    base = options.raw / name
+    files = [
+        (base / "wav.scp", "speech", "sound"),
+        (base / options.tgt_text, "text", "text"),
+        (base / options.src_text, "src_text", "text"),
+        (base / "alignment", "alignment", "text"),
+    ]
+    # Both sets or none: ESPnet wants the same names in training and validation.
+    if all((options.raw / other / "word_times").exists() for other in options.training_sets):
+        files.append((base / "word_times", "word_times", "text"))
+    return files
+
+
+def train_command(options: RecipeOptions) -> list[str]:
+    """`jst_train` with everything that statistics and training share."""
+    tgt = options.token_dirs["tgt"]
+    # Whatever the kind of pieces, a SentencePiece model splits the words, which ESPnet's token_type calls "bpe".
+    arguments: list[object] = ["--config", options.st_config, "--use_preprocessor", "true"]
+    arguments += ["--token_type", "bpe", "--token_list", tgt / "tokens.txt", "--bpemodel", tgt / "bpe.model"]
+    if "src" in options.token_dirs:
+        src = options.token_dirs["src"]
+        arguments += ["--src_token_type", "bpe", "--src_token_list", src / "tokens.txt"]
+        arguments += ["--src_bpemodel", src / "bpe.model"]
+    for side, name in zip(("train", "valid"), options.training_sets):
+        for path, key, kind in data_files(options, name):
+            arguments += [f"--{side}_data_path_and_name_and_type", f"{path.as_posix()},{key},{kind}"]
+    return [*python("-m", "espnet_jst.bin.jst_train", *arguments)]
+
+
+def collect_stats(options: RecipeOptions) -> str:
+    """Stage 10: feature statistics, in shards that are joined afterwards."""
+    logdir = options.stats_dir / "logdir"
+    shutil.rmtree(logdir, ignore_errors=True)
+    keys = spaced(list(kaldi.read_table(options.raw / options.train_set / "wav.scp")), options.stats_utterances)
+    # Validation only has to be there; training takes its statistics from the training set.
+    others = spaced(list(kaldi.read_table(options.raw / options.valid_set / "wav.scp")), options.nj)
+    count = max(1, min(options.nj, len(keys) // SHARD, len(others)))
+    commands, logs, folders = [], [], []
+    for number, shards in enumerate(zip(split_evenly(keys, count), split_evenly(others, count)), start=1):
+        folder = logdir / f"stats.{number}"
+        command = [*train_command(options), "--collect_stats", "true", "--ngpu", "0", "--output_dir", str(folder)]
+        command += ["--normalize", "none"]
+        for side, shard in zip(("train", "valid"), shards):
+            key_file = logdir / f"{side}.{number}.scp"
+            kaldi.write_table(key_file, {key: key for key in shard})
+            command += [f"--{side}_shape_file", str(key_file)]
+        commands.append([*command, *shlex.split(options.st_args)])
+        logs.append(logdir / f"stats.{number}.log")
+        folders.append(folder)
+    run_parallel(commands, logs, nj=options.nj, title="statistics")
+    joined = [part for folder in folders for part in ("--input_dir", folder)]
+    join = python("-m", "espnet2.bin.aggregate_stats_dirs", *joined, "--output_dir", options.stats_dir)
+    run_logged(join, options.stats_dir / "aggregate.log")
+    return f"{len(keys)} utterances"
+
+
+def spaced(keys: list[str], count: int) -> list[str]:
+    """`count` keys evenly spaced over all (they are sorted by speaker); all where `count` is 0 or too large."""
+    if not 0 < count < len(keys):
+        return keys
+    return [keys[index * len(keys) // count] for index in range(count)]
+
+
+def train(options: RecipeOptions) -> str:
+    """Stage 11. A run that was stopped goes on from its last checkpoint, unless `--force` asks for a new one."""
+    command = [*train_command(options), "--output_dir", str(options.exp), "--ngpu", str(options.ngpu)]
+    command += ["--resume", "false" if options.force else "true", "--seed", str(options.seed)]
+    for side, name in zip(("train", "valid"), options.training_sets):
+        # The lengths are known since stage 3: batches need no pass over the audio.
+        command += [f"--{side}_shape_file", str(options.raw / name / "utt2num_samples")]
+    if options.feats_normalize != "none":
+        stats = options.stats_dir / "train" / "feats_stats.npz"
+        command += ["--normalize", options.feats_normalize, "--normalize_conf", f"stats_file={stats.as_posix()}"]
+    if options.ngpu > 1:
+        command += ["--multiprocessing_distributed", "true"]
+    if options.minutes > 0:
+        command += ["--max_train_minutes", f"{options.minutes:g}"]
+    run_logged([*command, *shlex.split(options.st_args)], options.exp / "train.log", show=True, append=True)
+    return f"model in {options.exp}"

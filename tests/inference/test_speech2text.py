@@ -1,0 +1,133 @@
+"""The n-best list under ESPnet's names, with lanes and times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.inference import Speech2Text
+from tests.inference import tiny
+
+
+@lru_cache
+def serialized(beam_size: int = 1, nbest: int = 1) -> Speech2Text:
+    return tiny.speech2text(tiny.config(tiny.SERIALIZED), beam_size=beam_size, nbest=nbest, max_symbols=4)
+
+
+def test_a_call_gives_the_translation_its_tokens_and_both_lanes() -> None:
+    speech2text = serialized()
+    seen = set()
+    for seed in range(4):
+        [(text, token, token_int, hyp)] = speech2text(tiny.speech(2.0, seed=seed))
+        assert text == " ".join(word.text for word in hyp.lanes["translation"])
+        assert token == [tiny.TARGET[i] for i in token_int]
+        assert hyp.yseq == token_int and hyp.score <= 0
+        assert set(hyp.lanes) == {"transcript", "translation"}
+        assert sum(map(len, hyp.lanes.values())) == len(hyp.words)
+        seen |= {word.lane for word in hyp.words}
+    assert seen == {"transcript", "translation"}
+
+
+def test_times_lie_in_the_audio_and_never_after_the_emission() -> None:
+    for seed in range(4):
+        hyp = serialized()(tiny.speech(2.0, seed=seed))[0][3]
+        for word in hyp.words:
+            assert 0 <= word.start_s <= word.end_s <= word.emission_s <= 2.0
+        for lane in hyp.lanes.values():
+            assert [word.emission_s for word in lane] == sorted(word.emission_s for word in lane)
+
+
+def test_a_tensor_integers_and_another_rate_are_taken() -> None:
+    speech2text, speech = serialized(), tiny.speech(1.5, seed=2)
+    expected = speech2text(speech)[0]
+    assert speech2text(torch.from_numpy(speech))[0][:3] == expected[:3]
+    assert speech2text(speech, 8000)[0][:3] == expected[:3]
+    assert speech2text(np.round(speech * 32768).astype(np.int16))[0][3].duration_s == 1.5
+    assert speech2text(tiny.speech(1.5, fs=16000, seed=2), fs=16000)[0][3].duration_s == 1.5
+
+
+@pytest.mark.parametrize(
+    ("speech", "message"),
+    [(np.zeros(0), "no samples"), (np.zeros((100, 2)), "one channel"), (np.full(10, np.nan), "NaN")],
+)
+def test_unusable_audio_is_refused_with_the_fix(speech: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        serialized()(speech)
+
+
+@pytest.mark.parametrize("samples", [1, 50, 199, 200, 640])
+def test_audio_shorter_than_a_window_or_a_chunk_decodes(samples: int) -> None:
+    [(text, *_)] = serialized()(np.zeros(samples, dtype=np.float32) + 1e-3)
+    assert isinstance(text, str)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_batch_gives_what_each_utterance_gives_alone(beam_size: int) -> None:
+    speech2text = serialized(beam_size)
+    utterances = [(tiny.speech(seconds, seed=i), 8000) for i, seconds in enumerate((0.7, 2.0, 0.1, 1.3))]
+    for (speech, _), [(text, token, _, hyp)] in zip(utterances, speech2text.decode(utterances), strict=True):
+        alone = speech2text(speech)[0]
+        assert (text, token) == alone[:2]
+        assert [replace(w, confidence=None) for w in hyp.words] == [replace(w, confidence=None) for w in alone[3].words]
+
+
+def test_the_n_best_list_is_ordered_and_no_two_entries_say_the_same() -> None:
+    results = serialized(4, 4)(tiny.speech(2.0, seed=1))
+    assert len(results) > 1
+    scores = [hyp.score for *_, hyp in results]
+    assert scores == sorted(scores, reverse=True)
+    said = [tuple((lane, tuple(w.text for w in words)) for lane, words in hyp.lanes.items()) for *_, hyp in results]
+    assert len(set(said)) == len(said)
+
+
+def test_two_heads_on_two_encoders_give_a_lane_each() -> None:
+    speech2text = tiny.speech2text(tiny.config(tiny.TWO_HEADS, two_encoders=True), max_symbols=4)
+    assert list(speech2text.heads) == ["asr", "st"] and speech2text.main_head == "st"
+    [(text, _, _, hyp)] = speech2text(tiny.speech(3.0, seed=1))
+    assert hyp.lanes["transcript"] and hyp.lanes["translation"]
+    assert text == " ".join(word.text for word in hyp.lanes["translation"])
+    only = tiny.speech2text(tiny.config(tiny.TWO_HEADS, two_encoders=True), search_heads=["asr"])
+    [(text, _, _, hyp)] = only(tiny.speech(3.0, seed=1))
+    assert list(hyp.lanes) == ["transcript"] and text == hyp.text("transcript")
+
+
+def test_of_two_heads_with_the_same_lane_the_last_is_searched() -> None:
+    heads = {"first": tiny.TWO_HEADS["asr"], "second": tiny.TWO_HEADS["asr"]}
+    assert list(tiny.speech2text(tiny.config(heads)).heads) == ["second"]
+
+
+def test_a_blank_penalty_writes_more() -> None:
+    speech = tiny.speech(2.0, seed=5)
+    more = tiny.speech2text(tiny.config(tiny.SERIALIZED), blank_penalty=3.0, max_symbols=4)
+    assert len(more(speech)[0][2]) > len(serialized()(speech)[0][2])
+
+
+def test_a_saved_model_decodes_as_the_model_in_memory(tmp_path: Path) -> None:
+    model, args = tiny.tiny_model(tiny.config(tiny.SERIALIZED))
+    speech2text = Speech2Text(**tiny.save(model, args, tmp_path), max_symbols=4)
+    speech = tiny.speech(2.0, seed=3)
+    assert speech2text(speech)[0][:3] == serialized()(speech)[0][:3]
+    from_folder = Speech2Text.from_pretrained(tmp_path, max_symbols=4, chunk_s=0.64)
+    assert from_folder.schedule.chunk_s == pytest.approx(0.64)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nbest": 2}, "nbest=2 needs a beam"),
+        ({"beam_size": 0}, "at least 1"),
+        ({"chunk_s": -1.0}, "must be positive"),
+        ({"chunk_s": 0.01}, "shorter than one encoder frame: give at least 0.08 s"),
+        ({"search_heads": ["jiont"]}, "did you mean 'joint'"),
+        ({"search_heads": ["ctc"]}, "'ctc' is not one of joint"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Speech2Text.from_model(serialized().st_model, serialized().st_train_args, **options)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from espnet_jst.errors import DataError
+from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs
+from espnet_jst.recipe.options import RecipeOptions
+
+OPTIONS = RecipeOptions(test_sets="test other", st_tag="x", inference_config="conf/decode.yaml")
+
+
+def shard(folder: Path, number: int, files: dict[str, str]) -> Path:
+    out = folder / "logdir" / f"output.{number}"
+    for name, text in files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(text)
+    return out
+
+
+def test_outputs_of_shards_are_joined_and_sorted(tmp_path):
+    folders = [
+        shard(tmp_path, 1, {"1best_recog/text": "b zwei\nc\n", "1best_recog/words.jsonl": '{"utt_id": "b"}\n'}),
+        shard(tmp_path, 2, {"1best_recog/text": "a eins\n", "1best_recog/words.jsonl": '{"utt_id": "a"}\n'}),
+        shard(tmp_path, 3, {"1best_recog/signature.json": "{}", "skipped.jsonl": '{"utt_id": "d"}\n'}),
+    ]
+    assert join_outputs(folders, tmp_path, ["a", "b", "c", "d"]) == 1  # d has no output; c was heard as silence
+    assert (tmp_path / "text").read_text() == "a eins\nb zwei\nc\n"
+    assert (tmp_path / "words.jsonl").read_text().splitlines() == ['{"utt_id": "b"}', '{"utt_id": "a"}']
+    assert (tmp_path / "skipped.jsonl").exists()
+    assert (tmp_path / "signature.json").read_text() == "{}"
+
+
+def test_a_decoder_that_wrote_nothing_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="wrote no text"):
+        join_outputs([shard(tmp_path, 1, {"other.json": "{}"})], tmp_path, ["a"])
+
+
+def test_each_mode_and_set_has_a_folder_of_its_own():
+    assert decode_dir(OPTIONS, "offline", "test") == Path("exp/st_x/decode_st_model_valid.loss.ave_offline/test")
+    stages = list(decoding_stages(replace(OPTIONS, use_streaming="both")))
+    assert [stage.number for stage in stages] == [12] * 4 + [13] * 5
+    outputs = [path for stage in stages for path in stage.outputs]
+    assert len(outputs) == len(set(outputs))
+    # Each stage keeps its own mode and set, not those of the last one.
+    assert len({stage.name for stage in stages[:4]}) == 4

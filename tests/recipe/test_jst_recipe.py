@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from espnet_jst.bin.jst_recipe import main
+
+
+def test_help_needs_neither_torch_nor_espnet():
+    code = (
+        "import sys\n"
+        "from espnet_jst.bin.jst_recipe import main\n"
+        "try:\n    main(['--help'])\n"
+        "finally:\n    print(sorted({'torch', 'espnet', 'espnet2', 'numpy'} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--stop_stage" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+def test_a_failing_stage_is_one_message_and_exit_status_1(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--stage", "3", "--stop_stage", "3"]) == 1
+    assert capsys.readouterr().err == (
+        "error: stage 3 (format audio of train) needs data/train/wav.scp, which does not exist; run the stage that "
+        "writes it first\n"
+    )

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from espnet_jst.data import kaldi
+from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.stage import run_stages
+from espnet_jst.recipe.text import text_stages
+
+OPTIONS = RecipeOptions(fs="8k", token_type="word")
+PAIRS = [("one two", "eins zwei"), ("two three", "zwei drei"), ("three one", "drei eins"), ("two", "zwei")] * 5
+
+
+@pytest.fixture
+def dump(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("train", "valid"):
+        tables: dict[str, dict[str, object]] = {
+            "wav.scp": {},
+            "utt2num_samples": {},
+            "text.lc.en": {},
+            "text.lc.de": {},
+        }
+        tables |= {"utt2spk": {}, "alignment.ref": {}}
+        for number, (source, target) in enumerate(PAIRS):
+            key = f"u{number:02d}"
+            links = " ".join(f"{i}-{i}" for i in range(len(source.split())))
+            for table, value in zip(tables.values(), (f"{key}.wav", 8000, source, target, key, links)):
+                table[key] = value
+        kaldi.write_data_dir(OPTIONS.raw / name, tables)
+    return OPTIONS.raw
+
+
+def test_the_token_list_holds_both_languages_and_the_tags(dump):
+    run_stages(text_stages(OPTIONS), say=str)
+    tokens = Path("data/en_de_token_list/tgt_word/tokens.txt").read_text("utf-8").split()
+    assert tokens[0] == "<blank>"
+    assert tokens[-1] == "<sos/eos>"
+    words = {word for pair in PAIRS for text in pair for word in text.split()}
+    assert {token.lstrip("\u2581") for token in tokens[1:-1]} == {"<unk>", "<asr>", "<st>", *words}
+
+
+def test_links_are_estimated_for_both_sets_and_compared_with_the_construction(dump):
+    said = []
+    run_stages(text_stages(OPTIONS), say=said.append)
+    links = kaldi.read_table(dump / "train" / "alignment")
+    assert (links["u00"], links["u03"]) == ("0-0 1-1", "0-0")
+    assert kaldi.read_table(dump / "valid" / "alignment") == links
+    assert "train: 35 links, AER 0.0000 against alignment.ref" in (dump / "alignment.txt").read_text()
+    assert any("AER 0.0000" in line for line in said)
+
+
+def test_links_that_the_user_gave_are_kept(dump):
+    for name in ("train", "valid"):
+        given = {f"u{number:02d}": "0-0" for number in range(len(PAIRS))}
+        kaldi.write_table(dump / "org" / name / "alignment", given)
+        kaldi.write_table(dump / name / "alignment", given)
+    run_stages(text_stages(OPTIONS), say=str)
+    assert set(kaldi.read_table(dump / "train" / "alignment").values()) == {"0-0"}
+    assert (dump / "alignment.txt").read_text() == "train: links as given\nvalid: links as given\n"
+
+
+def test_the_stage_is_up_to_date_until_the_text_changes(dump):
+    assert run_stages(text_stages(OPTIONS), say=str) == [5, 5]
+    assert run_stages(text_stages(OPTIONS), say=str) == []
+    text = kaldi.read_table(dump / "train" / "text.lc.en")
+    kaldi.write_table(dump / "train" / "text.lc.en", {**text, "u00": "one three"})
+    assert run_stages(text_stages(OPTIONS), say=str) == [5, 5]

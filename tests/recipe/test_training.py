@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from espnet_jst.data import kaldi
+from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.training import spaced, train_command, training_stages
+
+OPTIONS = RecipeOptions(token_type="word", nj=2)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def data_of(command: list[str], side: str) -> list[str]:
+    return [value for flag, value in pairwise(command) if flag == f"--{side}_data_path_and_name_and_type"]
+
+
+def test_training_reads_speech_both_texts_and_links():
+    assert data_of(train_command(OPTIONS), "valid") == [
+        "dump/raw/valid/wav.scp,speech,sound",
+        "dump/raw/valid/text.lc.de,text,text",
+        "dump/raw/valid/text.lc.en,src_text,text",
+        "dump/raw/valid/alignment,alignment,text",
+    ]
+
+
+def test_word_times_are_read_where_both_training_sets_have_them():
+    kaldi.write_table(OPTIONS.raw / "train" / "word_times", {"a": "0.5"})
+    assert len(data_of(train_command(OPTIONS), "train")) == 4
+    kaldi.write_table(OPTIONS.raw / "valid" / "word_times", {"b": "0.5"})
+    assert data_of(train_command(OPTIONS), "train")[-1] == "dump/raw/train/word_times,word_times,text"
+
+
+def test_a_token_list_of_the_source_is_given_only_where_it_is_not_joint():
+    assert "--src_token_list" not in train_command(OPTIONS)
+    command = train_command(replace(OPTIONS, token_joint=False))
+    assert command[command.index("--src_token_list") + 1] == "data/en_de_token_list/src_word/tokens.txt"
+
+
+@pytest.mark.parametrize(("normalize", "skipped"), [("none", True), ("running_mvn", False), ("global_mvn", False)])
+def test_statistics_are_collected_where_normalization_needs_them(normalize, skipped):
+    stats, train = training_stages(replace(OPTIONS, feats_normalize=normalize))
+    assert (stats.number, train.number) == (10, 11)
+    assert bool(stats.skip) is skipped
+    assert (stats.outputs[0] in train.inputs) is not skipped
+
+
+def test_statistics_come_from_evenly_spaced_utterances():
+    keys = [f"{number:03d}" for number in range(100)]
+    assert spaced(keys, 4) == ["000", "025", "050", "075"]
+    assert spaced(keys, 0) == spaced(keys, 500) == keys
+    assert len(spaced(keys, 99)) == len(set(spaced(keys, 99))) == 99
