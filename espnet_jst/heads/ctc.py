@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import DataError
+from espnet_jst.losses.rnnt import check_labels
 
 
 class CTCHead(nn.Module):
@@ -37,8 +38,11 @@ class CTCHead(nn.Module):
         counted in `too_short`, so that it cannot stop a training that has run for hours.
 
         Raises:
-            DataError: the loss is NaN; the message names the utterance.
+            DataError: a label or length is wrong, or the loss is NaN; the message names the utterance.
         """
+        check_labels(
+            targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank
+        )
         loss = nn.functional.ctc_loss(
             self.log_probs(x).transpose(0, 1),
             targets.clamp(min=0),

@@ -66,8 +66,9 @@ class TransducerHead(nn.Module):
         Raises:
             DataError: see rnnt_loss.
         """
-        # Padding is -1: any label will do for the predictor, whose later steps the loss never reads.
-        g = self.predictor(targets.clamp(min=0))
+        # Padding is -1: any label will do for the predictor, whose later steps the loss never reads. A label beyond the
+        # vocabulary gets through to the loss, which names its utterance.
+        g = self.predictor(targets.clamp(0, self.vocab_size - 1))
         logits = self.joint.output(
             (self.joint.encoder_proj(x)[:, :, None] + self.joint.predictor_proj(g)[:, None]).tanh()
         )

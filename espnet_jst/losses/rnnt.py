@@ -9,10 +9,10 @@ from torch import Tensor
 from espnet_jst.errors import DataError
 
 
-def check_transducer_inputs(
+def check_labels(
     targets: Tensor, logit_lengths: Tensor, target_lengths: Tensor, *, frames: int, vocab_size: int, blank: int
 ) -> None:
-    """Refuse lengths and labels that a transducer loss cannot use; costs one transfer of small integers.
+    """Refuse lengths and labels that a loss cannot use; costs one transfer of small integers.
 
     Raises:
         DataError: a length is out of range or a label is not in the vocabulary; names the utterance by its index.
@@ -63,7 +63,7 @@ def rnnt_loss(
     B, T, rows, V = logits.shape
     if rows != targets.size(1) + 1:
         raise DataError(f"logits have {rows} label positions for {targets.size(1)} labels; must be one more")
-    check_transducer_inputs(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
+    check_labels(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
     logits = logits.float()
     labels = _labels(targets, target_lengths, blank)
     norm = logits.logsumexp(dim=-1)
@@ -99,7 +99,7 @@ def additive_rnnt_loss(
         DataError: see rnnt_loss.
     """
     B, T, V = am.shape
-    check_transducer_inputs(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
+    check_labels(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
     am, lm = am.float(), lm.float()
     am_max, lm_max = am.detach().amax(dim=-1, keepdim=True), lm.detach().amax(dim=-1, keepdim=True)
     # The smallest normal number keeps the logarithm finite where all products underflow.

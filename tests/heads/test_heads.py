@@ -1,0 +1,125 @@
+"""Configuration and parts of the heads."""
+
+import pytest
+import torch
+
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.heads import JointNetwork
+from espnet_jst.heads.build import build_heads
+from espnet_jst.heads.ctc import CTCHead
+from espnet_jst.heads.predictor import LSTMPredictor, StatelessPredictor
+from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
+from espnet_jst.heads.transducer import TransducerHead
+
+JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
+
+
+@pytest.mark.parametrize("make", [LSTMPredictor, StatelessPredictor])
+@torch.no_grad()
+def test_a_predictor_step_by_step_equals_the_whole_sequence(make):
+    torch.manual_seed(0)
+    predictor = make(vocab_size=9, size=8).eval()
+    targets = torch.randint(1, 9, (3, 6))
+    whole = predictor(targets)
+    y, state = predictor.step(torch.zeros(3, dtype=torch.long), predictor.init_state(3))
+    torch.testing.assert_close(y, whole[:, 0])
+    for u in range(6):
+        y, state = predictor.step(targets[:, u], state)
+        torch.testing.assert_close(y, whole[:, u + 1])
+
+
+@torch.no_grad()
+def test_predictor_states_can_be_selected_and_mixed():
+    predictor = LSTMPredictor(vocab_size=9, size=8, layers=2).eval()
+    a = predictor.step(torch.tensor([1, 2]), predictor.init_state(2))[1]
+    b = predictor.step(torch.tensor([3, 4]), predictor.init_state(2))[1]
+    mixed = a.where(torch.tensor([True, False]), b)
+    torch.testing.assert_close(mixed.tensors[0], torch.stack([a.tensors[0][0], b.tensors[0][1]]))
+    torch.testing.assert_close(a.select(torch.tensor([1, 1])).tensors[1][0], a.tensors[1][1])
+
+
+def test_the_joint_network_is_two_projections_a_tanh_and_an_output():
+    joint = JointNetwork(5, 4, 3, 7)
+    h, g = torch.randn(2, 6, 1, 5), torch.randn(2, 1, 3, 4)
+    expected = joint.output((joint.encoder_proj(h) + joint.predictor_proj(g)).tanh())
+    assert joint(h, g).shape == (2, 6, 3, 7)
+    torch.testing.assert_close(joint(h, g), expected)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({**JOINT, "kind": "transducr"}, r"'transducr' is not one of ctc, transducer \(did you mean 'transducer'"),
+        ({"kind": "ctc"}, "heads.x: 'lanes' is missing"),
+        ({**JOINT, "lanes": ["transcript", "transcript"]}, "must name each lane once"),
+        ({**JOINT, "kind": "ctc"}, "a ctc head writes one lane"),
+        ({**JOINT, "policy": "aling"}, "did you mean 'align'"),
+        ({**JOINT, "tags": "langs"}, "tags: 'langs' is not one of"),
+        ("transducer", "must be a mapping"),
+    ],
+)
+def test_a_wrong_entry_is_named(entry, message):
+    with pytest.raises(ConfigError, match=message):
+        HeadSpec.parse("x", entry)
+
+
+def test_no_heads_and_unknown_model_keys_are_refused():
+    with pytest.raises(ConfigError, match="give at least one head"):
+        parse_heads({})
+    with pytest.raises(ConfigError, match=r"unknown key 'head' \(did you mean 'heads'"):
+        check_model_conf({"head": {}})
+
+
+def test_a_head_is_built_with_the_tap_and_vocabulary_that_it_names():
+    specs = parse_heads({"a": {**JOINT, "reads": "hier_encoder"}, "c": {"kind": "ctc", "lanes": ["transcript"]}})
+    heads = build_heads(specs, {"encoder": 6, "hier_encoder": 10}, {"tgt": 11, "src": 7})
+    assert heads["a"].joint.encoder_proj.in_features == 10 and heads["a"].vocab_size == 11
+    assert heads["c"].output.in_features == 6 and heads["c"].vocab_size == 7
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({**JOINT, "reads": "encoder.3"}, "'encoder.3' is not one of encoder"),
+        ({**JOINT, "join_size": 3}, r"unknown key 'join_size' \(did you mean 'joint_size'"),
+        ({**JOINT, "vocabulary": "src"}, "needs --src_token_list"),
+        ({**JOINT, "predictor": "lstmm"}, "did you mean 'lstm'"),
+    ],
+)
+def test_a_head_that_cannot_be_built_is_one_message(entry, message):
+    with pytest.raises(ConfigError, match=message):
+        build_heads(parse_heads({"x": entry}), {"encoder": 6}, {"tgt": 11})
+
+
+def test_ctc_counts_what_has_no_path_and_goes_on():
+    head = CTCHead(encoder_size=4, vocab_size=5)
+    targets = torch.tensor([[1, 1, 2], [1, 2, 3], [1, 2, -1]])
+    loss, parts = head.loss(torch.randn(3, 3, 4), torch.tensor([3, 3, 3]), targets, torch.tensor([3, 3, 2]))
+    assert parts["too_short"].tolist() == [1.0, 0.0, 0.0]  # two equal labels need a blank between them
+    assert loss[0] == 0 and (loss[1:] > 0).all()
+
+
+def test_ctc_names_the_utterance_of_a_nan():
+    head = CTCHead(encoder_size=4, vocab_size=5)
+    x = torch.randn(2, 3, 4)
+    x[1] = torch.nan
+    with pytest.raises(DataError, match="utterance 1"):
+        head.loss(x, torch.tensor([3, 3]), torch.tensor([[1], [2]]), torch.tensor([1, 1]))
+
+
+def test_a_transducer_learns_a_sequence_and_its_additive_joiner_is_for_training_only():
+    torch.manual_seed(0)
+    head = TransducerHead(encoder_size=6, vocab_size=5, predictor_conf={"size": 8, "dropout": 0.0}, joint_size=8)
+    x, targets = torch.randn(2, 6, 6), torch.tensor([[1, 2, 3], [4, 4, -1]])
+    lengths, target_lengths = torch.tensor([6, 5]), torch.tensor([3, 2])
+    optimizer = torch.optim.Adam(head.parameters(), 0.03)
+    first = None
+    for _ in range(60):
+        loss, parts = head.loss(x, lengths, targets, target_lengths)
+        first = parts["rnnt"].mean() if first is None else first
+        optimizer.zero_grad()
+        loss.mean().backward()
+        optimizer.step()
+    assert parts["rnnt"].mean() < 0.1 * first and parts["simple"].mean() > 0
+    plain = TransducerHead(encoder_size=6, vocab_size=5, joint_size=8, simple_weight=0.0)
+    assert not any("simple" in name for name, _ in plain.named_parameters())

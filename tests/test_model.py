@@ -1,0 +1,138 @@
+"""The one model: wiring, messages, and chunk by chunk from samples to every tap."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from espnet_jst.encoders.chunk_conformer import ChunkConformer
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.frontends.log_mel import LogMel
+from espnet_jst.frontends.normalize import RunningMVN
+from espnet_jst.heads.build import build_heads
+from espnet_jst.heads.spec import parse_heads
+from espnet_jst.model import JSTModel
+
+SMALL = {"size": 16, "heads": 2, "feed_forward_size": 24, "kernel_size": 3, "layers": 2, "left_chunks": 2}
+HEADS = {
+    "asr": {"kind": "transducer", "lanes": ["transcript"], "joint_size": 8, "predictor_conf": {"size": 8}},
+    "ctc": {"kind": "ctc", "lanes": ["transcript"], "reads": "encoder.1", "weight": 0.3},
+    "st": {"kind": "transducer", "lanes": ["translation"], "reads": "hier_encoder", "joint_size": 8},
+}
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    np.savez(tmp_path / "stats.npz", count=1, sum=np.full(20, -9.0), sum_square=np.full(20, 90.0))
+    specs = parse_heads(HEADS)
+    fast = ChunkConformer(20, subsampling=8, chunk_frames=4, taps=[1], dropout=0.0, **SMALL)
+    slow = ChunkConformer(16, subsampling=1, chunk_frames=8, dropout=0.0, **SMALL)
+    return JSTModel(
+        frontend=LogMel(fs=8000, n_mels=20),
+        specaug=None,
+        normalize=RunningMVN(tmp_path / "stats.npz", prior_frames=20),
+        encoder=fast,
+        hier_encoder=slow,
+        heads=build_heads(specs, {"encoder": 16, "encoder.1": 16, "hier_encoder": 16}, {"tgt": 9, "src": 7}),
+        specs=specs,
+    )
+
+
+def batch(lengths=(9000, 16000)):
+    g = torch.Generator().manual_seed(1)
+    return {
+        "speech": torch.randn(2, max(lengths), generator=g) * 0.1,
+        "speech_lengths": torch.tensor(lengths),
+        "target_asr": torch.tensor([[1, 2, -1], [3, 4, 5]]),
+        "target_asr_lengths": torch.tensor([2, 3]),
+        "target_ctc": torch.tensor([[1, 2, -1], [3, 4, 5]]),
+        "target_ctc_lengths": torch.tensor([2, 3]),
+        "target_st": torch.tensor([[7, 8], [6, -1]]),
+        "target_st_lengths": torch.tensor([2, 1]),
+    }
+
+
+def test_the_loss_is_the_weighted_sum_of_the_heads(model):
+    loss, stats, weight = model.eval()(**batch())
+    parts = stats["asr_rnnt"] + 0.5 * stats["asr_simple"] + 0.3 * stats["ctc_ctc"]
+    parts = parts + stats["st_rnnt"] + 0.5 * stats["st_simple"]
+    torch.testing.assert_close(loss.detach(), parts)
+    assert weight == 2 and stats["loss"] == loss.detach()
+
+
+def test_padding_of_a_batch_does_not_change_the_loss(model):
+    model.eval()
+    data = batch()
+    whole, _, _ = model(**data)
+    alone = [model(**{key: value[b : b + 1] for key, value in data.items()})[0] for b in range(2)]
+    torch.testing.assert_close(whole, torch.stack(alone).mean(), atol=1e-4, rtol=1e-5)
+
+
+def test_two_encoders_with_a_transducer_on_each_learn_a_batch(model):
+    model.train()
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        loss, _, _ = model(**batch())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.25 * losses[0]
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("chunk_frames", [None, 2, 4])
+def test_samples_in_packets_give_the_taps_of_the_whole(model, chunk_frames):
+    model.eval()
+    rng = random.Random(0)
+    for samples in (1, 150, 4000, 12345):
+        speech = 0.1 * torch.randn(1, samples)
+        whole = model.encode(speech, torch.tensor([samples]), chunk_frames=chunk_frames, left_chunks=1)
+        for _ in range(3):
+            state = model.init_state(1, chunk_frames=chunk_frames, left_chunks=1)
+            parts, position = {name: [] for name in whole}, 0
+            while position < samples:
+                stop = min(samples, position + rng.choice([1, 80, 700, 3000]))
+                taps, state = model.step(speech[:, position:stop], state, last=stop == samples)
+                for name, tap in taps.items():
+                    parts[name].append(tap.x)
+                position = stop
+            for name, tap in whole.items():
+                torch.testing.assert_close(torch.cat(parts[name], 1), tap.x, atol=1e-5, rtol=0)
+    assert set(whole) == {"encoder", "encoder.1", "hier_encoder"}
+    assert whole["encoder"].frame_shift_s == whole["hier_encoder"].frame_shift_s == pytest.approx(0.08)
+
+
+@torch.no_grad()
+def test_samples_after_a_chunk_change_nothing_before_it(model):
+    model.eval()
+    speech = 0.1 * torch.randn(1, 20000)
+    whole = model.encode(speech, torch.tensor([20000]))
+    # Frames of the fast encoder's first chunk hear 4 * 8 feature frames: (32 - 1) * 80 + 200 samples.
+    speech[:, 31 * 80 + 200 :] = 0.5
+    changed = model.encode(speech, torch.tensor([20000]))
+    torch.testing.assert_close(changed["encoder"].x[:, :4], whole["encoder"].x[:, :4], atol=1e-6, rtol=0)
+    assert not torch.allclose(changed["encoder"].x[:, 4:8], whole["encoder"].x[:, 4:8])
+
+
+def test_a_bad_utterance_is_named(model):
+    data = batch()
+    data["target_asr"][1, 2] = 99
+    with pytest.raises(DataError, match="head 'asr': utterance 'second': .*label 99 is outside"):
+        model(utt_id=["first", "second"], **data)
+
+
+def test_a_batch_without_a_heads_target_is_refused(model):
+    data = {key: value for key, value in batch().items() if not key.startswith("target_st")}
+    with pytest.raises(ConfigError, match="head 'st': the batch has no 'target_st'"):
+        model(**data)
+
+
+def test_statistics_are_of_features_before_normalization(model):
+    feats = model.collect_feats(**batch())
+    assert feats["feats"].shape[2] == 20 and feats["feats_lengths"].tolist() == [111, 198]
+    assert feats["feats"].mean() < -5
