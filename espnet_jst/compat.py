@@ -101,9 +101,7 @@ class _LinkPath(type(pathlib.Path())):  # type: ignore[misc]
         atomic_link(self, target)
 
 
-def load_pretrained_model(
-    init_param: str, model: Any, ignore_init_mismatch: bool, map_location: str = "cpu"
-) -> None:
+def load_pretrained_model(init_param: str, model: Any, ignore_init_mismatch: bool, map_location: str = "cpu") -> None:
     """`--init_param FILE:SRC:DST:EXCLUDE`, strictly: the selected names must be those of the model's part.
 
     ESPnet's own takes missing and extra names without a word, takes "encoder" for the start of "encoder_proj", and

@@ -68,8 +68,8 @@ class JSTModel(AbsESPnetModel):
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.hier_reads = encoder, hier_encoder, hier_reads
         self.heads, self.specs = heads, dict(specs)
-        self.fs: int = frontend.fs
-        self.frame_shift_s: float = frontend.hop_s
+        self.fs: int = self.frontend.fs
+        self.frame_shift_s: float = self.frontend.hop_s
 
     def chain(self) -> list[tuple[str, StreamingEncoder, str | None]]:
         """The encoders in order: name, module, tap that it reads (None: the features)."""

@@ -57,7 +57,7 @@ class Augmentation:
         if self.speed_prob and np.random.random() < self.speed_prob:
             speech = change_speed(speech, _draw(self.speed))
         if self.equalizer_prob and np.random.random() < self.equalizer_prob:
-            speech = equalize(speech, np.random.uniform(*self.equalizer_db, EQUALIZER_KNOTS))
+            speech = equalize(speech, np.random.uniform(self.equalizer_db[0], self.equalizer_db[1], EQUALIZER_KNOTS))
         if self.noise_prob and np.random.random() < self.noise_prob:
             speech = add_white_noise(speech, _draw(self.noise_snr_db))
         if tuple(self.gain_db) != (0.0, 0.0):

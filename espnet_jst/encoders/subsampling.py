@@ -36,11 +36,11 @@ class ConvSubsampling(nn.Module):
             raise ConfigError(f"subsampling must be a multiple of 4, not {factor}")
         self.factor, self.input_size = factor, input_size
         self.convs = nn.ModuleList()
+        self.widths = (1, *channels)
         bins, width = input_size, 1
         for out in channels:
             self.convs.append(nn.Conv2d(width, out, kernel_size=3, stride=2, padding=(0, 1)))
             bins, width = (bins + 1) // 2, out
-        self.bins = bins
         self.output = nn.Linear(width * bins * (factor // 4), size)
         # Without it the signal enters the residual stream ten times weaker than the layers' own biases.
         self.norm = nn.LayerNorm(size)
@@ -51,10 +51,10 @@ class ConvSubsampling(nn.Module):
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> SubsamplingState:
         """State before the first frame: the convolutions see zeros to their left."""
-        before, bins, width = [], self.input_size, 1
-        for conv in self.convs:
+        before, bins = [], self.input_size
+        for width in self.widths[:-1]:
             before.append(torch.zeros(batch_size, width, 1, bins, device=device))
-            bins, width = (bins + 1) // 2, conv.out_channels
+            bins = (bins + 1) // 2
         return SubsamplingState(torch.zeros(batch_size, 0, self.input_size, device=device), before)
 
     def step(self, x: Tensor, state: SubsamplingState, *, last: bool = False) -> tuple[Tensor, SubsamplingState]:

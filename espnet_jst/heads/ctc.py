@@ -40,9 +40,7 @@ class CTCHead(nn.Module):
         Raises:
             DataError: a label or length is wrong, or the loss is NaN; the message names the utterance.
         """
-        check_labels(
-            targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank
-        )
+        check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
         loss = nn.functional.ctc_loss(
             self.log_probs(x).transpose(0, 1),
             targets.clamp(min=0),

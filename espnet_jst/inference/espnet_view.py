@@ -104,9 +104,7 @@ class ESPnetView(nn.Module):
         self.sos = self.eos = len(self.token_list) - 1
         self.src_sos = self.src_eos = len(self.src_token_list) - 1
 
-    def encode(
-        self, speech: Tensor, speech_lengths: Tensor, return_int_enc: bool = False
-    ) -> tuple[Tensor, ...]:
+    def encode(self, speech: Tensor, speech_lengths: Tensor, return_int_enc: bool = False) -> tuple[Tensor, ...]:
         """ESPnet's form: what the serving head reads (B, T, D) and its lengths, then the first encoder's output.
 
         Args:

@@ -101,9 +101,7 @@ def build_search_heads(
     return heads
 
 
-def build_timing_head(
-    model: JSTModel, tokenizers: dict[str, Tokenizer], conf: TimingConf | None
-) -> TimingHead | None:
+def build_timing_head(model: JSTModel, tokenizers: dict[str, Tokenizer], conf: TimingConf | None) -> TimingHead | None:
     """The first CTC head that writes the transcript, or None."""
     for name, spec in model.specs.items():
         head = model.heads[name]

@@ -13,9 +13,7 @@ from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.weights import load_strict, read_weights
 
 
-def load_part(
-    init_param: str, model: nn.Module, *, ignore_mismatch: bool = False, map_location: str = "cpu"
-) -> None:
+def load_part(init_param: str, model: nn.Module, *, ignore_mismatch: bool = False, map_location: str = "cpu") -> None:
     """Load weights as `--init_param` says.
 
     Args:

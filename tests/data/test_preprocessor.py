@@ -25,7 +25,11 @@ def words(ids, tokens=TOKENS):
 
 
 def test_every_head_gets_its_target_and_the_texts_are_gone():
-    heads = {"joint": JOINT, "asr": {"kind": "ctc", "lanes": ["transcript"]}, "st": {"kind": "ctc", "lanes": ["translation"]}}
+    heads = {
+        "joint": JOINT,
+        "asr": {"kind": "ctc", "lanes": ["transcript"]},
+        "st": {"kind": "ctc", "lanes": ["translation"]},
+    }
     out = preprocessor(heads)("u0", DATA)
     assert sorted(out) == ["speech", "target_asr", "target_joint", "target_st"]
     assert out["speech"].dtype == np.float32 and out["target_joint"].dtype == np.int64
@@ -103,7 +107,11 @@ def test_an_utterance_that_cannot_be_used_is_named(change, message):
 @pytest.mark.parametrize(
     ("head", "names", "message"),
     [
-        (JOINT, ["speech", "text", "src_text"], "head 'h' needs the data 'alignment': word links, which stage 5 writes"),
+        (
+            JOINT,
+            ["speech", "text", "src_text"],
+            "head 'h' needs the data 'alignment': word links, which stage 5 writes",
+        ),
         ({**JOINT, "policy": "time"}, ["text", "src_text", "alignment"], "'word_times'.*jst_align --times"),
         ({"kind": "ctc", "lanes": ["transcript"]}, ["speech", "text"], "'src_text'"),
     ],

@@ -53,7 +53,7 @@ class NotAnEncoder(torch.nn.Module):
     """A module that is no AbsEncoder."""
 
 
-class MyEncoder(st.encoder_choices.classes["chunk_conformer"] if "chunk_conformer" in st.encoder_choices.classes else object):
+class MyEncoder(st.encoder_choices.classes.get("chunk_conformer", object)):
     """A user's own encoder."""
 
 

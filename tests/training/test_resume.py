@@ -124,7 +124,9 @@ def test_a_damaged_checkpoint_says_how_to_go_on(root, whole):
     exp = root / "damaged"
     copy_files(whole, exp, CHECKPOINT, PREVIOUS)
     (exp / CHECKPOINT).write_bytes((exp / CHECKPOINT).read_bytes()[:5000])
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pth is damaged.*To go on one epoch earlier: mv .*prev\.pth"):
+    with pytest.raises(
+        CheckpointError, match=r"checkpoint\.pth is damaged.*To go on one epoch earlier: mv .*prev\.pth"
+    ):
         train(root, "damaged", "--resume", "true")
     (exp / PREVIOUS).rename(exp / CHECKPOINT)
     train(root, "damaged", "--resume", "true")

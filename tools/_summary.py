@@ -1,0 +1,40 @@
+"""One table of what an experiment's decoding runs reached: `python tools/_summary.py exp/st_<tag>`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def number(value: Any, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def row(scores: dict[str, Any], run: str) -> list[str]:
+    """Cells of one decoded set: WER and LAAL of the transcript, BLEU, chrF++ and LAAL of the translation, RTF."""
+    cells = [run, scores["dataset"]]
+    for lane, metrics in (("transcript", ("WER",)), ("translation", ("BLEU", "chrF++"))):
+        entry = scores["lanes"].get(lane, {})
+        cells += [number(entry.get("quality", {}).get(name, {}).get("score"), 2) for name in metrics]
+        latency = entry.get("latency") or {}
+        laal = latency.get("LAAL")
+        cells.append(number(None if laal is None else laal / 1000, 2))
+    return [*cells, number(latency.get("RTF"), 3)]
+
+
+def main(experiment: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("decoding", "set", "WER %", "LAAL s", "BLEU", "chrF++", "LAAL s", "RTF", title="Results")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for path in sorted(experiment.glob("*/*/scores.json")):
+        mode = "streaming" if "streaming" in path.parts[-3] else "whole utterances"
+        table.add_row(*row(json.loads(path.read_text(encoding="utf-8")), mode))
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    print("WER and the first LAAL: transcript. BLEU, chrF++ and the second LAAL: translation. RTF: one core.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
