@@ -84,10 +84,11 @@ def change_speed(speech: np.ndarray, factor: float) -> np.ndarray:
 
 def equalize(speech: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
     """Filter samples (N,) by gains in dB at equally spaced frequencies from 0 to half the sampling rate."""
-    spectrum = np.fft.rfft(speech)
+    size = -(-len(speech) // 1024) * 1024  # a transform of a large prime length takes several times as long
+    spectrum = np.fft.rfft(speech, size)
     knots = np.linspace(0, len(spectrum) - 1, len(gains_db))
     curve = np.interp(np.arange(len(spectrum)), knots, gains_db)
-    return np.fft.irfft(spectrum * 10 ** (curve / 20), len(speech)).astype(np.float32)
+    return np.fft.irfft(spectrum * 10 ** (curve / 20), size)[: len(speech)].astype(np.float32)
 
 
 def add_white_noise(speech: np.ndarray, snr_db: float) -> np.ndarray:

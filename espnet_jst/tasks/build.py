@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
 from espnet_jst.config import check_choice, check_keys, closest
 from espnet_jst.encoders.interface import StreamingEncoder
-from espnet_jst.errors import ConfigError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
 from espnet_jst.model import JSTModel
@@ -117,6 +119,29 @@ def build_tokenizers(args: argparse.Namespace) -> dict[str, Tokenizer]:
         model = getattr(args, f"{prefix}bpemodel", None)
         tokenizers[name] = Tokenizer(tokens, bpemodel=model, token_type=getattr(args, f"{prefix}token_type"))
     return tokenizers
+
+
+def check_rate(args: argparse.Namespace, files: Sequence[Sequence[str]]) -> None:
+    """Refuse audio at another rate than the model's: ESPnet only checks that all files have the same.
+
+    Args:
+        args: for `frontend_conf.fs`, where the frontend has such a key.
+        files: ESPnet's (file, name, type); the first recording of each list of sound files is looked at.
+
+    Raises:
+        DataError: names the recording and both rates.
+    """
+    fs = (args.frontend_conf or {}).get("fs")
+    for path, name, kind in files:
+        if fs is None or name != "speech" or kind != "sound":
+            continue
+        with open(path, encoding="utf-8") as lines:
+            audio = lines.readline().strip().partition(" ")[2]
+        if Path(audio).is_file() and (rate := soundfile.info(audio).samplerate) != fs:
+            raise DataError(
+                f"{audio} is at {rate} Hz and the model works at {fs} Hz (frontend_conf.fs): "
+                f"stage 3 resamples with --fs {fs}"
+            )
 
 
 def _streaming(encoder: Any, name: str) -> StreamingEncoder:

@@ -90,6 +90,8 @@ class JSTTask(st.STTask):
             raise ConfigError(f"{', '.join(missing)} must be given")
         if not args.use_preprocessor:
             raise ConfigError("--use_preprocessor false: the preprocessor makes the targets of the heads")
+        if args.max_cache_size > 0:
+            raise ConfigError("--max_cache_size: ESPnet keeps utterances as augmented once, leave it 0")
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
@@ -121,6 +123,7 @@ class JSTTask(st.STTask):
     def build_dataset(cls, args: argparse.Namespace, iter_options: Any, keys_to_load: Any = None) -> Any:
         """ESPnet's data set, after a check that it has what the heads need."""
         _check_data(iter_options.data_path_and_name_and_type, iter_options.preprocess_fn)
+        build.check_rate(args, iter_options.data_path_and_name_and_type)
         return super().build_dataset(args, iter_options, keys_to_load)
 
     @classmethod

@@ -112,6 +112,7 @@ class JSTTrainer(Trainer):
         if first_rank:
             done = repair(output_dir, options.best_model_criterion) if options.resume else 0
             cls.clock = CPUClock(output_dir / USAGE_FILE, fresh=not options.resume)
+            cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
             if options.max_train_minutes is not None:
                 options.max_epoch = cls._epochs_in_budget(
                     model, optimizers, train_iter_factory, valid_iter_factory, options, done

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from espnet_jst.weights import atomic_save
 
-SAVE_INTERVAL_S = 20.0
+SAVE_INTERVAL_S = 5.0
 
 
 class CPUClock:

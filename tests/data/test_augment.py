@@ -1,62 +1,78 @@
-"""Augmentation changes what it says, within its ranges, from NumPy's seed."""
+"""What training does to recordings, and the messages of a wrong configuration."""
 
 import numpy as np
 import pytest
 
-from espnet_jst.data.augment import Augmentation, add_white_noise, change_speed
+from espnet_jst.data.augment import EQUALIZER_KNOTS, Augmentation, add_white_noise, change_speed, equalize
 from espnet_jst.errors import ConfigError
 
-
-def tone(samples=8000):
-    return (0.5 * np.sin(2 * np.pi * 400 * np.arange(samples) / 8000)).astype(np.float32)
+FS = 8000
 
 
-def test_nothing_is_changed_by_default():
-    assert np.array_equal(Augmentation.parse({})(tone()), tone())
+def sine(hz, seconds=1.003):
+    return np.sin(2 * np.pi * hz * np.arange(int(seconds * FS)) / FS).astype(np.float32)
 
 
-def test_a_seed_fixes_the_result():
-    augment = Augmentation.parse({"gain_db": [-18, 0], "noise_prob": 0.5, "speed": [0.9, 1.1], "speed_prob": 0.5})
-    np.random.seed(1)
-    first = [augment(tone()) for _ in range(5)]
-    np.random.seed(1)
-    assert all(np.array_equal(x, augment(tone())) for x in first)
-    assert len({x.tobytes() for x in first}) == 5
-    assert all(x.dtype == np.float32 for x in first)
+def level_db(speech):
+    return 10 * np.log10(np.mean(np.square(speech, dtype=np.float64)))
 
 
-def test_gain_stays_in_its_range():
-    augment = Augmentation.parse({"gain_db": [-18, -6]})
-    levels = [20 * np.log10(augment(tone()).max() / 0.5) for _ in range(50)]
-    assert -18.01 <= min(levels) < -16 and -8 < max(levels) <= -5.99
-
-
-@pytest.mark.parametrize("snr_db", [0, 20, 60])
-def test_noise_has_the_asked_ratio(snr_db):
-    noise = add_white_noise(tone(80000), snr_db) - tone(80000)
-    assert 10 * np.log10(np.mean(tone(80000) ** 2) / np.mean(noise**2)) == pytest.approx(snr_db, abs=0.2)
-
-
-def test_silence_stays_silent():
-    assert not add_white_noise(np.zeros(100, np.float32), 20).any()
+def peak_hz(speech):
+    return np.abs(np.fft.rfft(speech)).argmax() * FS / len(speech)
 
 
 def test_a_faster_utterance_is_shorter_and_higher():
-    fast = change_speed(tone(), 1.25)
-    assert len(fast) == pytest.approx(6400, abs=2)
-    assert np.argmax(np.abs(np.fft.rfft(fast))) / len(fast) * 8000 == pytest.approx(500, abs=3)
+    fast = change_speed(sine(1000), 1.25)
+    assert abs(len(fast) - len(sine(1000)) / 1.25) <= 1
+    assert peak_hz(fast) == pytest.approx(1250, abs=5)
+
+
+def test_a_flat_equalizer_is_a_gain():
+    np.testing.assert_allclose(equalize(sine(700), np.full(EQUALIZER_KNOTS, 6.0)), sine(700) * 10**0.3, atol=1e-4)
+
+
+def test_an_equalizer_changes_each_frequency_by_its_gain():
+    gains = np.linspace(-12, 12, 5)  # -12 dB at 0 Hz, 0 dB at 2 kHz, 12 dB at 4 kHz
+    for hz, expected in ((500, -9), (2000, 0), (3500, 9)):
+        change = level_db(equalize(sine(hz), gains)) - level_db(sine(hz))
+        assert change == pytest.approx(expected, abs=0.6)
+
+
+def test_noise_has_the_level_that_was_asked_for():
+    np.random.seed(0)
+    noise = add_white_noise(sine(500), 20.0) - sine(500)
+    assert level_db(sine(500)) - level_db(noise) == pytest.approx(20, abs=0.3)
+
+
+def test_silence_stays_silent():
+    assert not add_white_noise(np.zeros(100, np.float32), 10.0).any()
+
+
+def test_the_same_seed_gives_the_same_samples():
+    augment = Augmentation.parse(
+        {"gain_db": [-6, 6], "noise_prob": 1.0, "speed_prob": 1.0, "equalizer_prob": 1.0, "equalizer_db": [-3, 3]}
+    )
+    np.random.seed(3)
+    first = augment(sine(300))
+    np.random.seed(3)
+    np.testing.assert_array_equal(augment(sine(300)), first)
+    assert first.dtype == np.float32 and not np.array_equal(augment(sine(300))[:100], first[:100])
+
+
+def test_nothing_is_changed_by_default():
+    np.testing.assert_array_equal(Augmentation.parse({})(sine(300)), sine(300))
 
 
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
-        ({"nois_prob": 1}, "did you mean 'noise_prob'"),
-        ({"gain_db": [0, -18]}, r"gain_db is \[0, -18\]: give a range"),
-        ({"gain_db": 3}, "gain_db is 3: give a range"),
-        ({"noise_prob": 2}, "noise_prob is 2"),
-        ({"speed": [0, 1]}, "speeds are positive"),
+        ({"gain": [0, 1]}, r"unknown key 'gain' \(did you mean 'gain_db'"),
+        ({"gain_db": 3}, r"preprocessor_conf.gain_db is 3: give a range such as \[-18, 0\]"),
+        ({"equalizer_db": [3, -3]}, r"equalizer_db is \[3, -3\]: give a range such as \[-6, 6\]"),
+        ({"speed": [0.0, 1.0]}, "speeds are positive"),
+        ({"noise_prob": 2}, "give a share from 0 to 1"),
     ],
 )
-def test_a_wrong_value_is_named(conf, message):
+def test_a_wrong_configuration_is_one_message(conf, message):
     with pytest.raises(ConfigError, match=message):
         Augmentation.parse(conf)

@@ -13,7 +13,8 @@ import yaml
 from espnet2.train.class_choices import ClassChoices
 
 import espnet_jst
-from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.encoders.chunk_conformer import ChunkConformer
+from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.weights import read_weights
 from tests.training.corpus import config, make_corpus, write_config
@@ -53,7 +54,7 @@ class NotAnEncoder(torch.nn.Module):
     """A module that is no AbsEncoder."""
 
 
-class MyEncoder(st.encoder_choices.classes.get("chunk_conformer", object)):
+class MyEncoder(ChunkConformer):
     """A user's own encoder."""
 
 
@@ -243,7 +244,7 @@ def test_a_missing_option_is_one_message(capsys):
 def test_a_configuration_that_cannot_be_built_is_one_message(root, changes, message):
     with pytest.raises(Exception, match=message) as raised:
         JSTTask.build_model(argparse.Namespace(**{**vars(parse()), **config(root, **changes)}))
-    assert isinstance(raised.value, espnet_jst.errors.JSTError)
+    assert isinstance(raised.value, JSTError)
 
 
 def test_two_encoders_with_a_head_on_each_train_from_yaml_alone(root):
@@ -291,6 +292,17 @@ def test_data_without_what_the_heads_need_is_refused_before_training(root, tmp_p
     options = ["--collect_stats", "true"] if stage == "collect_stats" else []
     with pytest.raises(ConfigError, match="head 'joint' needs the data 'alignment'.*stage 5"):
         JSTTask.main(cmd=["--config", str(path), "--output_dir", str(tmp_path / "exp"), *options])
+
+
+def test_audio_at_another_rate_than_the_models_is_refused(root, tmp_path):
+    path = write_config(tmp_path, **{**config(root), "frontend_conf": {"fs": 16000, "n_mels": 16}})
+    with pytest.raises(DataError, match=r"train0\.wav is at 8000 Hz and the model works at 16000 Hz.*stage 3"):
+        JSTTask.main(cmd=["--config", str(path), "--output_dir", str(tmp_path / "exp")])
+
+
+def test_a_cache_that_would_freeze_augmentation_is_refused(root):
+    with pytest.raises(ConfigError, match="max_cache_size"):
+        JSTTask.main(cmd=["--config", str(root / "train.yaml"), "--output_dir", "x", "--max_cache_size", "1MB"])
 
 
 def _files(root, name):
