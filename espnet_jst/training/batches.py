@@ -71,10 +71,11 @@ class CountedBatches(AbsIterFactory):
         return self._load([self.batches[i] for i in order[: self.steps(epoch)]], epoch)
 
     def probe(self, count: int) -> tuple[Iterable[Any], np.ndarray]:
-        """About `count` batches spread evenly over the sizes, smallest first, and their sizes (samples, padded)."""
+        """About `count` batches spread evenly over the sizes, in mixed order, and their sizes (samples, padded)."""
         assert self.sizes is not None
         order = np.argsort(self.sizes, kind="stable")
         picked = order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
+        picked = np.random.RandomState(0).permutation(picked)  # a probe that is cut short has seen large and small
         return self._load([self.batches[i] for i in picked], 0), self.sizes[picked]
 
     def _load(self, batches: list[Sequence[str]], epoch: int) -> DataLoader:

@@ -23,6 +23,8 @@ from espnet_jst.training.batches import CountedBatches
 from espnet_jst.weights import atomic_save, temporary_name
 
 PROBED_STEPS = 20
+WARMUP_STEPS = 2
+PROBE_SHARE = 0.05  # of the budget, after which no further step is timed
 PROBED_VALIDATION = 4
 MARGIN = 0.95  # of the budget; the rest is for what the probe does not see
 
@@ -68,29 +70,32 @@ def measure(
     device: str,
     grad_clip: float,
     output_dir: Path,
+    most_s: float,
 ) -> StepCosts:
-    """Time training steps, validation steps and a save on copies; model and optimizers stay as they are."""
+    """Time training steps, for at most about `most_s` seconds, validation steps and a save, on copies of the model."""
     model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
     batches, sizes = train.probe(PROBED_STEPS)
     model.train()
-    seconds = []
-    for rounds in range(2):  # the first round warms up allocators and caches on a few batches
-        started = time.perf_counter()
-        for index, (keys, batch) in enumerate(batches):
-            loss = model(utt_id=keys, **to_device(batch, device))[0]
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip)
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-            if rounds == 1:
-                seconds.append(time.perf_counter() - started)
-            started = time.perf_counter()
-            if rounds == 0 and index >= 2:
-                break
-    return StepCosts(
-        sizes.tolist(), seconds, _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
-    )
+    seconds: list[float] = []
+    begun = last = time.perf_counter()
+    for index, (keys, batch) in enumerate(batches):
+        loss = model(utt_id=keys, **to_device(batch, device))[0]
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        now = time.perf_counter()
+        seconds.append(now - last)
+        last = now
+        if index > WARMUP_STEPS and now - begun > most_s:
+            break
+    if len(seconds) > WARMUP_STEPS:  # the first steps also fill caches
+        seconds, sizes = seconds[WARMUP_STEPS:], sizes[WARMUP_STEPS:]
+    order = np.argsort(sizes[: len(seconds)], kind="stable")
+    timed = [seconds[i] for i in order]
+    validation_s, save_s = _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
+    return StepCosts(sizes[order].tolist(), timed, validation_s, save_s)
 
 
 def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
@@ -146,7 +151,7 @@ def plan_epochs(
     epochs = epochs_in(budget_s, epoch_s, max_epoch, done)
     expected = sum(epoch_s(epoch) for epoch in range(done + 1, epochs + 1))
     if expected > budget_s:
-        logging.warning(f"one epoch takes about {expected:.0f} s, more than --max_train_minutes {minutes:g}")
+        logging.warning(f"--max_train_minutes {minutes:g} leaves {budget_s:.0f} s and one epoch takes {expected:.0f} s")
     logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, about {expected:.0f} s")
     plan = {**asked, "epochs": epochs, "expected_s": round(expected, 1), "measured": asdict(measured)}
     atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), path)

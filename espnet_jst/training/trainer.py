@@ -175,6 +175,7 @@ class JSTTrainer(Trainer):
                 device="cuda" if options.ngpu > 0 else "cpu",
                 grad_clip=options.grad_clip,
                 output_dir=output_dir,
+                most_s=budget.PROBE_SHARE * 60 * (options.max_train_minutes or 0.0),
             ),
         )
 
