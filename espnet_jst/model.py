@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
@@ -107,8 +108,8 @@ class JSTModel(AbsESPnetModel):
             stats.update({f"{name}_{key}": value.mean() for key, value in parts.items()})
             total = total + spec.weight * loss.mean()
         stats["loss"] = total.detach()
-        weight = torch.tensor([float(speech.size(0))], device=total.device)
-        return total, stats, weight[0]
+        # ESPnet's averages over processes want one-dimensional tensors.
+        return force_gatherable((total, stats, speech.size(0)), total.device)
 
     def collect_feats(self, speech: Tensor, speech_lengths: Tensor, **_: Tensor) -> dict[str, Tensor]:
         """Features before normalization, for ESPnet's statistics."""

@@ -29,11 +29,12 @@ model
   --frontend NAME, --specaug NAME, --normalize NAME, --encoder NAME, --hier_encoder NAME
   --frontend_conf KEY=VALUE, ...  their keys; an unknown one is named with the closest known
   --model_conf KEY=VALUE          heads, hier_reads
-  --preprocessor_conf KEY=VALUE   gain_db, noise_snr_db, noise_prob, speed, speed_prob
+  --preprocessor_conf KEY=VALUE   gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob
 training
   --max_epoch N                   number of epochs, at most
   --max_train_minutes M           as many epochs as fit into M minutes on this machine
   --curriculum_epochs E           short utterances first, in the first E epochs
+  --curriculum_share S            share of the batches, by length, in the first of them
   --optim NAME --optim_conf KEY=VALUE
   --scheduler warmupcosine --scheduler_conf warmup_share=0.1
   --batch_type sorted|numel|...   with --batch_size or --batch_bins

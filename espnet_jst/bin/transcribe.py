@@ -82,8 +82,10 @@ def _decode(args: argparse.Namespace, speech2text: Any, name: str, samples: Any,
         return speech2text(samples, fs)[0][3].words
     from espnet_jst.inference.live import show_stream
 
-    # The terminal belongs to the lanes, unless a result has to be piped on.
-    return show_stream(speech2text.session(fs), samples, title=name, realtime=args.realtime)
+    # Standard output belongs to the document where one is asked for: it may be piped on.
+    document = args.format != "txt" and not args.output_dir
+    stream = sys.stderr if document else sys.stdout
+    return show_stream(speech2text.session(fs), samples, title=name, realtime=args.realtime, stream=stream)
 
 
 def _write(args: argparse.Namespace, name: str, words: list, *, several: bool) -> None:

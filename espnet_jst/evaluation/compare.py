@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from espnet_jst.errors import DataError
@@ -23,6 +24,7 @@ def compare_directories(
     src_lang: str,
     tgt_lang: str,
     case: str = "lc",
+    src_case: str | None = None,
     lanes: Sequence[str] | None = None,
     n_bootstrap: int = 1000,
     seed: int = 12345,
@@ -37,11 +39,8 @@ def compare_directories(
         DataError: a file is missing or damaged, keys do not fit, or the directories have no lane in common.
     """
     first_dir, second_dir, ref_dir = Path(first_dir), Path(second_dir), Path(ref_dir)
-    options = {"src_lang": src_lang, "tgt_lang": tgt_lang, "case": case}
-    loaded = [
-        {texts.lane: texts for texts in load_lanes(path, ref_dir, **options, lanes=lanes)}
-        for path in (first_dir, second_dir)
-    ]
+    load = partial(load_lanes, src_lang=src_lang, tgt_lang=tgt_lang, case=case, src_case=src_case, lanes=lanes)
+    loaded = [{texts.lane: texts for texts in load(path, ref_dir)} for path in (first_dir, second_dir)]
     shared = [lane for lane in loaded[0] if lane in loaded[1]]
     if not shared:
         raise DataError(f"{first_dir} and {second_dir} have no lane in common; compare systems that share one")

@@ -25,6 +25,7 @@ def score_directory(
     src_lang: str,
     tgt_lang: str,
     case: str = "lc",
+    src_case: str | None = None,
     signature: Mapping[str, Any] | None = None,
     lanes: Sequence[str] | None = None,
     word_times: Path | str | None = None,
@@ -39,6 +40,7 @@ def score_directory(
 
     Args:
         case: part of the reference files' names; "lc" scores without case.
+        src_case: the same for the transcript, where it differs.
         signature: how the hypotheses were made: system, chunk, left context, beam, blank penalty, seed, checkpoint
             hash. None takes `signature.json` of `hyp_dir` where there is one.
         lanes: lanes to score; None takes those whose files are there.
@@ -54,7 +56,9 @@ def score_directory(
         DataError: a file is missing or damaged, or has utterances that the references lack; the message names them.
     """
     hyp_dir, ref_dir = Path(hyp_dir), Path(ref_dir)
-    loaded = load_lanes(hyp_dir, ref_dir, src_lang=src_lang, tgt_lang=tgt_lang, case=case, lanes=lanes)
+    loaded = load_lanes(
+        hyp_dir, ref_dir, src_lang=src_lang, tgt_lang=tgt_lang, case=case, src_case=src_case, lanes=lanes
+    )
     latency = _latency(loaded, hyp_dir, ref_dir, Path(word_times) if word_times is not None else None)
     scores: dict[str, Any] = {
         "dataset": hyp_dir.resolve().name,

@@ -64,14 +64,24 @@ def load_lane(hyp_dir: Path, ref_dir: Path, *, lane: str, language: str, case: s
 
 
 def load_lanes(
-    hyp_dir: Path, ref_dir: Path, *, src_lang: str, tgt_lang: str, case: str, lanes: Sequence[str] | None = None
+    hyp_dir: Path,
+    ref_dir: Path,
+    *,
+    src_lang: str,
+    tgt_lang: str,
+    case: str,
+    src_case: str | None = None,
+    lanes: Sequence[str] | None = None,
 ) -> list[LaneTexts]:
     """Read the lanes that can be scored: those named, or else those whose hypothesis and reference files are there.
+
+    `case` is the translation's, and the transcript's too unless `src_case` gives another.
 
     Raises:
         DataError: no lane can be scored, or see `load_lane`.
     """
     languages = {TRANSCRIPT: src_lang, TRANSLATION: tgt_lang}
+    cases = {TRANSCRIPT: src_case or case, TRANSLATION: case}
     for lane in lanes or ():
         if lane not in languages:
             raise DataError(f"lane {lane!r} is not one of {', '.join(languages)}")
@@ -79,12 +89,12 @@ def load_lanes(
         lanes = [
             lane
             for lane, language in languages.items()
-            if (hyp_dir / HYPOTHESIS_FILES[lane]).exists() and (ref_dir / f"text.{case}.{language}").exists()
+            if (hyp_dir / HYPOTHESIS_FILES[lane]).exists() and (ref_dir / f"text.{cases[lane]}.{language}").exists()
         ]
     if not lanes:
-        wanted = ", ".join(f"{HYPOTHESIS_FILES[k]} with text.{case}.{v}" for k, v in languages.items())
+        wanted = ", ".join(f"{HYPOTHESIS_FILES[k]} with text.{cases[k]}.{v}" for k, v in languages.items())
         raise DataError(f"nothing to score in {hyp_dir} against {ref_dir}: looked for {wanted}")
-    return [load_lane(hyp_dir, ref_dir, lane=lane, language=languages[lane], case=case) for lane in lanes]
+    return [load_lane(hyp_dir, ref_dir, lane=lane, language=languages[lane], case=cases[lane]) for lane in lanes]
 
 
 def bleu_tokenizer(language: str) -> str | None:

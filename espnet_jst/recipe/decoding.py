@@ -89,6 +89,8 @@ def decode(options: RecipeOptions, mode: str, name: str) -> str:
         arguments += ["--st_train_config", options.exp / "config.yaml"]
         arguments += ["--st_model_file", options.exp / options.inference_st_model]
         arguments += ["--streaming", "true" if mode == "streaming" else "false"]
+        if mode == "offline":
+            arguments += ["--chunk_s", 0]  # the whole utterance, whatever chunk the configuration names for streaming
         arguments += shlex.split(options.inference_args)
         commands.append(python("-m", "espnet_jst.bin.jst_inference", *arguments))
         logs.append(logdir / f"inference.{number}.log")
@@ -136,6 +138,7 @@ def score(options: RecipeOptions, mode: str, name: str) -> str:
         src_lang=options.src_lang,
         tgt_lang=options.tgt_lang,
         case=options.tgt_case,
+        src_case=options.src_case,
         word_times=ends,
     )
     parts = []

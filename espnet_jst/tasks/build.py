@@ -75,9 +75,14 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     def make(name: str, **fixed: Any) -> Any:
         return construct(choices[name], getattr(args, name, None), getattr(args, f"{name}_conf", None), **fixed)
 
-    frontend = make("frontend")
+    frontend = _stepping(make("frontend"), args.frontend, "frontend")
     # Statistics are what the normalization is made from: it cannot exist while they are collected.
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
+    if normalize is not None and type(normalize).__name__ == "UtteranceMVN":
+        raise ConfigError(
+            "normalize: utterance_mvn takes the mean of the whole utterance, which a stream has not heard yet: "
+            "use running_mvn or global_mvn"
+        )
     encoder = _streaming(make("encoder", input_size=frontend.output_size()), args.encoder)
     tap_sizes = _tap_sizes("encoder", encoder)
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
@@ -154,6 +159,18 @@ def _streaming(encoder: Any, name: str) -> StreamingEncoder:
             f"{known}{closest(name, TABLE['encoder'])}"
         )
     return encoder
+
+
+def _stepping(module: Any, name: str, choice: str) -> Any:
+    missing = [key for key in ("fs", "hop_s", "init_state", "step") if not hasattr(module, key)]
+    if missing:
+        from espnet_jst.registry import TABLE
+
+        raise ConfigError(
+            f"{choice} {name!r}: {type(module).__name__} has no {', '.join(missing)}, which a stream needs: use "
+            f"{', '.join(TABLE[choice])}{closest(str(name), TABLE[choice])}"
+        )
+    return module
 
 
 def _tap_sizes(name: str, encoder: StreamingEncoder) -> dict[str, int]:

@@ -69,7 +69,8 @@ class JSTTask(st.STTask):
             "--preprocessor_conf",
             action=NestedDictAction,
             default={},
-            help="gain_db, noise_snr_db, noise_prob, speed, speed_prob; source_languages, target_languages",
+            help="gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob; "
+            "source_languages, target_languages",
         )
         parser.set_defaults(**DEFAULTS)
         for action in parser._actions:

@@ -37,18 +37,18 @@ class StepCosts:
         sizes: padded samples of the probed training batches, ascending.
         seconds: time of a training step on each.
         validation_s: time of one validation.
-        save_s: time of saving a checkpoint and a model.
+        overhead_s: time of starting an epoch, and of saving a checkpoint and a model.
     """
 
     sizes: Sequence[float]
     seconds: Sequence[float]
     validation_s: float
-    save_s: float
+    overhead_s: float
 
     def epoch_s(self, sizes: np.ndarray, steps: int) -> float:
         """Expected seconds of an epoch that draws `steps` batches from batches of these sizes."""
         mean = float(np.interp(sizes, self.sizes, self.seconds).mean())
-        return mean * steps + self.validation_s + self.save_s
+        return mean * steps + self.validation_s + self.overhead_s
 
 
 def epochs_in(budget_s: float, epoch_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
@@ -90,12 +90,14 @@ def measure(
         last = now
         if index > WARMUP_STEPS and now - begun > most_s:
             break
+    first_s = seconds[0]
     if len(seconds) > WARMUP_STEPS:  # the first steps also fill caches
         seconds, sizes = seconds[WARMUP_STEPS:], sizes[WARMUP_STEPS:]
     order = np.argsort(sizes[: len(seconds)], kind="stable")
     timed = [seconds[i] for i in order]
+    start_s = max(0.0, first_s - float(np.mean(timed)))  # processes that load data start anew every epoch
     validation_s, save_s = _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
-    return StepCosts(sizes[order].tolist(), timed, validation_s, save_s)
+    return StepCosts(sizes[order].tolist(), timed, validation_s, start_s + save_s)
 
 
 def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:

@@ -78,12 +78,15 @@ def test_a_batch_gives_what_each_utterance_gives_alone(beam_size: int) -> None:
 
 
 def test_the_n_best_list_is_ordered_and_no_two_entries_say_the_same() -> None:
-    results = serialized(4, 4)(tiny.speech(2.0, seed=1))
-    assert len(results) > 1
-    scores = [hyp.score for *_, hyp in results]
-    assert scores == sorted(scores, reverse=True)
-    said = [tuple((lane, tuple(w.text for w in words)) for lane, words in hyp.lanes.items()) for *_, hyp in results]
-    assert len(set(said)) == len(said)
+    longest = 0
+    for seed in range(5):
+        results = serialized(6, 4)(tiny.speech(1.0, seed=seed))
+        scores = [hyp.score for *_, hyp in results]
+        assert scores == sorted(scores, reverse=True)
+        said = [tuple((lane, tuple(w.text for w in words)) for lane, words in hyp.lanes.items()) for *_, hyp in results]
+        assert len(set(said)) == len(said) <= 4
+        longest = max(longest, len(results))
+    assert longest > 1
 
 
 def test_two_heads_on_two_encoders_give_a_lane_each() -> None:

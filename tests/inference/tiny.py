@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import shutil
 import tempfile
 from functools import cache
@@ -110,12 +111,18 @@ def liven(model: JSTModel, *, rate: float = 0.5, seed: int = 0) -> JSTModel:
 
 
 def tiny_model(conf: dict[str, Any], *, seed: int = 0, rate: float = 0.5) -> tuple[JSTModel, argparse.Namespace]:
-    """A model through JSTTask.build_model, with lively random weights, and its arguments."""
+    """A model through JSTTask.build_model, with lively random weights, and its arguments. Leave its weights alone."""
+    model, args = _tiny_model(yaml.safe_dump(conf), seed, rate)
+    return model, copy.deepcopy(args)
+
+
+@cache
+def _tiny_model(conf: str, seed: int, rate: float) -> tuple[JSTModel, argparse.Namespace]:
     from espnet_jst.tasks.jst import JSTTask
 
     torch.manual_seed(seed)
     args = JSTTask.get_parser().parse_args([])
-    for key, value in yaml.safe_load(yaml.safe_dump(conf)).items():
+    for key, value in yaml.safe_load(conf).items():
         setattr(args, key, value)
     return liven(JSTTask.build_model(args), seed=seed, rate=rate), args
 

@@ -11,7 +11,7 @@ from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.budget import StepCosts, epochs_in, plan_epochs
 from espnet_jst.training.usage import CPUClock
 
-COSTS = StepCosts(sizes=[100, 300], seconds=[1.0, 3.0], validation_s=2.0, save_s=0.5)
+COSTS = StepCosts(sizes=[100, 300], seconds=[1.0, 3.0], validation_s=2.0, overhead_s=0.5)
 
 
 def counted(**conf):
@@ -19,7 +19,7 @@ def counted(**conf):
     return CountedBatches(SequenceIterFactory(None, [(key,) for key in lengths], seed=0), lengths, **conf)
 
 
-def test_an_epoch_costs_its_steps_its_validation_and_its_save():
+def test_an_epoch_costs_its_steps_its_validation_and_its_overhead():
     assert COSTS.epoch_s(np.array([100, 200, 300]), 3) == pytest.approx(6 + 2.5)
     assert COSTS.epoch_s(np.array([200]), 5) == pytest.approx(10 + 2.5)
 
@@ -44,7 +44,7 @@ def test_the_number_is_written_down_and_kept_on_resume(tmp_path):
     assert first == int(60 * 0.95 // 8.5)
     plan = json.loads(path.read_text())
     assert plan["epochs"] == first and plan["expected_s"] <= 57
-    slow = StepCosts(sizes=[100], seconds=[10.0], validation_s=0.0, save_s=0.0)
+    slow = StepCosts(sizes=[100], seconds=[10.0], validation_s=0.0, overhead_s=0.0)
     assert plan_epochs(path, resume=True, costs=lambda: slow, **asked) == first
     assert plan_epochs(path, resume=False, costs=lambda: slow, **asked) == 1
 
