@@ -28,14 +28,16 @@ class BeamState:
     """K hypotheses for each of B streams.
 
     Attributes:
-        history: labels, frames and log-probabilities written so far, (3, B, K, L), float64 holds them exactly.
-        counts: labels written, (B, K).
+        history: labels, frames and log-probabilities written and not forgotten, (3, B, K, L), exact in float64.
+        counts: labels in the history, (B, K).
         keys: hash of the label sequence, (B, K).
         scores: log-probability, (B, K); -inf marks an unused place.
         projected: predictor output projected for the joint network, (B, K, J).
         predictor: predictor state of each hypothesis, (B * K, ...).
         frames: frames seen, (B,).
-        shown: labels that `step` has given out, one number a stream.
+        shown: labels of the history that `step` has given out, one number a stream.
+        given: all emissions that `step` has given out, a list a stream.
+        forgotten: labels that every stream has given out and the history no longer holds: a stream may go on for ever.
     """
 
     history: Tensor
@@ -46,6 +48,8 @@ class BeamState:
     predictor: PredictorState
     frames: Tensor
     shown: list[int]
+    given: list[list[Emission]]
+    forgotten: int = 0
 
 
 class BeamSearch:
@@ -79,7 +83,7 @@ class BeamSearch:
         history = torch.zeros(3, B, K, 0, dtype=torch.float64, device=device)
         projected = self.head.joint.predictor_proj(y).view(B, K, -1)
         frames = torch.zeros(B, dtype=torch.long, device=device)
-        return BeamState(history, zeros, zeros, scores, projected, predictor, frames, [0] * B)
+        return BeamState(history, zeros, zeros, scores, projected, predictor, frames, [0] * B, [[] for _ in range(B)])
 
     @torch.no_grad()
     def step(self, x: Tensor, lengths: Tensor, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
@@ -96,7 +100,8 @@ class BeamSearch:
         lists = []
         for b, row in enumerate(order.tolist()):
             kept = [k for k in row if state.scores[b, k] > NEVER]
-            lists.append([Hypothesis(self._emissions(state, b, k), float(state.scores[b, k])) for k in kept])
+            before = state.given[b][: state.forgotten]
+            lists.append([Hypothesis(before + self._emissions(state, b, k), float(state.scores[b, k])) for k in kept])
         return lists
 
     def _frame(self, encoded: Tensor, state: BeamState) -> BeamState:
@@ -141,6 +146,8 @@ class BeamSearch:
             predictor,
             state.frames,
             state.shown,
+            state.given,
+            state.forgotten,
         )
 
     def _select(self, state: BeamState, index: Tensor) -> BeamState:
@@ -157,6 +164,8 @@ class BeamSearch:
             state.predictor.select(flat),
             state.frames,
             state.shown,
+            state.given,
+            state.forgotten,
         )
 
     def _join(self, a: BeamState, b: BeamState) -> BeamState:
@@ -174,6 +183,8 @@ class BeamSearch:
             PredictorState(tuple(tensors)),
             a.frames,
             a.shown,
+            a.given,
+            a.forgotten,
         )
 
     def _merge(self, state: BeamState) -> BeamState:
@@ -210,7 +221,15 @@ class BeamSearch:
             count = max(agree, state.shown[b])
             out.append(self._emissions(state, b, best)[state.shown[b] : count])
             shown.append(count)
-        return out, replace(state, shown=shown)
+        cut = min(shown)
+        return out, replace(
+            state,
+            history=state.history[..., cut:],
+            counts=(state.counts - cut).clamp(min=0),  # unused places may be shorter
+            shown=[count - cut for count in shown],
+            given=[before + new for before, new in zip(state.given, out, strict=True)],
+            forgotten=state.forgotten + cut,
+        )
 
     def _emissions(self, state: BeamState, b: int, k: int) -> list[Emission]:
         labels, frames, logps = state.history[:, b, k, : int(state.counts[b, k])].tolist()

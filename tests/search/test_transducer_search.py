@@ -79,3 +79,18 @@ def test_a_larger_blank_penalty_writes_no_less():
         sum(map(len, in_pieces(GreedySearch(head, blank_penalty=p), x, lengths, [])[0])) for p in (-50.0, 0.0, 2.0)
     ]
     assert counts[0] == 0 and counts[0] <= counts[1] <= counts[2] and counts[2] > 0
+
+
+@torch.no_grad()
+def test_a_beam_forgets_what_every_stream_has_given_out():
+    head, _, _ = peaky_head(1, "stateless")
+    torch.manual_seed(0)
+    search, lengths = BeamSearch(head, beam_size=3, max_symbols=2, blank_penalty=1.5), torch.tensor([10])
+    state, shown, sizes = search.init_state(1), [], []
+    for _ in range(40):
+        new, state = search.step(2 * torch.randn(1, 10, 6), lengths, state)
+        shown.extend(new[0])
+        sizes.append(state.history.size(3))
+    assert len(shown) > 50 and max(sizes) < len(shown) / 2
+    final = [e.token for e in search.finish(state)[0][0].emissions]
+    assert final[: len(shown)] == [e.token for e in shown]
