@@ -128,14 +128,14 @@ class JSTModel(AbsESPnetModel):
             left_chunks: chunks of left context, -1 for all.
         """
         feats, lengths = self._features(speech, speech_lengths)
-        return self._encode(feats, lengths, self._contexts(chunk_frames, left_chunks))
+        return self._encode(feats, lengths, self.contexts(chunk_frames, left_chunks))
 
     def init_state(
         self, batch_size: int, *, chunk_frames: int | None = None, left_chunks: int | None = None
     ) -> ModelState:
         """State before the first sample of `batch_size` parallel streams; arguments as `encode`."""
         device = next(self.parameters()).device
-        contexts = self._contexts(chunk_frames, left_chunks)
+        contexts = self.contexts(chunk_frames, left_chunks)
         normalize = self.normalize.init_state(batch_size, device) if hasattr(self.normalize, "init_state") else None
         encoders = {name: e.init_state(batch_size, contexts[name], device) for name, e, _ in self.chain()}
         return ModelState(self.frontend.init_state(batch_size, device), normalize, encoders)
@@ -185,8 +185,8 @@ class JSTModel(AbsESPnetModel):
             taps[f"{name}.{key}" if key else name] = Tap(x, n, shift)
         return taps
 
-    def _contexts(self, chunk_frames: int | None, left_chunks: int | None) -> dict[str, ChunkContext]:
-        # A slower second encoder keeps its own ratio of chunk to the first encoder's chunk.
+    def contexts(self, chunk_frames: int | None, left_chunks: int | None) -> dict[str, ChunkContext]:
+        """Chunk and left context of every encoder; a slower second one keeps its own ratio to the first one's chunk."""
         contexts = {}
         first = self.encoder.context
         for name, encoder, _ in self.chain():

@@ -67,7 +67,7 @@ def test_padding_of_a_batch_does_not_change_the_loss(model):
     data = batch()
     whole, _, _ = model(**data)
     alone = [model(**{key: value[b : b + 1] for key, value in data.items()})[0] for b in range(2)]
-    torch.testing.assert_close(whole, torch.stack(alone).mean(), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(whole, torch.stack(alone).mean(0), atol=1e-4, rtol=1e-5)
 
 
 def test_two_encoders_with_a_transducer_on_each_learn_a_batch(model):

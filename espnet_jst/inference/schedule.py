@@ -74,7 +74,7 @@ def chunk_schedule(model: JSTModel, chunk_s: float | None, left_chunks: int | No
             raise ConfigError(f"chunk_s={chunk_s} is shorter than one encoder frame: give at least {shift_s:g} s")
     if not chunk_frames:
         return ChunkSchedule(0, left_chunks, 0.0, 0, 0, {name: 0 for name, _, _ in model.chain()})
-    contexts = model._contexts(chunk_frames, left_chunks)
+    contexts = model.contexts(chunk_frames, left_chunks)
     tap_frames = {name: context.chunk_frames for name, context in contexts.items()}
     period = round(chunk_frames * shift_s * model.fs)
     low, high = 0, period
