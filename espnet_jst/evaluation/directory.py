@@ -43,7 +43,7 @@ def score_directory(
         src_case: the same for the transcript, where it differs.
         signature: how the hypotheses were made: system, chunk, left context, beam, blank penalty, seed, checkpoint
             hash. None takes `signature.json` of `hyp_dir` where there is one.
-        lanes: lanes to score; None takes those whose files are there.
+        lanes: lanes to score; None takes those of the signature, or else those whose files are there.
         word_times: file of reference word end times, "utt 0.30 0.70 ..." in s; None takes `word_times` of `ref_dir`.
         n_bootstrap: resamples for the 95 % intervals; 0 for none.
         seed: of the bootstrap.
@@ -56,6 +56,10 @@ def score_directory(
         DataError: a file is missing or damaged, or has utterances that the references lack; the message names them.
     """
     hyp_dir, ref_dir = Path(hyp_dir), Path(ref_dir)
+    signature = dict(signature) if signature is not None else read_signature(hyp_dir)
+    if lanes is None and "lanes" in signature:
+        # A decoder writes ESPnet's files for every model: the empty file of a lane that it lacks is no result.
+        lanes = signature["lanes"].split("+")
     loaded = load_lanes(
         hyp_dir, ref_dir, src_lang=src_lang, tgt_lang=tgt_lang, case=case, src_case=src_case, lanes=lanes
     )
@@ -65,7 +69,7 @@ def score_directory(
         "references": ref_dir.resolve().name,
         "case": case,
         "environment": environment(),
-        "signature": dict(signature) if signature is not None else read_signature(hyp_dir),
+        "signature": signature,
         "bootstrap": {"n": n_bootstrap, "seed": seed, "interval": "95 %"},
         "missing_hypotheses": {texts.lane: list(texts.missing) for texts in loaded},
         "lanes": {},

@@ -147,6 +147,7 @@ def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: s
     left = context.left_chunks if schedule.left_chunks is None else schedule.left_chunks
     signature = {
         "system": ",".join(f"{name}:{head.spec.kind}" for name, head in speech2text.heads.items()),
+        "lanes": "+".join(dict.fromkeys(lane for head in speech2text.heads.values() for lane in head.spec.lanes)),
         "chunk_s": round(schedule.chunk_s, 4) or "whole",
         "left_chunks": left if schedule.chunk_frames else "all",
         **settings,

@@ -65,6 +65,11 @@ def test_scores_json_is_what_was_returned_and_strict_json(folders):
     assert set(latency["laal_by_utterance"]["translation"]) == {"a1", "a2"}
 
 
+def test_a_lane_that_the_model_does_not_have_is_not_scored(folders):
+    (folders[0] / "signature.json").write_text('{"lanes": "transcript"}')
+    assert list(score_directory(*folders, **LANGUAGES)["lanes"]) == ["transcript"]
+
+
 def test_the_signature_is_taken_from_the_directory_when_none_is_given(folders):
     (folders[0] / "signature.json").write_text('{"chunk_s": 0.64}')
     assert score_directory(*folders, **LANGUAGES)["signature"] == {"chunk_s": 0.64}

@@ -71,6 +71,7 @@ def test_espnets_files_and_ours_are_written(corpus: Path, model: dict, tmp_path:
         assert [w["emission_s"] for w in words[key]["words"]] == [w.emission_s for w in hyp.words]
         assert ("compute_s" in words[key]) == (mode == "streaming")
     signature = json.loads((best / "signature.json").read_text())
+    assert signature["lanes"] == "transcript+translation"
     assert signature["mode"] == mode and signature["chunk_s"] == 0.32 and signature["left_chunks"] == 2
 
 
