@@ -42,7 +42,10 @@ def draw(options: RecipeOptions, decoded: Sequence[Path]) -> tuple[list[Path], l
 
 def _two_lanes(options: RecipeOptions, directory: Path, stem: Path) -> Iterator[Path]:
     from espnet_jst.evaluation import plot_two_lanes
+    from espnet_jst.evaluation.directory import read_signature
 
+    chunk = read_signature(directory).get("chunk_s")
+    chunk_s = chunk if isinstance(chunk, (int, float)) else None
     data = options.raw / directory.name
     wav = kaldi.read_table(data / "wav.scp")
     source, target = kaldi.read_table(data / options.src_text), kaldi.read_table(data / options.tgt_text)
@@ -50,7 +53,7 @@ def _two_lanes(options: RecipeOptions, directory: Path, stem: Path) -> Iterator[
         samples, fs = audio_file.read(wav[key])
         reference = {TRANSCRIPT: source[key], TRANSLATION: target[key]}
         path = stem.with_name(f"{stem.name}_{key}.png")
-        yield plot_two_lanes(samples.mean(axis=1), fs, words, path, reference, title=key)
+        yield plot_two_lanes(samples.mean(axis=1), fs, words, path, reference, title=key, chunk_s=chunk_s)
 
 
 def longest(words_file: Path, count: int) -> list[tuple[str, list[Word]]]:
