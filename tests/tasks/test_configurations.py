@@ -1,0 +1,34 @@
+"""Every configuration that is shipped can be read and built."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from espnet_jst.tasks.jst import JSTTask
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(
+    [*ROOT.glob("conf/*.yaml"), *ROOT.glob("egs2/*/*/conf/train*.yaml"), *ROOT.glob("egs2/*/*/conf/tuning/*")]
+)
+TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", *(f"▁{n}" for n in range(40)), "<sos/eos>"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.relative_to(ROOT).parts[-3:]))
+def test_a_shipped_configuration_builds_a_model_that_hears_and_writes(path, tmp_path):
+    (tmp_path / "tokens.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
+    args = JSTTask.get_parser().parse_args(
+        ["--config", str(path), "--output_dir", str(tmp_path), "--token_list", str(tmp_path / "tokens.txt")]
+    )
+    bands = args.frontend_conf["n_mels"]
+    np.savez(tmp_path / "stats.npz", count=1, sum=np.full(bands, -9.0), sum_square=np.full(bands, 90.0))
+    args.normalize_conf = {"stats_file": str(tmp_path / "stats.npz")}
+    model = JSTTask.build_model(args)
+    if "egs2" in path.parts:
+        assert sum(p.numel() for p in model.parameters()) <= 3_000_000
+    targets = {}
+    for spec in model.specs.values():
+        targets |= {spec.target: torch.tensor([[5, 6]]), f"{spec.target}_lengths": torch.tensor([2])}
+    loss, _, _ = model(torch.randn(1, model.fs) * 0.1, torch.tensor([model.fs]), **targets)
+    assert loss.isfinite().all()
