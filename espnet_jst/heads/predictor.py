@@ -26,14 +26,9 @@ class PredictorState:
 
 
 class Predictor(nn.Module):
-    """Labels so far -> features of the next step. `output_size` is the feature size, `blank` starts every sequence.
-
-    Attributes:
-        memory: number of last labels that decide the future, or None when all of them do.
-    """
+    """Labels so far -> features of the next step. `output_size` is the feature size, `blank` starts every sequence."""
 
     output_size: int
-    memory: int | None
 
     @abstractmethod
     def forward(self, targets: Tensor) -> Tensor:
@@ -58,8 +53,6 @@ class LSTMPredictor(Predictor):
         dropout: dropout of the embedding and the output.
         blank: id of the blank, which starts every sequence.
     """
-
-    memory = None
 
     def __init__(
         self, *, vocab_size: int, size: int = 256, layers: int = 1, dropout: float = 0.1, blank: int = 0
@@ -99,16 +92,16 @@ class StatelessPredictor(Predictor):
         self, *, vocab_size: int, size: int = 256, context: int = 2, dropout: float = 0.0, blank: int = 0
     ) -> None:
         super().__init__()
-        self.blank, self.output_size, self.memory = blank, size, context
+        self.blank, self.output_size, self.context = blank, size, context
         self.embedding = nn.Embedding(vocab_size, size)
         self.conv = nn.Conv1d(size, size, context, groups=size, bias=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, targets: Tensor) -> Tensor:
-        return self._features(nn.functional.pad(targets, (int(self.memory or 0), 0), value=self.blank))
+        return self._features(nn.functional.pad(targets, (self.context, 0), value=self.blank))
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> PredictorState:
-        shape = (batch_size, int(self.memory or 0))
+        shape = (batch_size, self.context)
         return PredictorState((torch.full(shape, self.blank, dtype=torch.long, device=device),))
 
     def step(self, labels: Tensor, state: PredictorState) -> tuple[Tensor, PredictorState]:

@@ -69,9 +69,7 @@ class TransducerHead(nn.Module):
         # Padding is -1: any label will do for the predictor, whose later steps the loss never reads. A label beyond the
         # vocabulary gets through to the loss, which names its utterance.
         g = self.predictor(targets.clamp(0, self.vocab_size - 1))
-        logits = self.joint.output(
-            (self.joint.encoder_proj(x)[:, :, None] + self.joint.predictor_proj(g)[:, None]).tanh()
-        )
+        logits = self.joint(x[:, :, None], g[:, None])
         full = rnnt_loss(logits, targets, lengths, target_lengths, blank=self.blank)
         if self.simple_weight <= 0:
             return full, {"rnnt": full.detach()}
