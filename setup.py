@@ -12,7 +12,7 @@ def read_version() -> str:
     text = (HERE / "espnet_jst" / "version.py").read_text(encoding="utf-8")
     match = re.search(r'__version__ = "([^"]+)"', text)
     if match is None:
-        raise RuntimeError("espnet_jst/version.py has no line __version__ = \"...\"")
+        raise RuntimeError('espnet_jst/version.py has no line __version__ = "..."')
     return match.group(1)
 
 

@@ -16,6 +16,7 @@ TABLE: dict[str, dict[str, type | str]] = {
     "normalize": {"running_mvn": "espnet_jst.frontends.normalize:RunningMVN"},
     "encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
     "hier_encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
+    "optim": {"muon": "espnet_jst.training.muon:Muon"},
     "scheduler": {"warmupcosine": "espnet_jst.training.schedule:WarmupCosine"},
 }
 TASKS = ("st", "asr")  # asr_transducer has no encoder choices; mt takes embeddings only
@@ -50,11 +51,15 @@ def register(extra: Mapping[str, Mapping[str, type | str]] | None = None) -> Non
 
 
 def _targets(choice: str, modules: Mapping[str, Any]) -> Iterator[tuple[dict[str, type], type | None]]:
-    if choice == "scheduler":
+    if choice in ("optim", "scheduler"):  # ESPnet's dictionaries of all tasks, without a type to check
+        import torch
         from espnet2.schedulers.abs_scheduler import AbsScheduler
         from espnet2.tasks import abs_task
 
-        yield abs_task.scheduler_classes, AbsScheduler
+        if choice == "optim":
+            yield abs_task.optim_classes, torch.optim.Optimizer
+        else:
+            yield abs_task.scheduler_classes, AbsScheduler
         return
     for module in modules.values():
         choices = getattr(module, f"{choice}_choices", None)

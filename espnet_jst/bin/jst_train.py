@@ -35,11 +35,12 @@ training
   --max_train_minutes M           as many epochs as fit into M minutes on this machine
   --curriculum_epochs E           short utterances first, in the first E epochs
   --curriculum_share S            share of the batches, by length, in the first of them
-  --optim NAME --optim_conf KEY=VALUE
+  --optim NAME --optim_conf KEY=VALUE    muon (see docs/training.md), adamw, and ESPnet's others
   --scheduler warmupcosine --scheduler_conf warmup_share=0.1
   --batch_type sorted|numel|...   with --batch_size or --batch_bins
   --num_workers N                 processes that load data
   --ngpu N                        0 trains on the CPU
+  --cpu_processes N               processes that train together on the CPU
   --seed N
   --resume true                   go on from the last checkpoint; a run may be killed at any moment
   --init_param FILE[:SRC:DST:EXCLUDE]   start from weights of another model

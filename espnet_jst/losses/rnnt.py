@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torchaudio
 from torch import Tensor
 
 from espnet_jst.errors import DataError
+from espnet_jst.losses.recursion import lattice_loss
 
 
 def check_labels(
@@ -68,7 +68,7 @@ def rnnt_loss(
     labels = _labels(targets, target_lengths, blank)
     norm = logits.logsumexp(dim=-1)
     label = logits[:, :, :-1].gather(3, labels[:, None, :, None].expand(B, T, rows - 1, 1))[..., 0]
-    return _lattice_loss(logits[..., blank] - norm, label - norm[:, :, :-1], logit_lengths, target_lengths)
+    return _checked(lattice_loss(logits[..., blank] - norm, label - norm[:, :, :-1], logit_lengths, target_lengths))
 
 
 def additive_rnnt_loss(
@@ -113,7 +113,7 @@ def additive_rnnt_loss(
         alone = lm.log_softmax(dim=-1)
         blanks = blanks.lerp(alone[:, None, :, blank].expand_as(blanks), lm_scale)
         label = label.lerp(alone[:, :-1].gather(2, labels[..., None]).transpose(1, 2).expand_as(label), lm_scale)
-    return _lattice_loss(blanks, label, logit_lengths, target_lengths)
+    return _checked(lattice_loss(blanks, label, logit_lengths, target_lengths))
 
 
 def _labels(targets: Tensor, target_lengths: Tensor, blank: int) -> Tensor:
@@ -121,26 +121,7 @@ def _labels(targets: Tensor, target_lengths: Tensor, blank: int) -> Tensor:
     return targets.masked_fill(~inside, blank).long()
 
 
-def _lattice_loss(blank: Tensor, label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
-    """Sum over paths, given log-probabilities of the blank (B, T, U + 1) and of the next label (B, T, U).
-
-    torchaudio's recursion runs on these two columns instead of on the vocabulary: its own normalisation is a scalar
-    loop on the CPU and takes three times as long at V = 45.
-    """
-    if blank.size(0) == 0:
-        return blank.new_zeros(0)
-    # torchaudio wants the longest utterance to fill the tensors, and int32.
-    T, U = int(logit_lengths.max()), int(target_lengths.max())
-    columns = torch.stack([blank[:, :T, : U + 1], torch.nn.functional.pad(label[:, :T, :U], (0, 1))], dim=-1)
-    loss = torchaudio.functional.rnnt_loss(
-        columns,
-        torch.ones(blank.size(0), U, dtype=torch.int32, device=blank.device),
-        logit_lengths.int(),
-        target_lengths.int(),
-        blank=0,
-        reduction="none",
-        fused_log_softmax=False,
-    )
+def _checked(loss: Tensor) -> Tensor:
     finite = loss.detach().isfinite()
     if not bool(finite.all()):
         b = int((~finite).nonzero()[0, 0])

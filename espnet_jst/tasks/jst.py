@@ -13,6 +13,7 @@ from espnet_jst.registry import register
 
 register()  # before the parser is made, and in every spawned worker, which imports this module to find the task
 
+import torch  # noqa: E402
 from espnet2.tasks import st  # noqa: E402
 from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
@@ -24,6 +25,8 @@ from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
+from espnet_jst.training.muon import Muon  # noqa: E402
+from espnet_jst.training.processes import run_processes, wanted_processes  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import load_strict, read_weights  # noqa: E402
 
@@ -72,6 +75,12 @@ class JSTTask(st.STTask):
             help="gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob; "
             "source_languages, target_languages",
         )
+        parser.add_argument(
+            "--cpu_processes",
+            type=int,
+            default=1,
+            help="Processes that train together on the CPU, each with its share of every batch; not used with a GPU",
+        )
         parser.set_defaults(**DEFAULTS)
         for action in parser._actions:
             if action.dest in ("token_type", "src_token_type"):
@@ -93,10 +102,14 @@ class JSTTask(st.STTask):
             raise ConfigError("--use_preprocessor false: the preprocessor makes the targets of the heads")
         if args.max_cache_size > 0:
             raise ConfigError("--max_cache_size: ESPnet keeps utterances as augmented once, leave it 0")
+        wanted_processes(args)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
-        """One process of a training: ESPnet's, with atomic saves and safe loads."""
+        """One process of a training, or the start of several: ESPnet's, with atomic saves and safe loads."""
+        if not args.distributed and wanted_processes(args) > 1:
+            run_processes(cls.main_worker, args)
+            return
         with compat.safe_checkpoints():
             super().main_worker(args)
 
@@ -163,6 +176,18 @@ class JSTTask(st.STTask):
         if getattr(args, "init", None) is not None:
             initialize(model, args.init)
         return model
+
+    @classmethod
+    def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
+        """ESPnet's optimizers; muon needs to know which parameters are matrices inside an encoder."""
+        for key, value in (args.optim_conf or {}).items():
+            if isinstance(value, str):
+                raise ConfigError(f"optim_conf.{key} is the text {value!r}: YAML reads numbers as 1.0e-3 or 0.001")
+        if args.optim != "muon":
+            return super().build_optimizers(args, model)
+        if args.exclude_weight_decay:
+            raise ConfigError("--exclude_weight_decay: muon groups the parameters in its own way, set it to false")
+        return [Muon(Muon.groups(model), **args.optim_conf)]
 
     @classmethod
     def load_model(

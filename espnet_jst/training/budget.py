@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -72,14 +73,18 @@ def measure(
     output_dir: Path,
     most_s: float,
 ) -> StepCosts:
-    """Time training steps, for at most about `most_s` seconds, validation steps and a save, on copies of the model."""
+    """Time training steps, for at most about `most_s` seconds, validation steps and a save, on copies of the model.
+
+    In a distributed training every process measures at the same time, and all get the first one's figures.
+    """
     model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
     batches, sizes = train.probe(PROBED_STEPS)
     model.train()
+    stepped = torch.nn.parallel.DistributedDataParallel(model) if _distributed() else model
     seconds: list[float] = []
     begun = last = time.perf_counter()
     for index, (keys, batch) in enumerate(batches):
-        loss = model(utt_id=keys, **to_device(batch, device))[0]
+        loss = stepped(utt_id=keys, **to_device(batch, device))[0]
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip)
         for optimizer in optimizers:
@@ -88,7 +93,7 @@ def measure(
         now = time.perf_counter()
         seconds.append(now - last)
         last = now
-        if index > WARMUP_STEPS and now - begun > most_s:
+        if first_process(index > WARMUP_STEPS and now - begun > most_s):
             break
     first_s = seconds[0]
     if len(seconds) > WARMUP_STEPS:  # the first steps also fill caches
@@ -97,7 +102,20 @@ def measure(
     timed = [seconds[i] for i in order]
     start_s = max(0.0, first_s - float(np.mean(timed)))  # processes that load data start anew every epoch
     validation_s, save_s = _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
-    return StepCosts(sizes[order].tolist(), timed, validation_s, start_s + save_s)
+    return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, start_s + save_s))
+
+
+def first_process(value: Any) -> Any:
+    """The value of the first process of a distributed training, in all of them."""
+    if not _distributed():
+        return value
+    values = [value]
+    torch.distributed.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def _distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
@@ -115,7 +133,7 @@ def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
 
 
 def _save_s(model: torch.nn.Module, optimizers: Sequence[torch.optim.Optimizer], output_dir: Path) -> float:
-    probe = output_dir / "save_probe"
+    probe = output_dir / f"save_probe.{os.getpid()}"
     state = [model.state_dict(), [optimizer.state_dict() for optimizer in optimizers]]
     started = time.perf_counter()
     atomic_save(lambda stream: torch.save(state, stream), probe)
@@ -130,31 +148,38 @@ def plan_epochs(
     """Number of the last epoch for a budget of `minutes`.
 
     A resumed run with the same budget takes it from `path`, where the first run wrote it; another budget counts from
-    epoch `done` on.
+    epoch `done` on. In a distributed training all processes call this, and the first one decides.
 
     Raises:
         ConfigError: the batches' sizes are not known.
     """
     asked = {"max_train_minutes": minutes, "max_epoch": max_epoch}
-    if resume and path.is_file():
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        if {key: plan.get(key) for key in asked} == asked:
-            return plan["epochs"]
+    planned = first_process(_planned(path, asked) if resume else None)
+    if planned is not None:
+        return planned
     if not isinstance(train, CountedBatches) or train.sizes is None:
         raise ConfigError("--max_train_minutes needs --iterator_type sequence and a shape file of the speech")
     started = time.perf_counter()
     measured = costs()
-    budget_s = MARGIN * 60 * minutes - (time.perf_counter() - started)
+    budget_s = first_process(MARGIN * 60 * minutes - (time.perf_counter() - started))
     sizes = train.sizes
 
     def epoch_s(epoch: int) -> float:
         return measured.epoch_s(sizes[train.epoch_batches(epoch)], train.steps(epoch))
 
-    epochs = epochs_in(budget_s, epoch_s, max_epoch, done)
+    epochs = first_process(epochs_in(budget_s, epoch_s, max_epoch, done))
     expected = sum(epoch_s(epoch) for epoch in range(done + 1, epochs + 1))
     if expected > budget_s:
         logging.warning(f"--max_train_minutes {minutes:g} leaves {budget_s:.0f} s and one epoch takes {expected:.0f} s")
     logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, about {expected:.0f} s")
     plan = {**asked, "epochs": epochs, "expected_s": round(expected, 1), "measured": asdict(measured)}
-    atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), path)
+    if not _distributed() or torch.distributed.get_rank() == 0:
+        atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), path)
     return epochs
+
+
+def _planned(path: Path, asked: dict[str, Any]) -> int | None:
+    if not path.is_file():
+        return None
+    plan = json.loads(path.read_text(encoding="utf-8"))
+    return plan["epochs"] if {key: plan.get(key) for key in asked} == asked else None

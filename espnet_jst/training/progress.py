@@ -23,6 +23,7 @@ class TrackedBatches:
         label: what to call the epoch, such as "epoch 3/20".
         loss: the latest loss, NaN before the first.
         tick: called after every batch.
+        shown: whether this process of a distributed training is the one that shows it.
     """
 
     def __init__(
@@ -32,13 +33,16 @@ class TrackedBatches:
         label: str,
         loss: Callable[[], float] = lambda: math.nan,
         tick: Callable[[], None] = lambda: None,
+        shown: bool = True,
     ) -> None:
-        self.batches, self.label, self.loss, self.tick = batches, label, loss, tick
+        self.batches, self.label, self.loss, self.tick, self.shown = batches, label, loss, tick, shown
 
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]  # a TypeError tells ESPnet that the length is not known
 
     def __iter__(self) -> Iterator[Any]:
+        if not self.shown:
+            return self._silently()
         terminal = terminal_stream()
         return self._with_lines() if terminal is None else self._with_bar(terminal)
 
@@ -47,6 +51,11 @@ class TrackedBatches:
             return len(self)
         except TypeError:
             return None
+
+    def _silently(self) -> Iterator[Any]:
+        for batch in self.batches:
+            yield batch
+            self.tick()
 
     def _with_bar(self, terminal: TextIO) -> Iterator[Any]:
         columns = (

@@ -108,16 +108,17 @@ class JSTTrainer(Trainer):
         """Train. Arguments as ESPnet's; `resume` also finishes what a kill left half written."""
         options: JSTTrainerOptions = trainer_options
         output_dir = Path(options.output_dir)
-        first_rank = not distributed_option.distributed or distributed_option.dist_rank == 0
-        if first_rank:
-            done = repair(output_dir, options.best_model_criterion) if options.resume else 0
-            cls.clock = CPUClock(output_dir / USAGE_FILE, fresh=not options.resume)
-            cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
-            if options.max_train_minutes is not None:
-                options.max_epoch = cls._epochs_in_budget(
-                    model, optimizers, train_iter_factory, valid_iter_factory, options, done
-                )
-        options.max_epoch = _same_on_all_ranks(options.max_epoch, distributed_option)
+        rank = distributed_option.dist_rank if distributed_option.distributed else 0
+        done = repair(output_dir, options.best_model_criterion) if options.resume and rank == 0 else 0
+        cls.clock = CPUClock(
+            output_dir / (f"rank{rank}_{USAGE_FILE}" if rank else USAGE_FILE), fresh=not options.resume
+        )
+        cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
+        done = budget.first_process(done)  # also: nobody reads a checkpoint before it is repaired
+        if options.max_train_minutes is not None:
+            options.max_epoch = cls._epochs_in_budget(
+                model, optimizers, train_iter_factory, valid_iter_factory, options, done
+            )
         _plan_schedules(schedulers, train_iter_factory, options)
         with compat.safe_checkpoints() as reporters:
             super().run(
@@ -130,25 +131,37 @@ class JSTTrainer(Trainer):
                 trainer_options=options,
                 distributed_option=distributed_option,
             )
-        if cls.clock is not None and first_rank:
-            for reporter in reporters if options.use_matplotlib else []:
+        if rank == 0 and options.use_matplotlib:
+            for reporter in reporters:
                 reporter.finish_plots(output_dir / "images")
-            cls.clock.save(now=True)
-            print(cls.clock.summary(), flush=True)
+        cls.clock.save(now=True)
+        summary = cls.clock.summary()
+        if rank == 0:
+            print(summary, flush=True)
 
     @classmethod
     def train_one_epoch(cls, *, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any) -> bool:
         """ESPnet's, with progress. Returns whether every step was invalid."""
-        label = f"epoch {reporter.get_epoch()}/{options.max_epoch}"
-        tracked = TrackedBatches(iterator, label=label, loss=lambda: _latest_loss(reporter), tick=cls._tick)
+        tracked = cls._tracked(iterator, "", reporter, options, others["distributed_option"])
         return super().train_one_epoch(iterator=tracked, reporter=reporter, options=options, **others)
 
     @classmethod
     def validate_one_epoch(cls, *, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any) -> None:
         """ESPnet's, with progress."""
-        label = f"epoch {reporter.get_epoch()}/{options.max_epoch}, validation"
-        tracked = TrackedBatches(iterator, label=label, loss=lambda: _latest_loss(reporter), tick=cls._tick)
+        tracked = cls._tracked(iterator, ", validation", reporter, options, others["distributed_option"])
         super().validate_one_epoch(iterator=tracked, reporter=reporter, options=options, **others)
+
+    @classmethod
+    def _tracked(
+        cls, batches: Iterable[Any], what: str, reporter: Any, options: Any, distributed_option: Any
+    ) -> TrackedBatches:
+        return TrackedBatches(
+            batches,
+            label=f"epoch {reporter.get_epoch()}/{options.max_epoch}{what}",
+            loss=lambda: _latest_loss(reporter),
+            tick=cls._tick,
+            shown=not distributed_option.distributed or distributed_option.dist_rank == 0,
+        )
 
     @classmethod
     def _tick(cls) -> None:
@@ -190,14 +203,6 @@ def _plan_schedules(schedulers: Sequence[Any], train: Any, options: JSTTrainerOp
         elif not scheduler.given_steps:
             raise ConfigError("--scheduler warmupcosine needs --iterator_type sequence or scheduler_conf.total_steps")
         logging.info(f"{scheduler}")
-
-
-def _same_on_all_ranks(value: int, distributed_option: Any) -> int:
-    if not distributed_option.distributed:
-        return value
-    values = [value]
-    torch.distributed.broadcast_object_list(values, src=0)
-    return values[0]
 
 
 def _latest_loss(reporter: Any) -> float:

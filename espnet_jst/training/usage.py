@@ -7,6 +7,8 @@ import resource
 import time
 from pathlib import Path
 
+import torch
+
 from espnet_jst.weights import atomic_save
 
 SAVE_INTERVAL_S = 5.0
@@ -45,7 +47,12 @@ class CPUClock:
             atomic_save(lambda stream: stream.write(json.dumps(used).encode()), self.path)
 
     def summary(self) -> str:
-        """One line for the end of the training."""
+        """One line for the end of the training; all processes of a distributed one call this, and it has their sum."""
         runs = int(self.before["runs"]) + 1
         over = f" over {runs} runs" if runs > 1 else ""
-        return f"training used {self.seconds():.0f} process CPU seconds ({self.wall_seconds():.0f} s on the wall){over}"
+        used = self.seconds()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            shares: list[float] = [0.0] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(shares, used)
+            used, over = sum(shares), f" of {len(shares)} processes{over}"
+        return f"training used {used:.0f} process CPU seconds ({self.wall_seconds():.0f} s on the wall){over}"

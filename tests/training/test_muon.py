@@ -1,0 +1,93 @@
+"""Muon: what it orthogonalises, what it leaves to AdamW, and that a resumed run takes the same steps."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.training.muon import Muon, hidden_matrices, orthogonalised
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.LayerNorm(8))
+        self.embedding = nn.Embedding(5, 8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.head(self.encoder(x) + self.embedding.weight[0])
+
+
+def train(model, optimizer, steps, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        loss = model(torch.randn(16, 6, generator=g)).square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return float(loss)
+
+
+def make(seed=0, **conf):
+    torch.manual_seed(seed)
+    model = Model()
+    return model, Muon(Muon.groups(model), **conf)
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 20), (3, 20, 6), (2, 7, 7)])
+def test_orthogonalised_matrices_keep_their_directions_and_lose_their_scales(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 1e-4
+    u, _, v = torch.linalg.svd(x, full_matrices=False)
+    y = orthogonalised(x, 8)
+    inside = u.mT @ y @ v.mT  # diagonal where the singular directions are kept
+    values = inside.diagonal(dim1=1, dim2=2)
+    assert values.min() > 0.6 and values.max() < 1.3
+    torch.testing.assert_close(inside, torch.diag_embed(values), atol=1e-4, rtol=0)
+    assert orthogonalised(torch.zeros(1, 3, 4), 5).abs().max() == 0
+
+
+def test_encoder_matrices_are_taken_and_the_rest_moves_as_with_adamw():
+    model, optimizer = make(matrix_lr=0.0, lr=0.01, weight_decay=0.1)
+    assert hidden_matrices(model) == [model.encoder[0].weight, model.encoder[2].weight]
+    twin = copy.deepcopy(model)
+    train(model, optimizer, 5)
+    matrices = {id(p) for p in hidden_matrices(twin)}
+    for parameter in hidden_matrices(twin):
+        parameter.requires_grad_(False)
+    others = [p for p in twin.parameters() if id(p) not in matrices]
+    train(twin, torch.optim.AdamW(others, lr=0.01, weight_decay=0.1), 5)
+    for ours, theirs in zip(model.parameters(), twin.parameters()):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_matrix_moves_by_its_rate_whatever_the_size_of_the_gradient():
+    for factor in (1e-3, 1e3):
+        model, optimizer = make(matrix_lr=0.1, weight_decay=0.0)
+        before = model.encoder[2].weight.detach().clone()
+        (factor * model(torch.ones(2, 6))).square().sum().backward()
+        optimizer.step()
+        step = torch.linalg.svdvals(before - model.encoder[2].weight.detach())
+        assert 0.06 < step.max() < 0.13
+
+
+def test_it_learns_and_a_resumed_run_takes_the_same_steps():
+    model, optimizer = make(fused=True)
+    assert train(model, optimizer, 30) < 0.5 * train(Model(), torch.optim.SGD(Model().parameters(), lr=0.0), 1)
+    states = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+    train(model, optimizer, 5, seed=2)
+    resumed, second = make(seed=3, fused=True)
+    resumed.load_state_dict(states[0])
+    second.load_state_dict(states[1])
+    train(resumed, second, 5, seed=2)
+    for ours, theirs in zip(resumed.parameters(), model.parameters()):
+        assert torch.equal(ours, theirs)
+
+
+def test_without_matrices_it_is_refused():
+    with pytest.raises(ConfigError, match="encoder with linear layers"):
+        Muon(nn.Linear(2, 2).parameters())
+    with pytest.raises(ConfigError, match="encoder with linear layers"):
+        Muon(Muon.groups(nn.Linear(2, 2)))
