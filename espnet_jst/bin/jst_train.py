@@ -33,8 +33,8 @@ model
 training
   --max_epoch N                   number of epochs, at most
   --max_train_minutes M           as many epochs as fit into M minutes on this machine
-  --curriculum_epochs E           short utterances first, in the first E epochs
-  --curriculum_share S            share of the batches, by length, in the first of them
+  --curriculum S                  short utterances first: share of the training in which longer ones are let in
+  --curriculum_start S            share of the batches, by length, at its start
   --optim NAME --optim_conf KEY=VALUE    muon (see docs/training.md), adamw, and ESPnet's others
   --scheduler warmupcosine --scheduler_conf warmup_share=0.1
   --batch_type sorted|numel|...   with --batch_size or --batch_bins

@@ -12,6 +12,7 @@ from typing import Any
 from espnet_jst.errors import ConfigError
 
 CORES = os.cpu_count() or 1
+TOKEN_TYPES = ("bpe", "word", "char")
 
 
 def opt(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
@@ -53,9 +54,17 @@ class RecipeOptions:
     encoder_frame_s: float = opt(0.04, "seconds of audio for one encoder output frame: text must fit its frames")
     speed_perturb_factors: str = opt("", "not used: speed is varied in training, see preprocessor_conf")
     token_joint: bool = opt(True, "one token list for both languages")
-    token_type: str = opt("bpe", "pieces", ("bpe", "word", "char"))
+    feats_type: str = opt("raw", "what the model reads: audio; features are made in the model", ("raw",))
+    token_type: str = opt("bpe", "pieces of both languages", TOKEN_TYPES)
+    src_token_type: str = opt(
+        "", "pieces of the source, where its token list is not joint and differs", ("", *TOKEN_TYPES)
+    )
+    tgt_token_type: str = opt(
+        "", "pieces of the target (and of a joint token list), where they differ", ("", *TOKEN_TYPES)
+    )
     bpemode: str = opt("unigram", "kind of SentencePiece model", ("unigram", "bpe"))
     nbpe: int = opt(500, "pieces of the joint (or the target's) token list")
+    tgt_nbpe: int = opt(0, "the same under ESPnet's name; 0 takes nbpe")
     src_nbpe: int = opt(500, "pieces of the source's token list, where it is not joint")
     tag_scheme: str = opt("task", "tags of the serialized output", ("task", "lid", "task+lid"))
     symmetrization: str = opt(
@@ -124,16 +133,22 @@ class RecipeOptions:
     def token_dirs(self) -> dict[str, Path]:
         """Token list folders by side: "tgt", and "src" where it is not joint."""
         base = Path(self.datadir) / f"{self.src_lang}_{self.tgt_lang}_token_list"
-        dirs = {"tgt": base / f"tgt_{self._pieces(self.nbpe)}"}
-        if not self.token_joint:
-            dirs["src"] = base / f"src_{self._pieces(self.src_nbpe)}"
-        return dirs
+        return {side: base / f"{side}_{self._pieces(side, self.bpemode)}" for side in self.token_sides}
+
+    @property
+    def token_sides(self) -> list[str]:
+        """The token lists: "tgt", and "src" where it is not joint."""
+        return ["tgt"] if self.token_joint else ["tgt", "src"]
+
+    def pieces(self, side: str) -> tuple[str, int]:
+        """Kind of pieces of a token list, and their number where it is a choice."""
+        kind = (self.src_token_type if side == "src" else self.tgt_token_type) or self.token_type
+        return kind, self.src_nbpe if side == "src" else self.tgt_nbpe or self.nbpe
 
     @property
     def data_tag(self) -> str:
         """What tells token lists and languages of two experiments apart."""
-        size = f"{self.token_type}{self.nbpe}" if self.token_type == "bpe" else self.token_type
-        return f"{self.src_lang}_{self.tgt_lang}_{size}"
+        return f"{self.src_lang}_{self.tgt_lang}_" + "_".join(self._pieces(side, "") for side in self.token_sides)
 
     @property
     def stats_dir(self) -> Path:
@@ -145,8 +160,9 @@ class RecipeOptions:
         name = self.st_tag or f"{Path(self.st_config).stem}_raw_{self.data_tag}"
         return Path(self.expdir) / f"st_{name}"
 
-    def _pieces(self, count: int) -> str:
-        return f"bpe_{self.bpemode}{count}" if self.token_type == "bpe" else self.token_type
+    def _pieces(self, side: str, bpemode: str) -> str:
+        kind, count = self.pieces(side)
+        return f"bpe{bpemode and '_'}{bpemode}{count}" if kind == "bpe" else kind
 
 
 def truth(text: str) -> bool:

@@ -57,15 +57,13 @@ def make_token_lists(options: RecipeOptions) -> str:
     train = options.raw / options.train_set
     source = [text.split() for text in kaldi.read_table(train / options.src_text).values()]
     target = [text.split() for text in kaldi.read_table(train / options.tgt_text).values()]
-    model_type = options.bpemode if options.token_type == "bpe" else options.token_type
     tags = tag_symbols(options)
-    work = {"tgt": (source + target if options.token_joint else target, options.nbpe)}
-    if not options.token_joint:
-        work["src"] = (source, options.src_nbpe)
+    lines = {"src": source, "tgt": source + target if options.token_joint else target}
     sizes = []
-    for side, (lines, vocab_size) in work.items():
-        out = options.token_dirs[side]
-        train_tokenizer(lines, out, vocab_size=vocab_size, model_type=model_type, tags=tags)
+    for side, out in options.token_dirs.items():
+        kind, vocab_size = options.pieces(side)
+        model_type = options.bpemode if kind == "bpe" else kind
+        train_tokenizer(lines[side], out, vocab_size=vocab_size, model_type=model_type, tags=tags)
         sizes.append(f"{len(Tokenizer.load(out).tokens)} tokens in {out / 'tokens.txt'}")
     reader = Tokenizer.load(options.token_dirs.get("src", options.token_dirs["tgt"]))
     dropped = [remove_unfitting(options, name, reader) for name in options.training_sets]

@@ -60,13 +60,16 @@ class JSTTask(st.STTask):
         super().add_task_arguments(parser)
         group = parser.add_argument_group("Curriculum and preprocessing")
         group.add_argument(
-            "--curriculum_epochs",
-            type=int,
-            default=0,
-            help="In so many first epochs longer and longer utterances are admitted",
+            "--curriculum",
+            type=float,
+            default=0.0,
+            help="Share of the training, from its start, in which longer and longer utterances are admitted",
         )
         group.add_argument(
-            "--curriculum_share", type=float, default=0.15, help="Share of the batches, by length, in the first epoch"
+            "--curriculum_start",
+            type=float,
+            default=0.15,
+            help="Share of the batches, by length, that the curriculum starts with",
         )
         group.add_argument(
             "--preprocessor_conf",
@@ -157,12 +160,12 @@ class JSTTask(st.STTask):
         factory = super().build_sequence_iter_factory(args, iter_options, mode)
         if mode != "train":
             return factory
-        needed = args.curriculum_epochs or args.max_train_minutes is not None
+        needed = args.curriculum or args.max_train_minutes is not None
         return CountedBatches(
             factory,
             speech_lengths(iter_options.shape_files) if needed else None,
-            curriculum_epochs=args.curriculum_epochs,
-            curriculum_share=args.curriculum_share,
+            curriculum=args.curriculum,
+            curriculum_start=args.curriculum_start,
         )
 
     @classmethod

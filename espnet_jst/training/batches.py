@@ -19,14 +19,15 @@ from espnet_jst.errors import ConfigError
 class CountedBatches(AbsIterFactory):
     """ESPnet's sequence of batches, which also knows its length and sizes, with an optional curriculum.
 
-    In epoch e of the first E epochs only batches are used whose longest utterance is at most a limit, which grows
-    linearly from a quantile of the lengths to the longest. What an epoch holds depends on its number alone.
+    In the first part of a training, batches are drawn (with replacement) from those whose longest utterance is at most
+    a limit, which grows linearly with every step from a quantile of the lengths to the longest. What an epoch holds
+    depends on its number and on the number of epochs alone.
 
     Args:
         base: ESPnet's factory.
         lengths: speech length of each utterance, in any unit; needed for a curriculum and for a time budget.
-        curriculum_epochs: E; 0 for none.
-        curriculum_share: quantile of the lengths of all batches that the first epoch goes up to.
+        curriculum: share of the training in which the limit grows; 0 for none.
+        curriculum_start: quantile of the longest utterances of the batches that the limit starts from.
     """
 
     def __init__(
@@ -34,41 +35,48 @@ class CountedBatches(AbsIterFactory):
         base: SequenceIterFactory,
         lengths: dict[str, int] | None = None,
         *,
-        curriculum_epochs: int = 0,
-        curriculum_share: float = 0.15,
+        curriculum: float = 0.0,
+        curriculum_start: float = 0.15,
     ) -> None:
+        for name, share in (("curriculum", curriculum), ("curriculum_start", curriculum_start)):
+            if not 0 <= share <= 1:
+                raise ConfigError(f"--{name} {share}: give a share from 0 to 1")
         self.base = base
         self.batches: list[Sequence[str]] = list(base.sampler)
-        self.curriculum_epochs = curriculum_epochs
+        self.curriculum, self.curriculum_start, self.epochs = curriculum, curriculum_start, 0
         self.longest = np.array([max(lengths[k] for k in batch) for batch in self.batches]) if lengths else None
-        if curriculum_epochs and self.longest is not None:
+        if self.longest is not None:
             self.longest = _longest_on_any_rank(self.longest)
-            self.first_limit = float(np.quantile(self.longest, curriculum_share))
         self.sizes = None if self.longest is None else self.longest * np.array([len(b) for b in self.batches])
 
-    def epoch_batches(self, epoch: int) -> np.ndarray:
-        """Indices of the batches that epoch `epoch` (from 1) draws from."""
-        if epoch > self.curriculum_epochs or self.longest is None:
-            return np.arange(len(self.batches))
-        limit = self.first_limit + (self.longest.max() - self.first_limit) * (epoch - 1) / self.curriculum_epochs
-        return np.flatnonzero(self.longest <= max(limit, self.longest.min()))
+    def plan(self, epochs: int) -> None:
+        """Set the number of epochs of the whole training, which the curriculum is a share of."""
+        self.epochs = epochs
 
-    def steps(self, epoch: int) -> int:
+    @property
+    def steps(self) -> int:
         """Number of batches of an epoch."""
-        available = len(self.epoch_batches(epoch))
-        asked = self.base.num_iters_per_epoch
-        if asked is None:
-            return available
-        return min(asked, available) if epoch <= self.curriculum_epochs else asked
+        return self.base.num_iters_per_epoch or len(self.batches)
+
+    def admitted(self, epoch: int, epochs: int) -> np.ndarray:
+        """How many of the batches, by length, each step of epoch `epoch` (from 1) of `epochs` draws from, (steps,)."""
+        count = len(self.batches)
+        if self.longest is None or not self.curriculum:
+            return np.full(self.steps, count)
+        progress = (epoch - 1 + np.arange(self.steps) / self.steps) / (self.curriculum * epochs)
+        first = np.quantile(self.longest, self.curriculum_start)
+        limits = first + (self.longest.max() - first) * np.minimum(progress, 1.0)
+        return np.maximum(1, np.searchsorted(np.sort(self.longest), limits, side="right"))
 
     def build_iter(self, epoch: int, shuffle: bool | None = None) -> Iterable[Any]:
         """The batches of an epoch, in the order that the seed and the epoch's number give."""
-        if epoch > self.curriculum_epochs:
+        admitted = self.admitted(epoch, self.epochs)
+        if admitted[0] == len(self.batches):
             return self.base.build_iter(epoch, shuffle)
-        order = self.epoch_batches(epoch)
-        if self.base.shuffle if shuffle is None else shuffle:
-            np.random.RandomState(epoch + self.base.seed).shuffle(order)
-        return self._load([self.batches[i] for i in order[: self.steps(epoch)]], epoch)
+        assert self.longest is not None
+        by_length = np.argsort(self.longest, kind="stable")
+        drawn = np.random.RandomState(epoch + self.base.seed).random_sample(self.steps) * admitted
+        return self._load([self.batches[i] for i in by_length[drawn.astype(int)]], epoch)
 
     def probe(self, count: int) -> tuple[Iterable[Any], np.ndarray]:
         """About `count` batches spread evenly over the sizes, in mixed order, and their sizes (samples, padded)."""

@@ -46,19 +46,23 @@ class StepCosts:
     validation_s: float
     overhead_s: float
 
-    def epoch_s(self, sizes: np.ndarray, steps: int) -> float:
-        """Expected seconds of an epoch that draws `steps` batches from batches of these sizes."""
-        mean = float(np.interp(sizes, self.sizes, self.seconds).mean())
-        return mean * steps + self.validation_s + self.overhead_s
+    def training_s(self, train: CountedBatches, epochs: int, done: int = 0) -> float:
+        """Expected seconds of the epochs after `done` of a training of `epochs`."""
+        assert train.longest is not None and train.sizes is not None
+        by_length = np.argsort(train.longest, kind="stable")
+        costs = np.interp(train.sizes[by_length], self.sizes, self.seconds)
+        means = costs.cumsum() / np.arange(1, len(costs) + 1)  # of the n shortest batches
+        steps = sum(float(means[train.admitted(epoch, epochs) - 1].sum()) for epoch in range(done + 1, epochs + 1))
+        return steps + (epochs - done) * (self.validation_s + self.overhead_s)
 
 
-def epochs_in(budget_s: float, epoch_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
-    """The number of the last epoch that fits into `budget_s` after epoch `done`; at least one more, if there is one."""
-    total = 0.0
-    for epoch in range(done + 1, max_epoch + 1):
-        total += epoch_s(epoch)
-        if total > budget_s:
-            return max(done + 1, epoch - 1)
+def epochs_in(budget_s: float, training_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
+    """The number of epochs of a training that takes at most `budget_s` after epoch `done`; one more than `done`, if
+    there is one.
+    """
+    for epochs in range(done + 1, max_epoch + 1):
+        if training_s(epochs) > budget_s:
+            return max(done + 1, epochs - 1)
     return max_epoch
 
 
@@ -81,23 +85,27 @@ def measure(
     batches, sizes = train.probe(PROBED_STEPS)
     model.train()
     stepped = torch.nn.parallel.DistributedDataParallel(model) if _distributed() else model
-    seconds: list[float] = []
-    begun = last = time.perf_counter()
-    for index, (keys, batch) in enumerate(batches):
+
+    def step(keys: Any, batch: Any) -> None:
         loss = stepped(utt_id=keys, **to_device(batch, device))[0]
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
+
+    for keys, batch in train.probe(WARMUP_STEPS)[0]:
+        step(keys, batch)  # compiles and fills caches, which no epoch pays again
+    seconds: list[float] = []
+    begun = last = time.perf_counter()
+    for keys, batch in batches:
+        step(keys, batch)
         now = time.perf_counter()
         seconds.append(now - last)
         last = now
-        if first_process(index > WARMUP_STEPS and now - begun > most_s):
+        if first_process(len(seconds) > 2 and now - begun > most_s):
             break
-    first_s = seconds[0]
-    if len(seconds) > WARMUP_STEPS:  # the first steps also fill caches
-        seconds, sizes = seconds[WARMUP_STEPS:], sizes[WARMUP_STEPS:]
+    first_s, seconds, sizes = seconds[0], seconds[1:] or seconds, sizes[1:] if len(seconds) > 1 else sizes
     order = np.argsort(sizes[: len(seconds)], kind="stable")
     timed = [seconds[i] for i in order]
     start_s = max(0.0, first_s - float(np.mean(timed)))  # processes that load data start anew every epoch
@@ -162,13 +170,8 @@ def plan_epochs(
     started = time.perf_counter()
     measured = costs()
     budget_s = first_process(MARGIN * 60 * minutes - (time.perf_counter() - started))
-    sizes = train.sizes
-
-    def epoch_s(epoch: int) -> float:
-        return measured.epoch_s(sizes[train.epoch_batches(epoch)], train.steps(epoch))
-
-    epochs = first_process(epochs_in(budget_s, epoch_s, max_epoch, done))
-    expected = sum(epoch_s(epoch) for epoch in range(done + 1, epochs + 1))
+    epochs = epochs_in(budget_s, lambda epochs: measured.training_s(train, epochs, done), max_epoch, done)
+    expected = measured.training_s(train, epochs, done)
     if expected > budget_s:
         logging.warning(f"--max_train_minutes {minutes:g} leaves {budget_s:.0f} s and one epoch takes {expected:.0f} s")
     logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, about {expected:.0f} s")

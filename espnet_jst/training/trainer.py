@@ -119,6 +119,8 @@ class JSTTrainer(Trainer):
             options.max_epoch = cls._epochs_in_budget(
                 model, optimizers, train_iter_factory, valid_iter_factory, options, done
             )
+        if isinstance(train_iter_factory, CountedBatches):
+            train_iter_factory.plan(options.max_epoch)
         _plan_schedules(schedulers, train_iter_factory, options)
         with compat.safe_checkpoints() as reporters:
             super().run(
@@ -198,8 +200,7 @@ def _plan_schedules(schedulers: Sequence[Any], train: Any, options: JSTTrainerOp
         if not isinstance(scheduler, WarmupCosine):
             continue
         if isinstance(train, CountedBatches):
-            epochs = range(1, options.max_epoch + 1)
-            scheduler.plan(sum(train.steps(epoch) // options.accum_grad for epoch in epochs))
+            scheduler.plan(options.max_epoch * (train.steps // options.accum_grad))
         elif not scheduler.given_steps:
             raise ConfigError("--scheduler warmupcosine needs --iterator_type sequence or scheduler_conf.total_steps")
         logging.info(f"{scheduler}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def test_the_token_list_holds_both_languages_and_the_tags(dump):
     assert tokens[-1] == "<sos/eos>"
     words = {word for pair in PAIRS for text in pair for word in text.split()}
     assert {token.lstrip("\u2581") for token in tokens[1:-1]} == {"<unk>", "<asr>", "<st>", *words}
+
+
+def test_each_side_can_have_pieces_of_its_own(dump):
+    options = replace(OPTIONS, token_joint=False, src_token_type="char", tgt_token_type="bpe", tgt_nbpe=30)
+    assert options.data_tag == "en_de_bpe30_char"
+    run_stages(text_stages(options), say=str)
+    source = Path("data/en_de_token_list/src_char/tokens.txt").read_text("utf-8").split()
+    target = Path("data/en_de_token_list/tgt_bpe_unigram30/tokens.txt").read_text("utf-8").split()
+    assert max(len(token) for token in source if "<" not in token) == 1
+    assert 4 < len(target) <= 30
 
 
 def test_links_are_estimated_for_both_sets_and_compared_with_the_construction(dump):

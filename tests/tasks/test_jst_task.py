@@ -249,25 +249,6 @@ def test_a_configuration_that_cannot_be_built_is_one_message(root, changes, mess
     assert isinstance(raised.value, JSTError)
 
 
-def test_two_encoders_with_a_head_on_each_train_from_yaml_alone(root):
-    heads = {
-        "asr": {"kind": "transducer", "lanes": ["transcript"], "predictor_conf": {"size": 16}, "joint_size": 16},
-        "ctc": {"kind": "ctc", "reads": "encoder.1", "lanes": ["transcript"], "weight": 0.3},
-        "st": {"kind": "transducer", "reads": "hier_encoder", "lanes": ["translation"], "predictor_conf": {"size": 16}},
-    }
-    upper = {"size": 24, "layers": 1, "heads": 2, "feed_forward_size": 24, "kernel_size": 3, "subsampling": 1}
-    path = write_config(
-        root,
-        "two.yaml",
-        model_conf={"heads": heads},
-        hier_encoder="chunk_conformer",
-        hier_encoder_conf=upper,
-        encoder_conf=config(root)["encoder_conf"] | {"taps": [1]},
-    )
-    JSTTask.main(cmd=["--config", str(path), "--output_dir", str(root / "two"), "--max_epoch", "1"])
-    assert any(key.startswith("hier_encoder.") for key in read_weights(root / "two" / "1epoch.pth"))
-
-
 def test_statistics_are_collected_without_them_for_every_head(root):
     out = root / "stats"
     options = ["--collect_stats", "true", "--batch_size", "5", "--normalize_conf", "stats_file=not_made_yet.npz"]
@@ -355,7 +336,7 @@ def test_tensorboard_and_pictures_are_written_by_default(trained):
 def one_rank(root, rank, port):
     os.environ.update(MASTER_ADDR="localhost", MASTER_PORT=str(port))
     options = ["--dist_world_size", "2", "--dist_rank", str(rank), "--dist_backend", "gloo", "--max_epoch", "1"]
-    options += ["--curriculum_epochs", "1", "--max_train_minutes", "5"]
+    options += ["--curriculum", "0.5", "--max_train_minutes", "5"]
     JSTTask.main(cmd=["--config", str(root / "train.yaml"), "--output_dir", str(root / "two_ranks"), *options])
 
 

@@ -1,4 +1,4 @@
-"""Batches are counted, and a curriculum admits longer ones epoch by epoch."""
+"""Batches are counted, and a curriculum admits longer ones step by step."""
 
 import numpy as np
 import pytest
@@ -27,41 +27,56 @@ def names(iterator):
     return [tuple(key for key, _ in batch) for batch in iterator]
 
 
-def test_the_limit_grows_from_a_quantile_to_the_longest():
-    batches = factory(curriculum_epochs=4, curriculum_share=0.15)
-    counts = [batches.steps(epoch) for epoch in range(1, 7)]
-    assert counts == sorted(counts)
-    assert counts[0] == 2
-    assert counts[4:] == [10, 10]
+def planned(epochs, num_iters=None, **conf):
+    batches = factory(num_iters, **conf)
+    batches.plan(epochs)
+    return batches
+
+
+def test_the_limit_grows_with_every_step_from_a_quantile_to_the_longest():
+    batches = planned(8, num_iters=5, curriculum=0.5, curriculum_start=0.15)
+    admitted = np.concatenate([batches.admitted(epoch, 8) for epoch in range(1, 9)])
+    assert admitted[0] == 2 and admitted.tolist() == sorted(admitted)
+    assert set(admitted[20:]) == {10} and admitted[15] < 10
     for epoch in range(1, 5):
-        limit = batches.first_limit + (400 - batches.first_limit) * (epoch - 1) / 4
-        drawn = names(batches.build_iter(epoch))
-        assert len(drawn) == batches.steps(epoch)
-        assert {key for b in drawn for key in b} == {k for b in BATCHES if LENGTHS[b[-1]] <= limit for k in b}
+        for step, batch in enumerate(names(batches.build_iter(epoch))):
+            progress = (5 * (epoch - 1) + step) / 20
+            first = np.quantile([LENGTHS[b[-1]] for b in BATCHES], 0.15)
+            assert LENGTHS[batch[-1]] <= first + (400 - first) * progress
+    drawn = {batch for epoch in range(1, 9) for batch in names(batches.build_iter(epoch))}
+    assert len(drawn) == 10
 
 
 def test_the_order_depends_on_the_epoch_alone():
-    one, two = factory(curriculum_epochs=8), factory(curriculum_epochs=8)
+    one, two = planned(10, curriculum=0.8), planned(10, curriculum=0.8)
     list(one.build_iter(1))
     assert names(one.build_iter(7)) == names(two.build_iter(7))
-    assert names(one.build_iter(7)) != names(one.build_iter(8))[: one.steps(7)]
+    assert names(one.build_iter(7)) != names(one.build_iter(8))
 
 
 def test_after_the_curriculum_the_batches_are_espnets():
-    batches = factory(curriculum_epochs=2)
+    batches = planned(4, curriculum=0.5)
     assert names(batches.build_iter(3)) == names(batches.base.build_iter(3))
+    assert names(batches.build_iter(2)) != names(batches.base.build_iter(2))
 
 
-@pytest.mark.parametrize("num_iters", [3, 25])
+@pytest.mark.parametrize("num_iters", [3, 25, None])
 def test_steps_are_what_an_epoch_yields(num_iters):
-    batches = factory(num_iters=num_iters, curriculum_epochs=3)
-    for epoch in range(1, 6):
-        assert len(names(batches.build_iter(epoch))) == batches.steps(epoch)
+    batches = planned(6, num_iters=num_iters, curriculum=0.5)
+    assert batches.steps == (num_iters or 10)
+    for epoch in range(1, 7):
+        assert len(names(batches.build_iter(epoch))) == batches.steps
+
+
+@pytest.mark.parametrize("conf", [{"curriculum": 6}, {"curriculum_start": -0.1}])
+def test_a_share_outside_0_to_1_is_refused(conf):
+    with pytest.raises(ConfigError, match="a share from 0 to 1"):
+        factory(**conf)
 
 
 def test_without_lengths_there_is_no_curriculum_and_the_count_is_right():
     base = SequenceIterFactory(Names(), BATCHES, None, seed=3, collate_fn=lambda items: items)
-    assert CountedBatches(base).steps(1) == 10
+    assert CountedBatches(base, curriculum=0.5).steps == 10
 
 
 def test_a_probe_spreads_over_the_sizes():

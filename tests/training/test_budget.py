@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 
@@ -19,22 +18,25 @@ def counted(**conf):
     return CountedBatches(SequenceIterFactory(None, [(key,) for key in lengths], seed=0), lengths, **conf)
 
 
-def test_an_epoch_costs_its_steps_its_validation_and_its_overhead():
-    assert COSTS.epoch_s(np.array([100, 200, 300]), 3) == pytest.approx(6 + 2.5)
-    assert COSTS.epoch_s(np.array([200]), 5) == pytest.approx(10 + 2.5)
+def test_a_training_costs_its_steps_and_the_validation_and_overhead_of_its_epochs():
+    assert COSTS.training_s(counted(), 2) == pytest.approx(2 * (1 + 2 + 3) + 2 * 2.5)
+    assert COSTS.training_s(counted(), 5, done=3) == pytest.approx(COSTS.training_s(counted(), 2))
+
+
+def test_a_curriculum_makes_the_first_steps_cheaper():
+    # Limits of the three steps: 100, 166, 233; means of the batches admitted: 1, 1, 1.5.
+    short = counted(curriculum=1.0, curriculum_start=0.0)
+    assert COSTS.training_s(short, 1) == pytest.approx(3.5 + 2.5)
 
 
 @pytest.mark.parametrize(("budget_s", "epochs"), [(35, 3), (39.9, 3), (40, 4), (1000, 20), (1, 1)])
 def test_as_many_epochs_as_fit_and_at_least_one(budget_s, epochs):
-    assert epochs_in(budget_s, lambda epoch: 10.0, 20) == epochs
+    assert epochs_in(budget_s, lambda epochs: 10.0 * epochs, 20) == epochs
 
 
-def test_a_short_first_epoch_makes_room_for_more():
-    assert epochs_in(30, lambda epoch: 5.0 if epoch <= 2 else 10.0, 20) == 4
-
-
-def test_epochs_that_are_done_are_not_paid_again():
-    assert epochs_in(30, lambda epoch: 10.0, 20, done=5) == 8
+def test_at_least_one_epoch_after_those_that_are_done():
+    assert epochs_in(1, lambda epochs: 10.0 * (epochs - 5), 20, done=5) == 6
+    assert epochs_in(30, lambda epochs: 10.0 * (epochs - 5), 20, done=5) == 8
 
 
 def test_the_number_is_written_down_and_kept_on_resume(tmp_path):

@@ -96,7 +96,7 @@ def test_kills_at_random_moments_change_nothing(root, whole):
 
 
 def test_workers_and_a_curriculum_resume_to_the_same_weights_too(root):
-    options = ["--num_workers", "1", "--curriculum_epochs", "2", "--max_epoch", "3"]
+    options = ["--num_workers", "1", "--curriculum", "0.6", "--max_epoch", "3"]
     one = train(root, "curriculum", *options)
     process = train_in_child(root, "curriculum_killed", *options)
     while process.is_alive() and not (root / "curriculum_killed" / CHECKPOINT).exists():
