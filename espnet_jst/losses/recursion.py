@@ -1,49 +1,55 @@
-"""Negative log-likelihood of a transducer's lattice from two columns: the blank and the next label of every node."""
+"""Negative log-likelihood of a transducer's lattice, or of a band of it, from two columns: blank and next label."""
 
 from __future__ import annotations
 
 import functools
 import importlib
 import logging
+import os
 from typing import Any
 
 import torch
-import torchaudio
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from espnet_jst.errors import ConfigError
 
-def lattice_loss(blank: Tensor, label: Tensor, logit_lengths: Tensor, target_lengths: Tensor) -> Tensor:
-    """Sum over all paths.
+BACKENDS = ("numba", "torch")
+BACKEND_VARIABLE = "JST_RNNT_BACKEND"
 
-    On the CPU numba's recursion, where it works; otherwise torchaudio's, on the same two columns instead of on the
-    vocabulary (its own normalisation is a scalar loop on the CPU).
+
+def lattice_loss(
+    blank: Tensor, label: Tensor, first: Tensor, frames: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum over all paths through a band.
+
+    Row r of frame t stands for first[t] + r labels written; the full lattice is a band with first = 0 and U + 1 rows.
 
     Args:
-        blank: log-probability of the blank at every node, (B, T, U + 1).
-        label: log-probability of the next label, (B, T, U).
-        logit_lengths, target_lengths: (B,).
+        blank: log-probability of the blank, (B, T, R).
+        label: log-probability of the next label, (B, T, R); not read where there is none, or none inside the band.
+        first: (B, T), 0 at frame 0, never falling.
+        frames, labels: lengths, (B,).
 
     Returns:
-        Nats, (B,), in the dtype of `blank`.
+        Nats, (B,), infinite where no path fits into the band, in the dtype of `blank`; and the occupation of blanks and
+        labels, (B, T, R): the probability that a path takes them, which is not differentiable.
     """
-    if blank.size(0) == 0:
-        return blank.new_zeros(0)
-    label = torch.nn.functional.pad(label, (0, 1))
-    if not blank.is_cuda and _numba() is not None:
-        first = torch.zeros(blank.shape[:2], dtype=torch.int32)
-        return _Band.apply(blank, label, first, logit_lengths, target_lengths)
-    # torchaudio wants the longest utterance to fill the tensors, and int32.
-    T, U = int(logit_lengths.max()), int(target_lengths.max())
-    return torchaudio.functional.rnnt_loss(
-        torch.stack([blank, label], dim=-1)[:, :T, : U + 1],
-        torch.ones(blank.size(0), U, dtype=torch.int32, device=blank.device),
-        logit_lengths.int(),
-        target_lengths.int(),
-        blank=0,
-        reduction="none",
-        fused_log_softmax=False,
-    )
+    return _Lattice.apply(blank, label, first, frames, labels)
+
+
+def backend(device: torch.device) -> str:
+    """The recursion that is used on a device: "numba" or "torch".
+
+    Raises:
+        ConfigError: JST_RNNT_BACKEND names one that is unknown or does not work here.
+    """
+    asked = os.environ.get(BACKEND_VARIABLE, "")
+    if asked and asked not in BACKENDS:
+        raise ConfigError(f"{BACKEND_VARIABLE}={asked}: known are {', '.join(BACKENDS)}")
+    if asked == "numba" and (device.type != "cpu" or _numba() is None):
+        raise ConfigError(f"{BACKEND_VARIABLE}=numba does not work on {device.type} here")
+    return asked or ("numba" if device.type == "cpu" and _numba() is not None else "torch")
 
 
 @functools.cache
@@ -51,25 +57,32 @@ def _numba() -> Any:
     try:
         return importlib.import_module("espnet_jst.losses.recursion_numba")
     except Exception as error:  # a broken numba fails in many ways, and training is possible without it
-        logging.warning(f"numba does not work here ({error}): the transducer loss uses torchaudio's slower recursion")
+        logging.warning(f"numba does not work here ({error}): the transducer loss uses a slower recursion")
         return None
 
 
-class _Band(torch.autograd.Function):
+class _Lattice(torch.autograd.Function):
     """The gradient is the occupation, known as soon as the loss is."""
 
     @staticmethod
     def forward(
-        ctx: Any, blank: Tensor, label: Tensor, first: Tensor, logit_lengths: Tensor, target_lengths: Tensor
-    ) -> Tensor:
-        columns = (blank.detach().numpy(), label.detach().numpy(), first.numpy())
-        lengths = (logit_lengths.int().cpu().numpy(), target_lengths.int().cpu().numpy())
-        loss, *gradients = _numba().occupation(*columns, *lengths)
-        ctx.save_for_backward(*(torch.from_numpy(gradient) for gradient in gradients))
-        return torch.from_numpy(loss).to(blank.dtype)
+        ctx: Any, blank: Tensor, label: Tensor, first: Tensor, frames: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        blank, label = blank.detach(), label.detach()
+        if backend(blank.device) == "numba":
+            arrays = [x.contiguous().numpy() for x in (blank, label, first.int(), frames.int(), labels.int())]
+            loss, d_blank, d_label = (torch.from_numpy(x) for x in _numba().occupation(*arrays))
+        else:
+            from espnet_jst.losses.recursion_torch import occupation
+
+            loss, d_blank, d_label = occupation(blank, label, first, frames, labels)
+        ctx.save_for_backward(d_blank, d_label)
+        taken = -d_blank, -d_label
+        ctx.mark_non_differentiable(*taken)
+        return loss.to(blank.dtype), *taken
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        blank, label = ctx.saved_tensors
-        return grad[:, None, None] * blank, grad[:, None, None] * label, None, None, None
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        d_blank, d_label = ctx.saved_tensors
+        return grad[:, None, None] * d_blank, grad[:, None, None] * d_label, None, None, None

@@ -1,0 +1,85 @@
+"""Joint network, log-sum-exp and gather in one: log-probabilities of blank and next label, never all logits at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+CHUNK_BYTES = 1 << 20  # of logits: they stay in the cache between the matrix product and the sum
+
+
+def fused_columns(
+    encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, nodes: Tensor, labels: Tensor, *, blank: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Log-probability of the blank and of a label at some nodes of a lattice.
+
+    At node n, logits = weight @ tanh(encoder[nodes[0, n]] + predictor[nodes[1, n]]) + bias. Logits are made in chunks of
+    nodes, and again in the backward pass: memory does not grow with nodes times V.
+
+    Args:
+        encoder: projected encoder output, (N_e, J).
+        predictor: projected predictor output, (N_p, J).
+        weight: (V, J).
+        bias: (V,).
+        nodes: rows of `encoder` and of `predictor`, (2, N).
+        labels: next label of each node, (N,).
+        blank: id of the blank.
+
+    Returns:
+        (N,) of the blank and (N,) of the labels.
+    """
+    return _FusedColumns.apply(encoder, predictor, weight, bias, nodes, labels, blank)
+
+
+class _FusedColumns(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        encoder: Tensor,
+        predictor: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        nodes: Tensor,
+        labels: Tensor,
+        blank: int,
+    ) -> tuple[Tensor, Tensor]:
+        N = labels.numel()
+        norm, blanks, nexts = (encoder.new_empty(N) for _ in range(3))
+        for part in _chunks(N, weight):
+            hidden = (encoder[nodes[0, part]] + predictor[nodes[1, part]]).tanh_()
+            logits = torch.addmm(bias, hidden, weight.t())
+            blanks[part] = logits[:, blank]
+            nexts[part] = logits.gather(1, labels[part, None])[:, 0]
+            top = logits.amax(dim=1)
+            norm[part] = logits.sub_(top[:, None]).exp_().sum(dim=1).log_().add_(top)
+        ctx.save_for_backward(encoder, predictor, weight, bias, nodes, labels, norm)
+        ctx.blank = blank
+        return blanks - norm, nexts - norm
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_blank: Tensor, d_label: Tensor) -> tuple[Tensor | None, ...]:
+        encoder, predictor, weight, bias, nodes, labels, norm = ctx.saved_tensors
+        grads = [torch.zeros_like(x) for x in (encoder, predictor, weight, bias)]
+        d_encoder, d_predictor, d_weight, d_bias = grads
+        d_norm = -(d_blank + d_label)
+        for part in _chunks(labels.numel(), weight):
+            hidden = (encoder[nodes[0, part]] + predictor[nodes[1, part]]).tanh_()
+            logits = torch.addmm(bias, hidden, weight.t())
+            d_logits = logits.sub_(norm[part, None]).exp_().mul_(d_norm[part, None])
+            d_logits[:, ctx.blank] += d_blank[part]
+            d_logits.scatter_add_(1, labels[part, None], d_label[part, None])
+            d_weight.addmm_(d_logits.t(), hidden)
+            d_bias += d_logits.sum(dim=0)
+            d_sum = (d_logits @ weight).mul_(hidden.square_().neg_().add_(1))
+            d_encoder.index_add_(0, nodes[0, part], d_sum)
+            d_predictor.index_add_(0, nodes[1, part], d_sum)
+        return *grads, None, None, None
+
+
+def _chunks(count: int, weight: Tensor) -> list[slice]:
+    size = max(64, CHUNK_BYTES // (weight.element_size() * weight.size(0)))
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
