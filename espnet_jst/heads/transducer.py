@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from espnet_jst.config import check_choice
+from espnet_jst.errors import ConfigError
 from espnet_jst.heads.joint import JointNetwork
 from espnet_jst.heads.predictor import PREDICTORS
-from espnet_jst.losses.rnnt import additive_rnnt_loss, rnnt_loss
+from espnet_jst.losses import PrunedTransducerLoss, rnnt_loss
+
+LOSSES = ("rnnt", "pruned_rnnt")
 
 
 class TransducerHead(nn.Module):
     """One transducer over one lane or several serialized lanes.
 
     The additive joiner, logits(t, u) = am(t) + lm(u), is the "simple" joiner of the pruned transducer
-    (arXiv:2206.13236, sec. 3.1), here on the full lattice: without it a small serialized model learns nothing. It is
-    used in training only.
+    (arXiv:2206.13236, sec. 3.1): without it a small serialized model learns nothing. It is used in training only.
 
     Args:
         encoder_size: features of the tap that is read.
@@ -25,10 +28,21 @@ class TransducerHead(nn.Module):
         predictor: "lstm" or "stateless".
         predictor_conf: keyword arguments of the predictor.
         joint_size: hidden size of the joint network.
-        simple_weight: factor of the additive joiner's loss; 0 leaves it out.
-        lm_scale: share of the predictor's own probabilities in the additive loss (its smoothing).
+        loss: "rnnt", the joint network on the full lattice, or "pruned_rnnt", on the band that the additive joiner
+            finds.
+        prune_range: rows of the band; at most prune_range - 1 labels leave in one frame.
+        simple_weight: factor of the additive joiner's loss; 0 leaves it out, with "rnnt" only.
+        lm_scale, am_scale: smoothing of the additive loss.
+        warm_steps: training steps in which the additive loss falls from 1 to `simple_weight` and the other rises from
+            0.1 to 1; 0 for none.
+        delay_penalty, fast_emit: of the pruned loss, see losses.pruned_rnnt_loss.
         blank: id of the blank symbol.
+
+    Raises:
+        ConfigError: values that do not go together.
     """
+
+    step: Tensor
 
     def __init__(
         self,
@@ -38,19 +52,42 @@ class TransducerHead(nn.Module):
         predictor: str = "lstm",
         predictor_conf: Mapping | None = None,
         joint_size: int = 256,
+        loss: str = "rnnt",
+        prune_range: int = 5,
         simple_weight: float = 0.5,
         lm_scale: float = 0.0,
+        am_scale: float = 0.0,
+        warm_steps: int = 0,
+        delay_penalty: float = 0.0,
+        fast_emit: float = 0.0,
         blank: int = 0,
     ) -> None:
         super().__init__()
         check_choice(predictor, PREDICTORS, "predictor")
-        self.blank, self.vocab_size, self.simple_weight = blank, vocab_size, simple_weight
-        self.lm_scale = lm_scale
+        check_choice(loss, LOSSES, "loss")
+        self.blank, self.vocab_size, self.kind = blank, vocab_size, loss
+        self.simple_weight, self.warm_steps = simple_weight, warm_steps
         self.predictor = PREDICTORS[predictor](vocab_size=vocab_size, blank=blank, **(predictor_conf or {}))
         self.joint = JointNetwork(encoder_size, self.predictor.output_size, joint_size, vocab_size)
+        if loss == "rnnt" and (delay_penalty or fast_emit):
+            raise ConfigError("delay_penalty and fast_emit belong to loss: pruned_rnnt")
         if simple_weight > 0:
-            self.simple_encoder = nn.Linear(encoder_size, vocab_size)
-            self.simple_predictor = nn.Linear(self.predictor.output_size, vocab_size, bias=False)
+            self.criterion = PrunedTransducerLoss(
+                encoder_size,
+                self.predictor.output_size,
+                joint_size,
+                vocab_size,
+                prune_range=prune_range,
+                lm_scale=lm_scale,
+                am_scale=am_scale,
+                blank=blank,
+                delay_penalty=delay_penalty,
+                fast_emit=fast_emit,
+            )
+        elif loss == "pruned_rnnt":
+            raise ConfigError("loss: pruned_rnnt needs simple_weight above 0: the additive joiner finds the band")
+        if warm_steps:
+            self.register_buffer("step", torch.zeros((), dtype=torch.long))  # saved, so that a resumed run goes on
 
     def loss(
         self, x: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
@@ -69,17 +106,22 @@ class TransducerHead(nn.Module):
         # Padding is -1: any label will do for the predictor, whose later steps the loss never reads. A label beyond the
         # vocabulary gets through to the loss, which names its utterance.
         g = self.predictor(targets.clamp(0, self.vocab_size - 1))
-        logits = self.joint(x[:, :, None], g[:, None])
-        full = rnnt_loss(logits, targets, lengths, target_lengths, blank=self.blank)
-        if self.simple_weight <= 0:
-            return full, {"rnnt": full.detach()}
-        simple = additive_rnnt_loss(
-            self.simple_encoder(x),
-            self.simple_predictor(g),
-            targets,
-            lengths,
-            target_lengths,
-            lm_scale=self.lm_scale,
-            blank=self.blank,
-        )
-        return full + self.simple_weight * simple, {"rnnt": full.detach(), "simple": simple.detach()}
+        if self.kind == "pruned_rnnt":
+            simple, main = self.criterion(x, lengths, g, targets, target_lengths, self.joint)
+        else:
+            main = rnnt_loss(self.joint(x[:, :, None], g[:, None]), targets, lengths, target_lengths, blank=self.blank)
+            if self.simple_weight <= 0:
+                return main, {"rnnt": main.detach()}
+            simple = self.criterion.simple(x, lengths, g, targets, target_lengths)[0]
+        parts = {"rnnt": main.detach(), "simple": simple.detach()}
+        simple_scale, main_scale = self._scales()
+        return main_scale * main + simple_scale * simple, parts
+
+    def _scales(self) -> tuple[float, float]:
+        """Factors of the additive and of the other loss at this step (icefall's warm-up)."""
+        if not self.warm_steps:
+            return self.simple_weight, 1.0
+        done = min(1.0, float(self.step) / self.warm_steps)
+        if self.training:
+            self.step += 1
+        return 1.0 - done * (1.0 - self.simple_weight), 0.1 + 0.9 * done

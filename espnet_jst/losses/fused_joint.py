@@ -16,7 +16,7 @@ def fused_columns(
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of the blank and of a label at some nodes of a lattice.
 
-    At node n, logits = weight @ tanh(encoder[nodes[0, n]] + predictor[nodes[1, n]]) + bias. Logits are made in chunks of
+    At node n, logits = weight @ tanh(encoder[nodes[0, n]] + predictor[nodes[1, n]]) + bias. They are made in chunks of
     nodes, and again in the backward pass: memory does not grow with nodes times V.
 
     Args:

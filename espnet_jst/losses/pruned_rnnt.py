@@ -142,16 +142,7 @@ class PrunedTransducerLoss(nn.Module):
         Raises:
             DataError: see pruned_rnnt_loss.
         """
-        simple, px_grad, py_grad = simple_rnnt_loss(
-            self.simple_encoder(encoder_out),
-            self.simple_predictor(predictor_out),
-            targets,
-            encoder_lengths,
-            target_lengths,
-            lm_scale=self.lm_scale,
-            am_scale=self.am_scale,
-            blank=self.blank,
-        )
+        simple, px_grad, py_grad = self.simple(encoder_out, encoder_lengths, predictor_out, targets, target_lengths)
         ranges = prune_ranges(px_grad, py_grad, encoder_lengths, target_lengths, self.prune_range)
         pruned = pruned_rnnt_loss(
             encoder_out,
@@ -166,3 +157,23 @@ class PrunedTransducerLoss(nn.Module):
             fast_emit=self.fast_emit,
         )
         return simple, pruned
+
+    def simple(
+        self,
+        encoder_out: Tensor,
+        encoder_lengths: Tensor,
+        predictor_out: Tensor,
+        targets: Tensor,
+        target_lengths: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The simple loss alone and its occupation, see simple_rnnt_loss; arguments as `forward`."""
+        return simple_rnnt_loss(
+            self.simple_encoder(encoder_out),
+            self.simple_predictor(predictor_out),
+            targets,
+            encoder_lengths,
+            target_lengths,
+            lm_scale=self.lm_scale,
+            am_scale=self.am_scale,
+            blank=self.blank,
+        )

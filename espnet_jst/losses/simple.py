@@ -1,4 +1,4 @@
-"""The simple (additive) transducer loss, smoothed, and the pruning ranges that its occupation gives (arXiv:2206.13236)."""
+"""The simple (additive) transducer loss, smoothed, and the pruning ranges that it gives (arXiv:2206.13236)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def simple_rnnt_loss(
     """Transducer loss of logits(t, u, v) = am(t, v) + lm(u, v) on the full lattice, interpolated with its parts.
 
     The normaliser is a matrix product of exponentials (arXiv:2206.13236, sec. 3.1), so logits of shape (B, T, U + 1, V)
-    are never made. The log-probabilities are (1 - lm_scale - am_scale) * joint + lm_scale * predictor alone + am_scale *
-    encoder alone, the last one with the predictor's average probabilities in place of the predictor.
+    are never made. The log-probabilities are (1 - lm_scale - am_scale) * joint + lm_scale * predictor alone +
+    am_scale * encoder alone, the last one with the predictor's average probabilities in place of the predictor.
 
     Args:
         am: encoder part, (B, T, V).
@@ -72,8 +72,8 @@ def _columns(
     k2_padding: bool,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of the blank and of the next label at every node, (B, T, U + 1)."""
-    B, T, V = am.shape
-    tiny = torch.finfo(am.dtype).tiny  # the smallest normal number keeps a logarithm finite where all products underflow
+    B, T, _ = am.shape
+    tiny = torch.finfo(am.dtype).tiny  # the smallest normal number: no logarithm of zero where products underflow
     am_max, lm_max = am.detach().amax(-1, keepdim=True), lm.detach().amax(-1, keepdim=True)
     am_exp, lm_exp = (am - am_max).exp(), (lm - lm_max).exp()
     norm = (am_exp @ lm_exp.transpose(1, 2) + tiny).log() + am_max + lm_max.transpose(1, 2)
@@ -124,7 +124,7 @@ def prune_ranges(
     """
     if prune_range < 2:
         raise DataError(f"prune_range {prune_range}: a band of fewer than 2 rows lets no label out")
-    B, rows, T = py_grad.shape
+    _, rows, T = py_grad.shape
     needed = (target_lengths - 1).div(logit_lengths, rounding_mode="floor") + 2
     R = min(max(prune_range, int(needed.max())), rows)
     # What a band from s on keeps: blanks inside, less the labels that lead into its lowest row from below.

@@ -1,10 +1,11 @@
-"""The recursion on a band and its fallback, against a float64 recursion over the nodes that they may visit."""
+"""Every backend of the recursion, against a float64 recursion over the nodes of a band and against torchaudio."""
 
 import pytest
 import torch
+import torchaudio
 
-from espnet_jst.losses import recursion
-from tests.reference.rnnt import rnnt_loss_reference
+from espnet_jst.errors import ConfigError
+from espnet_jst.losses import recursion, rnnt_loss
 
 
 def band(seed):
@@ -28,13 +29,16 @@ def gathered(column, first, R, U):
     return column.gather(2, rows)
 
 
+@pytest.mark.parametrize("backend", recursion.BACKENDS)
 @pytest.mark.parametrize("seed", range(40))
-def test_a_band_is_the_lattice_without_the_nodes_outside(seed):
+def test_a_band_is_the_lattice_without_the_nodes_outside(seed, backend, monkeypatch):
+    monkeypatch.setenv(recursion.BACKEND_VARIABLE, backend)
     logits, first, R, inside, T, U = band(seed)
     logp = logits.log_softmax(-1)
     blank, label = (logp[..., k].clone().requires_grad_() for k in (0, 1))
     lengths = torch.tensor([T]), torch.tensor([U])
-    loss = recursion._Band.apply(gathered(blank, first, R, U), gathered(label, first, R, U), first, *lengths)
+    columns = gathered(blank, first, R, U), gathered(label, first, R, U)
+    loss, *taken = recursion.lattice_loss(*columns, first, *lengths)
     # A node outside can be reached by no label and by no blank.
     outside = ~inside
     barred = logp.clone()
@@ -42,12 +46,13 @@ def test_a_band_is_the_lattice_without_the_nodes_outside(seed):
     barred[0, :-1, :, 0] = barred[0, :-1, :, 0].masked_fill(outside[1:], -1e9)
     expected = reference(barred[0], T, U)
     if expected > 1e8:
-        assert loss.isinf().all()
+        assert loss.isinf().all() and not any(x.any() for x in taken)
         return
     torch.testing.assert_close(loss[0], expected)
     ours = torch.autograd.grad(loss.sum(), (blank, label))
     assert float(ours[0].sum()) == pytest.approx(-T)  # every path has T blanks and U labels
     assert float(ours[1].sum()) == pytest.approx(-U)
+    assert float(taken[0].sum()) == pytest.approx(T) and float(taken[1].sum()) == pytest.approx(U)
 
 
 def reference(logp, T, U):
@@ -62,23 +67,56 @@ def reference(logp, T, U):
     return -(alpha[T - 1, U] + logp[T - 1, U, 0])
 
 
-def test_the_gradient_is_the_derivative():
+@pytest.mark.parametrize("backend", recursion.BACKENDS)
+def test_the_gradient_is_the_derivative(backend, monkeypatch):
+    monkeypatch.setenv(recursion.BACKEND_VARIABLE, backend)
     logits, first, R, _, T, U = band(4)
     logp = logits.log_softmax(-1)
     columns = [gathered(logp[..., k], first, R, U).requires_grad_() for k in (0, 1)]
     lengths = torch.tensor([T]), torch.tensor([U])
-    assert torch.autograd.gradcheck(lambda *x: recursion._Band.apply(*x, first, *lengths), columns)
+    assert torch.autograd.gradcheck(lambda *x: recursion.lattice_loss(*x, first, *lengths)[0], columns)
 
 
-def test_without_numba_the_values_are_the_same(monkeypatch):
-    logits = torch.randn(3, 7, 5, 4, generator=torch.Generator().manual_seed(0))
-    targets = torch.randint(1, 4, (3, 4))
+def test_the_backends_agree_on_ragged_batches(monkeypatch):
+    for seed in range(60):
+        g = torch.Generator().manual_seed(seed)
+        B, T, U = (int(torch.randint(low, high, (), generator=g)) for low, high in ((1, 4), (1, 9), (0, 7)))
+        R = int(torch.randint(1, U + 2, (), generator=g))
+        frames = torch.randint(1, T + 1, (B,), generator=g)
+        labels = torch.randint(0, U + 1, (B,), generator=g)
+        first = torch.randint(0, U + 2 - R, (B, T), generator=g).sort().values
+        first[:, 0] = 0
+        columns = torch.randn(2, B, T, R, generator=g, dtype=torch.float64)
+        results = []
+        for backend in recursion.BACKENDS:
+            monkeypatch.setenv(recursion.BACKEND_VARIABLE, backend)
+            results.append(recursion.lattice_loss(*columns, first, frames, labels))
+        for one, two in zip(*results):
+            torch.testing.assert_close(one, two)
+
+
+def test_torchaudio_gives_the_same_on_the_full_lattice():
+    g = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 7, 5, 4, generator=g)
+    targets = torch.randint(1, 4, (3, 4), generator=g)
     frames, labels = torch.tensor([7, 5, 1]), torch.tensor([4, 0, 3])
-    logp = logits.log_softmax(-1)
-    columns = logp[..., 0], logp[:, :, :-1].gather(3, targets[:, None, :, None].expand(-1, 7, -1, 1))[..., 0]
-    fast = recursion.lattice_loss(*columns, frames, labels)
+    theirs = torchaudio.functional.rnnt_loss(
+        logits, targets.int(), frames.int(), labels.int(), blank=0, reduction="none"
+    )
+    torch.testing.assert_close(rnnt_loss(logits, targets, frames, labels), theirs)
+
+
+def test_an_unknown_or_unusable_backend_is_refused(monkeypatch):
+    monkeypatch.setenv(recursion.BACKEND_VARIABLE, "k3")
+    with pytest.raises(ConfigError, match="known are numba, torch"):
+        recursion.backend(torch.device("cpu"))
+    monkeypatch.setenv(recursion.BACKEND_VARIABLE, "numba")
+    with pytest.raises(ConfigError, match="does not work on meta"):
+        recursion.backend(torch.device("meta"))
+
+
+def test_without_numba_the_slower_one_is_taken(monkeypatch):
+    monkeypatch.delenv(recursion.BACKEND_VARIABLE, raising=False)
+    assert recursion.backend(torch.device("cpu")) == "numba"
     monkeypatch.setattr(recursion, "_numba", lambda: None)
-    slow = recursion.lattice_loss(*columns, frames, labels)
-    expected = [rnnt_loss_reference(logits[b], targets[b], int(frames[b]), int(labels[b])) for b in range(3)]
-    torch.testing.assert_close(fast, slow)
-    torch.testing.assert_close(fast.double(), torch.stack(expected), atol=1e-5, rtol=1e-5)
+    assert recursion.backend(torch.device("cpu")) == "torch"
