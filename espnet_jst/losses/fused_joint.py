@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_BYTES = 1 << 20  # of logits: they stay in the cache between the matrix product and the sum
+CHUNK_BYTES = 4 << 20  # of logits: a chunk's exponentials are made where the matrix product left them
 
 
 def fused_columns(
@@ -48,36 +48,36 @@ class _FusedColumns(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         N = labels.numel()
         norm, blanks, nexts = (encoder.new_empty(N) for _ in range(3))
+        hidden = encoder[nodes[0]].add_(predictor[nodes[1]]).tanh_()  # kept: R times the encoder output, not V
         for part in _chunks(N, weight):
-            hidden = (encoder[nodes[0, part]] + predictor[nodes[1, part]]).tanh_()
-            logits = torch.addmm(bias, hidden, weight.t())
+            logits = torch.addmm(bias, hidden[part], weight.t())
             blanks[part] = logits[:, blank]
             nexts[part] = logits.gather(1, labels[part, None])[:, 0]
             top = logits.amax(dim=1)
             norm[part] = logits.sub_(top[:, None]).exp_().sum(dim=1).log_().add_(top)
-        ctx.save_for_backward(encoder, predictor, weight, bias, nodes, labels, norm)
+        ctx.save_for_backward(hidden, weight, bias, nodes, labels, norm)
+        ctx.rows = encoder.size(0), predictor.size(0)
         ctx.blank = blank
         return blanks - norm, nexts - norm
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_blank: Tensor, d_label: Tensor) -> tuple[Tensor | None, ...]:
-        encoder, predictor, weight, bias, nodes, labels, norm = ctx.saved_tensors
-        grads = [torch.zeros_like(x) for x in (encoder, predictor, weight, bias)]
-        d_encoder, d_predictor, d_weight, d_bias = grads
+        hidden, weight, bias, nodes, labels, norm = ctx.saved_tensors
+        d_encoder, d_predictor = (hidden.new_zeros(rows, hidden.size(1)) for rows in ctx.rows)
+        d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         d_norm = -(d_blank + d_label)
         for part in _chunks(labels.numel(), weight):
-            hidden = (encoder[nodes[0, part]] + predictor[nodes[1, part]]).tanh_()
-            logits = torch.addmm(bias, hidden, weight.t())
+            logits = torch.addmm(bias, hidden[part], weight.t())
             d_logits = logits.sub_(norm[part, None]).exp_().mul_(d_norm[part, None])
             d_logits[:, ctx.blank] += d_blank[part]
             d_logits.scatter_add_(1, labels[part, None], d_label[part, None])
-            d_weight.addmm_(d_logits.t(), hidden)
+            d_weight.addmm_(d_logits.t(), hidden[part])
             d_bias += d_logits.sum(dim=0)
-            d_sum = (d_logits @ weight).mul_(hidden.square_().neg_().add_(1))
+            d_sum = (d_logits @ weight).mul_(1 - hidden[part].square())
             d_encoder.index_add_(0, nodes[0, part], d_sum)
             d_predictor.index_add_(0, nodes[1, part], d_sum)
-        return *grads, None, None, None
+        return d_encoder, d_predictor, d_weight, d_bias, None, None, None
 
 
 def _chunks(count: int, weight: Tensor) -> list[slice]:

@@ -24,7 +24,8 @@ def occupation(
     shift = torch.nn.functional.pad(first.diff(dim=1), (1, 0))
     # Within a frame, alpha(r) = logsumexp over k <= r of enter(k) + the labels k..r-1: a cumulative sum of both.
     steps = torch.nn.functional.pad(label_.clamp(min=-1e15)[..., :-1].cumsum(-1), (1, 0))
-    alpha, enter = [], blank_.new_full((B, R), IMPOSSIBLE)
+    alpha: list[Tensor] = []
+    enter = blank_.new_full((B, R), IMPOSSIBLE)
     enter[:, 0] = 0.0
     for t in range(T):
         if t > 0:
