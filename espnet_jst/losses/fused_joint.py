@@ -74,7 +74,7 @@ class _FusedColumns(torch.autograd.Function):
             d_logits.scatter_add_(1, labels[part, None], d_label[part, None])
             d_weight.addmm_(d_logits.t(), hidden[part])
             d_bias += d_logits.sum(dim=0)
-            d_sum = (d_logits @ weight).mul_(1 - hidden[part].square())
+            d_sum = torch.ops.aten.tanh_backward(d_logits @ weight, hidden[part])
             d_encoder.index_add_(0, nodes[0, part], d_sum)
             d_predictor.index_add_(0, nodes[1, part], d_sum)
         return d_encoder, d_predictor, d_weight, d_bias, None, None, None
