@@ -15,7 +15,7 @@ from espnet_jst.recipe.pool import split_evenly
 from espnet_jst.recipe.stage import Stage
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
-LANES = ("text", "src_text", "words.jsonl")
+WRITTEN = ("text", "words.jsonl")  # src_text as well, where the model has a transcript
 MODES = {"true": ("streaming",), "false": ("offline",), "both": ("streaming", "offline")}
 
 
@@ -31,7 +31,7 @@ def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
             name=f"decode {name}, {mode}",
             run=lambda mode=mode, name=name: decode(options, mode, name),  # type: ignore[misc]
             inputs=[*model, options.raw / name / "wav.scp", *config_files(options)],
-            outputs=[out / lane for lane in LANES],
+            outputs=[out / lane for lane in WRITTEN],
             options={"inference_args": options.inference_args},
             stamp=out / ".stages" / "12.json",
             skip=skip,
@@ -42,7 +42,7 @@ def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
             number=13,
             name=f"score {name}, {mode}",
             run=lambda mode=mode, name=name: score(options, mode, name),  # type: ignore[misc]
-            inputs=[*(out / lane for lane in LANES), options.raw / name / options.tgt_text],
+            inputs=[*(out / lane for lane in WRITTEN), options.raw / name / options.tgt_text],
             outputs=[out / "scores.json"],
             stamp=out / ".stages" / "13.json",
             skip=skip,
