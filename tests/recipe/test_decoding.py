@@ -46,3 +46,11 @@ def test_each_mode_and_set_has_a_folder_of_its_own():
     assert len(outputs) == len(set(outputs))
     # Each stage keeps its own mode and set, not those of the last one.
     assert len({stage.name for stage in stages[:4]}) == 4
+
+
+def test_a_model_without_a_transcript_has_written_all_that_stage_12_promises(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stage = next(iter(decoding_stages(OPTIONS)))
+    out = decode_dir(OPTIONS, "streaming", "test")
+    join_outputs([shard(out, 1, {"1best_recog/text": "a eins\n", "1best_recog/words.jsonl": "{}\n"})], out, ["a"])
+    assert all(path.exists() for path in stage.outputs)
