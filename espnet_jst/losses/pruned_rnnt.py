@@ -85,7 +85,7 @@ class PrunedTransducerLoss(nn.Module):
     Args:
         encoder_size: features of the encoder output.
         predictor_size: features of the predictor output.
-        joint_size: hidden size of the joint network.
+        joint_size: hidden size of the joint network; not read, the network itself comes with every call.
         vocab_size: number of symbols, blank included.
         prune_range: rows of the band, at least 2; at most prune_range - 1 labels leave in one frame.
         lm_scale, am_scale: smoothing of the simple loss.
@@ -116,7 +116,7 @@ class PrunedTransducerLoss(nn.Module):
         if min(lm_scale, am_scale) < 0 or lm_scale + am_scale >= 1:
             raise ConfigError(f"lm_scale {lm_scale} and am_scale {am_scale} must be shares with a sum below 1")
         self.prune_range, self.lm_scale, self.am_scale, self.blank = prune_range, lm_scale, am_scale, blank
-        self.delay_penalty, self.fast_emit, self.joint_size = delay_penalty, fast_emit, joint_size
+        self.delay_penalty, self.fast_emit = delay_penalty, fast_emit
         self.simple_encoder = nn.Linear(encoder_size, vocab_size)
         self.simple_predictor = nn.Linear(predictor_size, vocab_size, bias=False)
 

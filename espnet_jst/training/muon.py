@@ -1,6 +1,6 @@
 """Muon (K. Jordan, 2024; see arXiv:2502.16982): orthogonalised momentum for matrices, AdamW for the rest.
 
-PyTorch's own takes matrices only and computes in bfloat16, which a CPU does twenty times as slowly.
+PyTorch's own takes matrices only and computes in bfloat16, which is far slower on a CPU without bfloat16 arithmetic.
 """
 
 from __future__ import annotations
