@@ -28,6 +28,7 @@ class TransducerHead(nn.Module):
         predictor: "lstm" or "stateless".
         predictor_conf: keyword arguments of the predictor.
         joint_size: hidden size of the joint network.
+        hat: the blank has a probability of its own, see JointNetwork.
         loss: "rnnt", the joint network on the full lattice, or "pruned_rnnt", on the band that the additive joiner
             finds.
         prune_range: rows of the band; at most prune_range - 1 labels leave in one frame.
@@ -52,6 +53,7 @@ class TransducerHead(nn.Module):
         predictor: str = "lstm",
         predictor_conf: Mapping | None = None,
         joint_size: int = 256,
+        hat: bool = False,
         loss: str = "rnnt",
         prune_range: int = 5,
         simple_weight: float = 0.5,
@@ -68,7 +70,7 @@ class TransducerHead(nn.Module):
         self.blank, self.vocab_size, self.kind = blank, vocab_size, loss
         self.simple_weight, self.warm_steps = simple_weight, warm_steps
         self.predictor = PREDICTORS[predictor](vocab_size=vocab_size, blank=blank, **(predictor_conf or {}))
-        self.joint = JointNetwork(encoder_size, self.predictor.output_size, joint_size, vocab_size)
+        self.joint = JointNetwork(encoder_size, self.predictor.output_size, joint_size, vocab_size, hat=hat)
         if loss == "rnnt" and (delay_penalty or fast_emit):
             raise ConfigError("delay_penalty and fast_emit belong to loss: pruned_rnnt")
         if simple_weight > 0:
@@ -109,7 +111,8 @@ class TransducerHead(nn.Module):
         if self.kind == "pruned_rnnt":
             simple, main = self.criterion(x, lengths, g, targets, target_lengths, self.joint)
         else:
-            main = rnnt_loss(self.joint(x[:, :, None], g[:, None]), targets, lengths, target_lengths, blank=self.blank)
+            logits = self.joint(x[:, :, None], g[:, None])
+            main = rnnt_loss(logits, targets, lengths, target_lengths, blank=self.blank, hat=self.joint.hat)
             if self.simple_weight <= 0:
                 return main, {"rnnt": main.detach()}
             simple = self.criterion.simple(x, lengths, g, targets, target_lengths)[0]

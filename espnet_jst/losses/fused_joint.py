@@ -7,17 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import logsigmoid
 
-CHUNK_BYTES = 4 << 20  # of logits: a chunk's exponentials are made where the matrix product left them
+from espnet_jst.losses import backends
 
 
 def fused_columns(
-    encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, nodes: Tensor, labels: Tensor, *, blank: int = 0
+    encoder: Tensor,
+    predictor: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    nodes: Tensor,
+    labels: Tensor,
+    *,
+    blank: int = 0,
+    hat: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of the blank and of a label at some nodes of a lattice.
 
-    At node n, logits = weight @ tanh(encoder[nodes[0, n]] + predictor[nodes[1, n]]) + bias. They are made in chunks of
-    nodes, and again in the backward pass: memory does not grow with nodes times V.
+    At node n, logits = weight @ tanh(encoder[nodes[0, n]] + predictor[nodes[1, n]]) + bias. They are made in pieces,
+    and again in the backward pass: memory does not grow with nodes times V.
 
     Args:
         encoder: projected encoder output, (N_e, J).
@@ -27,11 +36,13 @@ def fused_columns(
         nodes: rows of `encoder` and of `predictor`, (2, N).
         labels: next label of each node, (N,).
         blank: id of the blank.
+        hat: the blank has a probability of its own, sigmoid of its logit, and the labels share what is left
+            (arXiv:2003.07705, eq. 6-7).
 
     Returns:
         (N,) of the blank and (N,) of the labels.
     """
-    return _FusedColumns.apply(encoder, predictor, weight, bias, nodes, labels, blank)
+    return _FusedColumns.apply(encoder, predictor, weight, bias, nodes, labels, blank, hat)
 
 
 class _FusedColumns(torch.autograd.Function):
@@ -45,41 +56,31 @@ class _FusedColumns(torch.autograd.Function):
         nodes: Tensor,
         labels: Tensor,
         blank: int,
+        hat: bool,
     ) -> tuple[Tensor, Tensor]:
-        N = labels.numel()
-        norm, blanks, nexts = (encoder.new_empty(N) for _ in range(3))
         hidden = encoder[nodes[0]].add_(predictor[nodes[1]]).tanh_()  # kept: R times the encoder output, not V
-        for part in _chunks(N, weight):
-            logits = torch.addmm(bias, hidden[part], weight.t())
-            blanks[part] = logits[:, blank]
-            nexts[part] = logits.gather(1, labels[part, None])[:, 0]
-            top = logits.amax(dim=1)
-            norm[part] = logits.sub_(top[:, None]).exp_().sum(dim=1).log_().add_(top)
-        ctx.save_for_backward(hidden, weight, bias, nodes, labels, norm)
-        ctx.rows = encoder.size(0), predictor.size(0)
-        ctx.blank = blank
+        columns = backends.joint(hidden.device).columns
+        blanks, nexts, norm = columns(hidden, weight, bias, labels, blank=blank, factorized=hat)
+        ctx.save_for_backward(hidden, weight, bias, nodes, labels, norm, blanks)
+        ctx.rows, ctx.blank, ctx.hat = (encoder.size(0), predictor.size(0)), blank, hat
+        if hat:
+            # Where the next label is the blank (padding), the value is not read.
+            return logsigmoid(blanks), logsigmoid(-blanks) + nexts - norm
         return blanks - norm, nexts - norm
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_blank: Tensor, d_label: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, nodes, labels, norm = ctx.saved_tensors
+        hidden, weight, bias, nodes, labels, norm, blanks = ctx.saved_tensors
+        d_norm = -d_label if ctx.hat else -(d_blank + d_label)
+        if ctx.hat:
+            d_blank = d_blank * (-blanks).sigmoid() - d_label * blanks.sigmoid()
+        gradients = backends.joint(hidden.device).gradients
+        d_hidden, d_weight, d_bias = gradients(
+            hidden, weight, bias, labels, norm, d_blank, d_label, d_norm, blank=ctx.blank, factorized=ctx.hat
+        )
+        d_sum = torch.ops.aten.tanh_backward(d_hidden, hidden)
         d_encoder, d_predictor = (hidden.new_zeros(rows, hidden.size(1)) for rows in ctx.rows)
-        d_weight, d_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        d_norm = -(d_blank + d_label)
-        for part in _chunks(labels.numel(), weight):
-            logits = torch.addmm(bias, hidden[part], weight.t())
-            d_logits = logits.sub_(norm[part, None]).exp_().mul_(d_norm[part, None])
-            d_logits[:, ctx.blank] += d_blank[part]
-            d_logits.scatter_add_(1, labels[part, None], d_label[part, None])
-            d_weight.addmm_(d_logits.t(), hidden[part])
-            d_bias += d_logits.sum(dim=0)
-            d_sum = torch.ops.aten.tanh_backward(d_logits @ weight, hidden[part])
-            d_encoder.index_add_(0, nodes[0, part], d_sum)
-            d_predictor.index_add_(0, nodes[1, part], d_sum)
-        return d_encoder, d_predictor, d_weight, d_bias, None, None, None
-
-
-def _chunks(count: int, weight: Tensor) -> list[slice]:
-    size = max(64, CHUNK_BYTES // (weight.element_size() * weight.size(0)))
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+        d_encoder.index_add_(0, nodes[0], d_sum)
+        d_predictor.index_add_(0, nodes[1], d_sum)
+        return d_encoder, d_predictor, d_weight, d_bias, None, None, None, None

@@ -32,7 +32,8 @@ def pruned_rnnt_loss(
     Args:
         encoder_out: (B, T, D_e).
         predictor_out: (B, U + 1, D_p).
-        joint: a network with linear layers `encoder_proj`, `predictor_proj` and `output`; see JointNetwork.
+        joint: a network with linear layers `encoder_proj`, `predictor_proj` and `output`, and perhaps `hat`; see
+            JointNetwork.
         ranges: labels written that each row of each frame stands for, (B, T, R), see prune_ranges.
         targets: label ids, (B, U); padding may hold anything.
         logit_lengths, target_lengths: (B,).
@@ -68,6 +69,7 @@ def pruned_rnnt_loss(
             torch.stack([b * T + t, b * rows + u]),
             following,
             blank=blank,
+            hat=getattr(joint, "hat", False),
         )
         nodes = (b * T + t) * R + r
         blanks, nexts = (encoder.new_zeros(B * T * R).index_put((nodes,), x).view(B, T, R) for x in columns)

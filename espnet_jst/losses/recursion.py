@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import logging
-import os
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from espnet_jst.errors import ConfigError
-
-BACKENDS = ("numba", "torch")
-BACKEND_VARIABLE = "JST_RNNT_BACKEND"
+from espnet_jst.losses import backends
 
 
 def lattice_loss(
@@ -38,29 +31,6 @@ def lattice_loss(
     return _Lattice.apply(blank, label, first, frames, labels)
 
 
-def backend(device: torch.device) -> str:
-    """The recursion that is used on a device: "numba" or "torch".
-
-    Raises:
-        ConfigError: JST_RNNT_BACKEND names one that is unknown or does not work here.
-    """
-    asked = os.environ.get(BACKEND_VARIABLE, "")
-    if asked and asked not in BACKENDS:
-        raise ConfigError(f"{BACKEND_VARIABLE}={asked}: known are {', '.join(BACKENDS)}")
-    if asked == "numba" and (device.type != "cpu" or _numba() is None):
-        raise ConfigError(f"{BACKEND_VARIABLE}=numba does not work on {device.type} here")
-    return asked or ("numba" if device.type == "cpu" and _numba() is not None else "torch")
-
-
-@functools.cache
-def _numba() -> Any:
-    try:
-        return importlib.import_module("espnet_jst.losses.recursion_numba")
-    except Exception as error:  # a broken numba fails in many ways, and training is possible without it
-        logging.warning(f"numba does not work here ({error}): the transducer loss uses a slower recursion")
-        return None
-
-
 class _Lattice(torch.autograd.Function):
     """The gradient is the occupation, known as soon as the loss is."""
 
@@ -68,14 +38,8 @@ class _Lattice(torch.autograd.Function):
     def forward(
         ctx: Any, blank: Tensor, label: Tensor, first: Tensor, frames: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        blank, label = blank.detach(), label.detach()
-        if backend(blank.device) == "numba":
-            arrays = [x.contiguous().numpy() for x in (blank, label, first.int(), frames.int(), labels.int())]
-            loss, d_blank, d_label = (torch.from_numpy(x) for x in _numba().occupation(*arrays))
-        else:
-            from espnet_jst.losses.recursion_torch import occupation
-
-            loss, d_blank, d_label = occupation(blank, label, first, frames, labels)
+        columns = blank.detach(), label.detach()
+        loss, d_blank, d_label = backends.recursion(blank.device).occupation(*columns, first, frames, labels)
         ctx.save_for_backward(d_blank, d_label)
         taken = -d_blank, -d_label
         ctx.mark_non_differentiable(*taken)

@@ -7,21 +7,21 @@ from typing import Any
 
 import numba
 import numpy as np
+import torch
+from torch import Tensor
 
 IMPOSSIBLE = -1e30  # log-probability; minus infinity would give NaN where two of them meet
 
 
-@numba.njit(inline="always")
-def _logaddexp(a: float, b: float) -> float:
-    if a > b:
-        return a + math.log1p(math.exp(b - a))
-    return b + math.log1p(math.exp(a - b))  # also where one is NaN, which must get through
+def usable() -> bool:
+    """Whether numba compiles here."""
+    ones = torch.zeros(1, 1, 1)
+    return bool(occupation(ones, ones, *(torch.zeros(1, 1), torch.ones(1), torch.zeros(1)))[0].isfinite())
 
 
-@numba.njit(cache=True, nogil=True)
 def occupation(
-    blank: np.ndarray, label: np.ndarray, first: np.ndarray, frames: np.ndarray, labels: np.ndarray
-) -> tuple[Any, Any, Any]:
+    blank: Tensor, label: Tensor, first: Tensor, frames: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Loss of each utterance and its gradients.
 
     Row r of frame t stands for first[t] + r labels written. Sums are in float64, whatever the inputs are.
@@ -35,6 +35,22 @@ def occupation(
     Returns:
         Negative log-likelihood (B,), infinite where no path fits the band, and its gradients by `blank` and `label`.
     """
+    arrays = [x.contiguous().numpy() for x in (blank, label, first.int(), frames.int(), labels.int())]
+    loss, d_blank, d_label = (torch.from_numpy(x) for x in _occupation(*arrays))
+    return loss, d_blank, d_label
+
+
+@numba.njit(inline="always")
+def _logaddexp(a: float, b: float) -> float:
+    if a > b:
+        return a + math.log1p(math.exp(b - a))
+    return b + math.log1p(math.exp(a - b))  # also where one is NaN, which must get through
+
+
+@numba.njit(cache=True, nogil=True)
+def _occupation(
+    blank: np.ndarray, label: np.ndarray, first: np.ndarray, frames: np.ndarray, labels: np.ndarray
+) -> tuple[Any, Any, Any]:
     B, T, R = blank.shape
     loss = np.full(B, np.inf)
     d_blank, d_label = np.zeros_like(blank), np.zeros_like(label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,19 +44,34 @@ class CountedBatches(AbsIterFactory):
         self.base = base
         self.batches: list[Sequence[str]] = list(base.sampler)
         self.curriculum, self.curriculum_start, self.epochs = curriculum, curriculum_start, 0
+        self.begin: Callable[[int], object] | None = None
         self.longest = np.array([max(lengths[k] for k in batch) for batch in self.batches]) if lengths else None
         if self.longest is not None:
             self.longest = _longest_on_any_rank(self.longest)
         self.sizes = None if self.longest is None else self.longest * np.array([len(b) for b in self.batches])
 
-    def plan(self, epochs: int) -> None:
-        """Set the number of epochs of the whole training, which the curriculum is a share of."""
-        self.epochs = epochs
+    def plan(self, epochs: int, begin: Callable[[int], object] | None = None) -> None:
+        """Set the number of epochs of the whole training, which the curriculum is a share of.
+
+        Args:
+            epochs: that number.
+            begin: called with the number of an epoch before its batches are made; it may call `set_steps`.
+        """
+        self.epochs, self.begin = epochs, begin
 
     @property
     def steps(self) -> int:
         """Number of batches of an epoch."""
         return self.base.num_iters_per_epoch or len(self.batches)
+
+    @property
+    def adjustable(self) -> bool:
+        """Whether an epoch is a number of steps, not one pass over the data."""
+        return self.base.num_iters_per_epoch is not None
+
+    def set_steps(self, steps: int) -> None:
+        """Set the number of batches of the following epochs, where they are `adjustable`."""
+        self.base.num_iters_per_epoch = steps
 
     def admitted(self, epoch: int, epochs: int) -> np.ndarray:
         """How many of the batches, by length, each step of epoch `epoch` (from 1) of `epochs` draws from, (steps,)."""
@@ -70,6 +85,8 @@ class CountedBatches(AbsIterFactory):
 
     def build_iter(self, epoch: int, shuffle: bool | None = None) -> Iterable[Any]:
         """The batches of an epoch, in the order that the seed and the epoch's number give."""
+        if self.begin is not None:
+            self.begin(epoch)
         admitted = self.admitted(epoch, self.epochs)
         if admitted[0] == len(self.batches):
             return self.base.build_iter(epoch, shuffle)

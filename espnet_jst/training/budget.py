@@ -1,6 +1,7 @@
-"""A time budget: how many epochs fit, found by timing real steps on a copy of the model before the first epoch.
+"""A time budget: how many epochs fit, and how many steps each of them may take.
 
-The number is written down and read again on resume, so that a resumed run follows the same learning rates.
+The first is found by timing real steps on a copy of the model before the first epoch. The second follows the clock from
+epoch to epoch, so that a training ends in time, with its whole schedule, whatever else the machine does meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ PROBED_STEPS = 20
 WARMUP_STEPS = 2
 PROBE_SHARE = 0.05  # of the budget, after which no further step is timed
 PROBED_VALIDATION = 4
-MARGIN = 0.95  # of the budget; the rest is for what the probe does not see
+MARGIN = 0.97  # of the budget; the rest is for the end, which nothing can make up for
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,21 @@ class StepCosts:
     validation_s: float
     overhead_s: float
 
-    def training_s(self, train: CountedBatches, epochs: int, done: int = 0) -> float:
-        """Expected seconds of the epochs after `done` of a training of `epochs`."""
+    def step_s(self, train: CountedBatches, epoch: int, epochs: int) -> float:
+        """Expected mean seconds of a step of an epoch, of a training of `epochs`."""
         assert train.longest is not None and train.sizes is not None
         by_length = np.argsort(train.longest, kind="stable")
         costs = np.interp(train.sizes[by_length], self.sizes, self.seconds)
         means = costs.cumsum() / np.arange(1, len(costs) + 1)  # of the n shortest batches
-        steps = sum(float(means[train.admitted(epoch, epochs) - 1].sum()) for epoch in range(done + 1, epochs + 1))
-        return steps + (epochs - done) * (self.validation_s + self.overhead_s)
+        return float(means[train.admitted(epoch, epochs) - 1].mean())
+
+    def epoch_s(self, train: CountedBatches, epoch: int, epochs: int) -> float:
+        """Expected seconds of an epoch, with its validation and saving."""
+        return train.steps * self.step_s(train, epoch, epochs) + self.validation_s + self.overhead_s
+
+    def training_s(self, train: CountedBatches, epochs: int, done: int = 0) -> float:
+        """Expected seconds of the epochs after `done` of a training of `epochs`."""
+        return sum(self.epoch_s(train, epoch, epochs) for epoch in range(done + 1, epochs + 1))
 
 
 def epochs_in(budget_s: float, training_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
@@ -150,39 +158,100 @@ def _save_s(model: torch.nn.Module, optimizers: Sequence[torch.optim.Optimizer],
     return 1.5 * (time.perf_counter() - started)  # the model is saved once more by itself
 
 
-def plan_epochs(
-    path: Path, *, minutes: float, max_epoch: int, done: int, resume: bool, train: Any, costs: Callable[[], StepCosts]
-) -> int:
-    """Number of the last epoch for a budget of `minutes`.
+@dataclass
+class Pace:
+    """Steps of every epoch of a training with a time budget.
 
-    A resumed run with the same budget takes it from `path`, where the first run wrote it; another budget counts from
-    epoch `done` on. In a distributed training all processes call this, and the first one decides.
+    Attributes:
+        path: file that the plan is kept in, for a resumed run.
+        asked: what the plan answers: `max_train_minutes` and `max_epoch`.
+        epochs: number of the last epoch.
+        costs: what the probe measured.
+        train: the training batches.
+        clock_s: seconds of the training so far, over all its runs.
+        taken: steps of the epochs that were begun, by number.
+    """
+
+    path: Path
+    asked: dict[str, Any]
+    epochs: int
+    costs: StepCosts
+    train: CountedBatches
+    clock_s: Callable[[], float]
+    taken: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._nominal = self.train.steps
+        self._first: tuple[int, float] | None = None  # epoch that this run began with, and when
+
+    def total_steps(self, epoch: int) -> int:
+        """Steps of the whole training, if all epochs after `epoch` are as long as it."""
+        done = sum(self.taken.get(number, self._nominal) for number in range(1, epoch))
+        return done + self.taken.get(epoch, self._nominal) * (self.epochs - epoch + 1)
+
+    def begin(self, epoch: int) -> int:
+        """Number of steps that an epoch takes, so that it and those after it, of the same length, end in time."""
+        if self.train.adjustable:
+            self.taken[epoch] = first_process(self._steps(epoch))
+            self.train.set_steps(self.taken[epoch])
+        if not _distributed() or torch.distributed.get_rank() == 0:
+            plan = {**self.asked, "epochs": self.epochs, "steps": self.taken, "measured": asdict(self.costs)}
+            atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), self.path)
+        return self.taken.get(epoch, self._nominal)
+
+    def _steps(self, epoch: int) -> int:
+        now_s = self.clock_s()
+        self._first = self._first or (epoch, now_s)
+        expected = sum(self._epoch_s(number, self.taken[number]) for number in range(self._first[0], epoch))
+        slower = (now_s - self._first[1]) / expected if expected else 1.0  # than the probe was
+        left_s = (MARGIN * 60 * self.asked["max_train_minutes"] - now_s) / max(slower, 1e-3)
+        ahead = range(epoch, self.epochs + 1)
+        steps = sum(self.costs.step_s(self.train, number, self.epochs) for number in ahead)
+        most = self._nominal if self.epochs == self.asked["max_epoch"] else 4 * self._nominal
+        fixed_s = len(ahead) * (self.costs.validation_s + self.costs.overhead_s)
+        return max(1, min(most, int((left_s - fixed_s) / steps)))
+
+    def _epoch_s(self, epoch: int, steps: int) -> float:
+        step_s = self.costs.step_s(self.train, epoch, self.epochs)
+        return steps * step_s + self.costs.validation_s + self.costs.overhead_s
+
+
+def plan_pace(
+    path: Path,
+    *,
+    minutes: float,
+    max_epoch: int,
+    done: int,
+    resume: bool,
+    train: Any,
+    clock_s: Callable[[], float],
+    costs: Callable[[], StepCosts],
+) -> Pace:
+    """The plan of a training that is to take `minutes` in all its runs, of which `clock_s` have passed.
+
+    A resumed run with the same budget takes the number of epochs from `path`, where the first run wrote it; another
+    budget counts from epoch `done` on. In a distributed training all processes call this, and the first one decides.
 
     Raises:
         ConfigError: the batches' sizes are not known.
     """
     asked = {"max_train_minutes": minutes, "max_epoch": max_epoch}
-    planned = first_process(_planned(path, asked) if resume else None)
-    if planned is not None:
-        return planned
+    plan = first_process(_planned(path) if resume else None) or {}
+    taken = {int(epoch): steps for epoch, steps in plan.get("steps", {}).items()}
     if not isinstance(train, CountedBatches) or train.sizes is None:
         raise ConfigError("--max_train_minutes needs --iterator_type sequence and a shape file of the speech")
-    started = time.perf_counter()
+    if {key: plan.get(key) for key in asked} == asked:
+        return Pace(path, asked, plan["epochs"], StepCosts(**plan["measured"]), train, clock_s, taken)
     measured = costs()
-    budget_s = first_process(MARGIN * 60 * minutes - (time.perf_counter() - started))
-    epochs = epochs_in(budget_s, lambda epochs: measured.training_s(train, epochs, done), max_epoch, done)
-    expected = measured.training_s(train, epochs, done)
-    if expected > budget_s:
-        logging.warning(f"--max_train_minutes {minutes:g} leaves {budget_s:.0f} s and one epoch takes {expected:.0f} s")
-    logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, about {expected:.0f} s")
-    plan = {**asked, "epochs": epochs, "expected_s": round(expected, 1), "measured": asdict(measured)}
-    if not _distributed() or torch.distributed.get_rank() == 0:
-        atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), path)
-    return epochs
+    left_s = first_process(MARGIN * 60 * minutes - clock_s())
+    epochs = epochs_in(left_s, lambda epochs: measured.training_s(train, epochs, done), max_epoch, done)
+    pace = Pace(path, asked, epochs, measured, train, clock_s, taken)
+    expected_s = measured.training_s(train, epochs, done)
+    if expected_s > left_s and not train.adjustable:
+        logging.warning(f"--max_train_minutes {minutes:g} leaves {left_s:.0f} s and one epoch takes {expected_s:.0f} s")
+    logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, {left_s:.0f} s left")
+    return pace
 
 
-def _planned(path: Path, asked: dict[str, Any]) -> int | None:
-    if not path.is_file():
-        return None
-    plan = json.loads(path.read_text(encoding="utf-8"))
-    return plan["epochs"] if {key: plan.get(key) for key in asked} == asked else None
+def _planned(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -115,13 +115,11 @@ class JSTTrainer(Trainer):
         )
         cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
         done = budget.first_process(done)  # also: nobody reads a checkpoint before it is repaired
+        pace = None
         if options.max_train_minutes is not None:
-            options.max_epoch = cls._epochs_in_budget(
-                model, optimizers, train_iter_factory, valid_iter_factory, options, done
-            )
-        if isinstance(train_iter_factory, CountedBatches):
-            train_iter_factory.plan(options.max_epoch)
-        _plan_schedules(schedulers, train_iter_factory, options)
+            pace = cls._pace(model, optimizers, train_iter_factory, valid_iter_factory, options, done)
+            options.max_epoch = pace.epochs
+        _plan_schedules(schedulers, train_iter_factory, options, pace)
         with compat.safe_checkpoints() as reporters:
             super().run(
                 model=model,
@@ -171,17 +169,19 @@ class JSTTrainer(Trainer):
             cls.clock.save()
 
     @classmethod
-    def _epochs_in_budget(
+    def _pace(
         cls, model: Any, optimizers: Any, train: Any, valid: Any, options: JSTTrainerOptions, done: int
-    ) -> int:
-        output_dir = Path(options.output_dir)
-        return budget.plan_epochs(
+    ) -> budget.Pace:
+        assert cls.clock is not None
+        output_dir, minutes = Path(options.output_dir), options.max_train_minutes or 0.0
+        return budget.plan_pace(
             output_dir / BUDGET_FILE,
-            minutes=options.max_train_minutes or 0.0,
+            minutes=minutes,
             max_epoch=options.max_epoch,
             done=done,
             resume=options.resume,
             train=train,
+            clock_s=cls.clock.wall_seconds,
             costs=lambda: budget.measure(
                 model,
                 optimizers,
@@ -190,20 +190,30 @@ class JSTTrainer(Trainer):
                 device="cuda" if options.ngpu > 0 else "cpu",
                 grad_clip=options.grad_clip,
                 output_dir=output_dir,
-                most_s=budget.PROBE_SHARE * 60 * (options.max_train_minutes or 0.0),
+                most_s=budget.PROBE_SHARE * 60 * minutes,
             ),
         )
 
 
-def _plan_schedules(schedulers: Sequence[Any], train: Any, options: JSTTrainerOptions) -> None:
-    for scheduler in schedulers:
-        if not isinstance(scheduler, WarmupCosine):
-            continue
-        if isinstance(train, CountedBatches):
-            scheduler.plan(options.max_epoch * (train.steps // options.accum_grad))
-        elif not scheduler.given_steps:
+def _plan_schedules(
+    schedulers: Sequence[Any], train: Any, options: JSTTrainerOptions, pace: budget.Pace | None
+) -> None:
+    """Tell schedules and curriculum how long the training is; with a budget, again before every epoch."""
+    planned = [scheduler for scheduler in schedulers if isinstance(scheduler, WarmupCosine)]
+    if not isinstance(train, CountedBatches):
+        if any(not scheduler.given_steps for scheduler in planned):
             raise ConfigError("--scheduler warmupcosine needs --iterator_type sequence or scheduler_conf.total_steps")
-        logging.info(f"{scheduler}")
+        return
+
+    def begin(epoch: int) -> None:
+        updates = options.max_epoch * (train.steps // options.accum_grad)
+        if pace is not None:
+            pace.begin(epoch)
+            updates = pace.total_steps(epoch) // options.accum_grad
+        for scheduler in planned:
+            scheduler.plan(updates)
+
+    train.plan(options.max_epoch, begin)
 
 
 def _latest_loss(reporter: Any) -> float:

@@ -12,7 +12,7 @@ from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads import JointNetwork
 from espnet_jst.losses import (
     PrunedTransducerLoss,
-    fused_joint,
+    joint_chunks,
     prune_ranges,
     pruned_rnnt_loss,
     rnnt_loss,
@@ -85,7 +85,7 @@ def whole(x, p):
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1 << 20])
 def test_a_band_of_the_whole_lattice_gives_the_full_loss_and_gradient(chunk_bytes, monkeypatch):
-    monkeypatch.setattr(fused_joint, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(joint_chunks, "CHUNK_BYTES", chunk_bytes)
     for seed in range(40):
         x, p, joint, targets, frames, labels = batch(seed)
         logits = joint(x[:, :, None], p[:, None])

@@ -7,15 +7,39 @@ from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.training.batches import CountedBatches
-from espnet_jst.training.budget import StepCosts, epochs_in, plan_epochs
+from espnet_jst.training.budget import MARGIN, StepCosts, epochs_in, plan_pace
 from espnet_jst.training.usage import CPUClock
 
 COSTS = StepCosts(sizes=[100, 300], seconds=[1.0, 3.0], validation_s=2.0, overhead_s=0.5)
 
 
-def counted(**conf):
+def counted(steps=None, **conf):
     lengths = {f"u{i}": 100 + 100 * i for i in range(3)}
-    return CountedBatches(SequenceIterFactory(None, [(key,) for key in lengths], seed=0), lengths, **conf)
+    base = SequenceIterFactory(None, [(key,) for key in lengths], seed=0, num_iters_per_epoch=steps)
+    return CountedBatches(base, lengths, **conf)
+
+
+class Clock:
+    """A machine that needs `slower` times the seconds that the probe measured."""
+
+    def __init__(self):
+        self.now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+    def train(self, pace, epochs, slower=1.0):
+        for epoch in epochs:
+            steps = pace.begin(epoch)
+            self.now_s += slower * (steps * COSTS.step_s(pace.train, epoch, pace.epochs) + 2.5)
+
+
+def planned(path, clock, *, minutes=1.0, max_epoch=50, done=0, resume=False, train=None, costs=COSTS):
+    train = train or counted(steps=3)
+    return plan_pace(
+        path, minutes=minutes, max_epoch=max_epoch, done=done, resume=resume, train=train, clock_s=clock,
+        costs=lambda: costs,
+    )  # fmt: skip
 
 
 def test_a_training_costs_its_steps_and_the_validation_and_overhead_of_its_epochs():
@@ -39,22 +63,63 @@ def test_at_least_one_epoch_after_those_that_are_done():
     assert epochs_in(30, lambda epochs: 10.0 * (epochs - 5), 20, done=5) == 8
 
 
-def test_the_number_is_written_down_and_kept_on_resume(tmp_path):
-    asked = {"minutes": 1.0, "max_epoch": 50, "done": 0, "train": counted()}
-    path = tmp_path / "budget.json"
-    first = plan_epochs(path, resume=False, costs=lambda: COSTS, **asked)
-    assert first == int(60 * 0.95 // 8.5)
-    plan = json.loads(path.read_text())
-    assert plan["epochs"] == first and plan["expected_s"] <= 57
+def test_the_plan_is_written_down_and_kept_on_resume(tmp_path):
+    path, clock = tmp_path / "budget.json", Clock()
+    first = planned(path, clock)
+    assert first.epochs == int(60 * MARGIN // 8.5)
+    clock.train(first, [1, 2])
+    assert json.loads(path.read_text())["epochs"] == first.epochs
     slow = StepCosts(sizes=[100], seconds=[10.0], validation_s=0.0, overhead_s=0.0)
-    assert plan_epochs(path, resume=True, costs=lambda: slow, **asked) == first
-    assert plan_epochs(path, resume=False, costs=lambda: slow, **asked) == 1
+    again = planned(path, clock, resume=True, costs=slow, train=counted(steps=3))
+    assert (again.epochs, again.taken) == (first.epochs, first.taken)
+    assert planned(path, Clock(), resume=False, costs=slow).epochs == 1
+
+
+@pytest.mark.parametrize("slower", [0.7, 1.0, 1.9])
+def test_a_training_ends_in_time_whatever_else_the_machine_does(tmp_path, slower):
+    clock = Clock()
+    pace = planned(tmp_path / "budget.json", clock, minutes=20, train=counted(steps=20))
+    clock.train(pace, range(1, pace.epochs + 1), slower)
+    assert 0.9 * 1200 < clock.now_s < 1200
+    assert pace.total_steps(pace.epochs) == sum(pace.taken.values())
+
+
+def test_a_probe_that_was_disturbed_costs_no_time(tmp_path):
+    clock = Clock()
+    disturbed = StepCosts(sizes=[100, 300], seconds=[3.0, 9.0], validation_s=6.0, overhead_s=1.5)
+    pace = planned(tmp_path / "budget.json", clock, minutes=20, train=counted(steps=20), costs=disturbed)
+    clock.train(pace, range(1, pace.epochs + 1))
+    assert 0.8 * 1200 < clock.now_s < 1200
+
+
+def test_a_killed_run_goes_on_with_the_time_that_is_left(tmp_path):
+    path, clock = tmp_path / "budget.json", Clock()
+    first = planned(path, clock, minutes=20, train=counted(steps=20))
+    clock.train(first, [1, 2, 3])
+    clock.now_s += 300  # of an epoch that was lost
+    again = planned(path, clock, minutes=20, train=counted(steps=20), done=3, resume=True)
+    clock.train(again, range(4, again.epochs + 1))
+    assert 0.9 * 1200 < clock.now_s < 1200
+
+
+def test_the_most_epochs_are_not_stretched(tmp_path):
+    clock = Clock()
+    pace = planned(tmp_path / "budget.json", clock, minutes=100, max_epoch=3, train=counted(steps=20))
+    clock.train(pace, [1, 2, 3])
+    assert pace.taken == {1: 20, 2: 20, 3: 20}
+
+
+def test_an_epoch_that_is_a_pass_over_the_data_stays_one(tmp_path):
+    clock = Clock()
+    pace = planned(tmp_path / "budget.json", clock, train=counted())
+    clock.train(pace, range(1, pace.epochs + 1), 3.0)
+    assert not pace.taken and pace.train.steps == 3 and pace.total_steps(1) == 3 * pace.epochs
 
 
 def test_a_budget_without_lengths_is_refused(tmp_path):
     bare = CountedBatches(SequenceIterFactory(None, [("u0",)], seed=0))
     with pytest.raises(ConfigError, match="--max_train_minutes needs"):
-        plan_epochs(tmp_path / "b", minutes=1, max_epoch=5, done=0, resume=False, train=bare, costs=lambda: COSTS)
+        planned(tmp_path / "b", Clock(), train=bare)
 
 
 def test_cpu_seconds_add_up_over_runs(tmp_path):
