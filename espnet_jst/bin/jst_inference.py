@@ -10,13 +10,13 @@ from pathlib import Path
 from espnet_jst.bin.arguments import add_refused, check_refused, parse_with_config, run_main, str2bool
 from espnet_jst.errors import ConfigError
 
-_NO_LM = "the transducer search has no language model"
+_NO_LM = "the search takes one recurrent language model over its labels: --lm_train_config and --lm_file"
 _NO_ATTENTION = "the transducer search has no such score; see --blank_penalty"
 _FROM_CONFIG = "the vocabulary of the training configuration is used"
 REFUSED = {
-    **dict.fromkeys(["lm_train_config", "lm_file", "word_lm_train_config", "word_lm_file", "ngram_file"], _NO_LM),
+    **dict.fromkeys(["word_lm_train_config", "word_lm_file", "ngram_file"], _NO_LM),
     **dict.fromkeys(["src_lm_train_config", "src_lm_file", "src_word_lm_train_config", "src_word_lm_file"], _NO_LM),
-    **dict.fromkeys(["lm_weight", "ngram_weight", "asr_lm_weight", "asr_ngram_weight", "src_ngram_file"], _NO_LM),
+    **dict.fromkeys(["ngram_weight", "asr_lm_weight", "asr_ngram_weight", "src_ngram_file"], _NO_LM),
     **dict.fromkeys(["ctc_weight", "asr_ctc_weight", "penalty", "asr_penalty", "ctc_greedy"], _NO_ATTENTION),
     **dict.fromkeys(["maxlenratio", "minlenratio", "asr_maxlenratio", "asr_minlenratio"], _NO_ATTENTION),
     **dict.fromkeys(["asr_nbest", "asr_beam_size", "normalize_length"], "one search writes both lanes: --beam_size"),
@@ -25,6 +25,10 @@ REFUSED = {
     **dict.fromkeys(["enh_s2t_task", "hugging_face_decoder", "hugging_face_decoder_max_length"], "this model has none"),
     "allow_variable_data_keys": "decoding reads speech alone",
 }
+DECODING = (
+    *("beam_size", "nbest", "chunk_s", "left_chunks", "blank_penalty", "max_symbols", "search_heads"),
+    *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus"),
+)
 NEUTRAL = ("", "0", "0.0", "none", "false", "{}", "1")
 
 
@@ -55,6 +59,11 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--nbest", type=int, default=1, help="length of the n-best list, at most beam_size")
     group.add_argument("--blank_penalty", type=float, default=0.0, help="taken off the blank's logit: more words")
     group.add_argument("--max_symbols", type=int, default=20, help="most symbols in one frame")
+    group.add_argument("--lm_train_config", help="config.yaml of a recurrent language model (espnet2.bin.lm_train)")
+    group.add_argument("--lm_file", help="its weights; needs a beam")
+    group.add_argument("--lm_weight", type=float, default=0.3, help="factor of its log-probabilities")
+    group.add_argument("--phrases", help="file with a likely phrase a line; needs a beam")
+    group.add_argument("--phrase_bonus", type=float, default=1.5, help="nats for each label of a phrase")
     group.add_argument("--search_heads", nargs="+", help="transducer heads to search; default: all")
     group = parser.add_argument_group("streaming")
     group.add_argument("--streaming", type=str2bool, default=False, help="true: a session for each file, with times")
@@ -92,15 +101,14 @@ def _run(args: argparse.Namespace) -> None:
         args.st_train_config,
         args.st_model_file,
         device="cuda" if args.ngpu else "cpu",
-        nbest=args.nbest,
-        chunk_s=args.chunk_s,
-        left_chunks=args.left_chunks,
-        search_heads=args.search_heads,
-        beam_size=args.beam_size,
-        blank_penalty=args.blank_penalty,
-        max_symbols=args.max_symbols,
+        phrases=_lines(args.phrases),
+        **{key: getattr(args, key) for key in DECODING},
     )
     settings = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "max_symbols", "seed")}
+    if args.lm_file:
+        settings["lm_weight"] = args.lm_weight
+    if args.phrases:
+        settings["phrase_bonus"] = args.phrase_bonus
     settings["mode"] = "streaming" if args.streaming else "offline"
     write_signature(args.output_dir, speech2text, args.st_model_file, **settings)
     with progress("decode", len(items)) as advance:
@@ -115,6 +123,15 @@ def _run(args: argparse.Namespace) -> None:
     rate = done.elapsed_s / done.audio_s if done.audio_s else 0.0
     left_out = f", {len(done.skipped)} left out (see {Path(args.output_dir) / 'skipped.jsonl'})" if done.skipped else ""
     print(f"{done.decoded} utterances, {done.audio_s:.0f} s of audio, real-time factor {rate:.3f}{left_out}")
+
+
+def _lines(path: str | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--phrases {path}: cannot be read ({error}); give a text file, one phrase a line") from error
 
 
 def _items(triples: Sequence[str] | None, key_file: str | None) -> list[tuple[str, str]]:

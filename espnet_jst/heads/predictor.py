@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,10 +20,20 @@ class PredictorState:
         """The states of `index` (N,), in that order."""
         return PredictorState(tuple(tensor[index] for tensor in self.tensors))
 
+    def put(self, index: Tensor, other: PredictorState) -> PredictorState:
+        """This state with the states of `index` (N,) replaced by those of `other`."""
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return PredictorState(tuple(a.index_copy(0, index, b.to(a.dtype)) for a, b in pairs))
+
     def where(self, mask: Tensor, other: PredictorState) -> PredictorState:
-        """This state where `mask` (B,) holds, `other` elsewhere."""
+        """This state where `mask` (N,) holds, `other` elsewhere."""
         pairs = zip(self.tensors, other.tensors, strict=True)
         return PredictorState(tuple(torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
+
+    @staticmethod
+    def concat(states: Sequence[PredictorState]) -> PredictorState:
+        """Several states, one after the other."""
+        return PredictorState(tuple(torch.cat(tensors) for tensors in zip(*(state.tensors for state in states))))
 
 
 class Predictor(nn.Module):

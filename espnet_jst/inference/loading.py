@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
@@ -13,6 +14,7 @@ from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference.decoding import SearchHead, TimingHead
+from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.model import JSTModel
 from espnet_jst.search.beam import BeamSearch
@@ -78,25 +80,21 @@ def choose_heads(model: JSTModel, search_heads: Sequence[str] | None) -> list[st
 
 
 def build_search_heads(
-    model: JSTModel,
-    args: argparse.Namespace,
-    tokenizers: dict[str, Tokenizer],
-    *,
-    search_heads: Sequence[str] | None,
-    beam_size: int,
-    blank_penalty: float,
-    max_symbols: int,
+    model: JSTModel, args: argparse.Namespace, tokenizers: dict[str, Tokenizer], options: DecodingOptions
 ) -> dict[str, SearchHead]:
     """A greedy (`beam_size` 1) or beam search with its tokenizer for each head to search."""
     shifts_s = frame_shifts_s(model)
+    device = str(next(model.parameters()).device)
+    limits: dict[str, Any] = {"blank_penalty": options.blank_penalty, "max_symbols": options.max_symbols}
     heads = {}
-    for name in choose_heads(model, search_heads):
+    for name in choose_heads(model, options.search_heads):
         spec, head = model.specs[name], model.heads[name]
         assert isinstance(head, TransducerHead)
-        search: GreedySearch | BeamSearch = GreedySearch(head, blank_penalty=blank_penalty, max_symbols=max_symbols)
-        if beam_size > 1:
-            search = BeamSearch(head, beam_size=beam_size, blank_penalty=blank_penalty, max_symbols=max_symbols)
         tokenizer = tokenizer_of(spec, tokenizers)
+        search: GreedySearch | BeamSearch = GreedySearch(head, **limits)
+        if options.beam_size > 1:
+            scorers = options.scorers(tokenizer, device)
+            search = BeamSearch(head, beam_size=options.beam_size, scorers=scorers, **limits)
         heads[name] = SearchHead(spec, search, tokenizer, lane_of_tag(spec, args), shifts_s[spec.reads.split(".")[0]])
     return heads
 

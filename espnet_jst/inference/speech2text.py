@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from espnet_jst.errors import ConfigError
 from espnet_jst.inference.audio import as_samples
 from espnet_jst.inference.batch import Decoded, decode_batch
 from espnet_jst.inference.decoding import WordStream
 from espnet_jst.inference.loading import build_search_heads, build_timing_head, load_model
+from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.session import Session
-from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.model import JSTModel
 from espnet_jst.search.greedy import Emission
 from espnet_jst.tasks.build import build_tokenizers
@@ -60,15 +59,7 @@ class Speech2Text:
         st_train_config: config.yaml of the training run; by default beside the weights.
         st_model_file: weights, .pth or .safetensors.
         device: "cpu", "cuda" or "cuda:N".
-        beam_size: hypotheses kept; 1 is greedy search.
-        nbest: length of the n-best list; more than 1 needs a beam.
-        chunk_s: chunk in seconds, 0 or infinity for the whole utterance; by default the model's own.
-        left_chunks: chunks of left context, -1 for all; by default the model's own.
-        blank_penalty: subtracted from the blank's logit: more words where the model leaves some out.
-        max_symbols: most symbols in one frame; a translation comes in bursts, so at least 20 (arXiv:2307.03354).
-        search_heads: names of the transducer heads to search; by default every one, of several with the same lane
-            the last.
-        timing_conf: how word boundaries are drawn.
+        options: how to decode: `beam_size`, `nbest`, `chunk_s` and so on, see DecodingOptions.
 
     Raises:
         CheckpointError: the weights are damaged or belong to another model.
@@ -81,60 +72,17 @@ class Speech2Text:
         st_model_file: str | Path | None = None,
         *,
         device: str = "cpu",
-        beam_size: int = 1,
-        nbest: int = 1,
-        chunk_s: float | None = None,
-        left_chunks: int | None = None,
-        blank_penalty: float = 0.0,
-        max_symbols: int = 20,
-        search_heads: Sequence[str] | None = None,
-        timing_conf: TimingConf | None = None,
+        **options: Any,
     ) -> None:
-        model, args = load_model(st_train_config, st_model_file, device)
-        self._set_up(
-            model,
-            args,
-            beam_size=beam_size,
-            nbest=nbest,
-            chunk_s=chunk_s,
-            left_chunks=left_chunks,
-            blank_penalty=blank_penalty,
-            max_symbols=max_symbols,
-            search_heads=search_heads,
-            timing_conf=timing_conf,
-        )
+        chosen = DecodingOptions.parse(options)
+        self._set_up(*load_model(st_train_config, st_model_file, device), chosen)
 
-    def _set_up(
-        self,
-        model: JSTModel,
-        args: argparse.Namespace,
-        *,
-        beam_size: int = 1,
-        nbest: int = 1,
-        chunk_s: float | None = None,
-        left_chunks: int | None = None,
-        blank_penalty: float = 0.0,
-        max_symbols: int = 20,
-        search_heads: Sequence[str] | None = None,
-        timing_conf: TimingConf | None = None,
-    ) -> None:
-        if nbest < 1 or beam_size < 1:
-            raise ConfigError(f"beam_size={beam_size} and nbest={nbest} must be at least 1")
-        if nbest > beam_size:
-            raise ConfigError(f"nbest={nbest} needs a beam of at least as many hypotheses: beam_size is {beam_size}")
-        self.st_model, self.st_train_args, self.nbest = model.eval(), args, nbest
+    def _set_up(self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions) -> None:
+        self.st_model, self.st_train_args, self.nbest = model.eval(), args, options.nbest
         self.tokenizers = build_tokenizers(args)
-        self.heads = build_search_heads(
-            model,
-            args,
-            self.tokenizers,
-            search_heads=search_heads,
-            beam_size=beam_size,
-            blank_penalty=blank_penalty,
-            max_symbols=max_symbols,
-        )
-        self.timing = build_timing_head(model, self.tokenizers, timing_conf)
-        self.schedule = chunk_schedule(model, chunk_s, left_chunks)
+        self.heads = build_search_heads(model, args, self.tokenizers, options)
+        self.timing = build_timing_head(model, self.tokenizers, options.timing_conf)
+        self.schedule = chunk_schedule(model, options.chunk_s, options.left_chunks)
         # ESPnet's text is that of the head that translates; without one, of the last head.
         translating = [name for name, head in self.heads.items() if TRANSLATION in head.spec.lanes]
         self.main_head = (translating or list(self.heads))[-1]
@@ -144,7 +92,7 @@ class Speech2Text:
     def from_model(cls, model: JSTModel, args: argparse.Namespace, **options: Any) -> Speech2Text:
         """Decode with a model in memory; `args` are its training arguments, `options` those of the constructor."""
         self = cls.__new__(cls)
-        self._set_up(model, args, **options)
+        self._set_up(model, args, DecodingOptions.parse(options))
         return self
 
     @classmethod

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.losses import backends
+from espnet_jst.losses.band import Band, Rules, band_loss
 from espnet_jst.losses.checks import check_labels, checked, inside
 from espnet_jst.losses.fused_joint import fused_columns
 from espnet_jst.losses.recursion import lattice_loss
@@ -48,37 +50,57 @@ def pruned_rnnt_loss(
     Raises:
         DataError: a wrong length or label, no path inside the band, or NaN; the message names the utterance.
     """
-    B, T, R = ranges.shape
+    T = ranges.size(1)
     V = joint.output.weight.size(0)
     labels = check_labels(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
+    rules = Rules(blank, getattr(joint, "hat", False), delay_penalty, fast_emit)
     with torch.autocast(encoder_out.device.type, enabled=False):
         wide = encoder_out.dtype if encoder_out.dtype == torch.float64 else torch.float32
-        encoder = joint.encoder_proj(encoder_out.to(wide))
-        predictor = joint.predictor_proj(predictor_out.to(wide))
-        rows = predictor.size(1)
-        # Only nodes of an utterance: padding costs nothing.
-        used = inside(logit_lengths, T)[..., None] & (ranges <= target_lengths[:, None, None])
-        b, t, r = used.nonzero(as_tuple=True)
-        u = ranges[b, t, r]
-        following = torch.nn.functional.pad(labels, (0, 1), value=blank)[b, u]
-        columns = fused_columns(
-            encoder.flatten(0, 1),
-            predictor.flatten(0, 1),
-            joint.output.weight,
-            joint.output.bias,
-            torch.stack([b * T + t, b * rows + u]),
-            following,
-            blank=blank,
-            hat=getattr(joint, "hat", False),
-        )
-        nodes = (b * T + t) * R + r
-        blanks, nexts = (encoder.new_zeros(B * T * R).index_put((nodes,), x).view(B, T, R) for x in columns)
-        if delay_penalty:
-            middle = (logit_lengths[:, None] - 1) / 2 - torch.arange(T, device=encoder.device)
-            nexts = nexts + delay_penalty * middle[..., None]
-        if fast_emit:
-            nexts = nexts + fast_emit * (nexts - nexts.detach())
-        return checked(lattice_loss(blanks, nexts, ranges[..., 0], logit_lengths, target_lengths)[0])
+        encoder = joint.encoder_proj(encoder_out.to(wide)).flatten(0, 1)
+        predictor = joint.predictor_proj(predictor_out.to(wide)).flatten(0, 1)
+        output = joint.output.weight, joint.output.bias
+        band = _band(ranges, labels, logit_lengths, target_lengths, predictor_out.size(1))
+        loss = None
+        if backends.backend(encoder.device) == "numba":  # elsewhere many small recursions cost more than one product
+            loss = band_loss(encoder, predictor, *output, band, rules)
+        if loss is None:
+            loss = _loss_of_all_nodes(encoder, predictor, *output, band, rules)
+        return checked(loss)
+
+
+def _band(ranges: Tensor, labels: Tensor, logit_lengths: Tensor, target_lengths: Tensor, positions: int) -> Band:
+    T, R = ranges.shape[1:]
+    # Only nodes of an utterance: padding costs nothing.
+    used = inside(logit_lengths, T)[..., None] & (ranges <= target_lengths[:, None, None])
+    places = used.flatten().nonzero()[:, 0]
+    b, written = places.div(T * R, rounding_mode="floor"), ranges.flatten()[places]
+    following = torch.nn.functional.pad(labels, (0, 1), value=0)[b, written]
+    return Band(
+        first=ranges[..., 0],
+        rows=R,
+        frames=logit_lengths,
+        labels=target_lengths,
+        places=places,
+        encoder_rows=places.div(R, rounding_mode="floor"),
+        predictor_rows=b * positions + written,
+        following=following,
+        counts=tuple(used.flatten(1).sum(dim=1).tolist()),
+    )
+
+
+def _loss_of_all_nodes(
+    encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, band: Band, rules: Rules
+) -> Tensor:
+    """All nodes, then one recursion; logits are made again in the backward pass."""
+    nodes = torch.stack([band.encoder_rows, band.predictor_rows])
+    columns = fused_columns(encoder, predictor, weight, bias, nodes, band.following, blank=rules.blank, hat=rules.hat)
+    B, T, R = band.shape
+    blanks, nexts = (encoder.new_zeros(B * T * R).index_put((band.places,), x).view(B, T, R) for x in columns)
+    if rules.delay_penalty:
+        nexts = nexts + rules.delays(band.frames, T)[..., None]
+    if rules.fast_emit:
+        nexts = nexts + rules.fast_emit * (nexts - nexts.detach())
+    return lattice_loss(blanks, nexts, band.first, band.frames, band.labels)[0]
 
 
 class PrunedTransducerLoss(nn.Module):

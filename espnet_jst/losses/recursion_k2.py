@@ -23,7 +23,7 @@ def occupation(
     k2 walks the full lattice, (B, U, T): nodes outside the band are given an impossible probability.
     """
     B, T, R = blank.shape
-    U = int(labels.max())
+    U = max(1, int(labels.max()))
     rows = first.long()[..., None] + torch.arange(R, device=blank.device)
     inside = torch.arange(T, device=blank.device)[:, None] < frames[:, None, None]
     # The last row is for what lies outside an utterance.
@@ -34,9 +34,7 @@ def occupation(
     px = torch.nn.functional.pad(px[:, :U], (0, 1), value=IMPOSSIBLE)
     boundary = torch.zeros(B, 4, dtype=torch.int64, device=blank.device)
     boundary[:, 2], boundary[:, 3] = labels, frames
-    total, (d_px, d_py) = k2.mutual_information_recursion(
-        px.contiguous(), py.contiguous(), boundary, calc_gradients=True
-    )
+    total, (d_px, d_py) = k2.mutual_information_recursion(px.contiguous(), py.contiguous(), boundary, return_grad=True)
     possible = (total > 0.5 * IMPOSSIBLE) | total.isnan()
     d_blank, d_label = (
         torch.nn.functional.pad(d.transpose(1, 2), (0, U + 2 - d.size(1))).gather(2, place)

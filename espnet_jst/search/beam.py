@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search.greedy import Emission
+from espnet_jst.search.scorers import LabelScorer
 
 NEVER = float("-inf")
 HASH_FACTOR = 6364136223846793005  # Knuth's multiplier; sequences are told apart by a 64-bit rolling hash
@@ -24,32 +26,135 @@ class Hypothesis:
 
 
 @dataclass
-class BeamState:
-    """K hypotheses for each of B streams.
+class Beam:
+    """K hypotheses for each of B streams, as tensors.
 
     Attributes:
-        history: labels, frames and log-probabilities written and not forgotten, (3, B, K, L), exact in float64.
-        counts: labels in the history, (B, K).
+        nodes: place of the last label in the tree of this step's labels, (B, K).
+        counts: labels, (B, K).
         keys: hash of the label sequence, (B, K).
         scores: log-probability, (B, K); -inf marks an unused place.
         projected: predictor output projected for the joint network, (B, K, J).
-        predictor: predictor state of each hypothesis, (B * K, ...).
-        frames: frames seen, (B,).
-        shown: labels of the history that `step` has given out, one number a stream.
-        given: all emissions that `step` has given out, a list a stream.
-        forgotten: labels that every stream has given out and the history no longer holds: a stream may go on for ever.
+        memory: states of the predictor and of the scorers, each (B * K, ...).
     """
 
-    history: Tensor
+    nodes: Tensor
     counts: Tensor
     keys: Tensor
     scores: Tensor
     projected: Tensor
-    predictor: PredictorState
+    memory: tuple[PredictorState, ...]
+
+    def choose(self, index: Tensor) -> Beam:
+        """The hypotheses `index` (B, N) of each stream."""
+        B, K = self.scores.shape
+        flat = (index + torch.arange(B, device=index.device)[:, None] * K).flatten()
+        gathered = [x.gather(1, index) for x in self.tensors()[:4]]
+        projected = self.projected.flatten(0, 1)[flat].view(*index.shape, -1)
+        return self.of([*gathered, projected], [state.select(flat) for state in self.memory])
+
+    def select(self, rows: Tensor) -> Beam:
+        """The streams `rows` (N,)."""
+        places = self._places(rows)
+        return self.of([x[rows] for x in self.tensors()], [state.select(places) for state in self.memory])
+
+    def put(self, rows: Tensor, other: Beam) -> Beam:
+        """This beam with the streams `rows` (N,) replaced by those of `other`."""
+        pairs = zip(self.tensors(), other.tensors(), strict=True)
+        states = zip(self.memory, other.memory, strict=True)
+        places = self._places(rows)
+        tensors = [mine.index_copy(0, rows, theirs) for mine, theirs in pairs]
+        return self.of(tensors, [mine.put(places, theirs) for mine, theirs in states])
+
+    def join(self, other: Beam) -> Beam:
+        """The hypotheses of both, 2K for each stream."""
+        B = self.scores.size(0)
+        pairs = zip(self.tensors(), other.tensors(), strict=True)
+        memory = []
+        for mine, theirs in zip(self.memory, other.memory, strict=True):
+            both = zip(mine.tensors, theirs.tensors, strict=True)
+            joined = (torch.cat([x.view(B, -1, *x.shape[1:]) for x in pair], dim=1).flatten(0, 1) for pair in both)
+            memory.append(PredictorState(tuple(joined)))
+        return self.of([torch.cat(pair, dim=1) for pair in pairs], memory)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All but the memory."""
+        return self.nodes, self.counts, self.keys, self.scores, self.projected
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor], memory: Sequence[PredictorState]) -> Beam:
+        """From what `tensors` gives, and the memory."""
+        nodes, counts, keys, scores, projected = tensors
+        return cls(nodes, counts, keys, scores, projected, tuple(memory))
+
+    def _places(self, rows: Tensor) -> Tensor:
+        K = self.scores.size(1)
+        return (rows[:, None] * K + torch.arange(K, device=rows.device)).flatten()
+
+
+@dataclass
+class BeamState:
+    """State between two steps.
+
+    Attributes:
+        beam: the hypotheses.
+        frames: frames seen, (B,).
+        given: emissions that `step` has given out, a list a stream.
+        pending: what each hypothesis holds beyond them, K lists a stream.
+    """
+
+    beam: Beam
     frames: Tensor
-    shown: list[int]
     given: list[list[Emission]]
-    forgotten: int = 0
+    pending: list[list[list[Emission]]]
+
+    def select(self, index: Tensor) -> BeamState:
+        """The streams `index`, in that order."""
+        order = index.tolist()
+        given, pending = ([list(values[b]) for b in order] for values in (self.given, self.pending))
+        return BeamState(self.beam.select(index), self.frames[index], given, pending)
+
+    @staticmethod
+    def concat(states: Sequence[BeamState]) -> BeamState:
+        """Streams of several batches in one."""
+        tensors = zip(*(state.beam.tensors() for state in states), strict=True)
+        memory = zip(*(state.beam.memory for state in states), strict=True)
+        beam = Beam.of([torch.cat(parts) for parts in tensors], [PredictorState.concat(parts) for parts in memory])
+        frames = torch.cat([state.frames for state in states])
+        given, pending = ([row for state in states for row in getattr(state, name)] for name in ("given", "pending"))
+        return BeamState(beam, frames, given, pending)
+
+
+class _Tree:
+    """Labels written in a step, each with the place of the one before; the first B * K places are the roots."""
+
+    def __init__(self, roots: int) -> None:
+        self.roots, self.size = roots, roots
+        self._parts: list[Tensor] = []
+
+    def add(self, parents: Tensor, labels: Tensor, frames: Tensor, logps: Tensor) -> Tensor:
+        """Write (B, K) labels; returns their places."""
+        columns = (parents.double(), labels.double(), frames[:, None].expand_as(labels).double(), logps.double())
+        self._parts.append(torch.stack(columns).flatten(1))
+        places = torch.arange(self.size, self.size + labels.numel(), device=labels.device)
+        self.size += labels.numel()
+        return places.view_as(labels)
+
+    def paths(self, places: Tensor) -> list[list[tuple[int, list[Emission]]]]:
+        """For every place, (B, K), its root and the emissions from there."""
+        columns = torch.cat(self._parts, dim=1).tolist() if self._parts else [[]] * 4
+        parents, labels, frames, logps = columns
+        found: list[list[tuple[int, list[Emission]]]] = []
+        for row in places.tolist():
+            found.append([])
+            for place in row:
+                path = []
+                while place >= self.roots:
+                    i = place - self.roots
+                    path.append(Emission(int(labels[i]), int(frames[i]), logps[i]))
+                    place = int(parents[i])
+                found[-1].append((place, path[::-1]))
+        return found
 
 
 class BeamSearch:
@@ -57,18 +162,26 @@ class BeamSearch:
 
     Hypotheses are merged, their probabilities added, when they hold the same labels: then lanes, current lane and
     predictor state are the same too. `step` gives out what all hypotheses of a stream share, so nothing is retracted.
+    The streams of a batch are independent and may have begun at different times.
 
     Args:
         head: the transducer.
         beam_size: hypotheses kept, K.
         blank_penalty: subtracted from the blank's logit.
         max_symbols: most symbols in one frame.
+        scorers: what is added to the labels' log-probabilities.
     """
 
     def __init__(
-        self, head: TransducerHead, *, beam_size: int = 4, blank_penalty: float = 0.0, max_symbols: int = 20
+        self,
+        head: TransducerHead,
+        *,
+        beam_size: int = 4,
+        blank_penalty: float = 0.0,
+        max_symbols: int = 20,
+        scorers: Sequence[LabelScorer] = (),
     ) -> None:
-        self.head, self.beam_size = head, beam_size
+        self.head, self.beam_size, self.scorers = head, beam_size, tuple(scorers)
         self.blank_penalty, self.max_symbols = blank_penalty, max_symbols
 
     @torch.no_grad()
@@ -80,157 +193,118 @@ class BeamSearch:
         scores = torch.full((B, K), NEVER, device=device)
         scores[:, 0] = 0.0
         zeros = torch.zeros(B, K, dtype=torch.long, device=device)
-        history = torch.zeros(3, B, K, 0, dtype=torch.float64, device=device)
-        projected = self.head.joint.predictor_proj(y).view(B, K, -1)
+        memory = (predictor, *(scorer.init_state(B * K, device) for scorer in self.scorers))
+        beam = Beam(zeros, zeros, zeros, scores, self.head.joint.predictor_proj(y).view(B, K, -1), memory)
         frames = torch.zeros(B, dtype=torch.long, device=device)
-        return BeamState(history, zeros, zeros, scores, projected, predictor, frames, [0] * B, [[] for _ in range(B)])
+        return BeamState(beam, frames, [[] for _ in range(B)], [[[] for _ in range(K)] for _ in range(B)])
 
     @torch.no_grad()
     def step(self, x: Tensor, lengths: Tensor, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
         """Encoder frames (B, T, D), the first `lengths` of which are valid -> emissions that are certain, state."""
         encoded = self.head.joint.encoder_proj(x)
-        for t in range(x.size(1)):
-            after = self._frame(encoded[:, t], state)
-            state = self._choose(lengths > t, replace(after, frames=state.frames + 1), state)
-        return self._show(state)
+        places = torch.arange(state.beam.nodes.numel(), device=x.device).view_as(state.beam.nodes)
+        tree, beam = _Tree(places.numel()), replace(state.beam, nodes=places)
+        for t in range(int(lengths.max()) if len(lengths) else 0):
+            beam = self._frame(encoded[:, t], lengths > t, state.frames + t, beam, tree)
+        pending = [
+            [state.pending[b][root % self.beam_size] + path for root, path in row]
+            for b, row in enumerate(tree.paths(beam.nodes))
+        ]
+        return self._show(BeamState(beam, state.frames + lengths, state.given, pending))
 
     def finish(self, state: BeamState) -> list[list[Hypothesis]]:
         """n-best lists, best first."""
-        order = state.scores.argsort(dim=1, descending=True)
+        scores = state.beam.scores.clone()
+        for scorer, memory in zip(self.scorers, state.beam.memory[1:], strict=True):
+            scores += scorer.final(memory).view_as(scores)
         lists = []
-        for b, row in enumerate(order.tolist()):
-            kept = [k for k in row if state.scores[b, k] > NEVER]
-            before = state.given[b][: state.forgotten]
-            lists.append([Hypothesis(before + self._emissions(state, b, k), float(state.scores[b, k])) for k in kept])
+        for given, pending, row in zip(state.given, state.pending, scores.tolist(), strict=True):
+            order = sorted((k for k, score in enumerate(row) if score > NEVER), key=lambda k: -row[k])
+            lists.append([Hypothesis(given + pending[k], row[k]) for k in order])
         return lists
 
-    def _frame(self, encoded: Tensor, state: BeamState) -> BeamState:
-        """All that may happen in one frame: `live` may write more, `done` has taken the blank."""
-        live, done = state, replace(state, scores=torch.full_like(state.scores, NEVER))
-        for symbol in range(self.max_symbols + 1):
-            logits = self.head.joint.output((encoded[:, None] + live.projected).tanh()).float()
-            logits[..., self.head.blank] -= self.blank_penalty
-            logp = logits.log_softmax(dim=-1)
-            blanked = replace(live, scores=live.scores + logp[..., self.head.blank])
-            done = self._best(self._merge(self._join(done, blanked)))
-            if symbol == self.max_symbols:
-                break
-            live = self._extend(live, logp)
-            # Scores only fall: what is below the worst kept hypothesis can never come back.
-            worst = done.scores.min(dim=1, keepdim=True).values
-            live = replace(live, scores=live.scores.masked_fill(live.scores <= worst, NEVER))
+    def _frame(self, encoded: Tensor, active: Tensor, frames: Tensor, beam: Beam, tree: _Tree) -> Beam:
+        """One frame (B, J) of the active streams. Most end here: every hypothesis takes the blank."""
+        blank, labels = self._scores(encoded, beam)
+        blanked = beam.scores + blank
+        # Scores only fall: what is below the worst of a full beam can never come back.
+        hopeful = (beam.scores[..., None] + labels).flatten(1).amax(1) > blanked.amin(1)
+        rows = (active & hopeful).nonzero()[:, 0]
+        after = replace(beam, scores=torch.where(active[:, None], blanked, beam.scores))
+        if not len(rows):
+            return after
+        busy = self._symbols(encoded[rows], frames[rows], beam.select(rows), blanked[rows], labels[rows], tree)
+        return after.put(rows, busy)
+
+    def _symbols(
+        self, encoded: Tensor, frames: Tensor, live: Beam, blanked: Tensor, labels: Tensor, tree: _Tree
+    ) -> Beam:
+        """The symbols of one frame: `live` hypotheses may write more, `done` ones have taken the blank."""
+        done = replace(live, scores=blanked)
+        for _ in range(self.max_symbols):
+            worst = done.scores.amin(1, keepdim=True)
+            live = self._extend(live, labels, frames, tree)
+            live.scores.masked_fill_(live.scores <= worst, NEVER)
             if not bool((live.scores > NEVER).any()):
                 break
+            blank, labels = self._scores(encoded, live)
+            done = self._best(_merged(done.join(replace(live, scores=live.scores + blank))))
         return done
 
-    def _extend(self, state: BeamState, logp: Tensor) -> BeamState:
-        B, K, V = logp.shape
-        scores = state.scores[..., None] + logp
-        scores[..., self.head.blank] = NEVER
-        scores, flat = scores.view(B, -1).topk(min(K, K * V), dim=1)
+    def _scores(self, encoded: Tensor, beam: Beam) -> tuple[Tensor, Tensor]:
+        """Score of the blank, (B, K), and of every label, (B, K, V), -inf for the blank."""
+        logits = self.head.joint.output((encoded[:, None] + beam.projected).tanh())
+        logp = self.head.joint.log_probs(logits, blank=self.head.blank, blank_penalty=self.blank_penalty)
+        blank = logp[..., self.head.blank].clone()
+        for scorer, memory in zip(self.scorers, beam.memory[1:], strict=True):
+            logp = logp + scorer.scores(memory).view_as(logp)
+        logp[..., self.head.blank] = NEVER
+        return blank, logp
+
+    def _extend(self, beam: Beam, labels: Tensor, frames: Tensor, tree: _Tree) -> Beam:
+        """The K best continuations by one label of each stream."""
+        B, K, V = labels.shape
+        scores, flat = (beam.scores[..., None] + labels).flatten(1).topk(min(K, K * V), dim=1)
         parent, label = flat // V, flat % V
-        chosen = self._select(state, parent)
-        entry = torch.stack(
-            [label.double(), state.frames[:, None].expand(B, K).double(), logp.view(B, -1).gather(1, flat).double()]
-        )
-        history = torch.nn.functional.pad(chosen.history, (0, 1))
-        history.scatter_(3, chosen.counts.expand(3, B, K)[..., None], entry[..., None])
-        y, predictor = self.head.predictor.step(label.flatten(), chosen.predictor)
-        longest = int(chosen.counts.max()) + 1
-        return BeamState(
-            history[..., :longest],
+        chosen = beam.choose(parent)
+        predictor, *scorers = chosen.memory
+        y, predictor = self.head.predictor.step(label.flatten(), predictor)
+        memory = (scorer.step(label.flatten(), m) for scorer, m in zip(self.scorers, scorers, strict=True))
+        return Beam(
+            tree.add(chosen.nodes, label, frames, labels.flatten(1).gather(1, flat)),
             chosen.counts + 1,
             chosen.keys * HASH_FACTOR + label + 1,
             scores,
             self.head.joint.predictor_proj(y).view(B, K, -1),
-            predictor,
-            state.frames,
-            state.shown,
-            state.given,
-            state.forgotten,
+            (predictor, *memory),
         )
 
-    def _select(self, state: BeamState, index: Tensor) -> BeamState:
-        """The hypotheses `index` (B, N) of each stream."""
-        B, N = index.shape
-        L, K = state.history.size(3), state.counts.size(1)
-        flat = (index + torch.arange(B, device=index.device)[:, None] * K).flatten()
-        return BeamState(
-            state.history.gather(2, index[None, :, :, None].expand(3, B, N, L)),
-            state.counts.gather(1, index),
-            state.keys.gather(1, index),
-            state.scores.gather(1, index),
-            state.projected.gather(1, index[..., None].expand(B, N, state.projected.size(2))),
-            state.predictor.select(flat),
-            state.frames,
-            state.shown,
-            state.given,
-            state.forgotten,
-        )
-
-    def _join(self, a: BeamState, b: BeamState) -> BeamState:
-        L = max(a.history.size(3), b.history.size(3))
-        histories = [torch.nn.functional.pad(s.history, (0, L - s.history.size(3))) for s in (a, b)]
-        B = a.counts.size(0)
-        pairs = zip(a.predictor.tensors, b.predictor.tensors, strict=True)
-        tensors = (torch.cat([s.view(B, -1, *s.shape[1:]) for s in pair], dim=1).flatten(0, 1) for pair in pairs)
-        return BeamState(
-            torch.cat(histories, dim=2),
-            torch.cat([a.counts, b.counts], dim=1),
-            torch.cat([a.keys, b.keys], dim=1),
-            torch.cat([a.scores, b.scores], dim=1),
-            torch.cat([a.projected, b.projected], dim=1),
-            PredictorState(tuple(tensors)),
-            a.frames,
-            a.shown,
-            a.given,
-            a.forgotten,
-        )
-
-    def _merge(self, state: BeamState) -> BeamState:
-        """Add the probabilities of equal sequences to the likeliest of them; the others become unused."""
-        same = (state.keys[:, :, None] == state.keys[:, None]) & (state.counts[:, :, None] == state.counts[:, None])
-        scores = state.scores
-        total = torch.where(same, scores[:, None], scores.new_tensor(NEVER)).logsumexp(dim=2)
-        place = torch.arange(scores.size(1), device=scores.device)
-        better = (scores[:, None] > scores[:, :, None]) | (
-            (scores[:, None] == scores[:, :, None]) & (place < place[:, None])
-        )
-        return replace(state, scores=total.masked_fill((same & better).any(dim=2), NEVER))
-
-    def _best(self, state: BeamState) -> BeamState:
-        return self._select(state, state.scores.topk(self.beam_size, dim=1).indices)
-
-    def _choose(self, active: Tensor, new: BeamState, old: BeamState) -> BeamState:
-        """`new` for the streams that still had a frame, `old` for the others."""
-        if bool(active.all()):
-            return new
-        both = self._join(new, old)
-        K = self.beam_size
-        index = torch.arange(K, device=active.device) + torch.where(active, 0, K)[:, None]
-        return replace(self._select(both, index), frames=torch.where(active, new.frames, old.frames))
+    def _best(self, beam: Beam) -> Beam:
+        return beam.choose(beam.scores.topk(self.beam_size, dim=1).indices)
 
     def _show(self, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
-        out, shown = [], []
-        for b in range(state.counts.size(0)):
-            alive = (state.scores[b] > NEVER).nonzero()[:, 0]
-            shortest = int(state.counts[b, alive].min())
-            labels = state.history[0, b, alive, :shortest]
-            agree = int((labels == labels[:1]).all(dim=0).long().cumprod(dim=0).sum())
-            best = int(state.scores[b].argmax())
-            count = max(agree, state.shown[b])
-            out.append(self._emissions(state, b, best)[state.shown[b] : count])
-            shown.append(count)
-        cut = min(shown)
-        return out, replace(
-            state,
-            history=state.history[..., cut:],
-            counts=(state.counts - cut).clamp(min=0),  # unused places may be shorter
-            shown=[count - cut for count in shown],
-            given=[before + new for before, new in zip(state.given, out, strict=True)],
-            forgotten=state.forgotten + cut,
-        )
+        """Give out what all hypotheses of a stream share: the emissions of its best one, as far as labels agree."""
+        out, given, pending = [], [], []
+        for before, paths, scores in zip(state.given, state.pending, state.beam.scores.tolist(), strict=True):
+            alive = [k for k, score in enumerate(scores) if score > NEVER]
+            shared = 0
+            for column in zip(*(paths[k] for k in alive), strict=False):
+                if any(emission.token != column[0].token for emission in column):
+                    break
+                shared += 1
+            best = paths[max(alive, key=lambda k: scores[k])]
+            out.append(best[:shared])
+            given.append(before + best[:shared])
+            pending.append([path[shared:] for path in paths])
+        return out, replace(state, given=given, pending=pending)
 
-    def _emissions(self, state: BeamState, b: int, k: int) -> list[Emission]:
-        labels, frames, logps = state.history[:, b, k, : int(state.counts[b, k])].tolist()
-        return [Emission(int(v), int(t), p) for v, t, p in zip(labels, frames, logps, strict=True)]
+
+def _merged(beam: Beam) -> Beam:
+    """Add the probabilities of equal sequences to the likeliest of them; the others become unused."""
+    same = (beam.keys[:, :, None] == beam.keys[:, None]) & (beam.counts[:, :, None] == beam.counts[:, None])
+    scores = beam.scores
+    total = torch.where(same, scores[:, None], NEVER).logsumexp(dim=2)
+    place = torch.arange(scores.size(1), device=scores.device)
+    earlier = (scores[:, None] == scores[:, :, None]) & (place < place[:, None])
+    better = (scores[:, None] > scores[:, :, None]) | earlier
+    return replace(beam, scores=total.masked_fill((same & better).any(dim=2), NEVER))

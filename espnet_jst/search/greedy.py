@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,9 +29,23 @@ class GreedyState:
     predictor: PredictorState
     frames: Tensor
 
+    def select(self, index: Tensor) -> GreedyState:
+        """The streams `index`, in that order."""
+        return GreedyState(self.projected[index], self.predictor.select(index), self.frames[index])
+
+    @staticmethod
+    def concat(states: Sequence[GreedyState]) -> GreedyState:
+        """Streams of several batches in one."""
+        predictor = PredictorState.concat([state.predictor for state in states])
+        projected, frames = (torch.cat([getattr(s, name) for s in states]) for name in ("projected", "frames"))
+        return GreedyState(projected, predictor, frames)
+
 
 class GreedySearch:
     """At each frame, write the best symbol until it is the blank.
+
+    The streams of a batch are independent and may have begun at different times. On a GPU the same search goes from
+    label to label instead of from frame to frame, see LabelLooping.
 
     Args:
         head: the transducer.
@@ -39,7 +54,10 @@ class GreedySearch:
     """
 
     def __init__(self, head: TransducerHead, *, blank_penalty: float = 0.0, max_symbols: int = 20) -> None:
+        from espnet_jst.search.label_looping import LabelLooping
+
         self.head, self.blank_penalty, self.max_symbols = head, blank_penalty, max_symbols
+        self._looping = LabelLooping(head, blank_penalty=blank_penalty, max_symbols=max_symbols)
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> GreedyState:
@@ -53,27 +71,40 @@ class GreedySearch:
     @torch.no_grad()
     def step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
         """Encoder frames (B, T, D), the first `lengths` of which are valid -> new emissions of each stream, state."""
-        joint, blank = self.head.joint, self.head.blank
-        B, T, _ = x.shape
-        out: list[list[Emission]] = [[] for _ in range(B)]
-        encoded = joint.encoder_proj(x)
+        if x.is_cuda:
+            return self._looping.step(x, lengths, state)
+        joint, blank, limits = self.head.joint, self.head.blank, lengths.tolist()
+        out: list[list[Emission]] = [[] for _ in limits]
+        encoded = joint.encoder_proj(x).transpose(0, 1).contiguous()
         projected, predictor = state.projected, state.predictor
         offset = state.frames.tolist()
-        for t in range(T):
-            active = lengths > t
+        everyone = torch.arange(len(limits), device=x.device)
+        for t in range(max(limits, default=0)):
+            rows = everyone
+            hidden = encoded[t] + projected
+            if min(limits) <= t:
+                rows = everyone[lengths > t]
+                hidden = hidden[rows]
             for _ in range(self.max_symbols):
-                logits = joint.output((encoded[:, t] + projected).tanh()).float()
-                scores = logits.clone()
-                scores[:, blank] -= self.blank_penalty
-                best = scores.argmax(dim=-1)
-                active = active & (best != blank)
-                rows = active.nonzero()[:, 0]
-                if rows.numel() == 0:
+                logits = joint.output(hidden.tanh()).float()
+                best = self._best(logits)
+                written = best.ne(blank).nonzero()[:, 0]
+                if not len(written):
                     break
-                logp = logits[rows].log_softmax(dim=-1).gather(1, best[rows, None])[:, 0]
-                for b, token, p in zip(rows.tolist(), best[rows].tolist(), logp.tolist(), strict=True):
+                labels, rows = best[written], rows[written]
+                logp = joint.log_probs(logits[written], blank=blank).gather(1, labels[:, None])[:, 0]
+                for b, token, p in zip(rows.tolist(), labels.tolist(), logp.tolist(), strict=True):
                     out[b].append(Emission(token, offset[b] + t, p))
-                y, after = self.head.predictor.step(best, predictor)
-                predictor = after.where(active, predictor)
-                projected = torch.where(active[:, None], joint.predictor_proj(y), projected)
+                y, after = self.head.predictor.step(labels, predictor.select(rows))
+                predictor = predictor.put(rows, after)
+                projected = projected.index_copy(0, rows, joint.predictor_proj(y))
+                hidden = encoded[t, rows] + projected[rows]
         return out, GreedyState(projected, predictor, state.frames + lengths)
+
+    def _best(self, logits: Tensor) -> Tensor:
+        if self.head.joint.hat:
+            logits = self.head.joint.log_probs(logits, blank=self.head.blank, blank_penalty=self.blank_penalty)
+        elif self.blank_penalty:
+            logits = logits.clone()
+            logits[:, self.head.blank] -= self.blank_penalty
+        return logits.argmax(dim=-1)

@@ -22,6 +22,7 @@ from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E4
 from espnet_jst.errors import CheckpointError, ConfigError  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
+from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
@@ -160,6 +161,7 @@ class JSTTask(st.STTask):
         factory = super().build_sequence_iter_factory(args, iter_options, mode)
         if mode != "train":
             return factory
+        check_bursts(iter_options.data_path_and_name_and_type, iter_options.preprocess_fn)
         needed = args.curriculum or args.max_train_minutes is not None
         return CountedBatches(
             factory,

@@ -112,6 +112,22 @@ def diagnose(
     return report
 
 
+def longest_burst(labels: Sequence[int], source_tag: int, target_tag: int) -> int:
+    """Labels from a target tag to the next source tag, where most: all of them are due in one frame.
+
+    Args:
+        labels: label ids of a serialized sentence.
+        source_tag, target_tag: ids of the tags.
+    """
+    longest, begun = 0, None
+    for place, label in enumerate([*labels, source_tag]):
+        if label == target_tag and begun is None:
+            begun = place
+        elif label == source_tag and begun is not None:
+            longest, begun = max(longest, place - begun), None
+    return longest
+
+
 def _add_waits(report: SerializationReport, heard: list[int], source_words: int, links: Iterable[Link]) -> None:
     needed: dict[int, int] = {}
     for i, j in links:

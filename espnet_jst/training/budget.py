@@ -28,6 +28,7 @@ PROBED_STEPS = 20
 WARMUP_STEPS = 2
 PROBE_SHARE = 0.05  # of the budget, after which no further step is timed
 PROBED_VALIDATION = 4
+LEAST_EPOCHS = 5  # of shorter length, if it must be: the clock is looked at before each
 MARGIN = 0.97  # of the budget; the rest is for the end, which nothing can make up for
 
 
@@ -245,6 +246,8 @@ def plan_pace(
     measured = costs()
     left_s = first_process(MARGIN * 60 * minutes - clock_s())
     epochs = epochs_in(left_s, lambda epochs: measured.training_s(train, epochs, done), max_epoch, done)
+    if train.adjustable:  # so that a probe which other work disturbed can be made up for
+        epochs = min(max_epoch, max(epochs, done + LEAST_EPOCHS))
     pace = Pace(path, asked, epochs, measured, train, clock_s, taken)
     expected_s = measured.training_s(train, epochs, done)
     if expected_s > left_s and not train.adjustable:

@@ -18,6 +18,8 @@ from espnet_jst.losses import (
     rnnt_loss,
     simple_rnnt_loss,
 )
+from espnet_jst.losses.backends import BACKEND_VARIABLE, BACKENDS
+from espnet_jst.losses.rnnt import factorized_log_probs
 from tests.reference.rnnt import rnnt_loss_reference
 
 GOLDEN = Path(__file__).parents[1] / "reference" / "golden" / "pruned_rnnt_a.safetensors"
@@ -83,12 +85,15 @@ def whole(x, p):
     return torch.arange(p.size(1)).expand(x.size(0), x.size(1), -1)
 
 
-@pytest.mark.parametrize("chunk_bytes", [1, 1 << 20])
-def test_a_band_of_the_whole_lattice_gives_the_full_loss_and_gradient(chunk_bytes, monkeypatch):
-    monkeypatch.setattr(joint_chunks, "CHUNK_BYTES", chunk_bytes)
-    for seed in range(40):
+@pytest.mark.parametrize("hat", [False, True], ids=["softmax", "hat"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_band_of_the_whole_lattice_gives_the_full_loss_and_gradient(backend, hat, monkeypatch):
+    monkeypatch.setenv(BACKEND_VARIABLE, backend)
+    for seed in range(12 if backend in ("triton", "k2") else 40):
+        monkeypatch.setattr(joint_chunks, "CHUNK_BYTES", 1 if seed % 2 else 1 << 20)
         x, p, joint, targets, frames, labels = batch(seed)
-        logits = joint(x[:, :, None], p[:, None])
+        joint.hat = hat
+        logits = joint.log_probs(joint(x[:, :, None], p[:, None]))
         expected = torch.stack(
             [rnnt_loss_reference(logits[b], targets[b], int(frames[b]), int(labels[b])) for b in range(len(x))]
         )
@@ -97,6 +102,41 @@ def test_a_band_of_the_whole_lattice_gives_the_full_loss_and_gradient(chunk_byte
         leaves = [x, p, *joint.parameters()]
         for ours, theirs in zip(*(torch.autograd.grad(value.sum(), leaves) for value in (loss, expected))):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("hat", [False, True], ids=["softmax", "hat"])
+def test_tritons_kernels_give_what_pytorch_gives_over_several_tiles(hat):
+    from espnet_jst.losses import joint_triton
+
+    g = torch.Generator().manual_seed(0)
+    N, V, J = 70, 150, 20
+    hidden, weight, bias = (torch.randn(*shape, generator=g) for shape in ((N, J), (V, J), (V,)))
+    labels, kind = torch.randint(1, V, (N,), generator=g), {"blank": 0, "factorized": hat}
+    inputs = hidden, weight, bias, labels
+    plain = joint_chunks.columns(*inputs, **kind)
+    torch.testing.assert_close(joint_triton.columns(*inputs, **kind), plain, atol=1e-5, rtol=1e-5)
+    from_above = torch.randn(3, N, generator=g).unbind()
+    expected = joint_chunks.gradients(*inputs, plain[2], *from_above, **kind)
+    ours = joint_triton.gradients(*inputs, plain[2], *from_above, **kind)
+    torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-5)
+
+
+def test_a_layer_too_wide_for_the_kernels_takes_the_chunks(monkeypatch):
+    from espnet_jst.losses import joint_triton
+
+    monkeypatch.setattr(joint_triton, "MOST_FEATURES", 4)
+    inputs = torch.randn(6, 5), torch.randn(7, 5), torch.randn(7), torch.randint(1, 7, (6,))
+    kind = {"blank": 0, "factorized": False}
+    torch.testing.assert_close(joint_triton.columns(*inputs, **kind), joint_chunks.columns(*inputs, **kind))
+
+
+def test_the_blank_of_hat_does_not_depend_on_the_labels():
+    logits = torch.randn(4, 6, dtype=torch.float64)
+    logp = factorized_log_probs(logits)
+    torch.testing.assert_close(logp.exp().sum(-1), torch.ones(4, dtype=torch.float64))
+    torch.testing.assert_close(logp[:, 0].exp(), logits[:, 0].sigmoid())
+    shifted = factorized_log_probs(logits + torch.tensor([0.0, *[3.0] * 5], dtype=torch.float64))
+    torch.testing.assert_close(shifted, logp)
 
 
 def test_the_module_with_a_wide_range_is_the_full_transducer():
@@ -109,8 +149,12 @@ def test_the_module_with_a_wide_range_is_the_full_transducer():
         assert simple.shape == pruned.shape == (len(x),)
 
 
-def test_gradients_are_the_derivatives():
+@pytest.mark.parametrize("hat", [False, True], ids=["softmax", "hat"])
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_gradients_are_the_derivatives(backend, hat, monkeypatch):
+    monkeypatch.setenv(BACKEND_VARIABLE, backend)
     x, p, joint, targets, frames, labels = batch(7, torch.float64)
+    joint.hat = hat
     leaves = (x, p, joint.output.weight, joint.encoder_proj.weight)
 
     def loss(*_):

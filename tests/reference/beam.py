@@ -11,8 +11,11 @@ def log_add(a, b):
     return high + math.log1p(math.exp(low - high))
 
 
-def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0):
-    """x (T, D) of one utterance -> list of (labels, score), best first."""
+def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0, bonus=None, final=None):
+    """x (T, D) of one utterance -> list of (labels, score), best first.
+
+    bonus(labels) gives what each next label adds, final(labels) what the end adds.
+    """
 
     @functools.cache
     def predict(labels):
@@ -21,7 +24,18 @@ def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0):
     def logp(frame, labels):
         logits = head.joint(x[frame], predict(labels))
         logits[head.blank] -= blank_penalty
-        return logits.log_softmax(-1).tolist()
+        if head.joint.hat:
+            stop = torch.nn.functional.logsigmoid(logits[head.blank])
+            go = torch.nn.functional.logsigmoid(-logits[head.blank])
+            rest = logits.clone()
+            rest[head.blank] = -math.inf
+            row = (rest.log_softmax(-1) + go).tolist()
+            row[head.blank] = float(stop)
+        else:
+            row = logits.log_softmax(-1).tolist()
+        if bonus is not None:
+            row = [p + (b if v != head.blank else 0.0) for v, (p, b) in enumerate(zip(row, bonus(labels)))]
+        return row
 
     beam = {(): 0.0}
     for t in range(len(x)):
@@ -45,4 +59,6 @@ def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0):
             if not live:
                 break
         beam = done
+    if final is not None:
+        beam = {labels: score + final(labels) for labels, score in beam.items()}
     return sorted(beam.items(), key=lambda item: -item[1])

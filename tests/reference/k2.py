@@ -1,4 +1,4 @@
-"""k2's `mutual_information_recursion` in plain PyTorch, by its documentation: k2's wheel does not run on Python 3.11."""
+"""k2's `mutual_information_recursion` in plain PyTorch, by its documentation: its wheel does not run on Python 3.11."""
 
 import importlib.machinery
 
@@ -7,7 +7,8 @@ import torch
 __spec__ = importlib.machinery.ModuleSpec("k2", None)
 
 
-def mutual_information_recursion(px, py, boundary=None, calc_gradients=False):
+@torch.enable_grad()
+def mutual_information_recursion(px, py, boundary=None, return_grad=False):
     """px (B, S, T + 1), py (B, S + 1, T), boundary (B, 4): first symbol and frame, last symbol and frame -> (B,).
 
     p[s, t] = logaddexp(p[s - 1, t] + px[s - 1, t], p[s, t - 1] + py[s, t - 1]).
@@ -30,6 +31,7 @@ def mutual_information_recursion(px, py, boundary=None, calc_gradients=False):
                 p[s, t] = torch.logsumexp(torch.stack(ways), 0)
         totals.append(p[s1, t1])
     total = torch.stack(totals)
-    if not calc_gradients:
+    if not return_grad:
         return total.float()
-    return total.detach(), tuple(g.detach() for g in torch.autograd.grad(total.sum(), (px, py)))
+    grads = torch.autograd.grad(total.sum(), (px, py), allow_unused=True)  # px: a batch without labels
+    return total.detach(), tuple(torch.zeros_like(x) if g is None else g for g, x in zip(grads, (px, py)))

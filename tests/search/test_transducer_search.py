@@ -3,16 +3,20 @@
 import pytest
 import torch
 
+from espnet_jst.errors import ConfigError
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.search import label_looping
 from espnet_jst.search.beam import BeamSearch
 from espnet_jst.search.greedy import GreedySearch
+from espnet_jst.search.label_looping import LabelLooping
+from espnet_jst.search.scorers import LanguageModel, PhraseBias
 from tests.reference.beam import beam_reference
 
 
-def peaky_head(seed, predictor):
+def peaky_head(seed, predictor, hat=False):
     torch.manual_seed(seed)
     head = TransducerHead(
-        encoder_size=6, vocab_size=5, predictor=predictor, predictor_conf={"size": 6}, joint_size=8
+        encoder_size=6, vocab_size=5, predictor=predictor, predictor_conf={"size": 6}, joint_size=8, hat=hat
     ).eval()
     with torch.no_grad():
         for parameter in head.parameters():
@@ -29,22 +33,196 @@ def in_pieces(search, x, lengths, cuts):
     return shown, state
 
 
+def same_hypotheses(hypotheses, reference):
+    assert [tuple(e.token for e in h.emissions) for h in hypotheses] == [labels for labels, _ in reference]
+    scores = torch.tensor([h.score for h in hypotheses]), torch.tensor([score for _, score in reference])
+    torch.testing.assert_close(*scores, atol=1e-3, rtol=0)
+
+
 @torch.no_grad()
+@pytest.mark.parametrize("hat", [False, True], ids=["softmax", "hat"])
 @pytest.mark.parametrize("predictor", ["lstm", "stateless"])
 @pytest.mark.parametrize("max_symbols", [1, 4])
-def test_beam_equals_the_plain_search(predictor, max_symbols):
-    for seed in range(5):
-        head, x, lengths = peaky_head(seed, predictor)
+def test_beam_equals_the_plain_search(predictor, max_symbols, hat):
+    # 9 seeds of 3 utterances in 8 variants: 216 cases.
+    for seed in range(9):
+        head, x, lengths = peaky_head(seed, predictor, hat)
         search = BeamSearch(head, beam_size=4, max_symbols=max_symbols, blank_penalty=0.3)
         shown, state = in_pieces(search, x, lengths, [2])
         for b, hypotheses in enumerate(search.finish(state)):
-            reference = beam_reference(head, x[b, : lengths[b]], 4, max_symbols, 0.3)
-            assert [tuple(e.token for e in h.emissions) for h in hypotheses] == [labels for labels, _ in reference]
-            torch.testing.assert_close(
-                torch.tensor([h.score for h in hypotheses]), torch.tensor([s for _, s in reference]), atol=1e-3, rtol=0
-            )
+            same_hypotheses(hypotheses, beam_reference(head, x[b, : lengths[b]], 4, max_symbols, 0.3))
             # What was shown early is a prefix of the final best.
             assert [e.token for e in shown[b]] == [e.token for e in hypotheses[0].emissions][: len(shown[b])]
+
+
+@torch.no_grad()
+def test_a_beam_with_phrases_equals_the_plain_search():
+    phrases, improved = [[1, 2], [2, 3, 1], [3]], 0
+    for seed in range(12):
+        head, x, lengths = peaky_head(seed, "stateless")
+        search = BeamSearch(head, beam_size=3, max_symbols=3, scorers=[PhraseBias(phrases, 5, bonus=0.8)])
+        _, state = in_pieces(search, x, lengths, [3])
+
+        def bonus(labels):
+            return [potential(phrases, (*labels, v), 0.8) - potential(phrases, labels, 0.8) for v in range(5)]
+
+        def final(labels):
+            return earned(phrases, labels, 0.8) - potential(phrases, labels, 0.8)
+
+        for b, hypotheses in enumerate(search.finish(state)):
+            reference = beam_reference(head, x[b, : lengths[b]], 3, 3, bonus=bonus, final=final)
+            same_hypotheses(hypotheses, reference)
+            plain = beam_reference(head, x[b, : lengths[b]], 3, 3)
+            improved += occurrences(phrases, reference[0][0]) > occurrences(phrases, plain[0][0])
+    assert improved > 3
+
+
+def occurrences(phrases, labels):
+    return sum(tuple(labels[i : i + len(p)]) == tuple(p) for p in phrases for i in range(len(labels)))
+
+
+def earned(phrases, labels, bonus):
+    """Of all occurrences: their labels, without those of the longest phrase that an occurrence begins with."""
+    total = 0
+    for phrase in phrases:
+        prefixes = [len(p) for p in phrases if len(p) < len(phrase) and phrase[: len(p)] == p]
+        own = len(phrase) - max(prefixes, default=0)
+        total += own * sum(tuple(labels[i : i + len(phrase)]) == tuple(phrase) for i in range(len(labels)))
+    return bonus * total
+
+
+def potential(phrases, labels, bonus):
+    """What is earned, and what the longest unfinished phrase at the end may earn yet."""
+    for start in range(len(labels)):
+        tail = list(labels[start:])
+        if any(p[: len(tail)] == tail for p in phrases):
+            done = [len(p) for p in phrases if len(p) <= len(tail) and tail[: len(p)] == p]
+            return earned(phrases, labels, bonus) + bonus * (len(tail) - max(done, default=0))
+    return earned(phrases, labels, bonus)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_phrases_earn_what_their_occurrences_hold(seed):
+    g = torch.Generator().manual_seed(seed)
+    phrases = [torch.randint(1, 4, (int(n),), generator=g).tolist() for n in torch.randint(1, 5, (4,), generator=g)]
+    labels = torch.randint(1, 4, (30,), generator=g)
+    bias = PhraseBias(phrases, 4, bonus=1.0)
+    state, total = bias.init_state(1), 0.0
+    unique = [list(p) for p in {tuple(p) for p in phrases}]
+    for n, label in enumerate(labels, start=1):
+        total += float(bias.scores(state)[0, label])
+        state = bias.step(label[None], state)
+        assert total == pytest.approx(potential(unique, labels[:n].tolist(), 1.0))
+    assert total + float(bias.final(state)) == pytest.approx(earned(unique, labels.tolist(), 1.0))
+
+
+def test_an_empty_or_unknown_phrase_is_refused():
+    for phrase in ([], [9]):
+        with pytest.raises(ConfigError, match="must hold labels of the vocabulary of 4"):
+            PhraseBias([phrase], 4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_beam_with_espnets_language_model_equals_the_plain_search(kind):
+    from espnet2.lm.seq_rnn_lm import SequentialRNNLM
+
+    for seed in range(6):
+        head, x, lengths = peaky_head(seed, "lstm")
+        lm = SequentialRNNLM(5, unit=7, nlayers=2, rnn_type=kind).eval()
+        search = BeamSearch(head, beam_size=3, max_symbols=2, scorers=[LanguageModel(lm, weight=0.7)])
+        _, state = in_pieces(search, x, lengths, [4])
+
+        def bonus(labels, lm=lm):
+            y, _ = lm(torch.tensor([[4, *labels]]), None)
+            return (0.7 * y[0, -1].log_softmax(-1)).tolist()
+
+        for b, hypotheses in enumerate(search.finish(state)):
+            same_hypotheses(hypotheses, beam_reference(head, x[b, : lengths[b]], 3, 2, bonus=bonus))
+
+
+def test_another_kind_of_language_model_is_refused():
+    with pytest.raises(ConfigError, match="recurrent language model"):
+        LanguageModel(torch.nn.Linear(2, 2))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_sessions_that_began_at_different_times_decode_in_one_batch(beam_size):
+    written = 0
+    for seed in range(6):
+        head, x, _ = peaky_head(seed, "lstm")
+        search = GreedySearch(head, max_symbols=3) if beam_size == 1 else BeamSearch(head, beam_size=3, max_symbols=3)
+        full = torch.tensor([6])
+        alone = [in_pieces(search, x[b : b + 1], full, [2, 4]) for b in range(2)]
+        # The first session is two frames ahead when the second one comes, and then goes first.
+        shown = [[], []]
+        new, early = search.step(x[:1, :2], torch.tensor([2]), search.init_state(1))
+        shown[0] += new[0]
+        both = type(early).concat([early, search.init_state(1)])
+        for step in range(2):
+            pieces = torch.cat([x[:1, 2 + 2 * step : 4 + 2 * step], x[1:2, 2 * step : 2 + 2 * step]])
+            new, both = search.step(pieces, torch.tensor([2, 2]), both)
+            for b in range(2):
+                shown[b] += new[b]
+        new, late = search.step(x[1:2, 4:], torch.tensor([2]), both.select(torch.tensor([1])))
+        shown[1] += new[0]
+        for b, state in enumerate((both.select(torch.tensor([0])), late)):
+            assert [e[:2] for e in shown[b]] == [e[:2] for e in alone[b][0][0]]
+            written += len(alone[b][0][0])
+            if beam_size > 1:
+                one, other = search.finish(state)[0], search.finish(alone[b][1])[0]
+                assert [[e[:2] for e in h.emissions] for h in one] == [[e[:2] for e in h.emissions] for h in other]
+                assert [h.score for h in one] == pytest.approx([h.score for h in other], abs=1e-4)
+                written += len(one[0].emissions)
+    assert written > 10
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hat", [False, True], ids=["softmax", "hat"])
+@pytest.mark.parametrize("predictor", ["lstm", "stateless"])
+def test_label_looping_writes_what_the_frame_synchronous_search_writes(predictor, hat, monkeypatch):
+    monkeypatch.setattr(label_looping, "ITERATIONS", 5)
+    monkeypatch.setattr(label_looping, "WINDOW", 3)
+    emitted = 0
+    for seed in range(20):
+        head, x, lengths = peaky_head(seed, predictor, hat)
+        conf = {"max_symbols": 1 + seed % 4, "blank_penalty": 0.2 * (seed % 3)}
+        frames, labels = GreedySearch(head, **conf), LabelLooping(head, **conf)
+        labels.init_state = frames.init_state
+        one, state_one = in_pieces(frames, x, lengths, [2])
+        two, state_two = in_pieces(labels, x, lengths, [2])
+        for a, b in zip(one, two, strict=True):
+            assert [e[:2] for e in a] == [e[:2] for e in b]
+            assert [e.logp for e in a] == pytest.approx([e.logp for e in b], abs=1e-4)
+            emitted += len(a)
+        torch.testing.assert_close(state_one.projected, state_two.projected)
+        assert torch.equal(state_one.frames, state_two.frames)
+    assert emitted > 50
+
+
+@torch.no_grad()
+def test_greedy_with_one_symbol_a_frame_writes_what_espnets_greedy_writes():
+    from espnet2.asr.decoder.transducer_decoder import TransducerDecoder
+    from espnet2.asr.transducer.beam_search_transducer import BeamSearchTransducer
+    from espnet2.asr_transducer.joint_network import JointNetwork
+
+    emitted = 0
+    for seed in range(20):
+        head, x, lengths = peaky_head(seed, "lstm")
+        decoder = TransducerDecoder(5, hidden_size=6).eval()
+        decoder.embed.weight.copy_(head.predictor.embedding.weight)
+        decoder.decoder[0].load_state_dict(head.predictor.lstm.state_dict())
+        joint = JointNetwork(5, 6, 6, 8, lin_dec_bias=False).eval()
+        for theirs, ours in (("lin_enc", "encoder_proj"), ("lin_dec", "predictor_proj"), ("lin_out", "output")):
+            getattr(joint, theirs).load_state_dict(getattr(head.joint, ours).state_dict())
+        batch, _ = in_pieces(GreedySearch(head, max_symbols=1), x, lengths, [])
+        for b, n in enumerate(lengths):
+            [hypothesis] = BeamSearchTransducer(decoder, joint, beam_size=1)(x[b, :n])
+            assert [e.token for e in batch[b]] == hypothesis.yseq[1:]
+            assert sum(e.logp for e in batch[b]) == pytest.approx(hypothesis.score, abs=1e-3)
+            emitted += len(batch[b])
+    assert emitted > 50
 
 
 @torch.no_grad()
@@ -90,7 +268,7 @@ def test_a_beam_forgets_what_every_stream_has_given_out():
     for _ in range(40):
         new, state = search.step(2 * torch.randn(1, 10, 6), lengths, state)
         shown.extend(new[0])
-        sizes.append(state.history.size(3))
+        sizes.append(max(map(len, state.pending[0])))
     assert len(shown) > 50 and max(sizes) < len(shown) / 2
     final = [e.token for e in search.finish(state)[0][0].emissions]
     assert final[: len(shown)] == [e.token for e in shown]

@@ -7,7 +7,7 @@ from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.training.batches import CountedBatches
-from espnet_jst.training.budget import MARGIN, StepCosts, epochs_in, plan_pace
+from espnet_jst.training.budget import LEAST_EPOCHS, MARGIN, StepCosts, epochs_in, plan_pace
 from espnet_jst.training.usage import CPUClock
 
 COSTS = StepCosts(sizes=[100, 300], seconds=[1.0, 3.0], validation_s=2.0, overhead_s=0.5)
@@ -72,7 +72,7 @@ def test_the_plan_is_written_down_and_kept_on_resume(tmp_path):
     slow = StepCosts(sizes=[100], seconds=[10.0], validation_s=0.0, overhead_s=0.0)
     again = planned(path, clock, resume=True, costs=slow, train=counted(steps=3))
     assert (again.epochs, again.taken) == (first.epochs, first.taken)
-    assert planned(path, Clock(), resume=False, costs=slow).epochs == 1
+    assert planned(path, Clock(), resume=False, costs=slow).epochs == LEAST_EPOCHS
 
 
 @pytest.mark.parametrize("slower", [0.7, 1.0, 1.9])
@@ -84,12 +84,13 @@ def test_a_training_ends_in_time_whatever_else_the_machine_does(tmp_path, slower
     assert pace.total_steps(pace.epochs) == sum(pace.taken.values())
 
 
-def test_a_probe_that_was_disturbed_costs_no_time(tmp_path):
+@pytest.mark.parametrize(("minutes", "steps"), [(20, 20), (5, 60)])
+def test_a_probe_that_was_disturbed_costs_no_time(tmp_path, minutes, steps):
     clock = Clock()
     disturbed = StepCosts(sizes=[100, 300], seconds=[3.0, 9.0], validation_s=6.0, overhead_s=1.5)
-    pace = planned(tmp_path / "budget.json", clock, minutes=20, train=counted(steps=20), costs=disturbed)
+    pace = planned(tmp_path / "budget.json", clock, minutes=minutes, train=counted(steps=steps), costs=disturbed)
     clock.train(pace, range(1, pace.epochs + 1))
-    assert 0.8 * 1200 < clock.now_s < 1200
+    assert 0.8 * 60 * minutes < clock.now_s < 60 * minutes
 
 
 def test_a_killed_run_goes_on_with_the_time_that_is_left(tmp_path):

@@ -1,0 +1,114 @@
+"""How a model decodes: the keyword arguments of `Speech2Text`, and what a search adds to the model's probabilities."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from espnet_jst.config import check_keys
+from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.hub.config_file import read_yaml
+from espnet_jst.inference.word_times import TimingConf
+from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
+from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.weights import load_strict, read_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """Keyword arguments of `Speech2Text`.
+
+    Attributes:
+        beam_size: hypotheses kept; 1 is greedy search.
+        nbest: length of the n-best list; more than 1 needs a beam.
+        chunk_s: chunk in seconds, 0 or infinity for the whole utterance; by default the model's own.
+        left_chunks: chunks of left context, -1 for all; by default the model's own.
+        blank_penalty: subtracted from the blank's logit: more words where the model leaves some out.
+        max_symbols: most symbols in one frame; a translation comes in bursts, so at least 20 (arXiv:2307.03354).
+        search_heads: names of the transducer heads to search; by default every one, of several with the same lane the
+            last.
+        timing_conf: how word boundaries are drawn.
+        lm_train_config, lm_file: configuration and weights of a recurrent language model of ESPnet over the labels of
+            the searched head; needs a beam.
+        lm_weight: factor of its log-probabilities.
+        phrases: phrases that are likely to be said, as text; needs a beam. A tag inside a phrase breaks it.
+        phrase_bonus: nats for each of a phrase's labels.
+
+    Raises:
+        ConfigError: values that do not go together.
+    """
+
+    beam_size: int = 1
+    nbest: int = 1
+    chunk_s: float | None = None
+    left_chunks: int | None = None
+    blank_penalty: float = 0.0
+    max_symbols: int = 20
+    search_heads: Sequence[str] | None = None
+    timing_conf: TimingConf | None = None
+    lm_train_config: str | Path | None = None
+    lm_file: str | Path | None = None
+    lm_weight: float = 0.3
+    phrases: Sequence[str] = ()
+    phrase_bonus: float = 1.5
+
+    def __post_init__(self) -> None:
+        if self.nbest < 1 or self.beam_size < 1:
+            raise ConfigError(f"beam_size={self.beam_size} and nbest={self.nbest} must be at least 1")
+        if self.nbest > self.beam_size:
+            raise ConfigError(
+                f"nbest={self.nbest} needs a beam of at least as many hypotheses: beam_size is {self.beam_size}"
+            )
+        if self.beam_size == 1 and (self.phrases or self.lm_file or self.lm_train_config):
+            raise ConfigError("phrases and a language model choose among hypotheses: give a beam_size of 2 or more")
+        if bool(self.lm_file) != bool(self.lm_train_config):
+            raise ConfigError("a language model needs both lm_train_config and lm_file")
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> DecodingOptions:
+        """Keyword arguments -> options; an unknown one is refused with the closest known one."""
+        check_keys(options, [field.name for field in fields(cls)], "Speech2Text")
+        return cls(**options)
+
+    def scorers(self, tokenizer: Tokenizer, device: str) -> list[LabelScorer]:
+        """What the search of a head with this vocabulary adds to the labels' log-probabilities.
+
+        Raises:
+            ConfigError: the language model has another vocabulary or is of another kind.
+            CheckpointError: its files are damaged or unsafe.
+        """
+        found: list[LabelScorer] = []
+        if self.lm_file and self.lm_train_config:
+            lm = load_language_model(self.lm_train_config, self.lm_file, tokenizer.tokens, device)
+            found.append(LanguageModel(lm, weight=self.lm_weight))
+        if self.phrases:
+            labels = [tokenizer.encode(phrase.split()) for phrase in self.phrases if phrase.strip()]
+            found.append(PhraseBias(labels, tokenizer.vocab_size, bonus=self.phrase_bonus))
+        return found
+
+
+def load_language_model(config: str | Path, weights: str | Path, tokens: Sequence[str], device: str) -> Any:
+    """A language model trained by `espnet2.bin.lm_train`; nothing in the files is executed.
+
+    Raises:
+        ConfigError: its token list is another one.
+        CheckpointError: a file is missing, damaged or unsafe, or they do not belong together.
+    """
+    from espnet2.tasks.lm import LMTask
+
+    values = read_yaml(config)
+    if "lm" not in values or "token_list" not in values:
+        raise CheckpointError(f"{config} is not a configuration of espnet2.bin.lm_train: it has no lm or token_list")
+    listed = values["token_list"]
+    theirs = listed if isinstance(listed, list) else Path(listed).read_text(encoding="utf-8").splitlines()
+    if theirs != list(tokens):
+        raise ConfigError(
+            f"{config}: its {len(theirs)} tokens are not the {len(tokens)} of the speech model; train it with "
+            "espnet2.bin.lm_train --token_type word on lines of the model's own tokens, with the model's token list"
+        )
+    model = LMTask.build_model(argparse.Namespace(**values))
+    load_strict(model, read_weights(weights), weights)
+    return model.to(device).eval().lm

@@ -1,0 +1,154 @@
+"""Greedy transducer search from label to label (arXiv:2406.06220), as a CUDA graph on a GPU (arXiv:2406.03791).
+
+Untested on a GPU: the tests run the same iterations on the CPU, without a graph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from espnet_jst.heads.predictor import PredictorState
+from espnet_jst.heads.transducer import TransducerHead
+
+if TYPE_CHECKING:
+    from espnet_jst.search.greedy import Emission, GreedyState
+
+WINDOW = 8  # frames that a stream looks at in one iteration
+ITERATIONS = 32  # between two looks of the host at what was written
+KEPT_GRAPHS = 8
+
+
+class LabelLooping:
+    """The same labels as the frame-synchronous search, in fewer and larger steps.
+
+    In every iteration each stream looks at its next `WINDOW` frames: it takes the first symbol there that is not the
+    blank and stays in that frame, or passes them all. Shapes never change and the host never waits inside a block of
+    iterations, so that on a GPU the iteration is captured once and replayed.
+
+    Args:
+        head: the transducer.
+        blank_penalty: subtracted from the blank's logit before the best symbol is chosen.
+        max_symbols: most symbols in one frame.
+    """
+
+    def __init__(self, head: TransducerHead, *, blank_penalty: float = 0.0, max_symbols: int = 20) -> None:
+        self.head, self.blank_penalty, self.max_symbols = head, blank_penalty, max_symbols
+        self._loops: dict[tuple[Any, ...], _Loop] = {}
+
+    @torch.no_grad()
+    def step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
+        """As GreedySearch.step."""
+        from espnet_jst.search.greedy import Emission, GreedyState
+
+        encoded = self.head.joint.encoder_proj(x)
+        offset = state.frames.tolist()
+        out: list[list[Emission]] = [[] for _ in offset]
+        if encoded.size(1) == 0:
+            return out, state
+        loop = self._loop(encoded, lengths, state)
+        while not loop.done():
+            tokens, frames, logps = (values.tolist() for values in loop.run())
+            for written in zip(tokens, frames, logps, strict=True):
+                for b, (token, frame, logp) in enumerate(zip(*written, strict=True)):
+                    if token >= 0:
+                        out[b].append(Emission(token, offset[b] + frame, logp))
+        predictor = PredictorState(tuple(x.clone() for x in loop.predictor.tensors))
+        return out, GreedyState(loop.projected.clone(), predictor, state.frames + lengths)
+
+    def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> _Loop:
+        key = (*encoded.shape, encoded.dtype, encoded.device)
+        loop = self._loops.pop(key, None)
+        if loop is None:
+            loop = _Loop(self, encoded, lengths, state)
+        self._loops[key] = loop
+        while len(self._loops) > KEPT_GRAPHS:
+            del self._loops[next(iter(self._loops))]
+        loop.load(encoded, lengths, state)
+        return loop
+
+
+class _Loop:
+    """Tensors of one shape, in which the iterations run, and their graph."""
+
+    def __init__(self, search: LabelLooping, encoded: Tensor, lengths: Tensor, state: GreedyState) -> None:
+        B, device = encoded.size(0), encoded.device
+        self.search = search
+        self.encoded, self.lengths, self.projected = encoded.clone(), lengths.clone(), state.projected.clone()
+        self.predictor = PredictorState(tuple(x.clone() for x in state.predictor.tensors))
+        self.frame, self.written = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))
+        self.iteration = torch.zeros(1, dtype=torch.long, device=device)
+        self.tokens, self.frames = (torch.zeros(ITERATIONS, B, dtype=torch.long, device=device) for _ in range(2))
+        self.logps = torch.zeros(ITERATIONS, B, device=device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def load(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> None:
+        """Begin with other streams."""
+        pairs = [(self.encoded, encoded), (self.lengths, lengths), (self.projected, state.projected)]
+        for mine, theirs in [*pairs, *zip(self.predictor.tensors, state.predictor.tensors, strict=True)]:
+            mine.copy_(theirs)
+        self.frame.zero_()
+        self.written.zero_()
+
+    def done(self) -> bool:
+        """Whether every stream is at its end."""
+        return bool((self.frame >= self.lengths).all())
+
+    def run(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A block of iterations -> labels (-1 for none), frames and log-probabilities, (ITERATIONS, B) each."""
+        self.iteration.zero_()
+        if self.encoded.is_cuda and self._graph is None:
+            self._capture()
+        for _ in range(ITERATIONS):
+            if self._graph is not None:
+                self._graph.replay()
+            else:
+                self._iterate()
+        return self.tokens, self.frames, self.logps
+
+    def _capture(self) -> None:
+        saved = [x.clone() for x in self._changing()]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._iterate()  # libraries set themselves up outside the graph
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._iterate()
+        self._graph = graph
+        for mine, before in zip(self._changing(), saved, strict=True):
+            mine.copy_(before)
+
+    def _changing(self) -> list[Tensor]:
+        return [self.projected, *self.predictor.tensors, self.frame, self.written, self.iteration]
+
+    def _iterate(self) -> None:
+        head, joint = self.search.head, self.search.head.joint
+        T, J = self.encoded.size(1), self.encoded.size(2)
+        ahead = torch.arange(WINDOW, device=self.frame.device)
+        frames = self.frame[:, None] + ahead
+        window = self.encoded.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, J))
+        logits = joint.output((window + self.projected[:, None]).tanh()).float()
+        chosen = joint.log_probs(logits, blank=head.blank, blank_penalty=self.search.blank_penalty)
+        best = chosen.argmax(dim=-1)
+        full = (ahead == 0) & (self.written >= self.search.max_symbols)[:, None]
+        writes = (best != head.blank) & (frames < self.lengths[:, None]) & ~full
+        found, first = writes.any(dim=1), writes.int().argmax(dim=1, keepdim=True)
+        label = best.gather(1, first)[:, 0]
+        taken = logits.gather(1, first[..., None].expand(-1, -1, logits.size(2)))[:, 0]
+        logp = joint.log_probs(taken, blank=head.blank)
+        here = frames.gather(1, first)[:, 0]
+        self.tokens.index_copy_(0, self.iteration, torch.where(found, label, -1)[None])
+        self.frames.index_copy_(0, self.iteration, here[None])
+        self.logps.index_copy_(0, self.iteration, logp.gather(1, label[:, None]).t())
+        y, after = head.predictor.step(label, self.predictor)
+        for mine, new in zip(self.predictor.tensors, after.where(found, self.predictor).tensors, strict=True):
+            mine.copy_(new)
+        self.projected.copy_(torch.where(found[:, None], joint.predictor_proj(y), self.projected))
+        stays = found & (first[:, 0] == 0)
+        self.written.copy_(torch.where(stays, self.written + 1, found.long()))
+        self.frame.copy_(torch.where(found, here, torch.minimum(self.frame + WINDOW, self.lengths)))
+        self.iteration.add_(1).clamp_(max=ITERATIONS - 1)

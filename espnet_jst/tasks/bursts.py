@@ -1,0 +1,93 @@
+"""Whether the bands of the pruned heads hold the bursts of the training text: said before the first epoch."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from espnet_jst.data.kaldi import read_table
+from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor
+from espnet_jst.errors import DataError
+from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.text.diagnose import longest_burst
+
+MOST_UTTERANCES = 5000  # spread over the training set; more would not change a share of a hundredth
+TOLERATED_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """Labels of the longest burst of each utterance, ascending."""
+
+    longest: tuple[int, ...]
+
+    def share_over(self, labels: int) -> float:
+        """Share of the utterances with a burst of more than `labels` labels, in [0, 1]."""
+        return sum(burst > labels for burst in self.longest) / max(1, len(self.longest))
+
+    def prune_range(self, share: float = TOLERATED_SHARE) -> int:
+        """The narrowest band that cannot represent at most `share` of the utterances."""
+        kept = max(0, len(self.longest) - int(share * len(self.longest)) - 1)
+        return max(2, self.longest[kept] + 1 if self.longest else 2)
+
+
+def check_bursts(files: Sequence[Sequence[str]], preprocess: Any) -> dict[str, Bursts]:
+    """Compare the band of every pruned, serialized head with the bursts of the training text, and warn where it is too
+    narrow.
+
+    A block's whole translation is due in the frame in which the block ends, and a band of R rows lets R - 1 labels out
+    in one frame; longer bursts are learnt late or not at all.
+
+    Args:
+        files: the training data, as `--train_data_path_and_name_and_type` gives it.
+        preprocess: the preprocessor.
+
+    Returns:
+        For each such head, its bursts.
+    """
+    if not isinstance(preprocess, JSTPreprocessor):
+        return {}
+    pruned = {name: spec for name, spec in preprocess.specs.items() if _band(spec) and spec.serialized}
+    return {name: _check(name, spec, files, preprocess) for name, spec in pruned.items()}
+
+
+def _band(spec: HeadSpec) -> int:
+    """Rows of the head's band; 0 for a head without one."""
+    if spec.kind != "transducer" or spec.conf.get("loss") != "pruned_rnnt":
+        return 0
+    default = inspect.signature(TransducerHead.__init__).parameters["prune_range"].default
+    return int(spec.conf.get("prune_range", default))
+
+
+def _check(name: str, spec: HeadSpec, files: Sequence[Sequence[str]], preprocess: JSTPreprocessor) -> Bursts:
+    tags, tokenizer = preprocess.tags[name], preprocess.tokenizers[name]
+    source, target = (tokenizer.tokens.index(tag) for tag in (tags.source_tag(), tags.target_tag()))
+    labels = _targets(spec.target, files, preprocess)
+    bursts = Bursts(tuple(sorted(longest_burst(ids, source, target) for ids in labels)))
+    out_in_one = _band(spec) - 1
+    over = bursts.share_over(out_in_one)
+    message = (
+        f"head {name!r}: prune_range {_band(spec)} lets {out_in_one} labels out in one frame; {over:.1%} of "
+        f"{len(bursts.longest)} training utterances have a longer burst"
+    )
+    if over > TOLERATED_SHARE:
+        logging.warning(f"{message}: prune_range {bursts.prune_range()} would do for 99 %")
+    else:
+        logging.info(message)
+    return bursts
+
+
+def _targets(target: str, files: Sequence[Sequence[str]], preprocess: JSTPreprocessor) -> Iterator[Sequence[int]]:
+    tables = {name: read_table(path) for path, name, _ in files if name in TEXT_NAMES}
+    keys = list(next(iter(tables.values()), {}))
+    every = max(1, len(keys) // MOST_UTTERANCES)
+    for key in islice(keys, 0, None, every):
+        try:
+            yield preprocess(key, {name: table[key] for name, table in tables.items() if key in table})[target].tolist()
+        except DataError:
+            continue  # the training refuses it by itself
