@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-
-from espnet_jst.losses.rnnt import factorized_log_probs
+from torch.nn.functional import logsigmoid
 
 
 class JointNetwork(nn.Module):
@@ -19,25 +19,41 @@ class JointNetwork(nn.Module):
         vocab_size: number of symbols, blank included.
         hat: the blank has a probability of its own, sigmoid of its logit, and the labels share what is left
             (arXiv:2003.07705, eq. 6-7); otherwise all share one softmax.
+        blank: id of the blank; read with `hat` only.
     """
 
     def __init__(
-        self, encoder_size: int, predictor_size: int, joint_size: int, vocab_size: int, *, hat: bool = False
+        self,
+        encoder_size: int,
+        predictor_size: int,
+        joint_size: int,
+        vocab_size: int,
+        *,
+        hat: bool = False,
+        blank: int = 0,
     ) -> None:
         super().__init__()
-        self.hat = hat
+        self.hat, self.blank = hat, blank
         self.encoder_proj = nn.Linear(encoder_size, joint_size)
         self.predictor_proj = nn.Linear(predictor_size, joint_size, bias=False)
         self.output = nn.Linear(joint_size, vocab_size)
 
     def forward(self, encoder_out: Tensor, predictor_out: Tensor) -> Tensor:
         """(..., encoder_size) and (..., predictor_size), broadcastable -> logits (..., vocab_size)."""
-        return self.output((self.encoder_proj(encoder_out) + self.predictor_proj(predictor_out)).tanh())
+        return self.logits(self.encoder_proj(encoder_out) + self.predictor_proj(predictor_out))
 
-    def log_probs(self, logits: Tensor, *, blank: int = 0, blank_penalty: float = 0.0) -> Tensor:
-        """Logits (..., vocab_size) -> log-probabilities in float32, with `blank_penalty` off the blank's logit."""
-        logits = logits.float()
-        if blank_penalty:
-            logits = logits.clone()
-            logits[..., blank] -= blank_penalty
-        return factorized_log_probs(logits, blank) if self.hat else logits.log_softmax(dim=-1)
+    def logits(self, projected: Tensor) -> Tensor:
+        """Sum of both projections (..., joint_size) -> logits (..., vocab_size), whose softmax is the distribution."""
+        logits = self.output(projected.tanh())
+        return factorized_log_probs(logits, self.blank) if self.hat else logits
+
+
+def factorized_log_probs(logits: Tensor, blank: int = 0) -> Tensor:
+    """Logits (..., V) -> log-probabilities of the hybrid autoregressive transducer (arXiv:2003.07705, eq. 6-7).
+
+    The blank's probability is the sigmoid of its logit; the labels share what is left by a softmax of theirs.
+    """
+    is_blank = torch.arange(logits.size(-1), device=logits.device) == blank
+    labels = logits.masked_fill(is_blank, -torch.inf).log_softmax(dim=-1)
+    stop = logits[..., blank, None]
+    return torch.where(is_blank, logsigmoid(stop), labels + logsigmoid(-stop))

@@ -83,9 +83,14 @@ class LSTMPredictor(Predictor):
         return PredictorState((zeros, zeros))
 
     def step(self, labels: Tensor, state: PredictorState) -> tuple[Tensor, PredictorState]:
-        hidden = tuple(tensor.transpose(0, 1).contiguous() for tensor in state.tensors)
-        y, hidden = self.lstm(self.embedding(labels)[:, None], hidden)
-        return y[:, 0], PredictorState(tuple(tensor.transpose(0, 1) for tensor in hidden))
+        # Cell by cell: for one step, nn.LSTM spends most of its time on repacking the weights.
+        y, hidden, cells = self.embedding(labels), [], []
+        for layer, weights in enumerate(self.lstm.all_weights):
+            before = tuple(tensor[:, layer] for tensor in state.tensors)
+            y, cell = torch.lstm_cell(y, before, *weights)
+            hidden.append(y)
+            cells.append(cell)
+        return y, PredictorState((torch.stack(hidden, dim=1), torch.stack(cells, dim=1)))
 
 
 class StatelessPredictor(Predictor):

@@ -70,15 +70,13 @@ class TransducerHead(nn.Module):
         self.blank, self.vocab_size, self.kind = blank, vocab_size, loss
         self.simple_weight, self.warm_steps = simple_weight, warm_steps
         self.predictor = PREDICTORS[predictor](vocab_size=vocab_size, blank=blank, **(predictor_conf or {}))
-        self.joint = JointNetwork(encoder_size, self.predictor.output_size, joint_size, vocab_size, hat=hat)
+        sizes = (encoder_size, self.predictor.output_size, joint_size, vocab_size)
+        self.joint = JointNetwork(*sizes, hat=hat, blank=blank)
         if loss == "rnnt" and (delay_penalty or fast_emit):
             raise ConfigError("delay_penalty and fast_emit belong to loss: pruned_rnnt")
         if simple_weight > 0:
             self.criterion = PrunedTransducerLoss(
-                encoder_size,
-                self.predictor.output_size,
-                joint_size,
-                vocab_size,
+                *sizes,
                 prune_range=prune_range,
                 lm_scale=lm_scale,
                 am_scale=am_scale,
@@ -111,8 +109,7 @@ class TransducerHead(nn.Module):
         if self.kind == "pruned_rnnt":
             simple, main = self.criterion(x, lengths, g, targets, target_lengths, self.joint)
         else:
-            logits = self.joint(x[:, :, None], g[:, None])
-            main = rnnt_loss(logits, targets, lengths, target_lengths, blank=self.blank, hat=self.joint.hat)
+            main = rnnt_loss(self.joint(x[:, :, None], g[:, None]), targets, lengths, target_lengths, blank=self.blank)
             if self.simple_weight <= 0:
                 return main, {"rnnt": main.detach()}
             simple = self.criterion.simple(x, lengths, g, targets, target_lengths)[0]

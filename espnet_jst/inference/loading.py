@@ -84,17 +84,17 @@ def build_search_heads(
 ) -> dict[str, SearchHead]:
     """A greedy (`beam_size` 1) or beam search with its tokenizer for each head to search."""
     shifts_s = frame_shifts_s(model)
-    device = str(next(model.parameters()).device)
+    names = choose_heads(model, options.search_heads)
+    readers = {name: tokenizer_of(model.specs[name], tokenizers) for name in names}
+    scorers = options.scorers(readers, str(next(model.parameters()).device))
     limits: dict[str, Any] = {"blank_penalty": options.blank_penalty, "max_symbols": options.max_symbols}
     heads = {}
-    for name in choose_heads(model, options.search_heads):
+    for name, tokenizer in readers.items():
         spec, head = model.specs[name], model.heads[name]
         assert isinstance(head, TransducerHead)
-        tokenizer = tokenizer_of(spec, tokenizers)
         search: GreedySearch | BeamSearch = GreedySearch(head, **limits)
         if options.beam_size > 1:
-            scorers = options.scorers(tokenizer, device)
-            search = BeamSearch(head, beam_size=options.beam_size, scorers=scorers, **limits)
+            search = BeamSearch(head, beam_size=options.beam_size, scorers=scorers[name], **limits)
         heads[name] = SearchHead(spec, search, tokenizer, lane_of_tag(spec, args), shifts_s[spec.reads.split(".")[0]])
     return heads
 

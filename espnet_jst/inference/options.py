@@ -73,28 +73,47 @@ class DecodingOptions:
         check_keys(options, [field.name for field in fields(cls)], "Speech2Text")
         return cls(**options)
 
-    def scorers(self, tokenizer: Tokenizer, device: str) -> list[LabelScorer]:
-        """What the search of a head with this vocabulary adds to the labels' log-probabilities.
+    def scorers(self, tokenizers: Mapping[str, Tokenizer], device: str) -> dict[str, list[LabelScorer]]:
+        """For each searched head, by its vocabulary: what is added to the labels' log-probabilities.
 
         Raises:
-            ConfigError: the language model has another vocabulary or is of another kind.
+            ConfigError: a phrase or the language model fits none of the vocabularies, or the model is of another kind.
             CheckpointError: its files are damaged or unsafe.
         """
-        found: list[LabelScorer] = []
+        found: dict[str, list[LabelScorer]] = {name: [] for name in tokenizers}
         if self.lm_file and self.lm_train_config:
-            lm = load_language_model(self.lm_train_config, self.lm_file, tokenizer.tokens, device)
-            found.append(LanguageModel(lm, weight=self.lm_weight))
-        if self.phrases:
-            labels = [tokenizer.encode(phrase.split()) for phrase in self.phrases if phrase.strip()]
-            found.append(PhraseBias(labels, tokenizer.vocab_size, bonus=self.phrase_bonus))
+            lm, tokens = load_language_model(self.lm_train_config, self.lm_file, device)
+            fitting = [name for name, tokenizer in tokenizers.items() if tokenizer.tokens == tokens]
+            if not fitting:
+                sizes = ", ".join(str(tokenizer.vocab_size) for tokenizer in tokenizers.values())
+                raise ConfigError(
+                    f"{self.lm_train_config}: its {len(tokens)} tokens are not those of a searched head ({sizes}); "
+                    "train it on lines of the model's own tokens: espnet2.bin.lm_train --token_type word "
+                    "--token_list <that of the model>"
+                )
+            for name in fitting:
+                found[name].append(LanguageModel(lm, weight=self.lm_weight))
+        spelled = {name: _spelled(self.phrases, tokenizer) for name, tokenizer in tokenizers.items()}
+        for phrase in self.phrases:
+            if not any(phrase in labels for labels in spelled.values()):
+                raise ConfigError(f"phrase {phrase!r} cannot be written with the model's tokens: leave it out")
+        for name, labels in spelled.items():
+            if labels:
+                bias = PhraseBias(list(labels.values()), tokenizers[name].vocab_size, bonus=self.phrase_bonus)
+                found[name].append(bias)
         return found
 
 
-def load_language_model(config: str | Path, weights: str | Path, tokens: Sequence[str], device: str) -> Any:
-    """A language model trained by `espnet2.bin.lm_train`; nothing in the files is executed.
+def _spelled(phrases: Sequence[str], tokenizer: Tokenizer) -> dict[str, list[int]]:
+    """Labels of the phrases that a vocabulary can write."""
+    labels = {phrase: tokenizer.encode(phrase.split()) for phrase in phrases}
+    return {phrase: ids for phrase, ids in labels.items() if ids and tokenizer.unk_id not in ids}
+
+
+def load_language_model(config: str | Path, weights: str | Path, device: str) -> tuple[Any, list[str]]:
+    """A language model trained by `espnet2.bin.lm_train`, and its tokens; nothing in the files is executed.
 
     Raises:
-        ConfigError: its token list is another one.
         CheckpointError: a file is missing, damaged or unsafe, or they do not belong together.
     """
     from espnet2.tasks.lm import LMTask
@@ -102,13 +121,8 @@ def load_language_model(config: str | Path, weights: str | Path, tokens: Sequenc
     values = read_yaml(config)
     if "lm" not in values or "token_list" not in values:
         raise CheckpointError(f"{config} is not a configuration of espnet2.bin.lm_train: it has no lm or token_list")
-    listed = values["token_list"]
-    theirs = listed if isinstance(listed, list) else Path(listed).read_text(encoding="utf-8").splitlines()
-    if theirs != list(tokens):
-        raise ConfigError(
-            f"{config}: its {len(theirs)} tokens are not the {len(tokens)} of the speech model; train it with "
-            "espnet2.bin.lm_train --token_type word on lines of the model's own tokens, with the model's token list"
-        )
     model = LMTask.build_model(argparse.Namespace(**values))
     load_strict(model, read_weights(weights), weights)
-    return model.to(device).eval().lm
+    listed = values["token_list"]
+    tokens = listed if isinstance(listed, list) else Path(listed).read_text(encoding="utf-8").splitlines()
+    return model.to(device).eval().lm, [str(token) for token in tokens]

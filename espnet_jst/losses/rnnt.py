@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from espnet_jst.errors import DataError
 from espnet_jst.losses.checks import check_labels, checked
@@ -18,7 +17,6 @@ def rnnt_loss(
     target_lengths: Tensor,
     *,
     blank: int = 0,
-    hat: bool = False,
 ) -> Tensor:
     """Transducer loss of each utterance, arXiv:1211.3711 eq. (19).
 
@@ -28,7 +26,6 @@ def rnnt_loss(
         logit_lengths: valid frames, (B,), 1 <= length <= T.
         target_lengths: valid labels, (B,), 0 <= length <= U.
         blank: id of the blank symbol.
-        hat: the blank's probability is the sigmoid of its logit, see `factorized_log_probs`.
 
     Returns:
         Negative log-likelihood in nats, (B,).
@@ -43,20 +40,8 @@ def rnnt_loss(
         raise DataError(f"logits have {rows} label positions for {targets.size(1)} labels; must be one more")
     labels = check_labels(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    logits = factorized_log_probs(logits, blank) if hat else logits
-    norm = 0.0 if hat else logits.logsumexp(dim=-1)
+    norm = logits.logsumexp(dim=-1)
     padded = torch.nn.functional.pad(labels, (0, 1), value=blank)
     label = logits.gather(3, padded[:, None, :, None].expand(B, T, rows, 1))[..., 0]
     first = torch.zeros(B, T, dtype=torch.int32, device=logits.device)
     return checked(lattice_loss(logits[..., blank] - norm, label - norm, first, logit_lengths, target_lengths)[0])
-
-
-def factorized_log_probs(logits: Tensor, blank: int = 0) -> Tensor:
-    """Logits (..., V) -> log-probabilities of the hybrid autoregressive transducer (arXiv:2003.07705, eq. 6-7).
-
-    The blank's probability is the sigmoid of its logit; the labels share what is left by a softmax of theirs.
-    """
-    is_blank = torch.arange(logits.size(-1), device=logits.device) == blank
-    labels = logits.masked_fill(is_blank, -torch.inf).log_softmax(dim=-1)
-    stop = logits[..., blank, None]
-    return torch.where(is_blank, logsigmoid(stop), labels + logsigmoid(-stop))

@@ -225,59 +225,66 @@ class BeamSearch:
 
     def _frame(self, encoded: Tensor, active: Tensor, frames: Tensor, beam: Beam, tree: _Tree) -> Beam:
         """One frame (B, J) of the active streams. Most end here: every hypothesis takes the blank."""
-        blank, labels = self._scores(encoded, beam)
-        blanked = beam.scores + blank
-        # Scores only fall: what is below the worst of a full beam can never come back.
-        hopeful = (beam.scores[..., None] + labels).flatten(1).amax(1) > blanked.amin(1)
-        rows = (active & hopeful).nonzero()[:, 0]
-        after = replace(beam, scores=torch.where(active[:, None], blanked, beam.scores))
-        if not len(rows):
-            return after
-        busy = self._symbols(encoded[rows], frames[rows], beam.select(rows), blanked[rows], labels[rows], tree)
-        return after.put(rows, busy)
-
-    def _symbols(
-        self, encoded: Tensor, frames: Tensor, live: Beam, blanked: Tensor, labels: Tensor, tree: _Tree
-    ) -> Beam:
-        """The symbols of one frame: `live` hypotheses may write more, `done` ones have taken the blank."""
-        done = replace(live, scores=blanked)
+        blank, labels = self._scores(encoded[:, None] + beam.projected, beam.memory)
+        done = replace(beam, scores=torch.where(active[:, None], beam.scores + blank, beam.scores))
+        rows, live = active.nonzero()[:, 0], beam
+        if len(rows) < len(active):
+            live, labels = live.select(rows), labels[rows]
         for _ in range(self.max_symbols):
-            worst = done.scores.amin(1, keepdim=True)
-            live = self._extend(live, labels, frames, tree)
-            live.scores.masked_fill_(live.scores <= worst, NEVER)
-            if not bool((live.scores > NEVER).any()):
+            # Scores only fall: what is below the worst of a full beam can never come back.
+            worst = done.scores[rows].amin(1)
+            hopeful = ((live.scores[..., None] + labels).flatten(1).amax(1) > worst).nonzero()[:, 0]
+            if not len(hopeful):
                 break
-            blank, labels = self._scores(encoded, live)
-            done = self._best(_merged(done.join(replace(live, scores=live.scores + blank))))
+            if len(hopeful) < len(rows):
+                rows, worst, live, labels = rows[hopeful], worst[hopeful], live.select(hopeful), labels[hopeful]
+            live, alive = self._extend(live, labels, worst, frames[rows], tree)
+            blank, labels = self._scores_of(alive, encoded[rows], live)
+            finished = replace(live, scores=live.scores + blank)
+            done = done.put(rows, self._best(_merged(done.select(rows).join(finished))))
         return done
 
-    def _scores(self, encoded: Tensor, beam: Beam) -> tuple[Tensor, Tensor]:
-        """Score of the blank, (B, K), and of every label, (B, K, V), -inf for the blank."""
-        logits = self.head.joint.output((encoded[:, None] + beam.projected).tanh())
-        logp = self.head.joint.log_probs(logits, blank=self.head.blank, blank_penalty=self.blank_penalty)
+    def _scores(self, projected: Tensor, memory: Sequence[PredictorState]) -> tuple[Tensor, Tensor]:
+        """Hypotheses (..., J) -> score of the blank, (...), and of every label, (..., V), -inf for the blank."""
+        logits = self.head.joint.logits(projected).float()
+        logits[..., self.head.blank] -= self.blank_penalty
+        logp = logits.log_softmax(dim=-1)
         blank = logp[..., self.head.blank].clone()
-        for scorer, memory in zip(self.scorers, beam.memory[1:], strict=True):
-            logp = logp + scorer.scores(memory).view_as(logp)
+        for scorer, state in zip(self.scorers, memory[1:], strict=True):
+            logp = logp + scorer.scores(state).view_as(logp)
         logp[..., self.head.blank] = NEVER
         return blank, logp
 
-    def _extend(self, beam: Beam, labels: Tensor, frames: Tensor, tree: _Tree) -> Beam:
-        """The K best continuations by one label of each stream."""
+    def _scores_of(self, alive: Tensor, encoded: Tensor, beam: Beam) -> tuple[Tensor, Tensor]:
+        """As `_scores` for the hypotheses `alive` (B, K) of a beam, -inf for the others: (B, K) and (B, K, V)."""
+        B, K, J = beam.projected.shape
+        places = alive.flatten().nonzero()[:, 0]
+        projected = encoded[places.div(K, rounding_mode="floor")] + beam.projected.view(B * K, J)[places]
+        some = self._scores(projected, [state.select(places) for state in beam.memory])
+        blank, labels = (x.new_full((B * K, *x.shape[1:]), NEVER).index_copy_(0, places, x) for x in some)
+        return blank.view(B, K), labels.view(B, K, -1)
+
+    def _extend(self, beam: Beam, labels: Tensor, worst: Tensor, frames: Tensor, tree: _Tree) -> tuple[Beam, Tensor]:
+        """The K best continuations by one label of each stream, and which of them are better than `worst`."""
         B, K, V = labels.shape
         scores, flat = (beam.scores[..., None] + labels).flatten(1).topk(min(K, K * V), dim=1)
-        parent, label = flat // V, flat % V
-        chosen = beam.choose(parent)
-        predictor, *scorers = chosen.memory
-        y, predictor = self.head.predictor.step(label.flatten(), predictor)
-        memory = (scorer.step(label.flatten(), m) for scorer, m in zip(self.scorers, scorers, strict=True))
-        return Beam(
+        label, alive = flat % V, scores > worst[:, None]
+        chosen = beam.choose(flat // V)
+        places = alive.flatten().nonzero()[:, 0]
+        written = label.flatten()[places]
+        predictor, *scorers = (state.select(places) for state in chosen.memory)
+        y, predictor = self.head.predictor.step(written, predictor)
+        after = [predictor, *(s.step(written, state) for s, state in zip(self.scorers, scorers, strict=True))]
+        projected = chosen.projected.flatten(0, 1).index_copy(0, places, self.head.joint.predictor_proj(y))
+        live = Beam(
             tree.add(chosen.nodes, label, frames, labels.flatten(1).gather(1, flat)),
             chosen.counts + 1,
             chosen.keys * HASH_FACTOR + label + 1,
-            scores,
-            self.head.joint.predictor_proj(y).view(B, K, -1),
-            (predictor, *memory),
+            scores.masked_fill(~alive, NEVER),
+            projected.view(B, K, -1),
+            tuple(state.put(places, new) for state, new in zip(chosen.memory, after, strict=True)),
         )
+        return live, alive
 
     def _best(self, beam: Beam) -> Beam:
         return beam.choose(beam.scores.topk(self.beam_size, dim=1).indices)

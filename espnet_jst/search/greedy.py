@@ -86,13 +86,13 @@ class GreedySearch:
                 rows = everyone[lengths > t]
                 hidden = hidden[rows]
             for _ in range(self.max_symbols):
-                logits = joint.output(hidden.tanh()).float()
+                logits = joint.logits(hidden).float()
                 best = self._best(logits)
                 written = best.ne(blank).nonzero()[:, 0]
                 if not len(written):
                     break
                 labels, rows = best[written], rows[written]
-                logp = joint.log_probs(logits[written], blank=blank).gather(1, labels[:, None])[:, 0]
+                logp = logits[written].log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
                 for b, token, p in zip(rows.tolist(), labels.tolist(), logp.tolist(), strict=True):
                     out[b].append(Emission(token, offset[b] + t, p))
                 y, after = self.head.predictor.step(labels, predictor.select(rows))
@@ -102,9 +102,7 @@ class GreedySearch:
         return out, GreedyState(projected, predictor, state.frames + lengths)
 
     def _best(self, logits: Tensor) -> Tensor:
-        if self.head.joint.hat:
-            logits = self.head.joint.log_probs(logits, blank=self.head.blank, blank_penalty=self.blank_penalty)
-        elif self.blank_penalty:
+        if self.blank_penalty:
             logits = logits.clone()
             logits[:, self.head.blank] -= self.blank_penalty
         return logits.argmax(dim=-1)

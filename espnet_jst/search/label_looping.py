@@ -131,15 +131,15 @@ class _Loop:
         ahead = torch.arange(WINDOW, device=self.frame.device)
         frames = self.frame[:, None] + ahead
         window = self.encoded.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, J))
-        logits = joint.output((window + self.projected[:, None]).tanh()).float()
-        chosen = joint.log_probs(logits, blank=head.blank, blank_penalty=self.search.blank_penalty)
-        best = chosen.argmax(dim=-1)
+        logits = joint.logits(window + self.projected[:, None]).float()
+        penalty = self.search.blank_penalty * (torch.arange(logits.size(2), device=logits.device) == head.blank)
+        best = (logits - penalty).argmax(dim=-1)
         full = (ahead == 0) & (self.written >= self.search.max_symbols)[:, None]
         writes = (best != head.blank) & (frames < self.lengths[:, None]) & ~full
         found, first = writes.any(dim=1), writes.int().argmax(dim=1, keepdim=True)
         label = best.gather(1, first)[:, 0]
         taken = logits.gather(1, first[..., None].expand(-1, -1, logits.size(2)))[:, 0]
-        logp = joint.log_probs(taken, blank=head.blank)
+        logp = taken.log_softmax(dim=-1)
         here = frames.gather(1, first)[:, 0]
         self.tokens.index_copy_(0, self.iteration, torch.where(found, label, -1)[None])
         self.frames.index_copy_(0, self.iteration, here[None])

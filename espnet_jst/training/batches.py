@@ -14,6 +14,7 @@ from espnet2.iterators.sequence_iter_factory import SequenceIterFactory, worker_
 from torch.utils.data import DataLoader
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.training.processes import is_distributed
 
 
 class CountedBatches(AbsIterFactory):
@@ -137,7 +138,7 @@ def speech_lengths(shape_files: Sequence[str]) -> dict[str, int]:
 
 def _longest_on_any_rank(longest: np.ndarray) -> np.ndarray:
     # A rank holds a part of each batch; all must leave out the same batches.
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not is_distributed():
         return longest
     device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
     shared = torch.as_tensor(longest, device=device)

@@ -22,6 +22,7 @@ from espnet2.torch_utils.device_funcs import to_device
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.training.batches import CountedBatches
+from espnet_jst.training.processes import first_process, is_distributed, is_first
 from espnet_jst.weights import atomic_save, temporary_name
 
 PROBED_STEPS = 20
@@ -93,7 +94,7 @@ def measure(
     model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
     batches, sizes = train.probe(PROBED_STEPS)
     model.train()
-    stepped = torch.nn.parallel.DistributedDataParallel(model) if _distributed() else model
+    stepped = torch.nn.parallel.DistributedDataParallel(model) if is_distributed() else model
 
     def step(keys: Any, batch: Any) -> None:
         loss = stepped(utt_id=keys, **to_device(batch, device))[0]
@@ -120,19 +121,6 @@ def measure(
     start_s = max(0.0, first_s - float(np.mean(timed)))  # processes that load data start anew every epoch
     validation_s, save_s = _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
     return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, start_s + save_s))
-
-
-def first_process(value: Any) -> Any:
-    """The value of the first process of a distributed training, in all of them."""
-    if not _distributed():
-        return value
-    values = [value]
-    torch.distributed.broadcast_object_list(values, src=0)
-    return values[0]
-
-
-def _distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
@@ -195,7 +183,7 @@ class Pace:
         if self.train.adjustable:
             self.taken[epoch] = first_process(self._steps(epoch))
             self.train.set_steps(self.taken[epoch])
-        if not _distributed() or torch.distributed.get_rank() == 0:
+        if is_first():
             plan = {**self.asked, "epochs": self.epochs, "steps": self.taken, "measured": asdict(self.costs)}
             atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), self.path)
         return self.taken.get(epoch, self._nominal)

@@ -1,4 +1,4 @@
-"""Several processes on the CPUs of one machine: small models use two cores better as two processes than as threads."""
+"""Several processes of one training: started on the CPUs of one machine, or by ESPnet, and what they share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from espnet2.train.distributed_utils import free_port
@@ -52,6 +53,25 @@ def run_processes(worker: Callable[[argparse.Namespace], None], args: argparse.N
         torch.multiprocessing.spawn(_process, (worker, started), nprocs=args.cpu_processes)
     except torch.multiprocessing.ProcessExitedException as error:
         raise JSTError(f"process {error.error_index} of the training ended with status {error.exit_code}") from error
+
+
+def is_distributed() -> bool:
+    """Whether this process is one of several."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def is_first() -> bool:
+    """Whether this process is the first of several, or alone."""
+    return not is_distributed() or torch.distributed.get_rank() == 0
+
+
+def first_process(value: Any) -> Any:
+    """The value of the first process, in all of them."""
+    if not is_distributed():
+        return value
+    values = [value]
+    torch.distributed.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def _process(rank: int, worker: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:

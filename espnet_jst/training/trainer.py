@@ -20,6 +20,7 @@ from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.training import budget
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
+from espnet_jst.training.processes import first_process
 from espnet_jst.training.progress import TrackedBatches
 from espnet_jst.training.schedule import WarmupCosine
 from espnet_jst.training.usage import CPUClock
@@ -114,7 +115,7 @@ class JSTTrainer(Trainer):
             output_dir / (f"rank{rank}_{USAGE_FILE}" if rank else USAGE_FILE), fresh=not options.resume
         )
         cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
-        done = budget.first_process(done)  # also: nobody reads a checkpoint before it is repaired
+        done = first_process(done)  # also: nobody reads a checkpoint before it is repaired
         pace = None
         if options.max_train_minutes is not None:
             pace = cls._pace(model, optimizers, train_iter_factory, valid_iter_factory, options, done)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from espnet_jst.training.processes import is_distributed
 from espnet_jst.weights import atomic_save
 
 SAVE_INTERVAL_S = 5.0
@@ -51,7 +52,7 @@ class CPUClock:
         runs = int(self.before["runs"]) + 1
         over = f" over {runs} runs" if runs > 1 else ""
         used = self.seconds()
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if is_distributed():
             shares: list[float] = [0.0] * torch.distributed.get_world_size()
             torch.distributed.all_gather_object(shares, used)
             used, over = sum(shares), f" of {len(shares)} processes{over}"

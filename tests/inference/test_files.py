@@ -92,7 +92,7 @@ def test_the_computation_of_every_chunk_is_recorded(corpus: Path, model: dict, t
 
 def test_a_key_file_and_a_config_file_choose(corpus: Path, model: dict, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("good1 x\n")
-    (tmp_path / "decode.yaml").write_text("beam_size: 3\nnbest: 2\nlm_weight: 0.0\n")
+    (tmp_path / "decode.yaml").write_text("beam_size: 3\nnbest: 2\nngram_weight: 0.0\n")
     options = ["--key_file", str(tmp_path / "keys"), "--config", str(tmp_path / "decode.yaml")]
     assert run(corpus, model, tmp_path / "out", *options) == 0
     assert list(table(tmp_path / "out" / "1best_recog" / "text")) == ["good1"]
@@ -102,7 +102,9 @@ def test_a_key_file_and_a_config_file_choose(corpus: Path, model: dict, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--lm_weight", "0.5"], "--lm_weight 0.5: not used here"),
+        (["--ngram_weight", "0.5"], "--ngram_weight 0.5: not used here"),
+        (["--phrases", "no_such"], "cannot be read"),
+        (["--lm_file", "lm.pth", "--beam_size", "2"], "needs both lm_train_config and lm_file"),
         (["--nbest", "3"], "nbest=3 needs a beam"),
         (["--streaming", "true", "--nbest", "2", "--beam_size", "2"], "--streaming false"),
         (["--ngpu", "2"], "one GPU"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference import Speech2Text
@@ -129,8 +130,53 @@ def test_a_saved_model_decodes_as_the_model_in_memory(tmp_path: Path) -> None:
         ({"chunk_s": 0.01}, "shorter than one encoder frame: give at least 0.08 s"),
         ({"search_heads": ["jiont"]}, "did you mean 'joint'"),
         ({"search_heads": ["ctc"]}, "'ctc' is not one of joint"),
+        ({"beam_sise": 2}, "did you mean 'beam_size'"),
+        ({"phrases": ["one two"]}, "give a beam_size of 2 or more"),
+        ({"phrases": ["one four"], "beam_size": 2}, "'one four' cannot be written"),
+        ({"lm_file": "lm.pth", "beam_size": 2}, "needs both"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Speech2Text.from_model(serialized().st_model, serialized().st_train_args, **options)
+
+
+def test_phrases_are_written_more_often() -> None:
+    counts = []
+    for options in ({}, {"phrases": ["two three", "drei und"], "phrase_bonus": 3.0}):
+        speech2text = tiny.speech2text(tiny.config(tiny.SERIALIZED), beam_size=4, max_symbols=4, **options)
+        tokens = [" ".join(speech2text(tiny.speech(2.0, seed=seed))[0][1]) for seed in range(4)]
+        counts.append(sum(line.count("two three") + line.count("drei und") for line in tokens))
+    assert counts[1] > counts[0]
+
+
+def language_model(folder: Path, tokens: list[str], **conf: object) -> dict[str, str]:
+    """A language model that espnet2.bin.lm_train could have left: it expects "drei" everywhere."""
+    from espnet2.tasks.lm import LMTask
+
+    args = LMTask.get_parser().parse_args([])
+    args.token_list, args.lm, args.lm_conf = tokens, "seq_rnn", {"unit": 8, "nlayers": 1, **conf}
+    model = LMTask.build_model(args)
+    with torch.no_grad():
+        model.lm.decoder.weight.zero_()
+        model.lm.decoder.bias.copy_(20.0 * torch.tensor([token == "drei" for token in tokens]))
+    values = {key: value for key, value in vars(args).items() if not callable(value)}
+    (folder / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    torch.save(model.state_dict(), folder / "lm.pth")
+    return {"lm_train_config": str(folder / "config.yaml"), "lm_file": str(folder / "lm.pth")}
+
+
+def test_espnets_language_model_guides_the_search(tmp_path: Path) -> None:
+    files = language_model(tmp_path, tiny.TARGET)
+    counts = []
+    for options in ({}, {**files, "lm_weight": 0.5}):
+        speech2text = tiny.speech2text(tiny.config(tiny.SERIALIZED), beam_size=4, max_symbols=4, **options)
+        written = [token for seed in range(4) for token in speech2text(tiny.speech(2.0, seed=seed))[0][1]]
+        counts.append(written.count("drei") / max(1, len(written)))
+    assert counts[1] > counts[0]
+
+
+def test_a_language_model_over_other_tokens_is_refused(tmp_path: Path) -> None:
+    files = language_model(tmp_path, tiny.PIECES)
+    with pytest.raises(ConfigError, match="13 tokens are not those of a searched head"):
+        tiny.speech2text(tiny.config(tiny.SERIALIZED), beam_size=2, **files)

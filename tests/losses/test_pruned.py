@@ -10,8 +10,10 @@ from torch import nn
 
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads import JointNetwork
+from espnet_jst.heads.joint import factorized_log_probs
 from espnet_jst.losses import (
     PrunedTransducerLoss,
+    band,
     joint_chunks,
     prune_ranges,
     pruned_rnnt_loss,
@@ -19,7 +21,6 @@ from espnet_jst.losses import (
     simple_rnnt_loss,
 )
 from espnet_jst.losses.backends import BACKEND_VARIABLE, BACKENDS
-from espnet_jst.losses.rnnt import factorized_log_probs
 from tests.reference.rnnt import rnnt_loss_reference
 
 GOLDEN = Path(__file__).parents[1] / "reference" / "golden" / "pruned_rnnt_a.safetensors"
@@ -93,7 +94,7 @@ def test_a_band_of_the_whole_lattice_gives_the_full_loss_and_gradient(backend, h
         monkeypatch.setattr(joint_chunks, "CHUNK_BYTES", 1 if seed % 2 else 1 << 20)
         x, p, joint, targets, frames, labels = batch(seed)
         joint.hat = hat
-        logits = joint.log_probs(joint(x[:, :, None], p[:, None]))
+        logits = joint(x[:, :, None], p[:, None])
         expected = torch.stack(
             [rnnt_loss_reference(logits[b], targets[b], int(frames[b]), int(labels[b])) for b in range(len(x))]
         )
@@ -102,6 +103,30 @@ def test_a_band_of_the_whole_lattice_gives_the_full_loss_and_gradient(backend, h
         leaves = [x, p, *joint.parameters()]
         for ours, theirs in zip(*(torch.autograd.grad(value.sum(), leaves) for value in (loss, expected))):
             torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("hat", [False, True], ids=["softmax", "hat"])
+@pytest.mark.parametrize("prune_range", [3, 50])
+def test_the_gradients_of_the_forward_pass_are_those_of_the_backward_pass(prune_range, hat, monkeypatch):
+    kind = {"delay_penalty": 0.05, "fast_emit": 0.1}
+    for seed in range(10):
+        x, p, joint, targets, frames, labels = batch(seed)
+        joint.hat = hat
+        module = PrunedTransducerLoss(5, 6, 7, joint.output.out_features, prune_range=prune_range)
+        _, px, py = module.simple(x, frames, p, targets, labels)
+        ranges = prune_ranges(px, py, frames, labels, prune_range)
+        leaves = [x, p, *joint.parameters()]
+        weights = torch.rand(len(x))
+        results = []
+        # All at once, an utterance at a time, and none: every node's logits are made twice.
+        for group, most in ((1 << 20, 1 << 20), (1, 1 << 20), (1, 1)):
+            monkeypatch.setattr(band, "GROUP_BYTES", group)
+            monkeypatch.setattr(band, "MOST_BYTES", most)
+            loss = pruned_rnnt_loss(x, p, joint, ranges, targets, frames, labels, **kind)
+            uneven = torch.autograd.grad((loss * weights).sum(), leaves, retain_graph=True)
+            results.append((loss, *uneven, *torch.autograd.grad(loss.mean(), leaves)))
+        for one in results[1:]:
+            torch.testing.assert_close(one, results[0], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("hat", [False, True], ids=["softmax", "hat"])

@@ -24,15 +24,7 @@ def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0, bonus=Non
     def logp(frame, labels):
         logits = head.joint(x[frame], predict(labels))
         logits[head.blank] -= blank_penalty
-        if head.joint.hat:
-            stop = torch.nn.functional.logsigmoid(logits[head.blank])
-            go = torch.nn.functional.logsigmoid(-logits[head.blank])
-            rest = logits.clone()
-            rest[head.blank] = -math.inf
-            row = (rest.log_softmax(-1) + go).tolist()
-            row[head.blank] = float(stop)
-        else:
-            row = logits.log_softmax(-1).tolist()
+        row = logits.log_softmax(-1).tolist()
         if bonus is not None:
             row = [p + (b if v != head.blank else 0.0) for v, (p, b) in enumerate(zip(row, bonus(labels)))]
         return row
