@@ -2,10 +2,11 @@
 
     python benchmarks/search.py [--rounds 3] [--vocab 500,4000] [--batches 1,8,32]
 
-250 frames (10 s at 40 ms), 35 labels; an LSTM predictor of 256 and a joint network of 256 (ESPnet's default). The weights are set so that
-the posteriors are as peaky as a trained model's: a frame asks for its label until the label is written. One thread,
-process CPU time, interleaved, medians. Greedy output is compared label by label: ESPnet's greedy search writes at most
-one symbol a frame, so it is compared with ours under the same limit; ours with the usual limit of 20 stands beside it.
+250 frames (10 s at 40 ms), 35 labels; an LSTM predictor of 256 and a joint network of 256 (ESPnet's default). The
+weights are set so that the posteriors are as peaky as a trained model's: a frame asks for its label until the label is
+written. One thread, process CPU time, interleaved, medians. Greedy output is compared label by label: ESPnet's greedy
+search writes at most one symbol a frame, so it is compared with ours under the same limit; ours with the usual limit of
+20 stands beside it.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ class PredictorState:
         """The states of `index` (N,), in that order."""
         return PredictorState(tuple(tensor[index] for tensor in self.tensors))
 
-    def put(self, index: Tensor, other: PredictorState) -> PredictorState:
-        """This state with the states of `index` (N,) replaced by those of `other`."""
-        pairs = zip(self.tensors, other.tensors, strict=True)
-        return PredictorState(tuple(a.index_copy(0, index, b.to(a.dtype)) for a, b in pairs))
+    def put_(self, index: Tensor, other: PredictorState) -> None:
+        """Replace the states of `index` (N,) by those of `other`."""
+        for mine, theirs in zip(self.tensors, other.tensors, strict=True):
+            mine.index_copy_(0, index, theirs)
 
     def where(self, mask: Tensor, other: PredictorState) -> PredictorState:
         """This state where `mask` (N,) holds, `other` elsewhere."""
@@ -34,6 +34,13 @@ class PredictorState:
     def concat(states: Sequence[PredictorState]) -> PredictorState:
         """Several states, one after the other."""
         return PredictorState(tuple(torch.cat(tensors) for tensors in zip(*(state.tensors for state in states))))
+
+    @staticmethod
+    def side_by_side(states: Sequence[PredictorState], batch_size: int) -> PredictorState:
+        """Several states of the same `batch_size` streams, K each: for every stream first all of the first one."""
+        parts = zip(*(state.tensors for state in states))
+        joined = (torch.cat([x.view(batch_size, -1, *x.shape[1:]) for x in part], dim=1) for part in parts)
+        return PredictorState(tuple(x.flatten(0, 1) for x in joined))
 
 
 class Predictor(nn.Module):

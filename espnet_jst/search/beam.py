@@ -30,64 +30,67 @@ class Beam:
     """K hypotheses for each of B streams, as tensors.
 
     Attributes:
-        nodes: place of the last label in the tree of this step's labels, (B, K).
-        counts: labels, (B, K).
-        keys: hash of the label sequence, (B, K).
+        marks: for each hypothesis the place of its last label in the tree of this step's labels, the number of its
+            labels, and a hash of them, (3, B, K).
         scores: log-probability, (B, K); -inf marks an unused place.
         projected: predictor output projected for the joint network, (B, K, J).
         memory: states of the predictor and of the scorers, each (B * K, ...).
     """
 
-    nodes: Tensor
-    counts: Tensor
-    keys: Tensor
+    marks: Tensor
     scores: Tensor
     projected: Tensor
     memory: tuple[PredictorState, ...]
 
+    def clone(self) -> Beam:
+        """A copy that `put_` may change."""
+        memory = tuple(PredictorState(tuple(x.clone() for x in state.tensors)) for state in self.memory)
+        return Beam(self.marks.clone(), self.scores.clone(), self.projected.clone(), memory)
+
     def choose(self, index: Tensor) -> Beam:
         """The hypotheses `index` (B, N) of each stream."""
         B, K = self.scores.shape
-        flat = (index + torch.arange(B, device=index.device)[:, None] * K).flatten()
-        gathered = [x.gather(1, index) for x in self.tensors()[:4]]
-        projected = self.projected.flatten(0, 1)[flat].view(*index.shape, -1)
-        return self.of([*gathered, projected], [state.select(flat) for state in self.memory])
+        flat = (index + torch.arange(0, B * K, K, device=index.device)[:, None]).flatten()
+        return Beam(
+            self.marks.flatten(1)[:, flat].view(3, *index.shape),
+            self.scores.gather(1, index),
+            self.projected.flatten(0, 1)[flat].view(*index.shape, -1),
+            tuple(state.select(flat) for state in self.memory),
+        )
 
     def select(self, rows: Tensor) -> Beam:
         """The streams `rows` (N,)."""
-        places = self._places(rows)
-        return self.of([x[rows] for x in self.tensors()], [state.select(places) for state in self.memory])
+        places = self.places(rows)
+        memory = tuple(state.select(places) for state in self.memory)
+        return Beam(self.marks[:, rows], self.scores[rows], self.projected[rows], memory)
 
-    def put(self, rows: Tensor, other: Beam) -> Beam:
-        """This beam with the streams `rows` (N,) replaced by those of `other`."""
-        pairs = zip(self.tensors(), other.tensors(), strict=True)
-        states = zip(self.memory, other.memory, strict=True)
-        places = self._places(rows)
-        tensors = [mine.index_copy(0, rows, theirs) for mine, theirs in pairs]
-        return self.of(tensors, [mine.put(places, theirs) for mine, theirs in states])
-
-    def join(self, other: Beam) -> Beam:
-        """The hypotheses of both, 2K for each stream."""
-        B = self.scores.size(0)
-        pairs = zip(self.tensors(), other.tensors(), strict=True)
-        memory = []
+    def put_(self, rows: Tensor, other: Beam) -> None:
+        """Replace the streams `rows` (N,) by those of `other`."""
+        self.marks.index_copy_(1, rows, other.marks)
+        self.scores.index_copy_(0, rows, other.scores)
+        self.projected.index_copy_(0, rows, other.projected)
+        places = self.places(rows)
         for mine, theirs in zip(self.memory, other.memory, strict=True):
-            both = zip(mine.tensors, theirs.tensors, strict=True)
-            joined = (torch.cat([x.view(B, -1, *x.shape[1:]) for x in pair], dim=1).flatten(0, 1) for pair in both)
-            memory.append(PredictorState(tuple(joined)))
-        return self.of([torch.cat(pair, dim=1) for pair in pairs], memory)
+            mine.put_(places, theirs)
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        """All but the memory."""
-        return self.nodes, self.counts, self.keys, self.scores, self.projected
+    @staticmethod
+    def concat(beams: Sequence[Beam], *, streams: bool) -> Beam:
+        """Several beams in one: the streams of all, or, of the same streams, the hypotheses of all."""
+        axis = 0 if streams else 1
+        B = beams[0].scores.size(0)
+        memory = []
+        for states in zip(*(beam.memory for beam in beams), strict=True):
+            joined = PredictorState.concat(states) if streams else PredictorState.side_by_side(states, B)
+            memory.append(joined)
+        return Beam(
+            torch.cat([beam.marks for beam in beams], dim=axis + 1),
+            torch.cat([beam.scores for beam in beams], dim=axis),
+            torch.cat([beam.projected for beam in beams], dim=axis),
+            tuple(memory),
+        )
 
-    @classmethod
-    def of(cls, tensors: Sequence[Tensor], memory: Sequence[PredictorState]) -> Beam:
-        """From what `tensors` gives, and the memory."""
-        nodes, counts, keys, scores, projected = tensors
-        return cls(nodes, counts, keys, scores, projected, tuple(memory))
-
-    def _places(self, rows: Tensor) -> Tensor:
+    def places(self, rows: Tensor) -> Tensor:
+        """Places of the hypotheses of some streams among all B * K."""
         K = self.scores.size(1)
         return (rows[:, None] * K + torch.arange(K, device=rows.device)).flatten()
 
@@ -117,9 +120,7 @@ class BeamState:
     @staticmethod
     def concat(states: Sequence[BeamState]) -> BeamState:
         """Streams of several batches in one."""
-        tensors = zip(*(state.beam.tensors() for state in states), strict=True)
-        memory = zip(*(state.beam.memory for state in states), strict=True)
-        beam = Beam.of([torch.cat(parts) for parts in tensors], [PredictorState.concat(parts) for parts in memory])
+        beam = Beam.concat([state.beam for state in states], streams=True)
         frames = torch.cat([state.frames for state in states])
         given, pending = ([row for state in states for row in getattr(state, name)] for name in ("given", "pending"))
         return BeamState(beam, frames, given, pending)
@@ -192,9 +193,9 @@ class BeamSearch:
         y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(B * K, device))
         scores = torch.full((B, K), NEVER, device=device)
         scores[:, 0] = 0.0
-        zeros = torch.zeros(B, K, dtype=torch.long, device=device)
+        marks = torch.zeros(3, B, K, dtype=torch.long, device=device)
         memory = (predictor, *(scorer.init_state(B * K, device) for scorer in self.scorers))
-        beam = Beam(zeros, zeros, zeros, scores, self.head.joint.predictor_proj(y).view(B, K, -1), memory)
+        beam = Beam(marks, scores, self.head.joint.predictor_proj(y).view(B, K, -1), memory)
         frames = torch.zeros(B, dtype=torch.long, device=device)
         return BeamState(beam, frames, [[] for _ in range(B)], [[[] for _ in range(K)] for _ in range(B)])
 
@@ -202,13 +203,13 @@ class BeamSearch:
     def step(self, x: Tensor, lengths: Tensor, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
         """Encoder frames (B, T, D), the first `lengths` of which are valid -> emissions that are certain, state."""
         encoded = self.head.joint.encoder_proj(x)
-        places = torch.arange(state.beam.nodes.numel(), device=x.device).view_as(state.beam.nodes)
-        tree, beam = _Tree(places.numel()), replace(state.beam, nodes=places)
+        tree, beam = _Tree(state.beam.scores.numel()), state.beam.clone()
+        beam.marks[0] = torch.arange(tree.roots, device=x.device).view_as(beam.scores)
         for t in range(int(lengths.max()) if len(lengths) else 0):
             beam = self._frame(encoded[:, t], lengths > t, state.frames + t, beam, tree)
         pending = [
             [state.pending[b][root % self.beam_size] + path for root, path in row]
-            for b, row in enumerate(tree.paths(beam.nodes))
+            for b, row in enumerate(tree.paths(beam.marks[0]))
         ]
         return self._show(BeamState(beam, state.frames + lengths, state.given, pending))
 
@@ -241,7 +242,8 @@ class BeamSearch:
             live, alive = self._extend(live, labels, worst, frames[rows], tree)
             blank, labels = self._scores_of(alive, encoded[rows], live)
             finished = replace(live, scores=live.scores + blank)
-            done = done.put(rows, self._best(_merged(done.select(rows).join(finished))))
+            both = Beam.concat([done.select(rows), finished], streams=False)
+            done.put_(rows, self._best(_merged(both)))
         return done
 
     def _scores(self, projected: Tensor, memory: Sequence[PredictorState]) -> tuple[Tensor, Tensor]:
@@ -266,7 +268,7 @@ class BeamSearch:
 
     def _extend(self, beam: Beam, labels: Tensor, worst: Tensor, frames: Tensor, tree: _Tree) -> tuple[Beam, Tensor]:
         """The K best continuations by one label of each stream, and which of them are better than `worst`."""
-        B, K, V = labels.shape
+        _B, K, V = labels.shape
         scores, flat = (beam.scores[..., None] + labels).flatten(1).topk(min(K, K * V), dim=1)
         label, alive = flat % V, scores > worst[:, None]
         chosen = beam.choose(flat // V)
@@ -275,14 +277,16 @@ class BeamSearch:
         predictor, *scorers = (state.select(places) for state in chosen.memory)
         y, predictor = self.head.predictor.step(written, predictor)
         after = [predictor, *(s.step(written, state) for s, state in zip(self.scorers, scorers, strict=True))]
-        projected = chosen.projected.flatten(0, 1).index_copy(0, places, self.head.joint.predictor_proj(y))
+        chosen.projected.flatten(0, 1).index_copy_(0, places, self.head.joint.predictor_proj(y))
+        nodes, counts, keys = chosen.marks
+        nodes = tree.add(nodes, label, frames, labels.flatten(1).gather(1, flat))
+        for state, new in zip(chosen.memory, after, strict=True):
+            state.put_(places, new)
         live = Beam(
-            tree.add(chosen.nodes, label, frames, labels.flatten(1).gather(1, flat)),
-            chosen.counts + 1,
-            chosen.keys * HASH_FACTOR + label + 1,
+            torch.stack([nodes, counts + 1, keys * HASH_FACTOR + label + 1]),
             scores.masked_fill(~alive, NEVER),
-            projected.view(B, K, -1),
-            tuple(state.put(places, new) for state, new in zip(chosen.memory, after, strict=True)),
+            chosen.projected,
+            chosen.memory,
         )
         return live, alive
 
@@ -308,8 +312,8 @@ class BeamSearch:
 
 def _merged(beam: Beam) -> Beam:
     """Add the probabilities of equal sequences to the likeliest of them; the others become unused."""
-    same = (beam.keys[:, :, None] == beam.keys[:, None]) & (beam.counts[:, :, None] == beam.counts[:, None])
-    scores = beam.scores
+    scores, labels = beam.scores, beam.marks[1:]
+    same = (labels[..., None] == labels[..., None, :]).all(dim=0)
     total = torch.where(same, scores[:, None], NEVER).logsumexp(dim=2)
     place = torch.arange(scores.size(1), device=scores.device)
     earlier = (scores[:, None] == scores[:, :, None]) & (place < place[:, None])

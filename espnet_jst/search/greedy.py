@@ -74,10 +74,10 @@ class GreedySearch:
         if x.is_cuda:
             return self._looping.step(x, lengths, state)
         joint, blank, limits = self.head.joint, self.head.blank, lengths.tolist()
-        out: list[list[Emission]] = [[] for _ in limits]
         encoded = joint.encoder_proj(x).transpose(0, 1).contiguous()
-        projected, predictor = state.projected, state.predictor
-        offset = state.frames.tolist()
+        projected = state.projected.clone()
+        predictor = PredictorState(tuple(tensor.clone() for tensor in state.predictor.tensors))
+        found: list[tuple[int, Tensor, Tensor, Tensor]] = []
         everyone = torch.arange(len(limits), device=x.device)
         for t in range(max(limits, default=0)):
             rows = everyone
@@ -93,16 +93,27 @@ class GreedySearch:
                     break
                 labels, rows = best[written], rows[written]
                 logp = logits[written].log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
-                for b, token, p in zip(rows.tolist(), labels.tolist(), logp.tolist(), strict=True):
-                    out[b].append(Emission(token, offset[b] + t, p))
+                found.append((t, rows, labels, logp))
                 y, after = self.head.predictor.step(labels, predictor.select(rows))
-                predictor = predictor.put(rows, after)
-                projected = projected.index_copy(0, rows, joint.predictor_proj(y))
-                hidden = encoded[t, rows] + projected[rows]
-        return out, GreedyState(projected, predictor, state.frames + lengths)
+                predictor.put_(rows, after)
+                y = joint.predictor_proj(y)
+                projected.index_copy_(0, rows, y)
+                hidden = encoded[t, rows] + y
+        return _emissions(found, state.frames.tolist()), GreedyState(projected, predictor, state.frames + lengths)
 
     def _best(self, logits: Tensor) -> Tensor:
         if self.blank_penalty:
             logits = logits.clone()
             logits[:, self.head.blank] -= self.blank_penalty
         return logits.argmax(dim=-1)
+
+
+def _emissions(found: list[tuple[int, Tensor, Tensor, Tensor]], offset: list[int]) -> list[list[Emission]]:
+    """(frame, streams, labels, log-probabilities) in order -> emissions of each stream; one look at the device."""
+    out: list[list[Emission]] = [[] for _ in offset]
+    if found:
+        frames = [t for t, rows, _, _ in found for _ in range(len(rows))]
+        streams, labels, logps = (torch.cat(parts).tolist() for parts in list(zip(*found))[1:])
+        for t, b, label, logp in zip(frames, streams, labels, logps, strict=True):
+            out[b].append(Emission(label, offset[b] + t, logp))
+    return out
