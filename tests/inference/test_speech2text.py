@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
+from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump
 
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference import Speech2Text
@@ -161,7 +161,7 @@ def language_model(folder: Path, tokens: list[str], **conf: object) -> dict[str,
         model.lm.decoder.weight.zero_()
         model.lm.decoder.bias.copy_(20.0 * torch.tensor([token == "drei" for token in tokens]))
     values = {key: value for key, value in vars(args).items() if not callable(value)}
-    (folder / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml_no_alias_safe_dump(values), encoding="utf-8")
     torch.save(model.state_dict(), folder / "lm.pth")
     return {"lm_train_config": str(folder / "config.yaml"), "lm_file": str(folder / "lm.pth")}
 
