@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from espnet_jst.compat import import_espnet_tasks
 from espnet_jst.config import check_keys
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.config_file import read_yaml
@@ -116,12 +117,10 @@ def load_language_model(config: str | Path, weights: str | Path, device: str) ->
     Raises:
         CheckpointError: a file is missing, damaged or unsafe, or they do not belong together.
     """
-    from espnet2.tasks.lm import LMTask
-
     values = read_yaml(config)
     if "lm" not in values or "token_list" not in values:
         raise CheckpointError(f"{config} is not a configuration of espnet2.bin.lm_train: it has no lm or token_list")
-    model = LMTask.build_model(argparse.Namespace(**values))
+    model = import_espnet_tasks(["lm"])["lm"].LMTask.build_model(argparse.Namespace(**values))
     load_strict(model, read_weights(weights), weights)
     listed = values["token_list"]
     tokens = listed if isinstance(listed, list) else Path(listed).read_text(encoding="utf-8").splitlines()

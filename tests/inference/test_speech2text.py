@@ -11,6 +11,7 @@ import pytest
 import torch
 from espnet2.utils.yaml_no_alias_safe_dump import yaml_no_alias_safe_dump
 
+from espnet_jst.compat import import_espnet_tasks
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference import Speech2Text
 from tests.inference import tiny
@@ -152,8 +153,7 @@ def test_phrases_are_written_more_often() -> None:
 
 def language_model(folder: Path, tokens: list[str], **conf: object) -> dict[str, str]:
     """A language model that espnet2.bin.lm_train could have left: it forbids "drei"."""
-    from espnet2.tasks.lm import LMTask
-
+    LMTask = import_espnet_tasks(["lm"])["lm"].LMTask
     args = LMTask.get_parser().parse_args([])
     args.token_list, args.lm, args.lm_conf = tokens, "seq_rnn", {"unit": 8, "nlayers": 1, **conf}
     model = LMTask.build_model(args)
