@@ -3,9 +3,10 @@
     python benchmarks/streaming.py [--rounds 3] [--seconds 30] [--no-espnet]
 
 A Conformer of 12 x 256 (feed-forward 1024, 40 ms frames, 32 frames of left context), greedy search over 500 symbols,
-random weights; the blank's logit is set so that 3 to 4 labels leave a second. The audio is spoken digits of the Free
-Spoken Digit Dataset, resampled to 16 kHz. One session, or eight in one batch. Times are process CPU seconds of one
-thread; with two threads, seconds on the wall. All runs are interleaved; the figures are medians over the rounds.
+random weights. In ours the blank's logit is set so that 3 to 4 labels leave a second; ESPnet's writes nothing, which is
+its search at its cheapest. The audio is spoken digits of the Free Spoken Digit Dataset, resampled to 16 kHz. One
+session, or eight in one batch. Times are process CPU seconds of one thread; with two threads, seconds on the wall. All
+runs are interleaved; the figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -134,8 +135,7 @@ class ESPnets:
         self.encoder.dynamic_chunk_training = False
         self.frontend = DefaultFrontend(fs=FS, n_fft=512, hop_length=160)
         decoder, joint = StatelessDecoder(VOCAB, embed_size=256).eval(), JointNetwork(VOCAB, 256, 256, 256).eval()
-        joint.lin_enc.weight.data.mul_(5.0)  # random layers give nearly the same logits in every frame
-        joint.lin_out.weight.data.mul_(10.0)
+        joint.lin_out.bias.data[0] = 5.0  # random weights write nothing, or without end: here nothing
         self.search = BeamSearchTransducer(decoder, joint, beam_size=1, streaming=True)
         self.joint, self.decoder = joint, decoder
 
@@ -171,17 +171,6 @@ class ESPnets:
                     spent[part] += seconds
         return spent, len(hypotheses[0].yseq) - 1
 
-    def calibrate(self, speech) -> float:  # type: ignore[no-untyped-def]
-        """Set the blank's bias so that 3 to 4 labels leave a second; returns their number a second."""
-        low, high, seconds = -30.0, 30.0, len(speech) / FS
-        for _ in range(30):
-            self.joint.lin_out.bias.data[0] = (low + high) / 2
-            rate = self.run(speech, 16)[1] / seconds
-            if 3 <= rate <= 4:
-                break
-            low, high = (low, (low + high) / 2) if rate < 3 else ((low + high) / 2, high)
-        return rate
-
 
 def main() -> None:
     """Entry point."""
@@ -212,8 +201,7 @@ def main() -> None:
     runs["ours, beam 4", 16, 1, 1] = lambda: ours.run(speech, 16, 1, beam)[0]
     if not args.no_espnet:
         espnet = ESPnets()
-        rate = espnet.calibrate(speech)
-        print(f"ESPnet: {espnet.parameters():.1f} M parameters, {rate:.1f} labels a second", flush=True)
+        print(f"ESPnet: {espnet.parameters():.1f} M parameters, no label: its search is at its cheapest", flush=True)
         for chunk in (8, 16, 32):
             runs["ESPnet", chunk, 1, 1] = lambda c=chunk: espnet.run(speech, c)[0]
     cpu: dict = {key: [] for key in runs}
