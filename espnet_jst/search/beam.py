@@ -170,7 +170,7 @@ class BeamSearch:
         beam_size: hypotheses kept, K.
         blank_penalty: subtracted from the blank's logit.
         max_symbols: most symbols in one frame.
-        scorers: what is added to the labels' log-probabilities.
+        scorers: what is added to the labels' log-probabilities, those of the emissions included.
     """
 
     def __init__(
