@@ -19,7 +19,7 @@ from torch.nn.functional import logsigmoid
 from espnet_jst.losses import backends
 
 GROUP_BYTES = 4 << 20  # of logits that are worked on at a time, where utterances are short
-MOST_BYTES = 64 << 20  # of one utterance's logits
+MOST_BYTES = 128 << 20  # of one utterance's logits
 
 
 @dataclass(frozen=True)
