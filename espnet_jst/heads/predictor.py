@@ -16,6 +16,10 @@ class PredictorState:
 
     tensors: tuple[Tensor, ...]
 
+    def clone(self) -> PredictorState:
+        """A copy that `put_` may change."""
+        return PredictorState(tuple(tensor.clone() for tensor in self.tensors))
+
     def select(self, index: Tensor) -> PredictorState:
         """The states of `index` (N,), in that order."""
         return PredictorState(tuple(tensor[index] for tensor in self.tensors))

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import logsigmoid
 
 from espnet_jst.losses import backends
+from espnet_jst.losses.fused_joint import log_probs, logit_gradients
 
 GROUP_BYTES = 4 << 20  # of logits that are worked on at a time, where utterances are short
 MOST_BYTES = 128 << 20  # of one utterance's logits
@@ -100,8 +100,7 @@ class _BandLoss(torch.autograd.Function):
     ) -> Tensor:
         inputs = encoder.detach(), predictor.detach(), weight.detach(), bias.detach()
         loss = encoder.new_empty(band.shape[0])
-        ctx.wanted = any(ctx.needs_input_grad)
-        if not ctx.wanted:
+        if not any(ctx.needs_input_grad):
             for utterances, part, _, logits in _groups(*inputs, band):
                 loss[utterances] = _normalised(logits, utterances, part, band, rules)[0]
             return loss
@@ -162,10 +161,7 @@ def _normalised(
     top = logits.amax(dim=1, keepdim=True)
     total = logits.sub_(top).exp_().sum(dim=1, keepdim=True)
     norm = (total.log() + top)[:, 0]
-    if rules.hat:
-        logp = logsigmoid(blanks), logsigmoid(-blanks) + nexts - norm
-    else:
-        logp = blanks - norm, nexts - norm
+    logp = log_probs(blanks, nexts, norm, hat=rules.hat)
     _, T, R = band.shape
     B = utterances.stop - utterances.start
     places = band.places[part] - utterances.start * T * R
@@ -179,10 +175,8 @@ def _normalised(
         return loss.to(logits.dtype), logits
     d_blank, d_label = (x.flatten()[places] for x in taken)
     d_label = d_label * (1 + rules.fast_emit)
-    shared = -d_label if rules.hat else -(d_blank + d_label)
-    logits.mul_((shared / total[:, 0])[:, None])
-    if rules.hat:
-        d_blank = d_blank * (-blanks).sigmoid() - d_label * blanks.sigmoid()
+    d_blank, d_norm = logit_gradients(d_blank, d_label, blanks, hat=rules.hat)
+    logits.mul_((d_norm / total[:, 0])[:, None])
     logits[:, rules.blank] += d_blank
     logits.scatter_add_(1, following, d_label[:, None])
     return loss.to(logits.dtype), logits

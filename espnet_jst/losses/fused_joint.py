@@ -45,6 +45,23 @@ def fused_columns(
     return _FusedColumns.apply(encoder, predictor, weight, bias, nodes, labels, blank, hat)
 
 
+def log_probs(blanks: Tensor, nexts: Tensor, norm: Tensor, *, hat: bool) -> tuple[Tensor, Tensor]:
+    """Logits of the blank and of a label, and their log-sum-exp (with `hat` of the labels alone) -> log-probabilities.
+
+    All (N,). Where the next label is the blank (padding), the second value is not read.
+    """
+    if hat:
+        return logsigmoid(blanks), logsigmoid(-blanks) + nexts - norm
+    return blanks - norm, nexts - norm
+
+
+def logit_gradients(d_blank: Tensor, d_label: Tensor, blanks: Tensor, *, hat: bool) -> tuple[Tensor, Tensor]:
+    """From the gradients by what `log_probs` gave: those by the blank's logit and by the log-sum-exp, (N,) each."""
+    if hat:
+        return d_blank * (-blanks).sigmoid() - d_label * blanks.sigmoid(), -d_label
+    return d_blank, -(d_blank + d_label)
+
+
 class _FusedColumns(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -63,18 +80,13 @@ class _FusedColumns(torch.autograd.Function):
         blanks, nexts, norm = columns(hidden, weight, bias, labels, blank=blank, factorized=hat)
         ctx.save_for_backward(hidden, weight, bias, nodes, labels, norm, blanks)
         ctx.rows, ctx.blank, ctx.hat = (encoder.size(0), predictor.size(0)), blank, hat
-        if hat:
-            # Where the next label is the blank (padding), the value is not read.
-            return logsigmoid(blanks), logsigmoid(-blanks) + nexts - norm
-        return blanks - norm, nexts - norm
+        return log_probs(blanks, nexts, norm, hat=hat)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_blank: Tensor, d_label: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, nodes, labels, norm, blanks = ctx.saved_tensors
-        d_norm = -d_label if ctx.hat else -(d_blank + d_label)
-        if ctx.hat:
-            d_blank = d_blank * (-blanks).sigmoid() - d_label * blanks.sigmoid()
+        d_blank, d_norm = logit_gradients(d_blank, d_label, blanks, hat=ctx.hat)
         gradients = backends.joint(hidden.device).gradients
         d_hidden, d_weight, d_bias = gradients(
             hidden, weight, bias, labels, norm, d_blank, d_label, d_norm, blank=ctx.blank, factorized=ctx.hat

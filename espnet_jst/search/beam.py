@@ -44,7 +44,7 @@ class Beam:
 
     def clone(self) -> Beam:
         """A copy that `put_` may change."""
-        memory = tuple(PredictorState(tuple(x.clone() for x in state.tensors)) for state in self.memory)
+        memory = tuple(state.clone() for state in self.memory)
         return Beam(self.marks.clone(), self.scores.clone(), self.projected.clone(), memory)
 
     def choose(self, index: Tensor) -> Beam:

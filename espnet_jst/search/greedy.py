@@ -76,7 +76,7 @@ class GreedySearch:
         joint, blank, limits = self.head.joint, self.head.blank, lengths.tolist()
         encoded = joint.encoder_proj(x).transpose(0, 1).contiguous()
         projected = state.projected.clone()
-        predictor = PredictorState(tuple(tensor.clone() for tensor in state.predictor.tensors))
+        predictor = state.predictor.clone()
         found: list[tuple[int, Tensor, Tensor, Tensor]] = []
         everyone = torch.arange(len(limits), device=x.device)
         for t in range(max(limits, default=0)):

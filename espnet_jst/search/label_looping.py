@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ class LabelLooping:
                 for b, (token, frame, logp) in enumerate(zip(*written, strict=True)):
                     if token >= 0:
                         out[b].append(Emission(token, offset[b] + frame, logp))
-        predictor = PredictorState(tuple(x.clone() for x in loop.predictor.tensors))
-        return out, GreedyState(loop.projected.clone(), predictor, state.frames + lengths)
+        return out, GreedyState(loop.projected.clone(), loop.predictor.clone(), state.frames + lengths)
 
     def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> _Loop:
         key = (*encoded.shape, encoded.dtype, encoded.device)
@@ -77,7 +75,7 @@ class _Loop:
         B, device = encoded.size(0), encoded.device
         self.search = search
         self.encoded, self.lengths, self.projected = encoded.clone(), lengths.clone(), state.projected.clone()
-        self.predictor = PredictorState(tuple(x.clone() for x in state.predictor.tensors))
+        self.predictor = state.predictor.clone()
         self.frame, self.written = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))
         self.iteration = torch.zeros(1, dtype=torch.long, device=device)
         self.tokens, self.frames = (torch.zeros(ITERATIONS, B, dtype=torch.long, device=device) for _ in range(2))

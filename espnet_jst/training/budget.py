@@ -49,21 +49,19 @@ class StepCosts:
     validation_s: float
     overhead_s: float
 
-    def step_s(self, train: CountedBatches, epoch: int, epochs: int) -> float:
-        """Expected mean seconds of a step of an epoch, of a training of `epochs`."""
+    def steps_s(self, train: CountedBatches, numbers: range, epochs: int) -> list[float]:
+        """Expected mean seconds of a step in each of some epochs, of a training of `epochs`."""
         assert train.longest is not None and train.sizes is not None
         by_length = np.argsort(train.longest, kind="stable")
         costs = np.interp(train.sizes[by_length], self.sizes, self.seconds)
         means = costs.cumsum() / np.arange(1, len(costs) + 1)  # of the n shortest batches
-        return float(means[train.admitted(epoch, epochs) - 1].mean())
-
-    def epoch_s(self, train: CountedBatches, epoch: int, epochs: int) -> float:
-        """Expected seconds of an epoch, with its validation and saving."""
-        return train.steps * self.step_s(train, epoch, epochs) + self.validation_s + self.overhead_s
+        return [float(means[train.admitted(number, epochs) - 1].mean()) for number in numbers]
 
     def training_s(self, train: CountedBatches, epochs: int, done: int = 0) -> float:
-        """Expected seconds of the epochs after `done` of a training of `epochs`."""
-        return sum(self.epoch_s(train, epoch, epochs) for epoch in range(done + 1, epochs + 1))
+        """Expected seconds of the epochs after `done` of a training of `epochs`, with validation and saving."""
+        numbers = range(done + 1, epochs + 1)
+        fixed_s = len(numbers) * (self.validation_s + self.overhead_s)
+        return train.steps * sum(self.steps_s(train, numbers, epochs)) + fixed_s
 
 
 def epochs_in(budget_s: float, training_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
@@ -191,18 +189,20 @@ class Pace:
     def _steps(self, epoch: int) -> int:
         now_s = self.clock_s()
         self._first = self._first or (epoch, now_s)
-        expected = sum(self._epoch_s(number, self.taken[number]) for number in range(self._first[0], epoch))
+        expected = self._expected_s(range(self._first[0], epoch))
         slower = (now_s - self._first[1]) / expected if expected else 1.0  # than the probe was
         left_s = (MARGIN * 60 * self.asked["max_train_minutes"] - now_s) / max(slower, 1e-3)
         ahead = range(epoch, self.epochs + 1)
-        steps = sum(self.costs.step_s(self.train, number, self.epochs) for number in ahead)
+        steps = sum(self.costs.steps_s(self.train, ahead, self.epochs))
         most = self._nominal if self.epochs == self.asked["max_epoch"] else 4 * self._nominal
         fixed_s = len(ahead) * (self.costs.validation_s + self.costs.overhead_s)
         return max(1, min(most, int((left_s - fixed_s) / steps)))
 
-    def _epoch_s(self, epoch: int, steps: int) -> float:
-        step_s = self.costs.step_s(self.train, epoch, self.epochs)
-        return steps * step_s + self.costs.validation_s + self.costs.overhead_s
+    def _expected_s(self, numbers: range) -> float:
+        """Seconds that epochs which were begun should have taken."""
+        steps_s = self.costs.steps_s(self.train, numbers, self.epochs)
+        taken_s = sum(self.taken[number] * step_s for number, step_s in zip(numbers, steps_s, strict=True))
+        return taken_s + len(numbers) * (self.costs.validation_s + self.costs.overhead_s)
 
 
 def plan_pace(

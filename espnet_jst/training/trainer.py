@@ -213,6 +213,7 @@ def _plan_schedules(
             updates = pace.total_steps(epoch) // options.accum_grad
         for scheduler in planned:
             scheduler.plan(updates)
+            logging.info(f"{scheduler}")
 
     train.plan(options.max_epoch, begin)
 

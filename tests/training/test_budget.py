@@ -31,7 +31,7 @@ class Clock:
     def train(self, pace, epochs, slower=1.0):
         for epoch in epochs:
             steps = pace.begin(epoch)
-            self.now_s += slower * (steps * COSTS.step_s(pace.train, epoch, pace.epochs) + 2.5)
+            self.now_s += slower * (steps * COSTS.steps_s(pace.train, range(epoch, epoch + 1), pace.epochs)[0] + 2.5)
 
 
 def planned(path, clock, *, minutes=1.0, max_epoch=50, done=0, resume=False, train=None, costs=COSTS):
