@@ -35,7 +35,7 @@ def run_processes(worker: Callable[[argparse.Namespace], None], args: argparse.N
     Each takes its share of every batch and of the cores. The first one that fails ends the others.
 
     Raises:
-        JSTError: one of them failed; it has written why.
+        JSTError: one of them failed; says why.
     """
     # No environment and no network: the processes meet on the loopback device.
     ours = {
@@ -49,10 +49,12 @@ def run_processes(worker: Callable[[argparse.Namespace], None], args: argparse.N
         "dist_master_port": free_port(),
     }
     started = argparse.Namespace(**{**vars(args), **ours})
+    reasons = torch.multiprocessing.get_context("spawn").SimpleQueue()
     try:
-        torch.multiprocessing.spawn(_process, (worker, started), nprocs=args.cpu_processes)
+        torch.multiprocessing.spawn(_process, (worker, started, reasons), nprocs=args.cpu_processes)
     except torch.multiprocessing.ProcessExitedException as error:
-        raise JSTError(f"process {error.error_index} of the training ended with status {error.exit_code}") from error
+        reason = f"ended with status {error.exit_code}" if reasons.empty() else reasons.get()
+        raise JSTError(f"process {error.error_index} of the training: {reason}") from error
 
 
 def is_distributed() -> bool:
@@ -74,11 +76,11 @@ def first_process(value: Any) -> Any:
     return values[0]
 
 
-def _process(rank: int, worker: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+def _process(rank: int, worker: Callable[[argparse.Namespace], None], args: argparse.Namespace, reasons: Any) -> None:
     args.dist_rank = rank
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // args.cpu_processes))
     try:
         worker(args)
     except JSTError as error:
-        print(f"jst_train: error: {error}", file=sys.stderr, flush=True)
+        reasons.put(f"{error}")
         sys.exit(1)

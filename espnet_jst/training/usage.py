@@ -44,6 +44,7 @@ class CPUClock:
         """Write the file, unless it was written a moment ago."""
         if now or time.monotonic() - self._saved >= SAVE_INTERVAL_S:
             self._saved = time.monotonic()
+            self.path.parent.mkdir(parents=True, exist_ok=True)  # by the first process, which may come later
             used = {"cpu_s": self.seconds(), "wall_s": self.wall_seconds(), "runs": self.before["runs"] + 1}
             atomic_save(lambda stream: stream.write(json.dumps(used).encode()), self.path)
 
