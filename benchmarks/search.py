@@ -2,55 +2,80 @@
 
     python benchmarks/search.py [--rounds 3] [--vocab 500,4000] [--batches 1,8,32]
 
-250 frames (10 s at 40 ms), 35 labels; an LSTM predictor of 256 and a joint network of 256 (ESPnet's default). The
-weights are set so that the posteriors are as peaky as a trained model's: a frame asks for its label until the label is
-written. One thread, process CPU time, interleaved, medians. Greedy output is compared label by label: ESPnet's greedy
-search writes at most one symbol a frame, so it is compared with ours under the same limit; ours with the usual limit of
-20 stands beside it.
+250 frames (10 s at 40 ms), 35 labels; an LSTM predictor of 256 and a joint network of 256 (ESPnet's default), and in
+the rows that say so a stateless predictor over two labels, which ESPnet's search does not take. The weights are set
+so that the posteriors are as peaky as a trained model's: a frame asks for its label until the label is written. One
+thread, process CPU time, interleaved, medians. Greedy output is compared label by label: ESPnet's greedy search
+writes at most one symbol a frame, so it is compared with ours under the same limit; ours with the usual limit of 20
+stands beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-FRAMES, LABELS, SIZE, JOINT = 250, 35, 256, 256
+FRAMES, LABELS, SIZE, JOINT, BEAM = 250, 35, 256, 256, 4
 
 
-def model(vocab_size: int):  # type: ignore[no-untyped-def]
-    """Our head, ESPnet's decoder and joint network with the same weights, and the symbols' keys."""
+@dataclass
+class Search:
+    """One row of the table: a search, the number of utterances in one call, and the call, which returns the labels."""
+
+    name: str
+    kind: str
+    batch: int
+    run: Callable[[], list[list[int]]]
+
+
+def head_of(vocab_size: int, keys, predictor: str = "lstm"):  # type: ignore[no-untyped-def]
+    """Our head, with weights under which a frame asks for its key until the predictor has seen that label."""
     import torch
-    from espnet2.asr.decoder.transducer_decoder import TransducerDecoder
-    from espnet2.asr_transducer.joint_network import JointNetwork
 
     from espnet_jst.heads.transducer import TransducerHead
 
-    torch.manual_seed(0)
-    keys = torch.randint(0, 2, (vocab_size, SIZE)).float() * 2 - 1
-    keys[0] = 0.0
     same = torch.eye(SIZE)
     head = TransducerHead(
-        encoder_size=SIZE, vocab_size=vocab_size, predictor_conf={"size": SIZE}, joint_size=JOINT, simple_weight=0.0
+        encoder_size=SIZE,
+        vocab_size=vocab_size,
+        predictor=predictor,
+        predictor_conf={"size": SIZE},
+        joint_size=JOINT,
+        simple_weight=0.0,
     ).eval()
-    lstm, joint = head.predictor.lstm, head.joint
+    joint = head.joint
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.zero_()
         head.predictor.embedding.weight.copy_(keys)
-        lstm.weight_ih_l0[2 * SIZE : 3 * SIZE].copy_(same)  # the cell holds the last label
-        lstm.bias_ih_l0.copy_(torch.cat([torch.full((SIZE,), x) for x in (9.0, -9.0, 0.0, 9.0)]))
-        written = float(torch.tanh(torch.tanh(torch.tensor(1.0))))
+        if predictor == "lstm":
+            lstm = head.predictor.lstm
+            lstm.weight_ih_l0[2 * SIZE : 3 * SIZE].copy_(same)  # the cell holds the last label
+            lstm.bias_ih_l0.copy_(torch.cat([torch.full((SIZE,), x) for x in (9.0, -9.0, 0.0, 9.0)]))
+            joint.predictor_proj.weight.copy_(-same / float(torch.tanh(torch.tanh(torch.tensor(1.0)))))
+        else:
+            head.predictor.conv.weight[..., -1] = 1.0  # the last label's positive half, which turns negative
+            joint.predictor_proj.weight.copy_(-2 * same)
         joint.encoder_proj.weight.copy_(same)
-        joint.predictor_proj.weight.copy_(-same / written)
         joint.output.weight.copy_(40.0 / JOINT * keys)
         joint.output.bias[0] = 12.0
+    return head
+
+
+def espnets(vocab_size: int, head):  # type: ignore[no-untyped-def]
+    """ESPnet's decoder and joint network with the weights of our head."""
+    from espnet2.asr.decoder.transducer_decoder import TransducerDecoder
+    from espnet2.asr_transducer.joint_network import JointNetwork
+
     decoder = TransducerDecoder(vocab_size, hidden_size=SIZE).eval()
-    theirs = JointNetwork(vocab_size, SIZE, SIZE, JOINT, lin_dec_bias=False).eval()
+    joint = JointNetwork(vocab_size, SIZE, SIZE, JOINT, lin_dec_bias=False).eval()
     decoder.embed.weight.data.copy_(head.predictor.embedding.weight)
-    decoder.decoder[0].load_state_dict(lstm.state_dict())
+    decoder.decoder[0].load_state_dict(head.predictor.lstm.state_dict())
     for name, layer in (("lin_enc", "encoder_proj"), ("lin_dec", "predictor_proj"), ("lin_out", "output")):
-        getattr(theirs, name).load_state_dict(getattr(joint, layer).state_dict())
-    return head, decoder, theirs, keys
+        getattr(joint, name).load_state_dict(getattr(head.joint, layer).state_dict())
+    return decoder, joint
 
 
 def utterances(count: int, keys):  # type: ignore[no-untyped-def]
@@ -68,75 +93,86 @@ def utterances(count: int, keys):  # type: ignore[no-untyped-def]
     return x, labels
 
 
-def table(vocab_size: int, batches: list[int], rounds: int) -> list[list[str]]:
-    """Rows of the table for one vocabulary."""
+def espnet_searches(decoder, joint, x) -> Iterator[Search]:  # type: ignore[no-untyped-def]
+    """ESPnet's searches; each takes one utterance."""
     import torch
     from espnet2.asr.transducer.beam_search_transducer import BeamSearchTransducer
 
-    from benchmarks.measure import interleaved
+    for name, kind, options in (
+        ("ESPnet greedy", "greedy, 1 symbol a frame", {"beam_size": 1}),
+        ("ESPnet maes, beam 4", "beam, 2 symbols a frame", {"beam_size": BEAM, "search_type": "maes"}),
+        ("ESPnet alsd, beam 4", "beam, label-synchronous", {"beam_size": BEAM, "search_type": "alsd", "u_max": 60}),
+        ("ESPnet default, beam 4", "beam, any number of symbols", {"beam_size": BEAM}),
+    ):
+        search = BeamSearchTransducer(decoder, joint, **options)
+
+        def run(search=search):  # type: ignore[no-untyped-def]
+            with torch.no_grad():
+                return [search(x[0])[0].yseq[1:]]
+
+        yield Search(name, kind, 1, run)
+
+
+def our_searches(head, x, batches: list[int], name: str) -> Iterator[Search]:  # type: ignore[no-untyped-def]
+    """Greedy and beam search with one symbol a frame, and with the usual limit."""
+    import torch
+
     from espnet_jst.search.beam import BeamSearch
     from espnet_jst.search.greedy import GreedySearch
 
-    head, decoder, joint, keys = model(vocab_size)
-    x, spoken = utterances(max(batches), keys)
-    found: dict[str, list[list[int]]] = {}
-
-    def espnet(name: str, **options):  # type: ignore[no-untyped-def]
-        search = BeamSearchTransducer(decoder, joint, **options)
-
-        def run() -> None:
-            with torch.no_grad():
-                found[name] = [search(x[0])[0].yseq[1:]]
-
-        return run
-
-    def ours(name: str, search, batch: int):  # type: ignore[no-untyped-def]
-        lengths = torch.full((batch,), FRAMES)
-
-        def run() -> None:
-            with torch.inference_mode():
-                emissions, state = search.step(x[:batch], lengths, search.init_state(batch))
-                if isinstance(search, BeamSearch):
-                    emissions = [nbest[0].emissions for nbest in search.finish(state)]
-            found[name] = [[e.token for e in row] for row in emissions]
-
-        return run
-
-    runs, classes = {}, {}
-    for name, kind, options in (
-        ("ESPnet greedy", "greedy, 1 symbol a frame", {"beam_size": 1}),
-        ("ESPnet maes, beam 4", "beam, 2 symbols a frame", {"beam_size": 4, "search_type": "maes"}),
-        ("ESPnet alsd, beam 4", "beam, label-synchronous", {"beam_size": 4, "search_type": "alsd", "u_max": 60}),
-        ("ESPnet default, beam 4", "beam, any number of symbols", {"beam_size": 4}),
-    ):
-        runs[name], classes[name] = espnet(name, **options), (kind, 1)
     for batch in batches:
         for limit in (1, 20):
-            kind = f"greedy, {limit} symbol{'s' * (limit > 1)} a frame"
-            name = f"ours, {kind}, B={batch}"
-            runs[name], classes[name] = ours(name, GreedySearch(head, max_symbols=limit), batch), (kind, batch)
-            kind = kind.replace("greedy", "beam 4")
-            name = f"ours, {kind}, B={batch}"
-            runs[name], classes[name] = (
-                ours(name, BeamSearch(head, beam_size=4, max_symbols=limit), batch),
-                (kind, batch),
-            )
-    seconds = interleaved(runs, rounds)
-    if found["ESPnet greedy"] != [found[f"ours, greedy, 1 symbol a frame, B={batches[0]}"][0]]:
+            for kind, search in (
+                ("greedy", GreedySearch(head, max_symbols=limit)),
+                (f"beam {BEAM}", BeamSearch(head, beam_size=BEAM, max_symbols=limit)),
+            ):
+
+                def run(search=search, batch=batch):  # type: ignore[no-untyped-def]
+                    with torch.inference_mode():
+                        emissions, state = search.step(
+                            x[:batch], torch.full((batch,), FRAMES), search.init_state(batch)
+                        )
+                        if isinstance(search, BeamSearch):
+                            emissions = [nbest[0].emissions for nbest in search.finish(state)]
+                    return [[e.token for e in row] for row in emissions]
+
+                kind = f"{kind}, {limit} symbol{'s' * (limit > 1)} a frame"
+                yield Search(f"{name}, {kind}, B={batch}", kind, batch, run)
+
+
+def table(vocab_size: int, batches: list[int], rounds: int) -> list[list[str]]:
+    """Rows of the table for one vocabulary."""
+    import torch
+
+    from benchmarks.measure import interleaved
+
+    torch.manual_seed(0)
+    keys = torch.randint(0, 2, (vocab_size, SIZE)).float() * 2 - 1
+    keys[0] = 0.0
+    x, spoken = utterances(max(batches), keys)
+    head = head_of(vocab_size, keys)
+    searches = [
+        *espnet_searches(*espnets(vocab_size, head), x),
+        *our_searches(head, x, batches, "ours"),
+        *our_searches(head_of(vocab_size, keys, "stateless"), x, batches[-1:], "ours, stateless predictor"),
+    ]
+    found = {search.name: search.run() for search in searches}
+    if found["ESPnet greedy"] != found[f"ours, greedy, 1 symbol a frame, B={batches[0]}"][:1]:
         raise SystemExit("our greedy search and ESPnet's write different labels")
+    seconds = interleaved({search.name: search.run for search in searches}, rounds)
     rows = []
-    for name, (kind, batch) in classes.items():
-        each = seconds[name] / batch
-        right = sum(a == b for a, b in zip(found[name], spoken))
+    for search in searches:
+        each = seconds[search.name] / search.batch
+        right = sum(a == b for a, b in zip(found[search.name], spoken))
         rows.append(
             [
                 str(vocab_size),
-                name,
-                kind,
+                search.name,
+                search.kind,
                 f"{1000 * each:.1f}",
                 f"{each / seconds['ESPnet greedy']:.3f}",
                 f"{each / seconds['ESPnet default, beam 4']:.3f}",
-                f"{right}/{len(found[name])}",
+                f"{right}/{len(found[search.name])}",
             ]
         )
         print(rows[-1], flush=True)

@@ -40,7 +40,7 @@ def audio(seconds: float):  # type: ignore[no-untyped-def]
 class Ours:
     """Frontend, normalization, encoder and search of this package, chunk by chunk."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quantize: bool = False) -> None:
         import numpy as np
         import torch
 
@@ -56,6 +56,8 @@ class Ours:
             np.savez(stats, count=np.array(100), sum=-900.0 * ones, sum_square=9000.0 * ones)
             self.normalize = RunningMVN(stats_file=stats)
         self.encoder = ChunkConformer(80, size=256, layers=12, feed_forward_size=1024, kernel_size=15).eval()
+        if quantize:  # as Speech2Text(quantize_model=True)
+            torch.ao.quantization.quantize_dynamic(self.encoder, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
         self.head = TransducerHead(
             encoder_size=256, vocab_size=VOCAB, predictor="stateless", joint_size=256, simple_weight=0.0
         ).eval()
@@ -172,6 +174,43 @@ class ESPnets:
         return spent, len(hypotheses[0].yseq) - 1
 
 
+def cases(ours: Ours, speech, espnet: ESPnets | None):  # type: ignore[no-untyped-def]
+    """(system, chunk in frames, sessions, threads) -> a call that returns the CPU seconds of each part."""
+    search, rate = ours.calibrated(speech)
+    beam, _ = ours.calibrated(speech, beam_size=4)
+    print(f"ours: {ours.parameters():.1f} M parameters, {rate:.1f} labels a second", flush=True)
+    small = Ours(quantize=True)
+    runs = {}
+    for chunk in (8, 16, 32):
+        for sessions in (1, 8):
+            for threads in (1, 2):
+                runs["ours", chunk, sessions, threads] = lambda c=chunk, n=sessions: ours.run(speech, c, n, search)[0]
+        runs["ours, 8 bits", chunk, 1, 1] = lambda c=chunk: small.run(speech, c, 1, search)[0]
+    runs["ours, beam 4", 16, 1, 1] = lambda: ours.run(speech, 16, 1, beam)[0]
+    if espnet is not None:
+        print(f"ESPnet: {espnet.parameters():.1f} M parameters, no label: its search is at its cheapest", flush=True)
+        for chunk in (8, 16, 32):
+            runs["ESPnet", chunk, 1, 1] = lambda c=chunk: espnet.run(speech, c)[0]
+    return runs
+
+
+def measured(runs, rounds: int):  # type: ignore[no-untyped-def]
+    """CPU seconds of the parts, and seconds on the wall, of every run and round; a first round warms up."""
+    import torch
+
+    cpu: dict = {key: [] for key in runs}
+    wall: dict = {key: [] for key in runs}
+    for number in range(rounds + 1):
+        for key, run in runs.items():
+            torch.set_num_threads(key[3])
+            started = time.perf_counter()
+            spent = run()
+            if number:
+                cpu[key].append(spent)
+                wall[key].append(time.perf_counter() - started)
+    return cpu, wall
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -189,55 +228,31 @@ def main() -> None:
     torch.set_num_threads(1)
     print(hardware(), flush=True)
     speech = audio(args.seconds)
-    ours = Ours()
-    search, rate = ours.calibrated(speech)
-    beam, _ = ours.calibrated(speech, beam_size=4)
-    print(f"ours: {ours.parameters():.1f} M parameters, {rate:.1f} labels a second", flush=True)
-    runs = {}
-    for chunk in (8, 16, 32):
-        for sessions in (1, 8):
-            runs["ours", chunk, sessions, 1] = lambda c=chunk, n=sessions: ours.run(speech, c, n, search)[0]
-            runs["ours", chunk, sessions, 2] = runs["ours", chunk, sessions, 1]
-    runs["ours, beam 4", 16, 1, 1] = lambda: ours.run(speech, 16, 1, beam)[0]
-    if not args.no_espnet:
-        espnet = ESPnets()
-        print(f"ESPnet: {espnet.parameters():.1f} M parameters, no label: its search is at its cheapest", flush=True)
-        for chunk in (8, 16, 32):
-            runs["ESPnet", chunk, 1, 1] = lambda c=chunk: espnet.run(speech, c)[0]
-    cpu: dict = {key: [] for key in runs}
-    wall: dict = {key: [] for key in runs}
-    for number in range(args.rounds + 1):
-        for key, run in runs.items():
-            torch.set_num_threads(key[3])
-            started = time.perf_counter()
-            spent = run()
-            if number:  # the first round warms up
-                cpu[key].append(spent)
-                wall[key].append(time.perf_counter() - started)
+    cpu, wall = measured(cases(Ours(), speech, None if args.no_espnet else ESPnets()), args.rounds)
     rows = []
     for key, spent in cpu.items():
         name, chunk, sessions, threads = key
         parts = {part: statistics.median(s[part] for s in spent) for part in spent[0]}
-        total = statistics.median(sum(s.values()) for s in spent)
-        if threads > 1:
-            total = statistics.median(wall[key])
-        per_session = total / args.seconds / sessions
+        total = statistics.median(sum(s.values()) for s in spent) if threads == 1 else statistics.median(wall[key])
         shares = " / ".join(f"{100 * seconds / sum(parts.values()):.0f}" for seconds in parts.values())
-        clock = "CPU" if threads == 1 else "wall"
-        chunks = args.seconds / (0.04 * chunk)
         rows.append(
             [
-                name, f"{0.04 * chunk:.2f}", str(sessions), f"{threads} ({clock})", f"{per_session:.3f}",
-                f"{1000 * total / chunks:.1f}", shares,
+                name,
+                f"{0.04 * chunk:.2f}",
+                str(sessions),
+                f"{threads} ({'CPU' if threads == 1 else 'wall'})",
+                f"{total / args.seconds / sessions:.3f}",
+                f"{1000 * total * 0.04 * chunk / args.seconds:.1f}",
+                shares,
             ]
-        )  # fmt: skip
+        )
     header = [
         "system",
         "chunk s",
         "sessions",
         "threads",
         "RTF a session",
-        "ms a chunk (all sessions)",
+        "ms a chunk (all)",
         "share % feat/enc/search",
     ]
     print(f"\n{markdown(header, rows)}")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import copy
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
@@ -37,6 +41,24 @@ def load_model(
 
     model, args = JSTTask.load_model(st_train_config, st_model_file, device)
     return model.eval(), args
+
+
+def quantized(model: JSTModel) -> JSTModel:
+    """A copy whose encoders' linear layers have 8-bit weights and quantize their inputs as they come.
+
+    Raises:
+        ConfigError: the model is not on a CPU.
+    """
+    if any(parameter.device.type != "cpu" for parameter in model.parameters()):
+        raise ConfigError("quantize_model=True runs on a CPU only: leave out --quantize_model or --ngpu")
+    model = copy.deepcopy(model)
+    with warnings.catch_warnings():
+        # PyTorch points to torchao, one dependency more; this is what ESPnet's --quantize_asr_model calls too.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=UserWarning)
+        for _, encoder, _ in model.chain():
+            torch.ao.quantization.quantize_dynamic(encoder, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
+    return model
 
 
 def tokenizer_of(spec: HeadSpec, tokenizers: dict[str, Tokenizer]) -> Tokenizer:

@@ -37,6 +37,8 @@ class DecodingOptions:
         lm_weight: factor of its log-probabilities.
         phrases: phrases that are likely to be said, as text; needs a beam. A tag inside a phrase breaks it.
         phrase_bonus: nats for each of a phrase's labels.
+        quantize_model: 8-bit weights in the encoders' linear layers, activations quantized as they come: a fifth to a
+            quarter less time on a CPU. Scores and, rarely, words change.
 
     Raises:
         ConfigError: values that do not go together.
@@ -55,6 +57,7 @@ class DecodingOptions:
     lm_weight: float = 0.3
     phrases: Sequence[str] = ()
     phrase_bonus: float = 1.5
+    quantize_model: bool = False
 
     def __post_init__(self) -> None:
         if self.nbest < 1 or self.beam_size < 1:

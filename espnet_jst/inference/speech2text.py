@@ -13,7 +13,7 @@ import numpy as np
 from espnet_jst.inference.audio import as_samples
 from espnet_jst.inference.batch import Decoded, decode_batch
 from espnet_jst.inference.decoding import WordStream
-from espnet_jst.inference.loading import build_search_heads, build_timing_head, load_model
+from espnet_jst.inference.loading import build_search_heads, build_timing_head, load_model, quantized
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.session import Session
@@ -78,7 +78,8 @@ class Speech2Text:
         self._set_up(*load_model(st_train_config, st_model_file, device), chosen)
 
     def _set_up(self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions) -> None:
-        self.st_model, self.st_train_args, self.nbest = model.eval(), args, options.nbest
+        model = quantized(model.eval()) if options.quantize_model else model.eval()
+        self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
         self.tokenizers = build_tokenizers(args)
         self.heads = build_search_heads(model, args, self.tokenizers, options)
         self.timing = build_timing_head(model, self.tokenizers, options.timing_conf)

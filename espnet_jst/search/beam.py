@@ -14,6 +14,7 @@ from espnet_jst.search.greedy import Emission
 from espnet_jst.search.scorers import LabelScorer
 
 NEVER = float("-inf")
+LOOKAHEAD = 4  # frames
 HASH_FACTOR = 6364136223846793005  # Knuth's multiplier; sequences are told apart by a 64-bit rolling hash
 
 
@@ -144,18 +145,21 @@ class _Tree:
     def paths(self, places: Tensor) -> list[list[tuple[int, list[Emission]]]]:
         """For every place, (B, K), its root and the emissions from there."""
         columns = torch.cat(self._parts, dim=1).tolist() if self._parts else [[]] * 4
-        parents, labels, frames, logps = columns
-        found: list[list[tuple[int, list[Emission]]]] = []
-        for row in places.tolist():
-            found.append([])
-            for place in row:
-                path = []
-                while place >= self.roots:
-                    i = place - self.roots
-                    path.append(Emission(int(labels[i]), int(frames[i]), logps[i]))
-                    place = int(parents[i])
-                found[-1].append((place, path[::-1]))
-        return found
+        parents = [int(parent) for parent in columns[0]]
+        made: dict[int, Emission] = {}  # hypotheses share most of their path
+
+        def path(place: int) -> tuple[int, list[Emission]]:
+            emissions = []
+            while place >= self.roots:
+                i = place - self.roots
+                emission = made.get(i)
+                if emission is None:
+                    emission = made[i] = Emission(int(columns[1][i]), int(columns[2][i]), columns[3][i])
+                emissions.append(emission)
+                place = parents[i]
+            return place, emissions[::-1]
+
+        return [[path(place) for place in row] for row in places.tolist()]
 
 
 class BeamSearch:
@@ -205,8 +209,16 @@ class BeamSearch:
         encoded = self.head.joint.encoder_proj(x)
         tree, beam = _Tree(state.beam.scores.numel()), state.beam.clone()
         beam.marks[0] = torch.arange(tree.roots, device=x.device).view_as(beam.scores)
-        for t in range(int(lengths.max()) if len(lengths) else 0):
-            beam = self._frame(encoded[:, t], lengths > t, state.frames + t, beam, tree)
+        frame = torch.zeros_like(lengths)  # where each stream is
+        rows = lengths.gt(0).nonzero()[:, 0]
+        while len(rows):
+            rows, blank, labels = self._pass(encoded, lengths, frame, rows, beam)
+            if len(rows):
+                here = frame[rows]
+                times = state.frames[rows] + here
+                beam.put_(rows, self._write(encoded[rows, here], times, blank, labels, beam.select(rows), tree))
+                frame[rows] += 1
+            rows = frame.lt(lengths).nonzero()[:, 0]
         pending = [
             [state.pending[b][root % self.beam_size] + path for root, path in row]
             for b, row in enumerate(tree.paths(beam.marks[0]))
@@ -224,15 +236,45 @@ class BeamSearch:
             lists.append([Hypothesis(given + pending[k], row[k]) for k in order])
         return lists
 
-    def _frame(self, encoded: Tensor, active: Tensor, frames: Tensor, beam: Beam, tree: _Tree) -> Beam:
-        """One frame (B, J) of the active streams. Most end here: every hypothesis takes the blank."""
-        blank, labels = self._scores(encoded[:, None] + beam.projected, beam.memory)
-        done = replace(beam, scores=torch.where(active[:, None], beam.scores + blank, beam.scores))
-        rows, live = active.nonzero()[:, 0], beam
-        if len(rows) < len(active):
-            live, labels = live.select(rows), labels[rows]
+    def _pass(
+        self, encoded: Tensor, lengths: Tensor, frame: Tensor, rows: Tensor, beam: Beam
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pass the frames in which no label can enter the beam: every hypothesis takes the blank. Most frames end here.
+
+        Args:
+            encoded: frames, (B, T, J).
+            lengths: valid ones, (B,).
+            frame: where each stream is, (B,); moved.
+            rows: the streams that are not at their end, (N,).
+            beam: all streams; its scores are changed.
+
+        Returns:
+            The streams that stopped at a frame, (M,), and there the scores of the blank (M, K) and labels (M, K, V).
+        """
+        frames = frame[rows, None] + torch.arange(LOOKAHEAD, device=rows.device)
+        valid = frames < lengths[rows, None]
+        window = encoded[rows[:, None], frames.clamp(max=encoded.size(1) - 1)]
+        places = beam.places(rows)
+        added = self._added([state.select(places) for state in beam.memory[1:]])
+        if added is not None:
+            added = added.view(len(rows), 1, self.beam_size, -1)
+        blank, labels = self._scores(window[:, :, None] + beam.projected[rows, None], added)
+        scores = beam.scores[rows, None]
+        after = scores + blank.masked_fill(~valid[..., None], 0.0).cumsum(dim=1)
+        before = torch.cat([scores, after[:, :-1]], dim=1)
+        # Scores only fall: what is below the worst of a full beam can never come back.
+        hopeful = ((before + labels.amax(-1)).amax(-1) > after.amin(-1)) & valid
+        stops, first = hopeful.max(dim=1)
+        n = torch.arange(len(rows), device=rows.device)
+        beam.scores.index_copy_(0, rows, torch.where(stops[:, None], before[n, first], after[:, -1]))
+        frame[rows] += torch.where(stops, first, valid.sum(dim=1))
+        n = stops.nonzero()[:, 0]
+        return rows[n], blank[n, first[n]], labels[n, first[n]]
+
+    def _write(self, encoded: Tensor, frames: Tensor, blank: Tensor, labels: Tensor, live: Beam, tree: _Tree) -> Beam:
+        """One frame (N, J) of N streams: labels, up to `max_symbols`, and then the blank."""
+        rows, done = torch.arange(len(frames), device=frames.device), replace(live, scores=live.scores + blank)
         for _ in range(self.max_symbols):
-            # Scores only fall: what is below the worst of a full beam can never come back.
             worst = done.scores[rows].amin(1)
             hopeful = ((live.scores[..., None] + labels).flatten(1).amax(1) > worst).nonzero()[:, 0]
             if not len(hopeful):
@@ -246,23 +288,28 @@ class BeamSearch:
             done.put_(rows, self._best(_merged(both)))
         return done
 
-    def _scores(self, projected: Tensor, memory: Sequence[PredictorState]) -> tuple[Tensor, Tensor]:
+    def _scores(self, projected: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor]:
         """Hypotheses (..., J) -> score of the blank, (...), and of every label, (..., V), -inf for the blank."""
         logits = self.head.joint.logits(projected).float()
         logits[..., self.head.blank] -= self.blank_penalty
         logp = logits.log_softmax(dim=-1)
         blank = logp[..., self.head.blank].clone()
-        for scorer, state in zip(self.scorers, memory[1:], strict=True):
-            logp = logp + scorer.scores(state).view_as(logp)
+        if added is not None:
+            logp = logp + added
         logp[..., self.head.blank] = NEVER
         return blank, logp
+
+    def _added(self, memory: Sequence[PredictorState]) -> Tensor | None:
+        """What the scorers add to the labels of N hypotheses, (N, V)."""
+        added = [scorer.scores(state) for scorer, state in zip(self.scorers, memory, strict=True)]
+        return sum(added[1:], added[0]) if added else None
 
     def _scores_of(self, alive: Tensor, encoded: Tensor, beam: Beam) -> tuple[Tensor, Tensor]:
         """As `_scores` for the hypotheses `alive` (B, K) of a beam, -inf for the others: (B, K) and (B, K, V)."""
         B, K, J = beam.projected.shape
         places = alive.flatten().nonzero()[:, 0]
         projected = encoded[places.div(K, rounding_mode="floor")] + beam.projected.view(B * K, J)[places]
-        some = self._scores(projected, [state.select(places) for state in beam.memory])
+        some = self._scores(projected, self._added([state.select(places) for state in beam.memory[1:]]))
         blank, labels = (x.new_full((B * K, *x.shape[1:]), NEVER).index_copy_(0, places, x) for x in some)
         return blank.view(B, K), labels.view(B, K, -1)
 

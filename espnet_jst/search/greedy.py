@@ -12,6 +12,8 @@ from torch import Tensor
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 
+LOOKAHEAD = 8  # frames; twice or half as many cost more or no less (benchmarks/search.py)
+
 
 class Emission(NamedTuple):
     """A label, the encoder frame in which it was written, and its log-probability."""
@@ -44,8 +46,9 @@ class GreedyState:
 class GreedySearch:
     """At each frame, write the best symbol until it is the blank.
 
-    The streams of a batch are independent and may have begun at different times. On a GPU the same search goes from
-    label to label instead of from frame to frame, see LabelLooping.
+    The streams of a batch are independent and may have begun at different times. Each looks a few frames ahead and goes
+    from label to label: most frames write nothing, and all streams that write share one step of the predictor. On a GPU
+    the same in fixed shapes, see LabelLooping.
 
     Args:
         head: the transducer.
@@ -73,47 +76,49 @@ class GreedySearch:
         """Encoder frames (B, T, D), the first `lengths` of which are valid -> new emissions of each stream, state."""
         if x.is_cuda:
             return self._looping.step(x, lengths, state)
-        joint, blank, limits = self.head.joint, self.head.blank, lengths.tolist()
-        encoded = joint.encoder_proj(x).transpose(0, 1).contiguous()
-        projected = state.projected.clone()
-        predictor = state.predictor.clone()
-        found: list[tuple[int, Tensor, Tensor, Tensor]] = []
-        everyone = torch.arange(len(limits), device=x.device)
-        for t in range(max(limits, default=0)):
-            rows = everyone
-            hidden = encoded[t] + projected
-            if min(limits) <= t:
-                rows = everyone[lengths > t]
-                hidden = hidden[rows]
-            for _ in range(self.max_symbols):
-                logits = joint.logits(hidden).float()
-                best = self._best(logits)
-                written = best.ne(blank).nonzero()[:, 0]
-                if not len(written):
-                    break
-                labels, rows = best[written], rows[written]
-                logp = logits[written].log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
-                found.append((t, rows, labels, logp))
-                y, after = self.head.predictor.step(labels, predictor.select(rows))
-                predictor.put_(rows, after)
-                y = joint.predictor_proj(y)
-                projected.index_copy_(0, rows, y)
-                hidden = encoded[t, rows] + y
+        joint, blank = self.head.joint, self.head.blank
+        encoded, T = joint.encoder_proj(x), x.size(1)
+        projected, predictor = state.projected.clone(), state.predictor.clone()
+        frame = torch.zeros_like(lengths)  # where each stream is,
+        symbols = torch.zeros_like(lengths)  # and what it has written there
+        ahead = torch.arange(LOOKAHEAD)
+        found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        rows = lengths.gt(0).nonzero()[:, 0]
+        while len(rows):
+            frames = frame[rows, None] + ahead
+            window = encoded[rows[:, None], frames.clamp(max=T - 1)]
+            logits = joint.logits(window + projected[rows, None]).float()
+            best = self._best(logits)
+            writes = best.ne(blank) & frames.lt(lengths[rows, None])
+            writes[:, 0] &= symbols[rows] < self.max_symbols
+            written, first = writes.max(dim=1)
+            stopped = torch.where(written, first, LOOKAHEAD)
+            symbols[rows] = symbols[rows] * stopped.eq(0) + written
+            frame[rows] += stopped
+            places = written.nonzero()[:, 0]
+            if len(places):
+                here, first = rows[places], first[places]
+                labels = best[places, first]
+                logp = logits[places, first].log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
+                found.append((here, frame[here], labels, logp))
+                y, after = self.head.predictor.step(labels, predictor.select(here))
+                predictor.put_(here, after)
+                projected.index_copy_(0, here, joint.predictor_proj(y))
+            rows = rows[frame[rows] < lengths[rows]]
         return _emissions(found, state.frames.tolist()), GreedyState(projected, predictor, state.frames + lengths)
 
     def _best(self, logits: Tensor) -> Tensor:
         if self.blank_penalty:
             logits = logits.clone()
-            logits[:, self.head.blank] -= self.blank_penalty
+            logits[..., self.head.blank] -= self.blank_penalty
         return logits.argmax(dim=-1)
 
 
-def _emissions(found: list[tuple[int, Tensor, Tensor, Tensor]], offset: list[int]) -> list[list[Emission]]:
-    """(frame, streams, labels, log-probabilities) in order -> emissions of each stream; one look at the device."""
+def _emissions(found: list[tuple[Tensor, Tensor, Tensor, Tensor]], offset: list[int]) -> list[list[Emission]]:
+    """(streams, frames, labels, log-probabilities) in order -> emissions of each stream."""
     out: list[list[Emission]] = [[] for _ in offset]
     if found:
-        frames = [t for t, rows, _, _ in found for _ in range(len(rows))]
-        streams, labels, logps = (torch.cat(parts).tolist() for parts in list(zip(*found))[1:])
-        for t, b, label, logp in zip(frames, streams, labels, logps, strict=True):
+        columns = (torch.cat(column).tolist() for column in zip(*found, strict=True))
+        for b, t, label, logp in zip(*columns, strict=True):
             out[b].append(Emission(label, offset[b] + t, logp))
     return out

@@ -142,6 +142,22 @@ def test_options_that_cannot_be_used_are_refused(options: dict, message: str) ->
         Speech2Text.from_model(serialized().st_model, serialized().st_train_args, **options)
 
 
+def test_a_quantized_model_is_a_copy_with_nearly_the_same_output() -> None:
+    whole = tiny.speech2text(tiny.config(tiny.SERIALIZED), max_symbols=4)
+    small = Speech2Text.from_model(whole.st_model, whole.st_train_args, max_symbols=4, quantize_model=True)
+    kinds = [type(module).__module__ for module in small.st_model.encoder.modules()]
+    assert any("quantized" in kind for kind in kinds)
+    assert not any("quantized" in type(module).__module__ for module in whole.st_model.modules())
+    speech = torch.from_numpy(tiny.speech(2.0, seed=3))[None]
+    taps = [x.st_model.encode(speech, torch.tensor([speech.size(1)]))["encoder"].x for x in (whole, small)]
+    error = (taps[0] - taps[1]).norm() / taps[0].norm()
+    assert 0 < error < 0.05
+    session = small.session()
+    session.push(tiny.speech(2.0, seed=3))
+    session.finish()
+    assert small.stream_result(session)[2] == small(tiny.speech(2.0, seed=3))[0][2]
+
+
 def test_phrases_are_written_more_often() -> None:
     counts = []
     for options in ({}, {"phrases": ["two three", "drei und"], "phrase_bonus": 3.0}):
