@@ -28,6 +28,7 @@ REQUIREMENTS = [
     "sacrebleu>=2.4,<3",
     "humanfriendly>=10",
     "jiwer>=4,<5",
+    "rapidfuzz>=3.9",
     "numpy>=2,<3",
     "PyYAML>=6",
     "safetensors>=0.5",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import torch
+from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
 from espnet_jst.errors import DataError
@@ -34,6 +37,9 @@ class CTCHead(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of each utterance in nats, (B,); arguments as TransducerHead.loss.
 
+        In evaluation mode the parts have `error` too: edits of the best path over labels, so that its mean is the share
+        of wrong labels.
+
         An utterance with more labels (and blanks between equal ones) than frames has no path: it gets zero and is
         counted in `too_short`, so that it cannot stop a training that has run for hours.
 
@@ -41,8 +47,9 @@ class CTCHead(nn.Module):
             DataError: a label or length is wrong, or the loss is NaN; the message names the utterance.
         """
         check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
+        log_probs = self.log_probs(x)
         loss = nn.functional.ctc_loss(
-            self.log_probs(x).transpose(0, 1),
+            log_probs.transpose(0, 1),
             targets.clamp(min=0),
             lengths,
             target_lengths,
@@ -57,4 +64,17 @@ class CTCHead(nn.Module):
         valid = torch.arange(targets.size(1), device=targets.device) < target_lengths[:, None]
         repeats = ((targets[:, 1:] == targets[:, :-1]) & valid[:, 1:]).sum(1)
         too_short = (target_lengths + repeats > lengths).float()
-        return loss, {"ctc": loss.detach(), "too_short": too_short}
+        parts = {"ctc": loss.detach(), "too_short": too_short}
+        if not self.training:
+            edits = self._edits(log_probs.detach(), lengths, targets, target_lengths)
+            parts["error"] = edits / target_lengths.float().mean().clamp(min=1.0)
+        return loss, parts
+
+    def _edits(self, log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """Edit distance of the best path to the labels, (B,)."""
+        best = log_probs.argmax(dim=-1).tolist()
+        edits = []
+        for path, frames, labels, count in zip(best, lengths.tolist(), targets.tolist(), target_lengths.tolist()):
+            found = [label for label, _ in groupby(path[:frames]) if label != self.blank]
+            edits.append(Levenshtein.distance(found, labels[:count]))
+        return torch.tensor(edits, dtype=torch.float32, device=log_probs.device)

@@ -57,7 +57,7 @@ class RecipeOptions:
     feats_type: str = opt("raw", "what the model reads: audio; features are made in the model", ("raw",))
     token_type: str = opt("bpe", "pieces of both languages", TOKEN_TYPES)
     src_token_type: str = opt(
-        "", "pieces of the source, where its token list is not joint and differs", ("", *TOKEN_TYPES)
+        "", "pieces of the source where they differ; beside a joint list, one of its own for CTC", ("", *TOKEN_TYPES)
     )
     tgt_token_type: str = opt(
         "", "pieces of the target (and of a joint token list), where they differ", ("", *TOKEN_TYPES)
@@ -65,7 +65,7 @@ class RecipeOptions:
     bpemode: str = opt("unigram", "kind of SentencePiece model", ("unigram", "bpe"))
     nbpe: int = opt(500, "pieces of the joint (or the target's) token list")
     tgt_nbpe: int = opt(0, "the same under ESPnet's name; 0 takes nbpe")
-    src_nbpe: int = opt(500, "pieces of the source's token list, where it is not joint")
+    src_nbpe: int = opt(500, "pieces of the source's own token list, where it has one")
     tag_scheme: str = opt("task", "tags of the serialized output", ("task", "lid", "task+lid"))
     symmetrization: str = opt(
         "grow-diag-final-and", "of the word aligner", ("grow-diag-final-and", "intersect", "forward", "reverse")
@@ -131,14 +131,14 @@ class RecipeOptions:
 
     @property
     def token_dirs(self) -> dict[str, Path]:
-        """Token list folders by side: "tgt", and "src" where it is not joint."""
+        """Token list folders by side, see `token_sides`."""
         base = Path(self.datadir) / f"{self.src_lang}_{self.tgt_lang}_token_list"
         return {side: base / f"{side}_{self._pieces(side, self.bpemode)}" for side in self.token_sides}
 
     @property
     def token_sides(self) -> list[str]:
-        """The token lists: "tgt", and "src" where it is not joint."""
-        return ["tgt"] if self.token_joint else ["tgt", "src"]
+        """The token lists: "tgt", and "src" where that is not joint or the transcript has pieces of its own as well."""
+        return ["tgt"] if self.token_joint and not self.src_token_type else ["tgt", "src"]
 
     def pieces(self, side: str) -> tuple[str, int]:
         """Kind of pieces of a token list, and their number where it is a choice."""

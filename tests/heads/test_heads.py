@@ -99,6 +99,18 @@ def test_ctc_counts_what_has_no_path_and_goes_on():
     assert loss[0] == 0 and (loss[1:] > 0).all()
 
 
+def test_ctc_reports_the_errors_of_its_best_path_in_evaluation():
+    head = CTCHead(encoder_size=4, vocab_size=4).eval()
+    with torch.no_grad():
+        head.output.weight.copy_(9.0 * torch.eye(4))
+        head.output.bias.zero_()
+    frames = torch.nn.functional.one_hot(torch.tensor([[1, 1, 0, 1, 2], [3, 0, 0, 0, 2]]), 4).float()
+    targets = torch.tensor([[1, 1, 2], [3, 1, -1]])  # the second: one label right, one not written
+    _, parts = head.loss(frames, torch.tensor([5, 4]), targets, torch.tensor([3, 2]))
+    assert float(parts["error"].mean()) == pytest.approx((0 + 1) / (3 + 2))
+    assert "error" not in head.train().loss(frames, torch.tensor([5, 4]), targets, torch.tensor([3, 2]))[1]
+
+
 def test_ctc_names_the_utterance_of_a_nan():
     head = CTCHead(encoder_size=4, vocab_size=5)
     x = torch.randn(2, 3, 4)
