@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from espnet_jst.bin.arguments import run_main
 from espnet_jst.recipe.options import RecipeOptions, parse_options
@@ -11,8 +12,9 @@ from espnet_jst.recipe.options import RecipeOptions, parse_options
 
 def main(cmd: Sequence[str] | None = None) -> int:
     """Run the stages that the command line asks for; returns the exit status."""
-    options = parse_options(cmd)
-    return run_main(lambda: _run(options))
+    flags = list(sys.argv[1:] if cmd is None else cmd)
+    options = parse_options(flags)
+    return run_main(lambda: _compare(options, flags) if options.compare else _run(options))
 
 
 def _run(options: RecipeOptions) -> None:
@@ -24,6 +26,17 @@ def _run(options: RecipeOptions) -> None:
     say = Console(highlight=False, markup=False, soft_wrap=True).print
     stages = recipe_stages(options)
     run_stages(stages, first=options.stage, last=options.stop_stage, force=options.force, say=say)
+
+
+def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
+    from espnet_jst.recipe.comparison import Comparison, comparison_table, run_comparison, write_table
+
+    comparison = Comparison.read(Path(options.compare))
+    flags = [*flags, "--compare", ""]  # the last one counts: the runs themselves are plain runs
+    exp = Path(options.expdir)
+    run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
+    page = write_table(comparison, comparison_table(comparison, flags), exp)
+    print(f"{page.read_text(encoding='utf-8')}\n{page}")
 
 
 if __name__ == "__main__":

@@ -86,6 +86,8 @@ class RecipeOptions:
     inference_tag: str = opt("", "name of the decoding run; made from its configuration when empty")
     inference_st_model: str = opt("valid.loss.ave.pth", "checkpoint to decode and pack")
     use_streaming: str = opt("true", "decode chunk by chunk, whole utterances, or both", ("true", "false", "both"))
+    compare: str = opt("", "file with several systems and seeds: train, decode and score them all, and make one table")
+    compare_nj: int = opt(1, "runs of a comparison at a time")
     corpus: str = opt("", "name of the data, for the model card")
     license: str = opt("", "licence of the packed model, for the model card (share-alike data hands its licence on)")
     data_license: str = opt("", "file with licence and source of the data, packed with the model")

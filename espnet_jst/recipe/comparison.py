@@ -1,0 +1,209 @@
+"""Several systems, several seeds: the same recipe run for each, and one table (`run.sh --compare FILE`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from espnet_jst.config import check_keys
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.recipe.command import python, run_parallel
+from espnet_jst.recipe.decoding import MODES, decode_dir
+from espnet_jst.recipe.options import RecipeOptions, parse_options
+
+KEYS = ("title", "flags", "seeds", "baseline", "systems")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a file in conf/ asks for.
+
+    Attributes:
+        name: of the file; experiments are called `<name>_<system>_<seed>`.
+        title: one line for the table.
+        flags: of run.sh, for every system.
+        seeds: of training.
+        baseline: the system that the others are tested against.
+        systems: further flags of each system.
+    """
+
+    name: str
+    title: str
+    flags: str
+    seeds: tuple[int, ...]
+    baseline: str
+    systems: Mapping[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> Comparison:
+        """Read the file.
+
+        Raises:
+            ConfigError: a key is unknown or missing.
+        """
+        from espnet_jst.hub.config_file import read_yaml
+
+        values = read_yaml(path)
+        check_keys(values, KEYS, str(path))
+        missing = [key for key in ("seeds", "systems") if not values.get(key)]
+        if missing:
+            raise ConfigError(f"{path}: {' and '.join(missing)} must be given")
+        systems = {str(name): str(flags or "") for name, flags in values["systems"].items()}
+        baseline = str(values.get("baseline", next(iter(systems))))
+        if baseline not in systems:
+            raise ConfigError(f"{path}: baseline {baseline!r} is not one of {', '.join(systems)}")
+        title, flags = str(values.get("title", path.stem)), str(values.get("flags", ""))
+        return cls(path.stem, title, flags, tuple(int(seed) for seed in values["seeds"]), baseline, systems)
+
+    def arguments(self, system: str, seed: int) -> list[str]:
+        """Flags of run.sh for one run."""
+        own = ["--st_tag", f"{self.name}_{system}_{seed}", "--seed", str(seed)]
+        return [*shlex.split(self.flags), *shlex.split(self.systems[system]), *own]
+
+
+def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, logs: Path) -> None:
+    """Train, decode and score every system and seed, `jobs` at a time; what is up to date is not run again.
+
+    Args:
+        flags: of run.sh, for every system, before those of the comparison.
+        logs: folder for one log a run.
+    """
+    runs = [(system, seed) for seed in comparison.seeds for system in comparison.systems]
+    recipe = ("-m", "espnet_jst.bin.jst_recipe", *flags)
+    commands = [python(*recipe, *comparison.arguments(*each), "--stage", 11, "--stop_stage", 13) for each in runs]
+    files = [logs / f"{comparison.name}_{system}_{seed}.log" for system, seed in runs]
+    run_parallel(commands, files, nj=jobs, title=comparison.title)
+
+
+def comparison_table(comparison: Comparison, flags: Sequence[str], *, n_bootstrap: int = 1000) -> dict[str, Any]:
+    """All scores: mode and set -> metric -> system -> SeedScore; and what each training cost.
+
+    Args:
+        flags: as `run_comparison`.
+
+    Raises:
+        DataError: a run has not been decoded.
+    """
+    parsed = {
+        (system, seed): parse_options([*flags, *comparison.arguments(system, seed)])
+        for system in comparison.systems
+        for seed in comparison.seeds
+    }
+    first = next(iter(parsed.values()))
+    tests = [(mode, name) for mode in MODES[first.use_streaming] for name in first.test_sets.split()]
+    scores = {f"{name}, {mode}": _test_scores(comparison, parsed, mode, name, n_bootstrap) for mode, name in tests}
+    return {"scores": scores, "cpu_s": _costs(comparison, parsed)}
+
+
+def _test_scores(
+    comparison: Comparison,
+    parsed: Mapping[tuple[str, int], RecipeOptions],
+    mode: str,
+    name: str,
+    n_bootstrap: int,
+) -> dict[str, dict[str, Any]]:
+    from espnet_jst.evaluation.seeds import compare_systems
+
+    found: dict[str, dict[str, list[np.ndarray]]] = {}
+    scorers: dict[str, Any] = {}
+    for (system, _), options in parsed.items():
+        for metric, (rows, score) in _statistics(options, mode, name).items():
+            found.setdefault(metric, {}).setdefault(system, []).append(rows)
+            scorers[metric] = score
+    table = {}
+    for metric, systems in found.items():
+        # A single-lane system has the metrics of its lane only; the baseline may lack one that others have.
+        against = comparison.baseline if comparison.baseline in systems else next(iter(systems))
+        table[metric] = compare_systems(systems, scorers[metric], baseline=against, n_bootstrap=n_bootstrap)
+    return table
+
+
+def _statistics(options: RecipeOptions, mode: str, name: str) -> dict[str, tuple[np.ndarray, Any]]:
+    """Metric -> statistics of each utterance and the score of their sum."""
+    from espnet_jst.evaluation.files import read_words
+    from espnet_jst.evaluation.lane_latency import utterance_laal
+    from espnet_jst.evaluation.lanes import bleu_tokenizer, load_lanes
+    from espnet_jst.evaluation.quality import edit_score
+    from espnet_jst.evaluation.seeds import rate, translation_statistics
+    from espnet_jst.text.words import TRANSCRIPT
+
+    out, reference = decode_dir(options, mode, name), options.raw / name
+    if not (out / "words.jsonl").exists():
+        raise DataError(f"{out} has no words.jsonl: decode it first (stage 12)")
+    cases = {"case": options.tgt_case, "src_case": options.src_case}
+    decoded = read_words(out / "words.jsonl")
+    found: dict[str, tuple[np.ndarray, Any]] = {}
+    for texts in load_lanes(out, reference, src_lang=options.src_lang, tgt_lang=options.tgt_lang, **cases):
+        if texts.lane == TRANSCRIPT:
+            errors = edit_score(texts.references, texts.hypotheses).per_utterance
+            found["WER"] = np.array([(100.0 * wrong, words) for wrong, words in errors], dtype=np.float64), rate
+        else:
+            lowercase, tokenize = options.tgt_case.startswith("lc"), bleu_tokenizer(texts.language)
+            for metric in ("BLEU", "chrF++"):
+                found[metric] = translation_statistics(
+                    metric, texts.references, texts.hypotheses, lowercase=lowercase, tokenize=tokenize
+                )
+        if mode == "streaming":
+            laal = utterance_laal(texts, decoded)
+            # An utterance without words of the lane has no latency: it weighs nothing.
+            rows = [(laal[key] / 1000, 1.0) if key in laal else (0.0, 0.0) for key in texts.keys]
+            found[f"LAAL {texts.lane}, s"] = np.array(rows, dtype=np.float64), rate
+    return found
+
+
+def _costs(comparison: Comparison, parsed: Mapping[tuple[str, int], RecipeOptions]) -> dict[str, list[float]]:
+    costs: dict[str, list[float]] = {system: [] for system in comparison.systems}
+    for (system, _), options in parsed.items():
+        path = options.exp / "training_time.json"
+        if path.is_file():
+            costs[system].append(float(json.loads(path.read_text(encoding="utf-8"))["cpu_s"]))
+    return costs
+
+
+def as_markdown(comparison: Comparison, table: Mapping[str, Any]) -> str:
+    """The tables as a page: mean, seeds, interval and test of every metric."""
+    lines = [f"# {comparison.title}", "", f"Mean over the seeds {', '.join(map(str, comparison.seeds))} (each seed), "]
+    lines[-1] += f"95 % interval over utterances; p: paired bootstrap test against `{comparison.baseline}`."
+    for test, metrics in table["scores"].items():
+        lines += ["", f"## {test}", "", "| system | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+        for system in comparison.systems:
+            cells = [_cell(scores.get(system)) for scores in metrics.values()]
+            lines.append(f"| {system} | " + " | ".join(cells) + " |")
+    costs = [
+        f"{system} {np.mean(seconds):.0f} ({'/'.join(f'{s:.0f}' for s in seconds)})"
+        for system, seconds in table["cpu_s"].items()
+        if seconds
+    ]
+    if costs:
+        lines += ["", "Process CPU seconds of training: " + "; ".join(costs) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(score: Any) -> str:
+    if score is None:
+        return "-"
+    seeds = "/".join(f"{value:.2f}" for value in score.seeds)
+    test = "" if np.isnan(score.p_value) else f", p {score.p_value:.3f}"
+    return f"{score.mean:.2f} ({seeds}), {score.low:.2f} to {score.high:.2f}{test}"
+
+
+def write_table(comparison: Comparison, table: Mapping[str, Any], folder: Path) -> Path:
+    """Write `<name>.md` and `<name>.json` into a folder; returns the page."""
+    from dataclasses import asdict
+
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = {
+        test: {metric: {system: asdict(score) for system, score in row.items()} for metric, row in metrics.items()}
+        for test, metrics in table["scores"].items()
+    }
+    page, data = folder / f"{comparison.name}.md", folder / f"{comparison.name}.json"
+    page.write_text(as_markdown(comparison, table), encoding="utf-8")
+    data.write_text(json.dumps({"scores": scores, "cpu_s": table["cpu_s"]}, indent=1) + os.linesep, encoding="utf-8")
+    return page

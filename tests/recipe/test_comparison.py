@@ -1,0 +1,68 @@
+"""A comparison reads what runs have left, and says what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.recipe.comparison import Comparison, comparison_table, write_table
+from tests.evaluation.decoded import HYPOTHESES, REFERENCES, make_decoded, make_reference
+
+FILE = """
+title: "Two systems"
+flags: --test_sets test --inference_config conf/decode.yaml
+seeds: [0, 1]
+baseline: both
+systems:
+  both:
+  single: --st_args "--max_epoch 2"
+"""
+RIGHT = {key: value[:2] for key, value in REFERENCES.items()}
+
+
+@pytest.fixture
+def comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.yaml").write_text(FILE)
+    make_reference(tmp_path / "dump" / "raw" / "test")
+    for system, hypotheses in (("both", RIGHT), ("single", HYPOTHESES)):
+        for seed in (0, 1):
+            exp = tmp_path / "exp" / f"st_two_{system}_{seed}"
+            make_decoded(exp / "decode_st_model_valid.loss.ave_streaming" / "test", hypotheses)
+            (exp / "training_time.json").write_text(json.dumps({"cpu_s": 100.0 + seed}))
+    return Comparison.read(Path("two.yaml"))
+
+
+def test_each_run_has_a_name_a_seed_and_the_flags_of_its_system(comparison: Comparison) -> None:
+    assert comparison.arguments("single", 1) == [
+        *("--test_sets", "test", "--inference_config", "conf/decode.yaml", "--st_args", "--max_epoch 2"),
+        *("--st_tag", "two_single_1", "--seed", "1"),
+    ]
+
+
+def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comparison, tmp_path: Path) -> None:
+    table = comparison_table(comparison, [], n_bootstrap=100)
+    scores = table["scores"]["test, streaming"]
+    assert list(scores) == ["WER", "LAAL transcript, s", "BLEU", "chrF++", "LAAL translation, s"]
+    assert scores["WER"]["both"].seeds == (0.0, 0.0)
+    assert scores["WER"]["single"].mean == pytest.approx(100 / 7)
+    assert scores["BLEU"]["both"].mean == pytest.approx(100.0)
+    assert table["cpu_s"] == {"both": [100.0, 101.0], "single": [100.0, 101.0]}
+    page = write_table(comparison, table, tmp_path / "exp").read_text()
+    assert "| single | 14.29 (14.29/14.29)" in page and "single 100 (100/101)" in page
+
+
+def test_a_run_without_output_and_a_wrong_file_are_named(comparison: Comparison, tmp_path: Path) -> None:
+    words = tmp_path / "exp" / "st_two_single_1" / "decode_st_model_valid.loss.ave_streaming" / "test" / "words.jsonl"
+    words.unlink()
+    with pytest.raises(DataError, match="st_two_single_1"):
+        comparison_table(comparison, [])
+    Path("wrong.yaml").write_text(FILE.replace("baseline: both", "baseline: bothe"))
+    with pytest.raises(ConfigError, match="'bothe' is not one of both, single"):
+        Comparison.read(Path("wrong.yaml"))
+    Path("wrong.yaml").write_text(FILE.replace("seeds:", "seed:"))
+    with pytest.raises(ConfigError, match="'seeds'"):
+        Comparison.read(Path("wrong.yaml"))
