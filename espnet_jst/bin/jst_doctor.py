@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from espnet_jst.bin.arguments import run_main
 from espnet_jst.recipe.options import RecipeOptions, add_options
@@ -66,13 +67,17 @@ def _run(args: argparse.Namespace) -> int:
         tgt_text=args.tgt_text,
         tokenizers=[source, target] if source and target else [],
     )
-    console = Console(soft_wrap=False)
-    console.print(f"transcript {found.texts[0]}, translation {found.texts[1]}", markup=False, highlight=False)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    guessed = "" if args.src_text or args.tgt_text else " (if that is wrong, give --src_text)"
+    say(f"transcript {found.texts[0]}, translation {found.texts[1]}{guessed}")
     if found.problems:
         console.print(problem_table(found.problems))
     if args.json:
         write_problems(args.json, found.problems)
-    console.print(summary(found), markup=False, highlight=False)
+    say(summary(found))
     return 1 if found.concerned(ERROR) else 0
 
 

@@ -79,7 +79,7 @@ def inspect(path: str | Path) -> AudioInfo:
         reason = f"{path}: not readable as audio ({_what_it_is(path) or error})"
         raise BadItem(reason, "convert it to WAV or FLAC, or get the real file", "audio-unreadable") from None
     if header.frames <= 0:
-        raise BadItem(f"{path}: a header without samples", f"record it again, or {AGAIN}", "audio-header-only")
+        raise BadItem(f"{path}: a header without samples", "copy, download or record it again", "audio-header-only")
     if _is_cut_short(path, header.format):
         raise BadItem(f"{path}: the file ends before its header says", AGAIN, "audio-truncated")
     return AudioInfo(header.samplerate, header.channels, header.frames, header.format, header.subtype)

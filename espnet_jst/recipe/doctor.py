@@ -142,7 +142,9 @@ def _line_remarks(data: DataSet, bad_keys: set[str]) -> Iterator[Problem]:
 
 
 def find_texts(directory: Path, src_text: str | None, tgt_text: str | None) -> tuple[str, str]:
-    """File names of transcript and translation. Of two `text.*`, word times and links tell which is which.
+    """File names of transcript and translation, found where there are two `text.*`.
+
+    Word times and links tell which is which; where they do not, the recipe's default names do, then the alphabet.
 
     Raises:
         DataError: no such directory.
@@ -152,7 +154,8 @@ def find_texts(directory: Path, src_text: str | None, tgt_text: str | None) -> t
         raise DataError(f"{directory}: no such folder; give one with wav.scp and two texts")
     if src_text and tgt_text:
         return src_text, tgt_text
-    found = sorted(path.name for path in directory.glob("text.*") if path.is_file())
+    usual = RecipeOptions().src_text
+    found = sorted((path.name for path in directory.glob("text.*") if path.is_file()), key=lambda n: (n != usual, n))
     others = [name for name in found if name not in (src_text, tgt_text)]
     if len(others) != (1 if src_text or tgt_text else 2):
         there = f"the texts there are {' '.join(found)}" if found else "there is no text.* file"

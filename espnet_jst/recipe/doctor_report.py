@@ -16,7 +16,9 @@ def problem_table(problems: Sequence[Problem]) -> Table:
     groups: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         groups.setdefault((problem.severity, problem.kind), []).append(problem)
-    table = Table("kind", "severity", "number", "example", "fix", show_lines=True)
+    table = Table(show_lines=True)
+    for name in ("kind", "severity", "number", "example", "fix"):
+        table.add_column(name, overflow="fold", no_wrap=name == "kind")
     for (severity, kind), group in sorted(groups.items(), key=_rank):
         style = "red" if severity == ERROR else "yellow"
         # Text, because a reason may hold what rich takes for markup.
