@@ -14,6 +14,7 @@ from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
 
 OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", "utt2spk")
+LOUD = 1.5  # lossy codecs overshoot full scale by a little
 Tables = Mapping[str, Mapping[str, str]]
 
 _SUFFIXES = {
@@ -149,7 +150,7 @@ def _remarks(item: AudioItem, info: AudioInfo, samples: np.ndarray, fs: int) -> 
     peak = float(np.abs(samples).max(initial=0.0))
     if peak == 0:
         remark("audio-silent", "every sample is zero", "check the recording")
-    elif peak > 1:
+    elif peak > LOUD:
         remark("audio-loud", f"samples up to {peak:.4g}, full scale is 1", "divide them by their largest value")
     return found
 

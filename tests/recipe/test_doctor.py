@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from espnet_jst.bin import jst_doctor
 from espnet_jst.data import checks, kaldi
@@ -183,10 +185,17 @@ def test_a_token_list_is_read_for_what_it_is(tmp_path: Path) -> None:
     assert find_tokenizer(None, None) is None
 
 
+def test_the_page_on_checks_lists_every_kind() -> None:
+    root = Path(jst_doctor.__file__).parents[2]
+    names = r'"((?:audio|segment|text|links|times|keys?|not|unknown)-[a-z0-9-]+)"'
+    modules = [*(root / "espnet_jst/data").glob("*.py"), root / "espnet_jst/recipe/doctor.py"]
+    raised = {kind for module in modules for kind in re.findall(names, module.read_text("utf-8"))}
+    listed = re.findall(r"^\| `([a-z0-9-]+)`", (root / "docs/data_checks.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(raised)
+
+
 def small(path: Path, names: tuple[str, str] = TEXTS, *, first: str = "one two", second: str = "eins zwei") -> None:
     """Two good utterances."""
-    import soundfile
-
     for key in ("a", "b"):
         soundfile.write(path / f"{key}.wav", noise(1.0), FS)
     kaldi.write_table(path / "wav.scp", {key: path / f"{key}.wav" for key in ("a", "b")})
