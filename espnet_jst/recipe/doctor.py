@@ -68,7 +68,8 @@ def diagnose(
         options: sampling rate, limits and number of processes.
         src_text: file name of the transcript; found where there are two `text.*`.
         tgt_text: file name of the translation.
-        tokenizers: those of transcript and translation; without them no character is unknown.
+        tokenizers: those of transcript and translation, or of the transcript alone; a text without one has no
+            unknown character.
 
     Raises:
         DataError: a file that every set needs is missing.

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from espnet_jst.data.checks import ERROR, WARNING, Problem
 from espnet_jst.recipe.doctor import Diagnosis
+
+WIDTH = 140  # of a table that goes to a file or a pipe
+
+
+def say(line: str) -> None:
+    """Print a line as it is."""
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_problems(problems: Sequence[Problem]) -> None:
+    """Print the table of problems, if there are any."""
+    if problems:
+        console = Console()
+        (console if console.is_terminal else Console(width=WIDTH)).print(problem_table(problems))
 
 
 def problem_table(problems: Sequence[Problem]) -> Table:
