@@ -13,6 +13,7 @@ COMMANDS = {
     "score": ("espnet_jst.bin.jst_score", "quality and latency of a decode directory"),
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
+    "doctor": ("espnet_jst.bin.jst_doctor", "examine a data directory before training"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
 }
 

@@ -7,6 +7,7 @@ directory can run the same checks and only print.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -14,21 +15,37 @@ from pathlib import Path
 
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.kaldi import read_table
-from espnet_jst.errors import DataError
 
 SKIPPED = "skipped.jsonl"
+ERROR = "error"
+WARNING = "warning"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why an utterance is left out, and what to do about it."""
+    """What is wrong with an utterance, and what to do about it.
+
+    Attributes:
+        utt_id: the utterance.
+        reason: what is wrong.
+        fix: what to do.
+        kind: short name of this sort of problem, the same in every version.
+        severity: "error": the utterance is left out; "warning": it is used, but changed or suspicious.
+    """
 
     utt_id: str
     reason: str
     fix: str
+    kind: str = "other"
+    severity: str = ERROR
 
     def __str__(self) -> str:
         return f"{self.utt_id}: {self.reason}; {self.fix}"
+
+    @classmethod
+    def of(cls, utt_id: str, bad: BadItem) -> Problem:
+        """The problem that an exception reports."""
+        return cls(utt_id, bad.reason, bad.fix, bad.kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +55,14 @@ class Limits:
     Attributes:
         min_s: shortest audio in seconds.
         max_s: longest audio in seconds; memory in training grows with it.
+        max_chars: longest text in characters; memory in training grows with it.
         frame_s: seconds of audio that one encoder output frame stands for (frame shift times subsampling).
         tags: symbols of the serialized output, which no text may hold.
     """
 
     min_s: float = 0.1
     max_s: float = 30.0
+    max_chars: int = 1000
     frame_s: float = 0.04
     tags: tuple[str, ...] = ()
 
@@ -56,29 +75,33 @@ def check_duration(samples: int, fs: int, limits: Limits) -> None:
     """
     duration_s = samples / fs
     if duration_s < limits.min_s:
-        raise BadItem(f"{duration_s:.3f} s of audio, under {limits.min_s:g} s", "drop it or lower --min_wav_duration")
+        reason = f"{duration_s:.3f} s of audio, under {limits.min_s:g} s"
+        raise BadItem(reason, "drop it or lower --min_wav_duration", "audio-short")
     if duration_s > limits.max_s:
-        raise BadItem(
-            f"{duration_s:.1f} s of audio, over {limits.max_s:g} s", "split it (segments) or raise --max_wav_duration"
-        )
+        reason = f"{duration_s:.1f} s of audio, over {limits.max_s:g} s"
+        raise BadItem(reason, "split it (segments) or raise --max_wav_duration", "audio-long")
 
 
 def check_text(name: str, text: str, limits: Limits) -> None:
-    """Refuse text that is empty or holds a symbol reserved for the serialized output.
+    """Refuse text that is empty, very long, or holds a symbol reserved for the serialized output.
 
     Args:
         name: file or lane, for the message.
         text: the words, separated by blanks.
 
     Raises:
-        BadItem: names the file and the symbol.
+        BadItem: names the file and the length or the symbol.
     """
     words = text.split()
     if not words:
-        raise BadItem(f"{name}: the text is empty", "write the text or remove the utterance")
+        raise BadItem(f"{name}: the text is empty", "write the text or remove the utterance", "text-empty")
+    if len(text) > limits.max_chars:
+        reason = f"{name}: {len(text)} characters of text, over {limits.max_chars}"
+        raise BadItem(reason, "split the utterance or raise --max_text_chars", "text-long")
     reserved = sorted(set(words) & set(limits.tags))
     if reserved:
-        raise BadItem(f"{name}: the text holds the reserved symbol {reserved[0]}", "remove it or choose other tags")
+        reason = f"{name}: the text holds the reserved symbol {reserved[0]}"
+        raise BadItem(reason, "remove it or choose other tags", "text-reserved-symbol")
 
 
 def check_fit(name: str, labels: Sequence[object], samples: int, fs: int, limits: Limits) -> None:
@@ -97,6 +120,7 @@ def check_fit(name: str, labels: Sequence[object], samples: int, fs: int, limits
             f"{name}: {len(labels)} labels need {needed} frames and {samples / fs:.2f} s of audio give {frames} "
             f"(one in {limits.frame_s * 1000:g} ms)",
             "check that text and audio belong together, or subsample less",
+            "text-over-frames",
         )
 
 
@@ -111,29 +135,48 @@ def check_alignment(value: str, source_words: int, target_words: int) -> None:
     """
     links = [] if value.strip() in ("", "-") else value.split()
     if not links:
-        raise BadItem("transcript and translation have no word link", "check that they belong to the same utterance")
+        raise BadItem(
+            "transcript and translation have no word link",
+            "check that they belong to the same utterance",
+            "links-missing",
+        )
+    fix = "align the text again (remove the alignment file to use the built-in aligner)"
     for link in links:
         i, _, j = link.partition("-")
-        if not (i.isdecimal() and j.isdecimal() and int(i) < source_words and int(j) < target_words):
-            raise BadItem(
-                f"word link {link} does not fit {source_words} source and {target_words} target words",
-                "align the text again (remove the alignment file to use the built-in aligner)",
-            )
+        if not (i.isdecimal() and j.isdecimal()):
+            raise BadItem(f"word link {link} is not of the form 0-1", fix, "links-invalid")
+        if int(i) >= source_words or int(j) >= target_words:
+            reason = f"word link {link} does not fit {source_words} source and {target_words} target words"
+            raise BadItem(reason, fix, "links-out-of-range")
 
 
 def check_word_times(value: str, source_words: int) -> None:
-    """Refuse word end times that are not one number a source word.
+    """Refuse word end times that are not one number a source word, each at or after the one before.
+
+    Args:
+        value: seconds "0.31 0.70"; "-" for none.
 
     Raises:
-        BadItem: names the count and the number of words.
+        BadItem: names the count and the number of words, or the two times.
     """
     times = [] if value.strip() in ("", "-") else value.split()
     try:
         numbers = [float(time) for time in times]
     except ValueError:
-        raise BadItem(f"word times {value!r} are not numbers", "write the end of each source word in seconds") from None
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        fix = "write the end of each source word in seconds"
+        raise BadItem(f"word times {value!r} are not numbers", fix, "times-invalid")
     if numbers and len(numbers) != source_words:
-        raise BadItem(f"{len(numbers)} word times for {source_words} source words", "write one end time a word, or '-'")
+        reason = f"{len(numbers)} word times for {source_words} source words"
+        raise BadItem(reason, "write one end time a word, or '-'", "times-count")
+    for before, after in pairwise([0.0, *numbers]):
+        if after < before:
+            raise BadItem(
+                f"word times run backwards: {after:g} s after {before:g} s",
+                "write where each word ends (not how long it is), in the order of the transcript",
+                "times-backwards",
+            )
 
 
 def check_leaks(sets: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -154,14 +197,11 @@ def check_leaks(sets: Mapping[str, Mapping[str, str]]) -> list[str]:
     return notes
 
 
-def missing_items(tables: Mapping[str, Mapping[str, str]]) -> tuple[list[str], list[Problem]]:
-    """Utterances that every file names, and a problem for each that some file lacks.
+def missing_items(tables: Mapping[str, Mapping[str, object]]) -> list[Problem]:
+    """A problem for each utterance that some file lacks.
 
     Args:
         tables: file name -> its table.
-
-    Raises:
-        DataError: no utterance is in every file.
     """
     every: dict[str, None] = {}
     for table in tables.values():
@@ -170,20 +210,22 @@ def missing_items(tables: Mapping[str, Mapping[str, str]]) -> tuple[list[str], l
     for key in every:
         lacking = [name for name, table in tables.items() if key not in table]
         if lacking:
-            problems.append(Problem(key, f"missing in {', '.join(lacking)}", "add the line or remove the utterance"))
-    bad = {problem.utt_id for problem in problems}
-    common = [key for key in every if key not in bad]
-    if not common:
-        counts = ", ".join(f"{name} {len(table)}" for name, table in tables.items())
-        raise DataError(f"no utterance is in every file ({counts} lines); check that the files use the same keys")
-    return common, problems
+            kind = "text-missing" if all(name.startswith("text") for name in lacking) else "keys-differ"
+            reason = f"missing in {', '.join(lacking)}"
+            problems.append(Problem(key, reason, "add the line or remove the utterance", kind))
+    return problems
+
+
+def write_problems(path: str | Path, problems: Iterable[Problem]) -> None:
+    """Write problems as JSON, one a line (utt_id, reason, fix, kind, severity)."""
+    lines = [json.dumps(asdict(problem), ensure_ascii=False) for problem in problems]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def write_skipped(directory: str | Path, problems: Iterable[Problem]) -> None:
-    """Write `skipped.jsonl` (utt_id, reason, fix); an empty file says that nothing was left out."""
-    lines = [json.dumps(asdict(problem), ensure_ascii=False) for problem in problems]
-    Path(directory).mkdir(parents=True, exist_ok=True)
-    (Path(directory) / SKIPPED).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    """Write `skipped.jsonl`; an empty file says that nothing was left out."""
+    write_problems(Path(directory) / SKIPPED, problems)
 
 
 def read_skipped(directory: str | Path) -> Iterator[Problem]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_jst.errors import DataError
 
-OnBad = Callable[[str, str, str], None]
-"""Receives (utterance, reason, fix) for a line that cannot be used."""
+OnBad = Callable[[str, str, str, str], None]
+"""Receives (utterance, reason, fix, kind) for a line that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,32 @@ def read_table(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, st
     if not path.is_file():
         raise DataError(f"{path}: no such file; run the stage that writes it, or give another data directory")
     table: dict[str, str] = {}
-    for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
+    # Editors on Windows put a mark before the first line, which would hide in its key.
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    for number, raw in enumerate(content.splitlines(), start=1):
         key_bytes, _, value_bytes = raw.strip().partition(b" ")
         if not key_bytes:
             continue
         if b"\t" in key_bytes:
             key_bytes, _, value_bytes = raw.strip().partition(b"\t")
         key = key_bytes.decode("utf-8", errors="replace")
-        reason = fix = ""
+        reason = fix = kind = ""
         try:
             value = value_bytes.strip().decode("utf-8")
             key_bytes.decode("utf-8")
         except UnicodeDecodeError as error:
             value = ""
             reason = f"{path}:{number}: not valid UTF-8 ({error.reason} in {error.object[error.start : error.end]!r})"
-            fix = "save the file as UTF-8, e.g. iconv -f latin1 -t utf-8"
+            fix, kind = "save the file as UTF-8, e.g. iconv -f latin1 -t utf-8", "not-utf8"
         if not reason and key in table:
             reason, fix = f"{path}:{number}: the key occurs twice", "keep one line for each utterance"
+            kind = "key-twice"
         if not reason:
             table[key] = value
         elif on_bad is None:
             raise DataError(f"{key}: {reason}; {fix}")
         else:
-            on_bad(key, reason, fix)
+            on_bad(key, reason, fix, kind)
     return table
 
 
@@ -76,24 +81,38 @@ def write_table(path: str | Path, table: Mapping[str, object]) -> None:
     partial.replace(path)
 
 
-def read_segments(path: str | Path) -> dict[str, Segment]:
+def read_segments(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, Segment]:
     """Read `segments`: "utterance recording start end", seconds.
+
+    Args:
+        path: the file, UTF-8.
+        on_bad: as in `read_table`.
 
     Raises:
         DataError: a line does not hold a recording and two times with 0 <= start < end (an end of -1 is kept: it
-            stands for the end of the recording).
+            stands for the end of the recording), and `on_bad` is None.
     """
     segments = {}
-    for key, value in read_table(path).items():
+    for key, value in read_table(path, on_bad=on_bad).items():
         try:
-            recording, start, end = value.split()
-            segment = Segment(recording, float(start), float(end))
-        except ValueError:
-            raise DataError(f"{key}: {path}: not 'recording start end': {value!r}; correct it") from None
-        if segment.start_s < 0 or (segment.end_s != -1 and segment.end_s <= segment.start_s):
-            raise DataError(f"{key}: {path}: no audio between {start} s and {end} s; correct the line")
-        segments[key] = segment
+            segments[key] = _segment(value)
+        except ValueError as error:
+            if on_bad is None:
+                raise DataError(f"{key}: {path}: {error}; correct it") from None
+            on_bad(key, f"{path}: {error}", "correct the line", "segment-invalid")
     return segments
+
+
+def _segment(value: str) -> Segment:
+    try:
+        recording, start, end = value.split()
+        segment = Segment(recording, float(start), float(end))
+    except ValueError:
+        raise ValueError(f"not 'recording start end': {value!r}") from None
+    # Written so that NaN fails, too.
+    if not (0 <= segment.start_s < math.inf and (segment.end_s == -1 or segment.start_s < segment.end_s < math.inf)):
+        raise ValueError(f"no audio between {start} s and {end} s")
+    return segment
 
 
 def speakers_to_utterances(utt2spk: Mapping[str, str]) -> dict[str, str]:

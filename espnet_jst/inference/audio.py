@@ -64,12 +64,15 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
         BadItem: missing, empty, cut short, corrupt or multi-channel file, NaN samples, or a rate outside 8-48 kHz.
     """
     if str(path).rstrip().endswith("|"):
-        raise BadItem(f"{path}: a command, not a file", "write the audio to a file, as the format stage does")
+        raise BadItem(
+            f"{path}: a command, not a file", "write the audio to a file, as the format stage does", "audio-command"
+        )
     if not Path(path).is_file():
-        raise BadItem(f"{path}: no such file", "check the path; a relative one starts at the current folder")
+        fix = "check the path; a relative one starts at the current folder"
+        raise BadItem(f"{path}: no such file", fix, "audio-missing")
     samples, fs = audio_file.read(path)
     if samples.shape[1] != 1:
-        raise BadItem(f"{path}: {samples.shape[1]} channels", "convert it to one channel")
+        raise BadItem(f"{path}: {samples.shape[1]} channels", "convert it to one channel", "audio-stereo")
     if not MIN_FS <= fs <= MAX_FS:
-        raise BadItem(f"{path}: {fs} Hz is outside {MIN_FS}-{MAX_FS} Hz", "resample it")
+        raise BadItem(f"{path}: {fs} Hz is outside {MIN_FS}-{MAX_FS} Hz", "resample it", "audio-rate")
     return samples[:, 0], fs

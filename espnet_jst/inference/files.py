@@ -131,7 +131,7 @@ def _batches(
         try:
             batch.append((utt_id, *read_audio(path)))
         except BadItem as error:
-            skipped.append(Problem(utt_id, error.reason, error.fix))
+            skipped.append(Problem.of(utt_id, error))
             on_progress(1)
         if len(batch) >= size:
             yield batch

@@ -56,7 +56,7 @@ def transcript_times(
     for key, text in texts.items():
         try:
             if key not in files:
-                raise BadItem("no line in wav.scp", "add it or remove the text")
+                raise BadItem("no line in wav.scp", "add it or remove the text", "keys-differ")
             samples, fs = read_audio(files[key])
             speech = torch.from_numpy(resample(samples, fs, model.fs))[None].to(device)
             tap = model.encode(speech, torch.tensor([speech.size(1)], device=device))[timing.spec.reads]
@@ -67,7 +67,7 @@ def transcript_times(
             duration_s = len(samples) / fs
             spans[key] = [(min(span.start_s, duration_s), min(span.end_s, duration_s)) for span in found]
         except BadItem as error:
-            skipped.append(Problem(key, error.reason, error.fix))
+            skipped.append(Problem.of(key, error))
         except DataError as error:
             skipped.append(Problem(key, str(error), "check that text and audio belong together"))
         on_progress(1)

@@ -10,19 +10,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from espnet_jst.data import audio_file
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
-from espnet_jst.data.kaldi import Segment
+from espnet_jst.data.utterances import AudioItem, read_audio
 
-
-@dataclass(frozen=True)
-class AudioItem:
-    """An utterance: its id, its file, and the piece of the file where `segments` cuts it."""
-
-    utt_id: str
-    path: str
-    segment: Segment | None = None
+CHANGES = {"audio-stereo": "downmixed", "audio-rate": "resampled"}
 
 
 @dataclass
@@ -60,7 +52,7 @@ def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: b
         try:
             path, samples, changes = _format_one(item, out=out, fs=fs, strict_fs=strict_fs, audio_format=audio_format)
         except BadItem as bad:
-            result.problems.append(Problem(item.utt_id, bad.reason, bad.fix))
+            result.problems.append(Problem.of(item.utt_id, bad))
             continue
         result.wav[item.utt_id] = path
         result.samples[item.utt_id] = str(samples)
@@ -71,19 +63,10 @@ def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: b
 def _format_one(
     item: AudioItem, *, out: Path, fs: int, strict_fs: bool, audio_format: str
 ) -> tuple[str, int, list[str]]:
-    if item.path.endswith("|"):
-        raise BadItem(f"wav.scp holds the command {item.path!r}", "run it once and name the audio file that it makes")
-    piece = item.segment or Segment("", 0.0, -1.0)
-    samples, rate = audio_file.read(item.path, start_s=piece.start_s, end_s=piece.end_s)
-    if rate != fs and strict_fs:
-        raise BadItem(f"{item.path}: {rate} Hz instead of {fs} Hz", "resample it, or leave --strict_fs off")
-    changes = []
+    samples, rate, remarks = read_audio(item, fs=fs, strict_fs=strict_fs)
+    changes = [CHANGES[remark.kind] for remark in remarks if remark.kind in CHANGES]
     if item.segment is not None:
         changes.append("cut")
-    if samples.shape[1] > 1:
-        changes.append("downmixed")
-    if rate != fs:
-        changes.append("resampled")
     if not changes:
         return item.path, len(samples), changes
     mono = samples.mean(axis=1)

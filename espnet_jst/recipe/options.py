@@ -51,6 +51,7 @@ class RecipeOptions:
     audio_format: str = opt("flac", "format of audio that has to be rewritten", ("flac", "wav"))
     min_wav_duration: float = opt(0.1, "shortest utterance in training, seconds")
     max_wav_duration: float = opt(30.0, "longest utterance in training, seconds")
+    max_text_chars: int = opt(1000, "longest text of an utterance in training, characters")
     encoder_frame_s: float = opt(0.04, "seconds of audio for one encoder output frame: text must fit its frames")
     speed_perturb_factors: str = opt("", "not used: speed is varied in training, see preprocessor_conf")
     token_joint: bool = opt(True, "one token list for both languages")
@@ -184,9 +185,15 @@ def make_parser() -> argparse.ArgumentParser:
         "15-16 upload.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    for entry in fields(RecipeOptions):
-        _add(parser, entry)
+    add_options(parser)
     return parser
+
+
+def add_options(parser: argparse.ArgumentParser, names: Sequence[str] = ()) -> None:
+    """Add the recipe's options of these names (all by default), for a program that does a part of its work."""
+    for entry in fields(RecipeOptions):
+        if not names or entry.name in names:
+            _add(parser, entry)
 
 
 def _add(parser: argparse.ArgumentParser, entry: Field) -> None:

@@ -10,15 +10,15 @@ from pathlib import Path
 from espnet_jst.data import checks, kaldi
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.utterances import OPTIONAL, AudioItem, check_utterance, read_set
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.audio import AudioItem, Formatted, format_shard
+from espnet_jst.recipe.audio import Formatted, format_shard
 from espnet_jst.recipe.command import python, run_logged
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_shards, split
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.text.tags import Tags
 
-OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", "utt2spk")
 SHARD = 200
 
 
@@ -87,36 +87,17 @@ def format_stage(options: RecipeOptions, name: str, skip: str) -> Stage:
 def format_set(options: RecipeOptions, name: str) -> str:
     """Read a data directory, bring its audio into form, write the dump directory. Returns the summary."""
     source, out = Path(options.datadir) / name, formatted_dir(options, name)
-    extras = [extra for extra in OPTIONAL if (source / extra).exists()]
-    tables, problems = checks.read_tables(source, ["wav.scp", options.src_text, options.tgt_text, *extras])
-    segments = kaldi.read_segments(source / "segments") if (source / "segments").exists() else None
-    items = _audio_items(tables.pop("wav.scp"), segments, problems)
-    tables.setdefault("utt2spk", {item.utt_id: item.utt_id for item in items})
-    texts = [options.src_text, options.tgt_text]
-    audio = {item.utt_id: item.path for item in items}
-    _, lacking = checks.missing_items({"wav.scp": audio, **{text: tables[text] for text in texts}})
-    bad = {problem.utt_id for problem in problems}
-    problems += [problem for problem in lacking if problem.utt_id not in bad]
-    bad |= {problem.utt_id for problem in lacking}
-    result = _format_audio([item for item in items if item.utt_id not in bad], out, options)
-    problems += result.problems
+    data = read_set(source, options.src_text, options.tgt_text)
+    if not data.items:
+        counts = ", ".join(f"{file} {count}" for file, count in data.lines.items())
+        first = f" (first problem: {data.problems[0]})" if data.problems else ""
+        raise DataError(f"{source}: no utterance is in every file ({counts} lines){first}; use the same keys in all")
+    tables = {"utt2spk": {item.utt_id: item.utt_id for item in data.items}, **data.tables}
+    result = _format_audio(data.items, out, options)
+    problems = data.problems + result.problems
     _write_set(out, result, tables)
     checks.write_skipped(out, problems)
     return summary(len(result.wav), problems, result.changed)
-
-
-def _audio_items(
-    wav: dict[str, str], segments: dict[str, kaldi.Segment] | None, problems: list[Problem]
-) -> list[AudioItem]:
-    if segments is None:
-        return [AudioItem(key, path) for key, path in wav.items()]
-    items = []
-    for key, segment in segments.items():
-        if segment.recording in wav:
-            items.append(AudioItem(key, wav[segment.recording], segment))
-        else:
-            problems.append(Problem(key, f"its recording {segment.recording} is not in wav.scp", "add or remove it"))
-    return items
 
 
 def _format_audio(items: list[AudioItem], out: Path, options: RecipeOptions) -> Formatted:
@@ -174,6 +155,7 @@ def limits(options: RecipeOptions) -> checks.Limits:
     return checks.Limits(
         min_s=options.min_wav_duration,
         max_s=options.max_wav_duration,
+        max_chars=options.max_text_chars,
         frame_s=options.encoder_frame_s,
         tags=tuple(tag_symbols(options)),
     )
@@ -187,11 +169,12 @@ def remove_bad(options: RecipeOptions, name: str) -> str:
     tables, problems = checks.read_tables(source, names)
     problems += list(checks.read_skipped(source))
     before = len(problems)
-    for key in tables["wav.scp"]:
+    texts, limit = (options.src_text, options.tgt_text), limits(options)
+    for key, samples in tables["utt2num_samples"].items():
         try:
-            check_utterance(key, tables, options)
+            check_utterance(key, tables, texts, samples=int(samples), fs=options.fs_hz, limits=limit)
         except BadItem as bad:
-            problems.append(Problem(key, bad.reason, bad.fix))
+            problems.append(Problem.of(key, bad))
     bad_keys = {problem.utt_id for problem in problems[before:]}
     kept = {name: {k: v for k, v in table.items() if k not in bad_keys} for name, table in tables.items()}
     if not kept["wav.scp"]:
@@ -210,29 +193,11 @@ def _leaks(options: RecipeOptions, name: str, wav: dict[str, str]) -> list[str]:
     return [f"WARNING: {note}" for other in found for note in checks.check_leaks({name: wav, other: found[other]})]
 
 
-def check_utterance(key: str, tables: dict[str, dict[str, str]], options: RecipeOptions) -> None:
-    """All checks of one utterance that need no token list.
-
-    Raises:
-        BadItem: the first that fails.
-    """
-    limit = limits(options)
-    samples = int(tables["utt2num_samples"][key])
-    source, target = tables[options.src_text][key], tables[options.tgt_text][key]
-    checks.check_duration(samples, options.fs_hz, limit)
-    checks.check_text(options.src_text, source, limit)
-    checks.check_text(options.tgt_text, target, limit)
-    checks.check_fit(options.src_text, source.split(), samples, options.fs_hz, limit)
-    if "alignment" in tables:
-        checks.check_alignment(tables["alignment"][key], len(source.split()), len(target.split()))
-    if "word_times" in tables:
-        checks.check_word_times(tables["word_times"][key], len(source.split()))
-
-
 def summary(kept: int, problems: Sequence[Problem], changed: Mapping[str, int] | None = None) -> str:
     """One line: how many were kept, changed and left out, and where the list is."""
     parts = [f"{kept} utterances"]
     parts += [f"{count} {what}" for what, count in sorted((changed or {}).items())]
     if problems:
-        parts.append(f"{len(problems)} left out (listed in {checks.SKIPPED}; first: {problems[0]})")
+        left_out = len({problem.utt_id for problem in problems})
+        parts.append(f"{left_out} left out (listed in {checks.SKIPPED}; first: {problems[0]})")
     return ", ".join(parts)

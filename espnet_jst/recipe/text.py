@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from espnet_jst.data import checks, kaldi
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.utterances import OPTIONAL
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.prepare import OPTIONAL, limits, summary, tag_symbols
+from espnet_jst.recipe.prepare import limits, summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def remove_unfitting(options: RecipeOptions, name: str, tokenizer: Tokenizer) ->
             pieces = tokenizer.encode(text.split())
             checks.check_fit(options.src_text, pieces, int(samples[key]), options.fs_hz, limits(options))
         except BadItem as bad:
-            problems.append(Problem(key, bad.reason, bad.fix))
+            problems.append(Problem.of(key, bad))
     return drop(options, name, problems)
 
 
@@ -148,7 +149,12 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
             note += f", AER {score.aer:.4f} against {reference.name}"
             note += f" (precision {score.precision:.3f}, recall {score.recall:.3f})"
         unaligned = [
-            Problem(key, "the aligner found no link to the translation", "check that both texts belong together")
+            Problem(
+                key,
+                "the aligner found no link to the translation",
+                "check that both texts belong together",
+                "links-missing",
+            )
             for key, link in mine.items()
             if not link
         ]

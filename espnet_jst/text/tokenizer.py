@@ -82,6 +82,13 @@ class Tokenizer:
             in_lane = True
         return ids
 
+    def unknown(self, words: Sequence[str]) -> list[str]:
+        """The pieces of words that the vocabulary lacks, each once."""
+        lacking = [word for word in words if self.unk_id in self.encode([word])]
+        return list(
+            dict.fromkeys(piece for word in lacking for piece in self._pieces(word) if self._id(piece) == self.unk_id)
+        )
+
     def decode(self, ids: Sequence[int]) -> list[str]:
         """Words and tags, in order; `<blank>` and `<sos/eos>` are skipped. A tag ends the word before it."""
         words: list[str] = []

@@ -58,6 +58,37 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, tone, name, kwargs):
         audio_file.read(path)
 
 
+def test_an_aiff_file_that_was_cut_short_is_refused(tmp_path, tone):
+    soundfile.write(tmp_path / "a.aiff", tone, 8000)
+    assert len(audio_file.read(tmp_path / "a.aiff")[0]) == 8000
+    (tmp_path / "a.aiff").write_bytes((tmp_path / "a.aiff").read_bytes()[:9000])
+    with pytest.raises(BadItem, match="ends before its header says"):
+        audio_file.read(tmp_path / "a.aiff")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
+        (b"\0\0\0\x20ftypM4A \0\0", "MP4"),
+        ("<html>nicht gefunden: für später</html>".encode(), "it is text"),
+        (bytes(range(256)), "not readable as audio"),
+    ],
+)
+def test_a_file_that_is_something_else_is_called_what_it_is(tmp_path, content, what):
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(BadItem, match=what) as error:
+        audio_file.read(tmp_path / "a.wav")
+    assert error.value.kind == "audio-unreadable"
+
+
+@pytest.mark.parametrize("name", ["x" * 4000 + ".wav", "a.raw"])
+def test_a_path_that_cannot_be_audio_is_no_crash(tmp_path, name):
+    (tmp_path / "a.raw").write_bytes(bytes(100))
+    with pytest.raises(BadItem):
+        audio_file.read(tmp_path / name)
+
+
 def test_damaged_data_in_the_middle_is_refused(tmp_path, tone):
     path = tmp_path / "a.flac"
     soundfile.write(path, np.tile(tone, 20), 8000)

@@ -5,7 +5,6 @@ import pytest
 from espnet_jst.data import checks
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Limits, Problem
-from espnet_jst.errors import DataError
 
 LIMITS = Limits(min_s=0.5, max_s=10.0, frame_s=0.08, tags=("<asr>", "<st>"))
 
@@ -22,7 +21,8 @@ def test_audio_at_the_limits_is_kept(samples):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "empty"), ("  ", "empty"), ("one <st> two", "reserved symbol <st>")]
+    ("text", "message"),
+    [("", "empty"), ("  ", "empty"), ("one <st> two", "reserved symbol <st>"), ("a " * 501, "1002 characters")],
 )
 def test_text_that_cannot_be_serialized_is_refused(text, message):
     with pytest.raises(BadItem, match=message):
@@ -45,7 +45,9 @@ def test_links_inside_the_text_are_kept():
     checks.check_alignment("0-1 1-0", 2, 2)
 
 
-@pytest.mark.parametrize(("value", "good"), [("-", True), ("0.3 0.7", True), ("0.3", False), ("0.3 x", False)])
+@pytest.mark.parametrize(
+    ("value", "good"), [("-", True), ("0.3 0.7", True), ("0.3", False), ("0.3 x", False), ("0.3 nan", False)]
+)
 def test_word_times_are_one_number_a_word_or_none(value, good):
     if good:
         checks.check_word_times(value, 2)
@@ -54,22 +56,24 @@ def test_word_times_are_one_number_a_word_or_none(value, good):
             checks.check_word_times(value, 2)
 
 
-def test_utterances_that_some_file_lacks_are_problems_and_the_others_go_on():
-    common, problems = checks.missing_items({"wav.scp": {"a": "", "b": ""}, "text": {"a": "", "c": ""}})
-    assert common == ["a"]
-    assert [(problem.utt_id, problem.reason) for problem in problems] == [
-        ("b", "missing in text"),
-        ("c", "missing in wav.scp"),
+def test_word_times_that_run_backwards_are_refused_and_equal_ones_are_not():
+    checks.check_word_times("0.3 0.3 0.7", 3)
+    with pytest.raises(BadItem, match=r"backwards: 0\.5 s after 0\.7 s"):
+        checks.check_word_times("0.3 0.7 0.5", 3)
+    with pytest.raises(BadItem, match=r"backwards: -0\.1 s"):
+        checks.check_word_times("-0.1", 1)
+
+
+def test_an_utterance_that_some_file_lacks_is_a_problem():
+    problems = checks.missing_items({"wav.scp": {"a": "", "b": ""}, "text": {"a": "", "c": ""}})
+    assert [(problem.utt_id, problem.reason, problem.kind) for problem in problems] == [
+        ("b", "missing in text", "text-missing"),
+        ("c", "missing in wav.scp", "keys-differ"),
     ]
 
 
-def test_files_without_a_common_utterance_are_an_error():
-    with pytest.raises(DataError, match=r"wav\.scp 1, text 1"):
-        checks.missing_items({"wav.scp": {"a": ""}, "text": {"A": ""}})
-
-
 def test_the_list_of_what_was_left_out_is_read_back(tmp_path):
-    problems = [Problem("ä1", "zu kurz", "länger sprechen"), Problem("b", "x", "y")]
+    problems = [Problem("ä1", "zu kurz", "länger sprechen", "audio-short"), Problem("b", "x", "y", severity="warning")]
     checks.write_skipped(tmp_path, problems)
     assert list(checks.read_skipped(tmp_path)) == problems
 

@@ -64,8 +64,8 @@ def prepared(corpus: Corpus, options: RecipeOptions = OPTIONS) -> dict[str, str]
     remove_bad(options, "train")
     lines = Path("dump/raw/train/skipped.jsonl").read_text("utf-8").splitlines()
     for line in lines:
-        assert set(json.loads(line)) == {"utt_id", "reason", "fix"}
-        assert json.loads(line)["fix"]
+        assert set(json.loads(line)) == {"utt_id", "reason", "fix", "kind", "severity"}
+        assert json.loads(line)["fix"] and json.loads(line)["kind"] != "other"
     return {json.loads(line)["utt_id"]: json.loads(line)["reason"] for line in lines}
 
 
@@ -184,6 +184,13 @@ def test_a_set_without_any_usable_utterance_is_an_error(tmp_path, monkeypatch):
     corpus.add("missing", None)
     corpus.write()
     with pytest.raises(DataError, match=r"train: no utterance can be used \(first: missing: .*no such file"):
+        format_set(OPTIONS, "train")
+
+
+def test_files_without_a_common_utterance_are_an_error(corpus):
+    corpus.tables["text.lc.de"] = {"GOOD": "zwölf"}
+    corpus.write()
+    with pytest.raises(DataError, match=r"wav\.scp 1, text\.lc\.en 1, text\.lc\.de 1 lines.*same keys"):
         format_set(OPTIONS, "train")
 
 

@@ -1,0 +1,85 @@
+"""Examine a data directory before training: what the stages would leave out or change, and how to repair it. Without a
+directory, examine the installed packages.
+
+Errors are utterances that stages 3-5 leave out of a training set; warnings are utterances that they use, but change or
+doubt. The exit status is 0 without errors and 1 with errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from espnet_jst.bin.arguments import run_main
+from espnet_jst.recipe.options import RecipeOptions, add_options
+
+OPTIONS = (
+    "fs",
+    "strict_fs",
+    "min_wav_duration",
+    "max_wav_duration",
+    "max_text_chars",
+    "encoder_frame_s",
+    "nj",
+)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The flags; those that decide what is good are the recipe's."""
+    parser = argparse.ArgumentParser(
+        prog="espnet-jst doctor",
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "directory", metavar="DIR", nargs="?", help="wav.scp, two texts; segments, alignment, ... if there are"
+    )
+    parser.add_argument("--src_text", help="file name of the transcript; found where there are two text.*")
+    parser.add_argument("--tgt_text", help="file name of the translation")
+    parser.add_argument("--token_list", help="tokens.txt: find unknown characters, fit pieces instead of words")
+    parser.add_argument("--bpemodel", help="SentencePiece model; default: bpe.model beside the token list")
+    parser.add_argument("--src_token_list", help="token list of the transcript, where it has its own")
+    parser.add_argument("--json", help="file for the full list, one problem a line")
+    add_options(parser, OPTIONS)
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> int:
+    """Parse and run; returns the exit status."""
+    args = get_parser().parse_args(cmd)
+    return run_main(lambda: _data(args) if args.directory else _packages())
+
+
+def _data(args: argparse.Namespace) -> int:
+    from espnet_jst.data.checks import ERROR, write_problems
+    from espnet_jst.recipe.doctor import diagnose, find_tokenizer
+    from espnet_jst.recipe.doctor_report import say, show_problems, summary
+
+    options = RecipeOptions(**{name: getattr(args, name) for name in OPTIONS})
+    target = find_tokenizer(args.token_list, args.bpemodel)
+    source = find_tokenizer(args.src_token_list, None) or target
+    tokenizers = [tokenizer for tokenizer in (source, target) if tokenizer]
+    found = diagnose(args.directory, options, src_text=args.src_text, tgt_text=args.tgt_text, tokenizers=tokenizers)
+    guessed = "" if args.src_text or args.tgt_text else " (if that is wrong, give --src_text)"
+    say(f"transcript {found.texts[0]}, translation {found.texts[1]}{guessed}")
+    show_problems(found.problems)
+    if args.json:
+        write_problems(args.json, found.problems)
+    say(summary(found))
+    return 1 if found.concerned(ERROR) else 0
+
+
+def _packages() -> int:
+    from espnet_jst.recipe import doctor_environment
+    from espnet_jst.recipe.doctor_report import say, show_problems
+
+    problems = doctor_environment.check_environment(doctor_environment.requirements())
+    show_problems(problems)
+    say(f"{len(problems)} of the packages that espnet_jst needs are missing or of a version that does not fit")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

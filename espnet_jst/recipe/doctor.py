@@ -1,0 +1,200 @@
+"""What stages 3-5 would leave out or change in a data directory, found before they run. They use the same checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from espnet_jst.data import checks
+from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.checks import WARNING, Limits, Problem
+from espnet_jst.data.utterances import AudioItem, DataSet, Tables, check_utterance, read_audio, read_set
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.pool import run_shards, split
+from espnet_jst.recipe.prepare import SHARD, limits
+from espnet_jst.text.token_list import WORD_START, read_tokens
+from espnet_jst.text.tokenizer import Tokenizer
+
+SLACK_S = 0.5  # word times of other programs may end a little after the audio
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found in a data directory.
+
+    Attributes:
+        directory: the directory.
+        texts: file names of transcript and translation.
+        good: utterances that can be used.
+        audio_s: seconds of their audio.
+        problems: errors, then warnings; an utterance has one error (the first found) or any number of warnings.
+    """
+
+    directory: str
+    texts: tuple[str, str]
+    good: int
+    audio_s: float
+    problems: list[Problem]
+
+    def concerned(self, severity: str) -> set[str]:
+        """Utterances with a problem of this severity."""
+        return {problem.utt_id for problem in self.problems if problem.severity == severity}
+
+
+@dataclass
+class Heard:
+    """What reading the audio of a shard gave: lengths at the model's rate, errors, and remarks on the good ones."""
+
+    samples: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
+
+
+def diagnose(
+    directory: str | Path,
+    options: RecipeOptions,
+    *,
+    src_text: str | None = None,
+    tgt_text: str | None = None,
+    tokenizers: Sequence[Tokenizer] = (),
+) -> Diagnosis:
+    """Examine a data directory as a training set of a recipe with these options.
+
+    Args:
+        directory: `wav.scp`, two texts, and whatever optional tables there are.
+        options: sampling rate, limits and number of processes.
+        src_text: file name of the transcript; found where there are two `text.*`.
+        tgt_text: file name of the translation.
+        tokenizers: those of transcript and translation, or of the transcript alone; a text without one has no
+            unknown character.
+
+    Raises:
+        DataError: a file that every set needs is missing.
+        ConfigError: it is not clear which files are the texts.
+    """
+    texts = find_texts(Path(directory), src_text, tgt_text)
+    data, limit = read_set(directory, *texts), limits(options)
+    work = partial(hear, fs=options.fs_hz, strict_fs=options.strict_fs, limits=limit)
+    parts = run_shards(work, split(data.items, SHARD), nj=options.nj, title="reading audio")
+    errors = data.problems + [problem for part in parts for problem in part.problems]
+    remarks = [remark for part in parts for remark in part.remarks]
+    lengths = {key: samples for part in parts for key, samples in part.samples.items()}
+    for key, samples in lengths.items():
+        try:
+            check_utterance(key, data.tables, texts, samples=samples, fs=options.fs_hz, limits=limit)
+            if tokenizers:
+                pieces = tokenizers[0].encode(data.tables[texts[0]][key].split())
+                checks.check_fit(texts[0], pieces, samples, options.fs_hz, limit)
+        except BadItem as bad:
+            errors.append(Problem.of(key, bad))
+        else:
+            remarks += _text_remarks(key, data.tables, texts, samples / options.fs_hz, tokenizers)
+    bad_keys = {problem.utt_id for problem in errors}
+    good = {key: samples for key, samples in lengths.items() if key not in bad_keys}
+    remarks = [remark for remark in remarks if remark.utt_id in good]
+    remarks += _line_remarks(data, bad_keys)
+    return Diagnosis(str(directory), texts, len(good), sum(good.values()) / options.fs_hz, errors + remarks)
+
+
+def hear(items: Sequence[AudioItem], *, fs: int, strict_fs: bool, limits: Limits) -> Heard:
+    """Read every sample of some utterances."""
+    heard = Heard()
+    for item in items:
+        try:
+            samples, rate, remarks = read_audio(item, fs=fs, strict_fs=strict_fs, limits=limits)
+        except BadItem as bad:
+            heard.problems.append(Problem.of(item.utt_id, bad))
+            continue
+        heard.samples[item.utt_id] = round(len(samples) * fs / rate)
+        heard.remarks += remarks
+    return heard
+
+
+def _text_remarks(
+    key: str, tables: Tables, texts: tuple[str, str], duration_s: float, tokenizers: Sequence[Tokenizer]
+) -> Iterator[Problem]:
+    for name, tokenizer in zip(texts, tokenizers):
+        unknown = tokenizer.unknown(tables[name][key].split())
+        if unknown:
+            reason = f"{name}: the vocabulary lacks {' '.join(map(repr, unknown))}"
+            fix = "correct the text, or train the token list on text that holds it"
+            yield Problem(key, reason, fix, "unknown-character", WARNING)
+    times = tables.get("word_times", {}).get(key, "-").split()
+    if times and times != ["-"] and float(times[-1]) > duration_s + SLACK_S:
+        reason = f"the last word ends at {float(times[-1]):g} s and the audio at {duration_s:.2f} s"
+        yield Problem(key, reason, "count times from the start of the utterance", "times-outside", WARNING)
+
+
+def _line_remarks(data: DataSet, bad_keys: set[str]) -> Iterator[Problem]:
+    """Utterances that an optional file lacks, or that it alone names."""
+    keys = {item.utt_id for item in data.items} | bad_keys
+    for name in data.optional:
+        for key in data.tables[name]:
+            if key not in keys:
+                fix = "remove the line or add the utterance"
+                yield Problem(key, f"only {name} names it", fix, "keys-differ", WARNING)
+        for item in data.items:
+            if item.utt_id not in data.tables[name] and item.utt_id not in bad_keys:
+                reason = f"missing in {name}, counts as unknown"
+                yield Problem(item.utt_id, reason, "add the line", "keys-differ", WARNING)
+
+
+def find_texts(directory: Path, src_text: str | None, tgt_text: str | None) -> tuple[str, str]:
+    """File names of transcript and translation, found where there are two `text.*`.
+
+    Word times and links tell which is which; where they do not, the recipe's default names do, then the alphabet.
+
+    Raises:
+        DataError: no such directory.
+        ConfigError: there are not two.
+    """
+    if not directory.is_dir():
+        raise DataError(f"{directory}: no such folder; give one with wav.scp and two texts")
+    if src_text and tgt_text:
+        return src_text, tgt_text
+    usual = RecipeOptions().src_text
+    found = sorted((path.name for path in directory.glob("text.*") if path.is_file()), key=lambda n: (n != usual, n))
+    others = [name for name in found if name not in (src_text, tgt_text)]
+    if len(others) != (1 if src_text or tgt_text else 2):
+        there = f"the texts there are {' '.join(found)}" if found else "there is no text.* file"
+        raise ConfigError(f"{directory}: {there}; name transcript and translation with --src_text and --tgt_text")
+    if src_text or tgt_text:
+        return src_text or others[0], tgt_text or others[0]
+    first, second = others
+    return min(((first, second), (second, first)), key=lambda texts: _misfits(directory, texts))
+
+
+def _misfits(directory: Path, texts: tuple[str, str]) -> int:
+    """Utterances whose word times or links do not fit the lengths of the texts."""
+    names = [*texts, *(name for name in ("alignment", "word_times") if (directory / name).exists())]
+    tables, _ = checks.read_tables(directory, names)
+    count = 0
+    for key in set(tables[texts[0]]) & set(tables[texts[1]]):
+        source, target = (len(tables[text][key].split()) for text in texts)
+        try:
+            checks.check_alignment(tables.get("alignment", {}).get(key, "0-0"), source, target)
+            checks.check_word_times(tables.get("word_times", {}).get(key, "-"), source)
+        except BadItem:
+            count += 1
+    return count
+
+
+def find_tokenizer(token_list: str | None, bpemodel: str | None) -> Tokenizer | None:
+    """The tokenizer of a token list, of a SentencePiece model, or of both; the one is looked for beside the other.
+
+    Raises:
+        ConfigError: the list holds pieces and there is no model.
+        DataError: there is no token list.
+    """
+    if not token_list and not bpemodel:
+        return None
+    path = Path(token_list) if token_list else Path(str(bpemodel)).parent / "tokens.txt"
+    model = Path(bpemodel) if bpemodel else path.parent / "bpe.model"
+    tokens = read_tokens(path)
+    if bpemodel or model.is_file() or any(token.startswith(WORD_START) for token in tokens):
+        return Tokenizer(tokens, bpemodel=model)
+    words = [token for token in tokens if len(token) > 1 and not token.startswith("<")]
+    return Tokenizer(tokens, token_type="word" if words else "char")

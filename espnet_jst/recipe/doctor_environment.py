@@ -1,0 +1,46 @@
+"""Whether the installed packages are those that this one needs, without importing them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+
+from espnet_jst.data.checks import Problem
+from espnet_jst.errors import ConfigError
+
+
+def requirements() -> list[str]:
+    """What the installed espnet_jst asks for, extras included.
+
+    Raises:
+        ConfigError: it runs from a folder and was never installed.
+    """
+    try:
+        return importlib.metadata.requires("espnet_jst") or []
+    except importlib.metadata.PackageNotFoundError:
+        raise ConfigError("espnet_jst is not installed here: pip install -c constraints.txt -e .") from None
+
+
+def check_environment(lines: Sequence[str]) -> list[Problem]:
+    """Packages that are missing or of a version that does not fit; extras are not looked at.
+
+    Args:
+        lines: requirements as pip writes them ("rich>=13").
+    """
+    from packaging.requirements import Requirement
+
+    problems = []
+    for line in lines:
+        wanted = Requirement(line)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        fix = f"pip install -c constraints.txt '{wanted.name}{wanted.specifier}' (docs/installation.md)"
+        try:
+            version = importlib.metadata.version(wanted.name)
+        except importlib.metadata.PackageNotFoundError:
+            problems.append(Problem(wanted.name, "not installed", fix, "package-missing"))
+            continue
+        if not wanted.specifier.contains(version, prereleases=True):
+            reason = f"version {version} does not fit {wanted.specifier}"
+            problems.append(Problem(wanted.name, reason, fix, "package-version"))
+    return problems
