@@ -30,6 +30,7 @@ REQUIREMENTS = [
     "jiwer>=4,<5",
     "rapidfuzz>=3.9",
     "numpy>=2,<3",
+    "packaging>=22",
     "PyYAML>=6",
     "safetensors>=0.5",
     "huggingface_hub>=1,<3",
