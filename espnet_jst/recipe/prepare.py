@@ -37,14 +37,28 @@ def prepare_stages(options: RecipeOptions) -> Iterator[Stage]:
 
 
 def local_data_stage(options: RecipeOptions, skip: str) -> Stage:
-    """Stage 1: `local/data.py` (or `local/data.sh`) writes the data directories."""
+    """Stage 1: `local/data.py` (or `local/data.sh`) writes the data directories, or `--corpus_dir` is split."""
     script = next((path for path in (Path("local/data.py"), Path("local/data.sh")) if path.is_file()), None)
     data = Path(options.datadir)
     tables = [data / name / "wav.scp" for name in options.every_set]
 
+    if options.corpus_dir:
+        from espnet_jst.recipe.own_corpus import split_corpus
+
+        return Stage(
+            number=1,
+            name="split the corpus",
+            run=lambda: split_corpus(options),
+            inputs=sorted(path for path in Path(options.corpus_dir).glob("*") if path.is_file()),
+            outputs=tables,
+            options={"shares": f"{options.valid_share} {options.test_share}"},
+            stamp=data / ".stages" / "1.json",
+            skip=skip,
+        )
+
     def run() -> str | None:
         if script is None:
-            raise ConfigError("the recipe has no local/data.py: write one, or start with --stage 3")
+            raise ConfigError("the recipe has no local/data.py: write one, give --corpus_dir, or start with --stage 3")
         start = python(script, "--data_dir", data) if script.suffix == ".py" else ["bash", str(script)]
         run_logged([*start, *shlex.split(options.local_data_opts)], data / "local_data.log")
         return None

@@ -32,7 +32,7 @@ def text_stages(options: RecipeOptions) -> Iterator[Stage]:
         run=lambda: make_token_lists(options),
         inputs=texts,
         outputs=token_files,
-        options={"tags": options.tag_scheme, "limits": repr(limits(options))},
+        options={"tags": options.tag_scheme, "limits": repr(limits(options)), "finetune": options.finetune},
         stamp=token_files[0].parent / ".stages" / "5.json",
         skip=skip,
     )
@@ -52,7 +52,18 @@ def text_stages(options: RecipeOptions) -> Iterator[Stage]:
 
 
 def make_token_lists(options: RecipeOptions) -> str:
-    """Train the SentencePiece model or models on the training text, then drop utterances whose pieces do not fit."""
+    """Make the token lists, then drop utterances whose pieces do not fit."""
+    from espnet_jst.recipe.finetune import copy_token_lists
+    from espnet_jst.text.tokenizer import Tokenizer
+
+    made = copy_token_lists(options) if options.finetune else train_token_lists(options)
+    reader = Tokenizer.load(options.token_dirs.get("src", options.token_dirs["tgt"]))
+    dropped = [remove_unfitting(options, name, reader) for name in options.training_sets]
+    return ", ".join([made, *(note for note in dropped if note)])
+
+
+def train_token_lists(options: RecipeOptions) -> str:
+    """Train the SentencePiece model or models on the training text."""
     from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
 
     train = options.raw / options.train_set
@@ -66,9 +77,7 @@ def make_token_lists(options: RecipeOptions) -> str:
         model_type = options.bpemode if kind == "bpe" else kind
         train_tokenizer(lines[side], out, vocab_size=vocab_size, model_type=model_type, tags=tags)
         sizes.append(f"{len(Tokenizer.load(out).tokens)} tokens in {out / 'tokens.txt'}")
-    reader = Tokenizer.load(options.token_dirs.get("src", options.token_dirs["tgt"]))
-    dropped = [remove_unfitting(options, name, reader) for name in options.training_sets]
-    return ", ".join([*sizes, *(note for note in dropped if note)])
+    return ", ".join(sizes)
 
 
 def remove_unfitting(options: RecipeOptions, name: str, tokenizer: Tokenizer) -> str:

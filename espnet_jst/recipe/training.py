@@ -9,6 +9,7 @@ from pathlib import Path
 
 from espnet_jst.data import kaldi
 from espnet_jst.recipe.command import python, run_logged, run_parallel
+from espnet_jst.recipe.finetune import model_files, training_config
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import split_evenly
 from espnet_jst.recipe.stage import Stage
@@ -23,6 +24,8 @@ def training_stages(options: RecipeOptions) -> Iterator[Stage]:
     inputs += [path for name in options.training_sets for path, _, _ in data_files(options, name)]
     inputs += [directory / "tokens.txt" for directory in options.token_dirs.values()]
     unused = "--feats_normalize none" if options.feats_normalize == "none" else ""
+    if options.finetune:
+        unused = "--finetune keeps the model's own"
     yield Stage(
         number=10,
         name="collect statistics",
@@ -39,7 +42,12 @@ def training_stages(options: RecipeOptions) -> Iterator[Stage]:
         run=lambda: train(options),
         inputs=inputs if unused else [*inputs, options.stats_dir / "train" / "feats_stats.npz"],
         outputs=[options.exp / "config.yaml", options.exp / options.inference_st_model],
-        options={"st_args": options.st_args, "minutes": options.minutes, "seed": options.seed},
+        options={
+            "st_args": options.st_args,
+            "minutes": options.minutes,
+            "seed": options.seed,
+            "finetune": options.finetune,
+        },
         stamp=options.exp / ".stages" / "11.json",
         skip=skip,
     )
@@ -60,11 +68,11 @@ def data_files(options: RecipeOptions, name: str) -> list[tuple[Path, str, str]]
     return files
 
 
-def train_command(options: RecipeOptions) -> list[str]:
+def train_command(options: RecipeOptions, config: str) -> list[str]:
     """`jst_train` with everything that statistics and training share."""
     tgt = options.token_dirs["tgt"]
     # Whatever the kind of pieces, a SentencePiece model splits the words, which ESPnet's token_type calls "bpe".
-    arguments: list[object] = ["--config", options.st_config, "--use_preprocessor", "true"]
+    arguments: list[object] = ["--config", config, "--use_preprocessor", "true"]
     arguments += ["--token_type", "bpe", "--token_list", tgt / "tokens.txt", "--bpemodel", tgt / "bpe.model"]
     if "src" in options.token_dirs:
         src = options.token_dirs["src"]
@@ -87,7 +95,15 @@ def collect_stats(options: RecipeOptions) -> str:
     commands, logs, folders = [], [], []
     for number, shards in enumerate(zip(split_evenly(keys, count), split_evenly(others, count)), start=1):
         folder = logdir / f"stats.{number}"
-        command = [*train_command(options), "--collect_stats", "true", "--ngpu", "0", "--output_dir", str(folder)]
+        command = [
+            *train_command(options, options.st_config),
+            "--collect_stats",
+            "true",
+            "--ngpu",
+            "0",
+            "--output_dir",
+            str(folder),
+        ]
         command += ["--normalize", "none"]
         for side, shard in zip(("train", "valid"), shards):
             key_file = logdir / f"{side}.{number}.scp"
@@ -112,12 +128,17 @@ def spaced(keys: list[str], count: int) -> list[str]:
 
 def train(options: RecipeOptions) -> str:
     """Stage 11. A run that was stopped goes on from its last checkpoint, unless `--force` asks for a new one."""
-    command = [*train_command(options), "--output_dir", str(options.exp), "--ngpu", str(options.ngpu)]
+    config = options.st_config
+    if options.finetune:
+        config = str(training_config(options))
+    command = [*train_command(options, config), "--output_dir", str(options.exp), "--ngpu", str(options.ngpu)]
+    if options.finetune:
+        command += ["--init_param", model_files(options)["st_model_file"]]
     command += ["--resume", "false" if options.force else "true", "--seed", str(options.seed)]
     for side, name in zip(("train", "valid"), options.training_sets):
         # The lengths are known since stage 3: batches need no pass over the audio.
         command += [f"--{side}_shape_file", str(options.raw / name / "utt2num_samples")]
-    if options.feats_normalize != "none":
+    if options.feats_normalize != "none" and not options.finetune:
         stats = options.stats_dir / "train" / "feats_stats.npz"
         command += ["--normalize", options.feats_normalize, "--normalize_conf", f"stats_file={stats.as_posix()}"]
     if options.ngpu > 1:

@@ -1,0 +1,74 @@
+"""Stage 1 without a script: training, validation and test set from one data directory of the user's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from espnet_jst.data.kaldi import read_table, write_table
+from espnet_jst.data.utterances import OPTIONAL
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.recipe.options import RecipeOptions
+
+
+def split_corpus(options: RecipeOptions) -> str:
+    """Write data/<train>, <valid> and <test> from `--corpus_dir`; nothing is decoded or copied but tables.
+
+    Sentences are drawn by a hash of the transcript, so that the sets stay the same when utterances are added, and all
+    utterances of one sentence are in the same set: a model cannot be tested on what it was trained on.
+
+    Raises:
+        ConfigError: the directory lacks a file, or there is more than one test set to make.
+        DataError: there are too few different sentences for three sets.
+    """
+    source, tests = Path(options.corpus_dir), options.test_sets.split()
+    texts = [options.src_text, options.tgt_text]
+    missing = [name for name in ("wav.scp", *texts) if not (source / name).is_file()]
+    if missing:
+        raise ConfigError(
+            f"{source} has no {' and no '.join(missing)}; text files are called text.<case>.<language>: see --src_lang, "
+            "--tgt_lang, --src_case and --tgt_case"
+        )
+    if len(tests) != 1:
+        raise ConfigError(f"--test_sets {options.test_sets!r}: one test set is made from --corpus_dir, name one")
+    names = ["wav.scp", *texts, *(name for name in (*OPTIONAL, "segments") if (source / name).is_file())]
+    tables = {name: read_table(source / name) for name in names}
+    shares = {tests[0]: options.test_share, options.valid_set: options.valid_share}
+    owners = _owners(tables[options.src_text], shares, options.train_set)
+    recordings = {key: line.split()[0] for key, line in tables.get("segments", {}).items()}
+    counts = []
+    for name in (options.train_set, options.valid_set, tests[0]):
+        keys = [key for key, owner in owners.items() if owner == name]
+        _write(Path(options.datadir) / name, tables, keys, recordings)
+        counts.append(f"{name} {len(keys)}")
+    return ", ".join(counts) + " utterances"
+
+
+def _owners(transcripts: Mapping[str, str], shares: Mapping[str, float], rest: str) -> dict[str, str]:
+    """Utterance -> set. Sentences in the order of their hashes go to the sets with a share, the others to `rest`."""
+    utterances: dict[str, list[str]] = {}
+    for key, text in transcripts.items():
+        utterances.setdefault(" ".join(text.split()), []).append(key)
+    if len(utterances) < len(shares) + 1:
+        raise DataError(
+            f"{len(utterances)} different transcripts are too few for {len(shares) + 1} sets: add utterances"
+        )
+    waiting = sorted(utterances, key=lambda text: hashlib.sha256(text.encode("utf-8")).digest())
+    owners: dict[str, str] = {}
+    for name, share in shares.items():
+        wanted, taken = max(1, round(share * len(transcripts))), 0
+        while taken < wanted and len(waiting) > 1:
+            keys = utterances[waiting.pop()]
+            owners.update(dict.fromkeys(keys, name))
+            taken += len(keys)
+    return {key: owners.get(key, rest) for key in transcripts}
+
+
+def _write(
+    out: Path, tables: Mapping[str, Mapping[str, str]], keys: Sequence[str], recordings: Mapping[str, str]
+) -> None:
+    wav = {recordings.get(key, key) for key in keys}
+    for name, table in tables.items():
+        mine = wav if name == "wav.scp" else set(keys)
+        write_table(out / name, {key: value for key, value in table.items() if key in mine})
