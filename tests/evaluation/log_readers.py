@@ -9,7 +9,7 @@ from tests.reference.latency import average_lagging
 
 
 def simuleval_laal(path, field="delays"):
-    """Mean LAAL in ms over the instances that wrote something (`delays`, or `elapsed` for the computation-aware one)."""
+    """Mean LAAL in ms of the instances that wrote something; `elapsed` for the computation-aware one."""
     values = []
     for line in path.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
