@@ -39,7 +39,7 @@ def line_chart(name: str, curves: Mapping[str, Points]) -> Html:
         if len(points) <= 40:
             plot.add(*(tag("circle", cx=plot.x(x), cy=plot.y(y), r=2.5, class_=part) for x, y in points))
     said = [f"{part} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for part, points in curves.items() if points]
-    return plot.svg(f"{name} over {len(set(xs))} epochs: {', '.join(said) or 'no values'}")
+    return plot.svg(f"{name}, epochs {min(xs):g} to {max(xs):g}: {', '.join(said)}" if said else f"{name}: no values")
 
 
 def histogram(name: str, values: Mapping[str, Sequence[float]], unit: str = "s") -> Html:

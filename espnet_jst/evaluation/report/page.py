@@ -20,7 +20,7 @@ from espnet_jst.evaluation.results import LATENCY, latency_cells, with_interval
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 WORST = 4
-PICTURES = 90  # on the whole page; with many sets each one shows fewer utterances
+PICTURES = 60  # on the whole page, about: with many sets each one shows fewer utterances
 QUALITY = {TRANSCRIPT: ("WER", "CER"), TRANSLATION: ("BLEU", "chrF++", "TER")}
 _CURVES = 9
 

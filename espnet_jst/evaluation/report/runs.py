@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +107,9 @@ def choose(decoded_set: DecodedSet, utterances: Sequence[Utterance], worst: int)
     Args:
         worst: how many for each measure; those without an error are no worst ones.
     """
-    lengths = {key: sum(len(t.references[i].split()) for t in decoded_set.lanes) for i, key in _rows(decoded_set)}
+    lengths: Counter[str] = Counter()
+    for texts in decoded_set.lanes:
+        lengths.update({key: len(text.split()) for key, text in zip(texts.keys, texts.references, strict=True)})
     chosen: dict[str, Utterance] = {}
 
     def take(reason: str, ranked: Sequence[Utterance]) -> None:
@@ -122,7 +125,3 @@ def choose(decoded_set: DecodedSet, utterances: Sequence[Utterance], worst: int)
         slow = [u for u in utterances if texts.lane in u.laal]
         take(f"{texts.lane} latency", sorted(slow, key=lambda u: -u.laal[texts.lane])[:worst])
     return list(chosen.values())
-
-
-def _rows(decoded_set: DecodedSet) -> list[tuple[int, str]]:
-    return list(enumerate(decoded_set.lanes[0].keys)) if decoded_set.lanes else []

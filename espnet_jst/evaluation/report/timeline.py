@@ -13,7 +13,7 @@ from espnet_jst.evaluation.report.charts import ticks
 from espnet_jst.evaluation.report.markup import Html, cut, pack_rows, tag, text_width
 from espnet_jst.text.words import Word
 
-SHOWN_S = 60.0  # a longer recording is cut: its picture would be as wide as a house
+SHOWN_S = 30.0  # a longer recording is cut: its picture would be as wide as a house
 _LEFT, _RIGHT = 92.0, 24.0
 _WAVE, _BAR, _LABEL, _GAP, _FONT = 60.0, 24.0, 18.0, 26.0, 12.0
 _BINS = 300

@@ -11,6 +11,7 @@ import numpy as np
 
 from espnet_jst.data import audio_file
 from espnet_jst.errors import DataError
+from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.report.alignment import alignment_picture, marked
 from espnet_jst.evaluation.report.markup import Html, join, scroll_box, table, tag
 from espnet_jst.evaluation.report.runs import DecodedSet, Utterance
@@ -72,7 +73,10 @@ def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, 
     return tag("details", summary, *parts, id=name, open=opened, class_="utterance")
 
 
-def _pair(texts: Any, key: str) -> tuple[str, str]:
+def _pair(texts: LaneTexts, key: str) -> tuple[str, str]:
+    """Reference and hypothesis; empty where the lane does not have the utterance."""
+    if key not in texts.keys:
+        return "", ""
     index = texts.keys.index(key)
     return texts.references[index], texts.hypotheses[index]
 
