@@ -40,7 +40,7 @@ def _run(args: argparse.Namespace) -> None:
     from espnet_jst.evaluation import write_report
 
     path = write_report(args.exp_dir, args.data_dir, args.output, worst=args.worst, audio=args.audio)
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

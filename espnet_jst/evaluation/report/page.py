@@ -96,7 +96,9 @@ def _results(sets: Sequence[DecodedSet]) -> Html:
         if rows:
             caption = f"{lane.capitalize()} ({', '.join(sorted(languages))})"
             tables.append(table(caption, ["dataset", *metrics, *LATENCY], rows))
-    note = "Scores with 95 % intervals; latency in ms (AP: ratio), counted at the end of the chunk that shows the word."
+    note = (
+        "In brackets: 95 % intervals. Latency in ms (AP: ratio), counted at the end of the chunk that shows the word."
+    )
     made = [tag("li", f"{item.name}: {_signature(item)}") for item in sets]
     how = tag("details", tag("summary", "How the hypotheses were made"), tag("ul", *made))
     return tag("section", tag("h2", "Results"), *tables, tag("p", note, class_="note"), how, id="results")

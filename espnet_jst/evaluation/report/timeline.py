@@ -34,7 +34,7 @@ def timeline(
     words = [word for word in utterance.words if word.lane in lanes and word.start_s < SHOWN_S]
     times = [heard_s(word, utterance.duration_s) for word in words]
     end_s = max(0.1, min(SHOWN_S, utterance.duration_s), *times, *(word.end_s for word in words))
-    scale = min(max(680.0 / end_s, 110.0), 260.0)
+    scale = min(max(960.0 / end_s, 120.0), 280.0)
     width = _LEFT + scale * end_s + _RIGHT
 
     def at(seconds: float) -> float:

@@ -22,12 +22,12 @@ from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 def utterance_table(decoded_set: DecodedSet, chosen: Sequence[Utterance], prefix: str) -> Html:
     """The chosen utterances with their measures; each name leads to the utterance below."""
     lanes = [texts.lane for texts in decoded_set.lanes]
-    header = ["utterance", "chosen as", *_measures(lanes)]
+    header = ["utterance", *_measures(lanes), "chosen as"]
     rows = []
     for number, utterance in enumerate(chosen):
         values = [_shown(value) for value in _measures(lanes, utterance).values()]
         link = tag("a", utterance.key, href=f"#{prefix}-{number}")
-        rows.append([link, ", ".join(utterance.chosen), *values])
+        rows.append([link, *values, ", ".join(utterance.chosen)])
     caption = "The longest utterance and the worst ones by each measure (1 is the worst)"
     return table(caption, header, rows, sortable=True)
 
