@@ -34,6 +34,7 @@ def timeline(
     words = [word for word in utterance.words if word.lane in lanes and word.start_s < SHOWN_S]
     times = [heard_s(word, utterance.duration_s) for word in words]
     end_s = max(0.1, min(SHOWN_S, utterance.duration_s), *times, *(word.end_s for word in words))
+    end_s = min(end_s, 1.2 * SHOWN_S)  # an offline system shows everything at the end, however late that is
     scale = min(max(960.0 / end_s, 120.0), 280.0)
     width = _LEFT + scale * end_s + _RIGHT
 
@@ -83,6 +84,14 @@ def _lane(
         name = tag("text", inside, x=(x1 + x2) / 2, y=y + 14, class_="word mid") if inside else None
         arrow = f"M{x2:.1f},{y + _BAR - 4:.1f} L{at(shown_s):.1f},{labels_top:.1f}"
         parts += [tag("path", d=arrow, class_=f"lag {lane}"), tag("g", tag("title", about), box, name)]
+    labels, height = _labels(words, lane, duration_s, at, labels_top, width)
+    return [*parts, *labels], labels_top + height - top
+
+
+def _labels(
+    words: Sequence[Word], lane: str, duration_s: float, at: Any, top: float, width: float
+) -> tuple[list[Html], float]:
+    """What was shown at each moment, with a mark at it. Returns parts and height."""
     shown: dict[float, list[str]] = {}
     for word in words:
         shown.setdefault(heard_s(word, duration_s), []).append(word.text)
@@ -93,11 +102,12 @@ def _lane(
         x = min(max(at(moment) - length / 2, _LEFT - 8.0), max(width - length, _LEFT - 8.0))
         places.append((x, x + length))
     rows = pack_rows(places)
+    parts: list[Html] = []
     for moment, text, (x1, x2), row in zip(shown, texts, places, rows, strict=True):
-        x, y = at(moment), labels_top + 8.0 + _LABEL * row
+        x, y = at(moment), top + 8.0 + _LABEL * row
         about = f"shown at {moment:.2f} s: {' '.join(shown[moment])}"
         parts += [
-            tag("path", d=f"M{x - 4:.1f},{labels_top:.1f} l8,0 l-4,6 z", class_=f"mark {lane}"),
+            tag("path", d=f"M{x - 4:.1f},{top:.1f} l8,0 l-4,6 z", class_=f"mark {lane}"),
             tag("g", tag("title", about), tag("text", text, x=(x1 + x2) / 2, y=y + 11, class_=f"shown mid {lane}")),
         ]
-    return parts, labels_top - top + 8.0 + _LABEL * (1 + max(rows, default=0)) + 12.0
+    return parts, 8.0 + _LABEL * (1 + max(rows, default=0)) + 12.0

@@ -87,10 +87,11 @@ def _times(decoded_set: DecodedSet, key: str, audio: bool) -> list[Html]:
     utterance = decoded_set.decoded[key]
     samples, fs, problem = _read(decoded_set, key)
     chunk = decoded_set.scores["signature"].get("chunk_s")
+    chunk_s = chunk if isinstance(chunk, int | float) else None  # "whole" where it was decoded at once
     lanes = [texts.lane for texts in decoded_set.lanes]
-    picture = timeline(utterance, lanes, samples, fs, chunk_s=chunk if isinstance(chunk, int | float) else None)
+    picture = timeline(utterance, lanes, samples, fs, chunk_s=chunk_s)
     note = "Bars: the audio that a word stands for. Below them: what was shown, at the time when it was shown. Dashed: "
-    note += "ends of the chunks." if utterance.chunks or chunk else "moments when words were shown."
+    note += "ends of the chunks." if utterance.chunks or chunk_s else "moments when words were shown."
     if utterance.duration_s > SHOWN_S:
         note += f" The first {SHOWN_S:g} s are drawn."
     parts = [tag("h4", "Over time"), scroll_box(picture, f"{key} over time"), _note(join([note, problem], " "))]

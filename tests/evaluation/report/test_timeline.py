@@ -57,3 +57,9 @@ def test_a_long_recording_is_cut_and_a_silent_one_has_no_words():
     page = drawn(DecodedUtterance("a", 200.0, words), np.zeros(8000 * 200, np.float32))
     assert len(page.all("rect")) == SHOWN_S
     assert not drawn(DecodedUtterance("a", 1.0, ()), np.zeros(0)).all("rect")
+
+
+def test_words_that_were_shown_long_after_the_cut_do_not_widen_the_picture():
+    words = tuple(Word("ja", TRANSCRIPT, float(k), k + 0.5, 300.0) for k in range(300))
+    [svg] = drawn(DecodedUtterance("a", 300.0, words)).all("svg")
+    assert float(svg["width"]) < 6000
