@@ -68,7 +68,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.12",  # espnet_model_zoo 0.1 needs distutils, which 3.12 dropped
     packages=find_packages(include=["espnet_jst", "espnet_jst.*"]),
-    package_data={"espnet_jst": ["py.typed"]},
+    package_data={"espnet_jst": ["py.typed", "evaluation/report/style.css", "evaluation/report/script.js"]},
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["espnet-jst = espnet_jst.bin.cli:main"]},

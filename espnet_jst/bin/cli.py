@@ -11,6 +11,7 @@ COMMANDS = {
     "train": ("espnet_jst.bin.jst_train", "train a model (ESPnet's flags)"),
     "inference": ("espnet_jst.bin.jst_inference", "decode a Kaldi-style list of recordings"),
     "score": ("espnet_jst.bin.jst_score", "quality and latency of a decode directory"),
+    "report": ("espnet_jst.bin.jst_report", "one HTML page about a run"),
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
     "doctor": ("espnet_jst.bin.jst_doctor", "examine a data directory before training"),

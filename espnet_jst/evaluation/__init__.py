@@ -1,4 +1,4 @@
-"""Scores of both lanes: quality, latency, significance, RESULTS.md and pictures.
+"""Scores of both lanes: quality, latency, significance, RESULTS.md, pictures and the report.
 
 Names are loaded on first use, so that importing this package costs nothing and needs none of the scoring libraries.
 """
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from espnet_jst.evaluation.latency import latency_metrics
     from espnet_jst.evaluation.pictures import plot_curves, plot_latency, plot_two_lanes
     from espnet_jst.evaluation.quality import edit_score, translation_scores
+    from espnet_jst.evaluation.report.page import write_report
     from espnet_jst.evaluation.results import write_results
 
 _HOME = {
@@ -28,6 +29,7 @@ _HOME = {
     "plot_two_lanes": "pictures",
     "score_directory": "directory",
     "translation_scores": "quality",
+    "write_report": "report.page",
     "write_results": "results",
 }
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "plot_two_lanes",
     "score_directory",
     "translation_scores",
+    "write_report",
     "write_results",
 ]
 

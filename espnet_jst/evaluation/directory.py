@@ -9,9 +9,10 @@ from typing import Any
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.environment import environment
-from espnet_jst.evaluation.files import plain, read_numbers, read_words, write_json
+from espnet_jst.evaluation.files import DecodedUtterance, plain, read_numbers, read_words, write_json
 from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
 from espnet_jst.evaluation.lanes import LaneTexts, bleu_tokenizer, load_lanes
+from espnet_jst.evaluation.latency_logs import write_logs
 from espnet_jst.evaluation.quality import EditScore, MetricScore, edit_score, translation_scores
 from espnet_jst.evaluation.score_files import sclite_row, write_edit_result, write_translation_result
 from espnet_jst.evaluation.significance import rate_interval
@@ -36,7 +37,7 @@ def score_directory(
 
     Reads `src_text` (transcript), `text` (translation) and `words.jsonl` from `hyp_dir`, and `text.<case>.<lang>`,
     `word_times` and `alignment` (each optional) from `ref_dir`. Writes `score_wer/result.txt`, `score_cer/result.txt`,
-    `score_bleu/result.<case>.txt`, `latency.json` and `scores.json`.
+    `score_bleu/result.<case>.txt`, `latency.json`, `scores.json` and, from words.jsonl, the logs of `write_logs`.
 
     Args:
         case: part of the reference files' names; "lc" scores without case.
@@ -63,7 +64,9 @@ def score_directory(
     loaded = load_lanes(
         hyp_dir, ref_dir, src_lang=src_lang, tgt_lang=tgt_lang, case=case, src_case=src_case, lanes=lanes
     )
-    latency = _latency(loaded, hyp_dir, ref_dir, Path(word_times) if word_times is not None else None)
+    # ESPnet's own inference writes no words.jsonl: then there is quality alone.
+    decoded = read_words(hyp_dir / "words.jsonl") if (hyp_dir / "words.jsonl").exists() else None
+    latency = _latency(loaded, decoded, ref_dir, word_times) if decoded is not None else None
     scores: dict[str, Any] = {
         "dataset": hyp_dir.resolve().name,
         "references": ref_dir.resolve().name,
@@ -82,9 +85,10 @@ def score_directory(
             "quality": _quality(texts, hyp_dir, case, n_bootstrap, seed),
             "latency": latency["lanes"].get(texts.lane) if latency else None,
         }
-    if latency is not None:
+    if decoded is not None and latency is not None:
         scores["lane_gap_ms"] = latency.get("lane_gap_ms")
         write_json(latency, hyp_dir / "latency.json")
+        write_logs(loaded, decoded, hyp_dir)
     write_json(scores, hyp_dir / "scores.json")
     return plain(scores)
 
@@ -146,12 +150,14 @@ def _metric_entry(score: MetricScore) -> dict:
     return entry | ({"verbose": score.verbose} if score.verbose else {})
 
 
-def _latency(loaded: Sequence[LaneTexts], hyp_dir: Path, ref_dir: Path, word_times: Path | None) -> dict | None:
-    """What latency.json holds; None where the directory was decoded without words.jsonl (ESPnet's own inference)."""
-    if not (hyp_dir / "words.jsonl").exists():
-        return None
-    decoded = read_words(hyp_dir / "words.jsonl")
-    times = word_times or ref_dir / "word_times"
+def _latency(
+    loaded: Sequence[LaneTexts],
+    decoded: Mapping[str, DecodedUtterance],
+    ref_dir: Path,
+    word_times: Path | str | None,
+) -> dict:
+    """What latency.json holds."""
+    times = Path(word_times or ref_dir / "word_times")
     ends = read_numbers(times) if word_times or times.exists() else None
     result: dict = {
         "unit": "ms",

@@ -20,6 +20,11 @@ def heard_s(word: Word, duration_s: float) -> float:
     return min(word.emission_s, duration_s)
 
 
+def heard_chunks(utterance: DecodedUtterance) -> list[tuple[float, float]]:
+    """(Audio heard, processing time) of each chunk, in s; the last one ends with the audio, as in `heard_s`."""
+    return [(min(arrival, utterance.duration_s), elapsed) for arrival, elapsed in utterance.chunks]
+
+
 def lane_latency(
     texts: LaneTexts,
     decoded: Mapping[str, DecodedUtterance],
@@ -69,7 +74,7 @@ def lane_latency(
 
 def _timed(utterance: DecodedUtterance, words: Sequence[Word], reference_length: int) -> TimedHypothesis:
     heard = [heard_s(word, utterance.duration_s) for word in words]
-    chunks = [(min(arrival, utterance.duration_s), elapsed) for arrival, elapsed in utterance.chunks]
+    chunks = heard_chunks(utterance)
     clock = wall_clock_delays(heard, chunks) if chunks else None
     return TimedHypothesis(
         delays_ms=[1000.0 * value for value in heard],

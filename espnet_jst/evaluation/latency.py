@@ -107,17 +107,25 @@ def wall_clock_delays(emissions: Sequence[float], chunks: Sequence[tuple[float, 
     Raises:
         DataError: there are words but no chunks.
     """
+    finished = finish_times(chunks)
+    return [
+        max(finished[index], emission)
+        for index, emission in zip(showing_chunks(emissions, chunks), emissions, strict=True)
+    ]
+
+
+def showing_chunks(emissions: Sequence[float], chunks: Sequence[tuple[float, float]]) -> list[int]:
+    """Index of the chunk whose processing showed each word; arguments and errors as for `wall_clock_delays`."""
     if emissions and not chunks:
         raise DataError("there are words but no chunks with computation times; write one entry a chunk")
-    finished = finish_times(chunks)
     tolerance = 1e-6 * (1.0 + (chunks[-1][0] if chunks else 0.0))
-    delays = []
+    shown = []
     for emission in emissions:
         index = next((k for k, (arrival, _) in enumerate(chunks) if arrival >= emission - tolerance), len(chunks) - 1)
         while index + 1 < len(chunks) and chunks[index + 1][0] <= chunks[index][0] + tolerance:
             index += 1
-        delays.append(max(finished[index], emission))
-    return delays
+        shown.append(index)
+    return shown
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

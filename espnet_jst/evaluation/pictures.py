@@ -60,7 +60,7 @@ def plot_two_lanes(
     axes = figure.subplots(1 + len(lanes), 1, sharex=True, squeeze=False, height_ratios=[0.75] + [1.3] * len(lanes))
     wave, lane_axes = axes[0, 0], axes[1:, 0]
     _draw_wave(wave, samples, fs)
-    _draw_grid(list(axes[:, 0]), _chunk_ends(end_s, chunk_s, words))
+    _draw_grid(list(axes[:, 0]), chunk_ends(end_s, chunk_s, words))
     for axis, lane in zip(lane_axes, lanes, strict=True):
         _draw_lane(axis, [word for word in words if word.lane == lane], lane, (width - 1.2) / (1.05 * end_s))
         if reference and lane in reference:
@@ -86,15 +86,26 @@ def _draw_grid(axes: Sequence[Axes], moments: Sequence[float]) -> None:
         axis.tick_params(bottom=last)
 
 
-def _draw_wave(axis: Axes, samples: Any, fs: int) -> None:
+def envelope(samples: Any, bins: int) -> tuple[Any, Any, Any]:
+    """Outline of a waveform: first sample, lowest and highest value of each bin, three arrays (<= bins,).
+
+    Args:
+        samples: NumPy array, (N,).
+    """
     import numpy as np
 
-    bins = min(len(samples), 1600)
-    if bins:
-        edges = np.linspace(0, len(samples), bins + 1).astype(int)[:-1]
-        low, high = np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
+    bins = min(len(samples), bins)
+    if not bins:
+        return np.zeros(0, int), np.zeros(0), np.zeros(0)
+    edges = np.linspace(0, len(samples), bins + 1).astype(int)[:-1]
+    return edges, np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
+
+
+def _draw_wave(axis: Axes, samples: Any, fs: int) -> None:
+    edges, low, high = envelope(samples, 1600)
+    if len(edges):
         axis.fill_between(edges / fs, low, high, color=_WAVE, linewidth=0.4, edgecolor=_WAVE)
-        peak = float(np.max(np.abs(samples))) or 1.0
+        peak = float(max(high.max(), -low.min())) or 1.0
         axis.set_ylim(-1.1 * peak, 1.1 * peak)
     axis.set_ylabel("audio", rotation=0, ha="right", va="center", color=_INK)
 
@@ -103,7 +114,7 @@ def _draw_lane(axis: Axes, words: Sequence[Word], lane: str, inches_a_second: fl
     colour = COLOURS[lane]
     axis.set_ylim(0.0, 1.25)
     axis.set_ylabel(lane, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
-    for start, end, emission, text in _bars(words):
+    for start, end, emission, text in word_bars(words):
         width = max(end - start, 0.03)
         axis.barh(0.8, width, left=start, height=0.28, color=_TINTS[lane], edgecolor=colour, linewidth=1.0, zorder=2)
         size = _fitting_size(text, width * inches_a_second, 10.0)
@@ -126,7 +137,7 @@ def _draw_lane(axis: Axes, words: Sequence[Word], lane: str, inches_a_second: fl
         label.set(fontweight="bold", bbox=_PLATE)
 
 
-def _bars(words: Sequence[Word]) -> list[tuple[float, float, float, str]]:
+def word_bars(words: Sequence[Word]) -> list[tuple[float, float, float, str]]:
     """(start, end, emission, text) with neighbours of one span and one moment joined: a block's translation."""
     bars: list[tuple[float, float, float, str]] = []
     for word in words:
@@ -141,7 +152,8 @@ def _fitting_size(text: str, width_inches: float, largest: float) -> float:
     return min(largest, max(5.0, 0.94 * 72.0 * width_inches / (_POINTS_A_CHARACTER * max(len(text), 1))))
 
 
-def _chunk_ends(end_s: float, chunk_s: float | None, words: Sequence[Word]) -> list[float]:
+def chunk_ends(end_s: float, chunk_s: float | None, words: Sequence[Word]) -> list[float]:
+    """Multiples of the chunk up to `end_s`; where there is no chunk, the moments when words were shown."""
     if chunk_s:
         return [chunk_s * k for k in range(1, int(end_s / chunk_s + 1e-6) + 1)]
     return sorted({word.emission_s for word in words})

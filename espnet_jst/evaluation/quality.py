@@ -91,15 +91,19 @@ def edit_score(references: Sequence[str], hypotheses: Sequence[str], *, unit: st
     )
 
 
-def matching_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
-    """(reference index, hypothesis index) of the words that are equal in a minimal edit alignment."""
+def word_differences(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, range, range]]:
+    """A minimal edit alignment: ("equal", "substitute", "insert" or "delete", reference words, hypothesis words)."""
     output = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
     return [
-        (chunk.ref_start_idx + k, chunk.hyp_start_idx + k)
-        for chunk in output.alignments[0]
-        if chunk.type == "equal"
-        for k in range(chunk.ref_end_idx - chunk.ref_start_idx)
+        (c.type, range(c.ref_start_idx, c.ref_end_idx), range(c.hyp_start_idx, c.hyp_end_idx))
+        for c in output.alignments[0]
     ]
+
+
+def matching_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
+    """(reference index, hypothesis index) of the words that are equal in a minimal edit alignment."""
+    chunks = word_differences(reference, hypothesis)
+    return [pair for kind, found, written in chunks if kind == "equal" for pair in zip(found, written, strict=True)]
 
 
 @dataclass(frozen=True)

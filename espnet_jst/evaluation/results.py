@@ -11,7 +11,7 @@ from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import write_text
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
-_SIDE = ("score", "LAAL", "LAAL_CA", "AL", "YAAL", "DAL", "AP", "FTL P50/P90", "LTL P50/P90", "length ratio", "RTF")
+LATENCY = ("LAAL", "LAAL_CA", "AL", "YAAL", "DAL", "AP", "FTL P50/P90", "LTL P50/P90", "length ratio", "RTF")
 
 
 def write_results(exp_dir: Path | str, path: Path | str | None = None) -> Path:
@@ -27,12 +27,22 @@ def write_results(exp_dir: Path | str, path: Path | str | None = None) -> Path:
         DataError: there is no scores.json, or one cannot be read.
     """
     exp_dir = Path(exp_dir)
-    found = {path.parent: _read(path) for path in sorted(exp_dir.rglob("scores.json"))}
-    if not found:
-        raise DataError(f"no scores.json below {exp_dir}; run the scoring stage first")
+    found = find_scores(exp_dir)
     target = Path(path) if path is not None else exp_dir / "RESULTS.md"
     write_text(format_results(exp_dir, found), target)
     return target
+
+
+def find_scores(exp_dir: Path) -> dict[Path, dict]:
+    """Decode directory -> content of its scores.json, of all below a folder.
+
+    Raises:
+        DataError: there is none, or one cannot be read.
+    """
+    found = {path.parent: _read(path) for path in sorted(exp_dir.rglob("scores.json"))}
+    if not found:
+        raise DataError(f"no scores.json below {exp_dir}; run the scoring stage first")
+    return found
 
 
 def format_results(exp_dir: Path, found: Mapping[Path, dict]) -> str:
@@ -84,8 +94,11 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
         languages = ", ".join(sorted({entry["language"] for entry in rows.values()}))
         lines += ["", f"### {lane.capitalize()} ({languages}): quality and latency", ""]
         lines += _table(
-            ("dataset", headline, *_SIDE[1:]),
-            ([name, *_side_by_side(entry, headline)] for name, entry in rows.items()),
+            ("dataset", headline, *LATENCY),
+            (
+                [name, with_interval(entry["quality"][headline]), *latency_cells(entry["latency"])]
+                for name, entry in rows.items()
+            ),
         )
         lines += ["", "Latency in ms (AP: ratio), counted at the end of the chunk that shows the word."]
         for metric in espnet_tables:
@@ -93,10 +106,10 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
     return [*lines, "", "### Signatures", "", *_signatures(datasets)]
 
 
-def _side_by_side(entry: Mapping[str, Any], headline: str) -> list[str]:
-    quality, latency = entry["quality"][headline], entry["latency"] or {}
-    cells = [_with_interval(quality)]
-    for name in _SIDE[1:]:
+def latency_cells(latency: Mapping[str, Any] | None) -> list[str]:
+    """The values of LATENCY as text, "-" where there is none."""
+    latency, cells = latency or {}, []
+    for name in LATENCY:
         if name.startswith(("FTL", "LTL")):
             ends = [_number(latency.get(f"{name[:3]}_P{percent}"), 0) for percent in (50, 90)]
             cells.append("/".join(ends))
@@ -144,7 +157,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return lines + ["|" + "|".join(str(cell).replace("|", "\\|") for cell in row) + "|" for row in rows]
 
 
-def _with_interval(entry: Mapping[str, Any]) -> str:
+def with_interval(entry: Mapping[str, Any]) -> str:
+    """A score, with its 95 % interval where there is one."""
     score = _number(entry["score"], 2)
     if entry.get("low") is None or entry.get("high") is None:
         return score

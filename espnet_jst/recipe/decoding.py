@@ -1,4 +1,4 @@
-"""Stages 12-13: decode the test sets, score them, write RESULTS.md and pictures."""
+"""Stages 12-13: decode the test sets, score them, write RESULTS.md, pictures and the report."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
         name="results and pictures",
         run=lambda: report(options),
         inputs=[decode_dir(options, mode, name) / "scores.json" for mode, name in runs],
-        outputs=[options.exp / "RESULTS.md"],
+        outputs=[options.exp / "RESULTS.md", options.exp / "report.html"],
         stamp=options.exp / ".stages" / "13.json",
         skip=skip,
     )
@@ -153,12 +153,13 @@ def score(options: RecipeOptions, mode: str, name: str) -> str:
 
 
 def report(options: RecipeOptions) -> str:
-    """RESULTS.md of the experiment, loss curves, and the two lanes over time for some utterances."""
-    from espnet_jst.evaluation import write_results
+    """RESULTS.md and report.html of the experiment; loss curves and the two lanes of some utterances as pictures."""
+    from espnet_jst.evaluation import write_report, write_results
     from espnet_jst.recipe.pictures import draw
 
     sets = options.test_sets.split()
     decoded = [decode_dir(options, mode, name) for mode in MODES[options.use_streaming] for name in sets]
     results = write_results(options.exp)
     pictures, notes = draw(options, decoded)
-    return "; ".join([f"{results} and {len(pictures)} pictures in {options.exp / 'images'}", *notes])
+    page = write_report(options.exp, options.raw)
+    return "; ".join([f"{results}, {page} and {len(pictures)} pictures in {options.exp / 'images'}", *notes])

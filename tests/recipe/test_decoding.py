@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs
+from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs, report
 from espnet_jst.recipe.options import RecipeOptions
+from tests.evaluation.report.experiment import make_experiment
 
 OPTIONS = RecipeOptions(test_sets="test other", st_tag="x", inference_config="conf/decode.yaml")
 
@@ -53,4 +54,14 @@ def test_a_model_without_a_transcript_has_written_all_that_stage_12_promises(tmp
     stage = next(iter(decoding_stages(OPTIONS)))
     out = decode_dir(OPTIONS, "streaming", "test")
     join_outputs([shard(out, 1, {"1best_recog/text": "a eins\n", "1best_recog/words.jsonl": "{}\n"})], out, ["a"])
+    assert all(path.exists() for path in stage.outputs)
+
+
+def test_stage_13_leaves_results_and_a_page_of_the_experiment(tmp_path):
+    exp, data = make_experiment(tmp_path)
+    (exp / "decode").rename(exp / "decode_streaming")
+    options = replace(OPTIONS, expdir=str(exp.parent), dumpdir=str(data.parent), inference_tag="decode")
+    options = replace(options, test_sets="test")
+    *_, stage = decoding_stages(options)
+    assert "report.html" in report(options)
     assert all(path.exists() for path in stage.outputs)
