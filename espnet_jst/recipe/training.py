@@ -68,11 +68,11 @@ def data_files(options: RecipeOptions, name: str) -> list[tuple[Path, str, str]]
     return files
 
 
-def train_command(options: RecipeOptions, config: str) -> list[str]:
+def train_command(options: RecipeOptions, config: str = "") -> list[str]:
     """`jst_train` with everything that statistics and training share."""
     tgt = options.token_dirs["tgt"]
     # Whatever the kind of pieces, a SentencePiece model splits the words, which ESPnet's token_type calls "bpe".
-    arguments: list[object] = ["--config", config, "--use_preprocessor", "true"]
+    arguments: list[object] = ["--config", config or options.st_config, "--use_preprocessor", "true"]
     arguments += ["--token_type", "bpe", "--token_list", tgt / "tokens.txt", "--bpemodel", tgt / "bpe.model"]
     if "src" in options.token_dirs:
         src = options.token_dirs["src"]
@@ -95,15 +95,7 @@ def collect_stats(options: RecipeOptions) -> str:
     commands, logs, folders = [], [], []
     for number, shards in enumerate(zip(split_evenly(keys, count), split_evenly(others, count)), start=1):
         folder = logdir / f"stats.{number}"
-        command = [
-            *train_command(options, options.st_config),
-            "--collect_stats",
-            "true",
-            "--ngpu",
-            "0",
-            "--output_dir",
-            str(folder),
-        ]
+        command = [*train_command(options), "--collect_stats", "true", "--ngpu", "0", "--output_dir", str(folder)]
         command += ["--normalize", "none"]
         for side, shard in zip(("train", "valid"), shards):
             key_file = logdir / f"{side}.{number}.scp"
@@ -128,9 +120,7 @@ def spaced(keys: list[str], count: int) -> list[str]:
 
 def train(options: RecipeOptions) -> str:
     """Stage 11. A run that was stopped goes on from its last checkpoint, unless `--force` asks for a new one."""
-    config = options.st_config
-    if options.finetune:
-        config = str(training_config(options))
+    config = str(training_config(options)) if options.finetune else ""
     command = [*train_command(options, config), "--output_dir", str(options.exp), "--ngpu", str(options.ngpu)]
     if options.finetune:
         command += ["--init_param", model_files(options)["st_model_file"]]
