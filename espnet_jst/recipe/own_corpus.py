@@ -27,8 +27,8 @@ def split_corpus(options: RecipeOptions) -> str:
     missing = [name for name in ("wav.scp", *texts) if not (source / name).is_file()]
     if missing:
         raise ConfigError(
-            f"{source} has no {' and no '.join(missing)}; text files are called text.<case>.<language>: see --src_lang, "
-            "--tgt_lang, --src_case and --tgt_case"
+            f"{source} has no {' and no '.join(missing)}; text files are called text.<case>.<language>: see "
+            "--src_lang, --tgt_lang, --src_case and --tgt_case"
         )
     if len(tests) != 1:
         raise ConfigError(f"--test_sets {options.test_sets!r}: one test set is made from --corpus_dir, name one")
