@@ -14,6 +14,7 @@ COMMANDS = {
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
+    "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
 }
 
 

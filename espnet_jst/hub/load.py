@@ -14,6 +14,7 @@ from espnet_jst.hub.safe_archive import file_sha256, unpack_to_cache
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"
 SAFETENSORS = "model.safetensors"
+CARD = "README.md"
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")
 # What an experiment folder is asked for, best first; ESPnet averages the best epochs at the end of a run.
 _EXPERIMENT_WEIGHTS = (
@@ -87,7 +88,7 @@ def read_pack(folder: Path) -> dict[str, str]:
     for key, path in paths.items():
         if not path.is_file():
             raise CheckpointError(f"{path}: named as {key} by meta.yaml, but missing; copy or download the pack again")
-    _verify(meta, folder, rewritten={names[CONFIG_KEY]})
+    _verify(meta, folder, rewritten={names[CONFIG_KEY], CARD})
     return {key: str(path) for key, path in paths.items()}
 
 
@@ -99,7 +100,8 @@ def _section(meta: dict[str, Any], key: str, where: Path) -> dict[str, str]:
 
 
 def _verify(meta: dict[str, Any], folder: Path, rewritten: set[str]) -> None:
-    """Compare checksums. The configuration is left out: ESPnet's own unpacker rewrites the paths in its copy."""
+    """Compare checksums, without the configuration, in whose copy ESPnet's own unpacker rewrites the paths, and the
+    model card, which is edited on the hub."""
     if meta.get("sha256") is None:
         return
     for name, wanted in _section(meta, "sha256", folder / "meta.yaml").items():
