@@ -11,7 +11,7 @@ import yaml
 
 from espnet_jst.bin import jst_inference, jst_train
 from espnet_jst.hook.handover import stand_in
-from tests.hook.hooked import environment, run
+from tests.hook.hooked import ROOT, environment, run
 from tests.inference import tiny
 from tests.training import corpus
 
@@ -119,3 +119,46 @@ def test_espnets_st_train_trains_our_model_with_our_trainer(tmp_path: Path) -> N
     one, other = (torch.load(folder / "valid.loss.ave.pth", weights_only=True) for folder in (theirs, ours))
     assert set(one) == set(other)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_a_model_of_espnets_own_trains_and_decodes_as_without_the_hook(tmp_path: Path) -> None:
+    root = corpus.make_corpus(tmp_path / "data")
+    ours = corpus.config(root, max_epoch=1)
+    kept = ("train_data_path_and_name_and_type", "valid_data_path_and_name_and_type", "train_shape_file")
+    kept += ("valid_shape_file", "batch_size", "batch_type", "token_list", "max_epoch", "use_tensorboard")
+    model = {
+        **{key: ours[key] for key in (*kept, "use_matplotlib")},
+        "num_att_plot": 0,
+        "token_type": "word",
+        "src_token_type": "word",
+        "src_token_list": str(root / "tokens.txt"),
+        "frontend_conf": {"fs": 8000, "n_mels": 16},
+        "normalize": "utterance_mvn",
+        "encoder": "conformer",
+        "encoder_conf": {"output_size": 16, "attention_heads": 2, "linear_units": 16, "num_blocks": 1},
+        "decoder": "transformer",
+        "decoder_conf": {"attention_heads": 2, "linear_units": 16, "num_blocks": 1},
+        "model_conf": {"asr_weight": 0.0},
+    }
+    for rows in ("train_data_path_and_name_and_type", "valid_data_path_and_name_and_type"):
+        model[rows] = [row for row in model[rows] if row[1] != "alignment"]
+    config = write(tmp_path / "theirs.yaml", model)
+    hooked = environment(tmp_path)
+    run("st_train", "--config", config, "--output_dir", tmp_path / "exp", env=hooked, cwd=tmp_path)
+    options = [
+        "--st_train_config",
+        tmp_path / "exp" / "config.yaml",
+        "--st_model_file",
+        tmp_path / "exp" / "latest.pth",
+    ]
+    options += ["--data_path_and_name_and_type", f"{root / 'valid' / 'wav.scp'},speech,sound", "--beam_size", 2]
+    options += ["--maxlenratio", -5, "--ctc_weight", 0.0]
+    plain = {**hooked, "PYTHONPATH": str(ROOT)}
+    for name, env in (("hooked", hooked), ("plain", plain)):
+        run("st_inference", *options, "--output_dir", tmp_path / name, env=env, cwd=tmp_path)
+    written = sorted(path.name for path in (tmp_path / "plain" / "1best_recog").iterdir())
+    assert written == ["score", "text", "token", "token_int"]
+    for name in written:
+        one, other = (tmp_path / folder / "1best_recog" / name for folder in ("hooked", "plain"))
+        assert one.read_text() == other.read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def servers(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rec
     """The receivers, in place of the real ones; no token but what a test sets."""
     from huggingface_hub import constants
 
+    shutil.rmtree(recipe / "exp" / "st_tiny" / ".stages", ignore_errors=True)
     monkeypatch.chdir(recipe)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -110,5 +112,5 @@ def test_a_pack_that_does_not_decode_is_not_uploaded(
     table.parent.mkdir(exist_ok=True)
     table.write_text(f"utt1 {recipe / 'LICENSE.data'}\n")
     with pytest.raises(StageError, match="does not decode"):
-        run(dry_run=False, skip_upload_hf=True, test_sets="broken", force=True)
+        run(dry_run=False, skip_upload_hf=True, test_sets="broken")
     assert servers[0].requests == []
