@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.card import REPOSITORY
-from espnet_jst.hub.load import read_pack
+from espnet_jst.hub.load import CARD, read_pack
 from espnet_jst.hub.portable import check_portable
 from espnet_jst.hub.safe_archive import extract, file_sha256
 from espnet_jst.hub.verify import verify
@@ -58,13 +58,26 @@ def checked_pack(pack: str | Path, wav: str | Path) -> Iterator[Path]:
         yield folder
 
 
+def read_card(folder: Path) -> str:
+    """The model card of an unpacked pack.
+
+    Raises:
+        CheckpointError: it has none.
+    """
+    card = folder / CARD
+    if not card.is_file():
+        raise CheckpointError(f"the pack has no {CARD}, the model card; make it with espnet-jst pack")
+    return card.read_text(encoding="utf-8")
+
+
 def name_repository(folder: Path, repository: str) -> str:
-    """Let the model card of an unpacked pack name the repository that it lies in; the card's text."""
-    card = folder / "README.md"
-    text = card.read_text(encoding="utf-8").replace(REPOSITORY, repository) if card.is_file() else ""
-    if not text:
-        raise CheckpointError(f"{folder}: no README.md, the model card; make the pack with espnet-jst pack")
-    card.write_text(text, encoding="utf-8")
+    """Let the model card of an unpacked pack name the repository that it will lie in; the card's new text.
+
+    Raises:
+        CheckpointError: see `read_card`.
+    """
+    text = read_card(folder).replace(REPOSITORY, repository)
+    (folder / CARD).write_text(text, encoding="utf-8")
     return text
 
 

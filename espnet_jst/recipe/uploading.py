@@ -37,7 +37,7 @@ def uploading_stages(options: RecipeOptions) -> Iterator[Stage]:
 def upload_zenodo(options: RecipeOptions) -> str:
     """Stage 15: the zip, as a draft that its owner publishes."""
     from espnet_jst.hub import zenodo
-    from espnet_jst.hub.publish import Entry, checked_pack, table
+    from espnet_jst.hub.publish import Entry, checked_pack, read_card, table
 
     token, pack = zenodo.find_token(), pack_file(options)
     if not options.dry_run and token is None:
@@ -45,7 +45,7 @@ def upload_zenodo(options: RecipeOptions) -> str:
     site = zenodo.SANDBOX if options.zenodo_sandbox else zenodo.SITE
     name = f"{options.creator}/{options.exp.name}" if options.creator else f"<creator>/{options.exp.name}"
     with checked_pack(pack, trial_recording(options)[1]) as folder:
-        card = (folder / "README.md").read_text(encoding="utf-8")
+        card = read_card(folder)
         if options.dry_run:
             print(f"would go to {site} as a draft, by {options.creator or '(--creator is missing)'}:")
             print(f"{table([Entry.of(pack, pack.name)])}\n\nits description:\n\n{card}")

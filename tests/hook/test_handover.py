@@ -108,6 +108,7 @@ def test_espnets_greedy_search_writes_the_translation_of_a_head_of_its_own(
     assert (theirs / "1best_recog" / "token").read_text() == (ours / "1best_recog" / "token").read_text()
 
 
+@pytest.mark.slow
 def test_espnets_st_train_trains_our_model_with_our_trainer(tmp_path: Path) -> None:
     root = corpus.make_corpus(tmp_path / "data")
     config = corpus.write_config(root, max_epoch=1)

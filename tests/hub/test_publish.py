@@ -58,6 +58,9 @@ def test_the_card_names_the_repository_and_the_pack_is_still_sound(folder: Path)
     assert 'Speech2Text.from_pretrained("org/name")' in card
     assert "DATA_LICENSE.md" in card and "|test|1.0|" in card and "@inproceedings" in card
     read_pack(folder)
+    (folder / "README.md").unlink()
+    with pytest.raises(CheckpointError, match="no README.md, the model card"):
+        publish.read_card(folder)
 
 
 def test_the_table_lists_every_file(folder: Path) -> None:
