@@ -10,7 +10,7 @@ from typing import Any
 from espnet_jst.config import read_yaml
 from espnet_jst.errors import JSTError
 from espnet_jst.hub.config_file import read_yaml as read_foreign_yaml
-from espnet_jst.hub.load import CONFIG_KEY, resolve
+from espnet_jst.hub.load import find_config
 
 _MODEL_OPTIONS = ("model_tag", "st_train_config", "st_model_file", "transducer_conf")
 
@@ -52,9 +52,9 @@ def _values(arguments: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
 
 
 def _model_config(values: Mapping[str, Any]) -> Path | None:
-    """The training configuration of the model to decode; a tag of the hub is downloaded for it, as it will be later."""
+    """The training configuration of the model to decode."""
     if values.get("model_tag"):
-        return Path(resolve(values["model_tag"])[CONFIG_KEY])
+        return find_config(values["model_tag"])
     if values.get("st_train_config"):
         return Path(values["st_train_config"])
     return Path(values["st_model_file"]).parent / "config.yaml" if values.get("st_model_file") else None
