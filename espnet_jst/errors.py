@@ -26,3 +26,7 @@ class DataError(JSTError):
 
 class CheckpointError(JSTError):
     """A checkpoint, pack or weight file is damaged, unsafe or belongs to another model."""
+
+
+class UploadError(JSTError):
+    """A hub refused an upload or could not be reached; the message names the receiver and what is left there."""

@@ -16,6 +16,7 @@ COMMANDS = {
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
     "doctor": ("espnet_jst.bin.jst_doctor", "examine a data directory before training"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
+    "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
 }
 
 

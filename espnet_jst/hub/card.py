@@ -10,6 +10,24 @@ import yaml
 
 from espnet_jst.version import __version__
 
+REPOSITORY = "owner/name@revision"  # stands in a card until the pack is uploaded (`publish.name_repository`)
+_CITATION = """\
+@inproceedings{watanabe2018espnet,
+  author = {Shinji Watanabe and Takaaki Hori and Shigeki Karita and Tomoki Hayashi and Jiro Nishitoba and Yuya Unno
+            and Nelson {Enrique Yalta Soplin} and Jahn Heymann and Matthew Wiesner and Nanxin Chen
+            and Adithya Renduchintala and Tsubasa Ochiai},
+  title = {{ESPnet}: End-to-End Speech Processing Toolkit},
+  year = {2018},
+  booktitle = {Proceedings of Interspeech},
+  pages = {2207--2211},
+  doi = {10.21437/Interspeech.2018-1456},
+}
+@software{espnet_jst,
+  author = {{The espnet\\_jst authors}},
+  title = {espnet\\_jst: joint streaming speech recognition and translation for {ESPnet}},
+  version = {%s},
+}"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CardInfo:
@@ -32,7 +50,9 @@ class CardInfo:
     notes: str = ""
 
 
-def model_card(info: CardInfo, *, config: Mapping[str, Any], results: str, fs: int | None) -> str:
+def model_card(
+    info: CardInfo, *, config: Mapping[str, Any], results: str, fs: int | None, data_license: bool = False
+) -> str:
     """Markdown text of the card.
 
     Args:
@@ -40,6 +60,7 @@ def model_card(info: CardInfo, *, config: Mapping[str, Any], results: str, fs: i
         config: the packed configuration; shown without its token lists.
         results: text of RESULTS.md, empty where there is none.
         fs: sampling rate of the model's frontend in Hz; audio of any rate is resampled to it.
+        data_license: whether the pack has a DATA_LICENSE.md.
     """
     front: dict[str, Any] = {
         "tags": ["espnet", "espnet_jst", "audio", "automatic-speech-recognition", "speech-translation", "streaming"],
@@ -62,17 +83,22 @@ def model_card(info: CardInfo, *, config: Mapping[str, Any], results: str, fs: i
             "## Use",
             "",
             "```python",
-            "# pip install espnet_jst",
-            "from espnet_jst.inference import Speech2Text",
-            "",
-            'model = Speech2Text.from_pretrained("owner/name@revision")  # or the path of the packed zip',
-            "text, token, token_int, hyp = model(speech, fs=16000)[0]",
-            "print(hyp.lanes)  # transcript and translation, a time on every word",
+            "from espnet_jst.inference import Speech2Text  # pip install espnet_jst",
+            f'model = Speech2Text.from_pretrained("{REPOSITORY}")  # or the path of the packed zip',
+            "print(model(speech, fs=16000)[0][3].lanes)  # transcript and translation, a time on every word",
             "```",
             "",
-            f"The model listens at {fs} Hz; other rates are resampled." if fs else "",
+            "`speech` is one channel of samples between -1 and 1, as `soundfile.read` gives them."
+            + (f" The model listens at {fs} Hz; other rates are resampled." if fs else ""),
+            *_licenses(info.license, data_license),
             *(["", "## How it was trained", "", "```sh", info.command, "```"] if info.command else []),
             *(["", "## Results", "", _deepen(results)] if results.strip() else []),
+            "",
+            "## Citation",
+            "",
+            "```bibtex",
+            _CITATION % __version__,
+            "```",
             "",
             "<details><summary>Configuration</summary>",
             "",
@@ -83,6 +109,12 @@ def model_card(info: CardInfo, *, config: Mapping[str, Any], results: str, fs: i
             "",
         ]
     )
+
+
+def _licenses(license: str, data_license: bool) -> list[str]:
+    lines = [f"The weights are licensed under {license}."] if license else []
+    lines += ["Licence and source of the training data are in DATA_LICENSE.md."] if data_license else []
+    return ["", "## Licence", "", " ".join(lines)] if lines else []
 
 
 def _deepen(markdown: str) -> str:

@@ -14,6 +14,7 @@ from espnet_jst.hub.safe_archive import file_sha256, unpack_to_cache
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"
 SAFETENSORS = "model.safetensors"
+CARD = "README.md"
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")
 # What an experiment folder is asked for, best first; ESPnet averages the best epochs at the end of a run.
 _EXPERIMENT_WEIGHTS = (
@@ -53,6 +54,21 @@ def resolve(tag_or_path: str | Path, *, cache_dir: str | Path | None = None) -> 
     raise CheckpointError(f"{tag_or_path}: no such zip or folder, and not a hub tag of the form owner/name@revision")
 
 
+def find_config(tag_or_path: str | Path) -> Path:
+    """As `resolve`, the configuration alone: of a hub's repository nothing but YAML files is downloaded.
+
+    Raises:
+        CheckpointError: see `resolve`.
+    """
+    if Path(tag_or_path).expanduser().exists() or not _TAG.fullmatch(str(tag_or_path)):
+        return Path(resolve(tag_or_path)[CONFIG_KEY])
+    folder = _download(str(tag_or_path), only="*.yaml")
+    name = _section(read_yaml(folder / "meta.yaml"), "yaml_files", folder / "meta.yaml").get(CONFIG_KEY)
+    if name is None:
+        raise CheckpointError(f"{tag_or_path}: names no {CONFIG_KEY}: a pack of another task")
+    return resolve_inside(name, folder, str(folder / "meta.yaml"))
+
+
 def _resolve_archive(path: Path, cache_dir: str | Path | None) -> dict[str, str]:
     """Twice, because the copy in the cache may be damaged; what is wrong the second time is wrong in the zip."""
     for attempt in ("cached", "fresh"):
@@ -87,7 +103,7 @@ def read_pack(folder: Path) -> dict[str, str]:
     for key, path in paths.items():
         if not path.is_file():
             raise CheckpointError(f"{path}: named as {key} by meta.yaml, but missing; copy or download the pack again")
-    _verify(meta, folder, rewritten={names[CONFIG_KEY]})
+    _verify(meta, folder, rewritten={names[CONFIG_KEY], CARD})
     return {key: str(path) for key, path in paths.items()}
 
 
@@ -99,7 +115,8 @@ def _section(meta: dict[str, Any], key: str, where: Path) -> dict[str, str]:
 
 
 def _verify(meta: dict[str, Any], folder: Path, rewritten: set[str]) -> None:
-    """Compare checksums. The configuration is left out: ESPnet's own unpacker rewrites the paths in its copy."""
+    """Compare checksums, without the configuration, in whose copy ESPnet's own unpacker rewrites the paths, and the
+    model card, which is edited on the hub."""
     if meta.get("sha256") is None:
         return
     for name, wanted in _section(meta, "sha256", folder / "meta.yaml").items():
@@ -130,14 +147,15 @@ def experiment_weights(folder: Path) -> Path:
     raise CheckpointError(f"{folder}: no weights (looked for {', '.join(_EXPERIMENT_WEIGHTS)}); train first")
 
 
-def _download(tag: str) -> Path:
+def _download(tag: str, only: str | None = None) -> Path:
     """A snapshot of a hub repository, from the hub's own cache where it is there; nothing is written into it after."""
+    patterns: dict[str, Any] = {"allow_patterns": only, "ignore_patterns": ["*.zip", "images/*"]}
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     name, _, revision = tag.partition("@")
     try:
-        return Path(snapshot_download(name, revision=revision or None, ignore_patterns=["*.zip", "images/*"]))
+        return Path(snapshot_download(name, revision=revision or None, **patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
             f"{tag}: neither a path nor to be had from the hub ({type(error).__name__}: {str(error).splitlines()[0]}); "

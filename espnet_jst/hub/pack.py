@@ -23,7 +23,7 @@ import yaml
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.card import CardInfo, model_card
 from espnet_jst.hub.config_file import read_yaml
-from espnet_jst.hub.load import CONFIG_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
+from espnet_jst.hub.load import CARD, CONFIG_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
@@ -81,7 +81,9 @@ def pack(
             _stage_file(Path(path), staging / name)
         text = results.read_text(encoding="utf-8") if results.is_file() else ""
         fs = (config.get("frontend_conf") or {}).get("fs")
-        _write(staging / "README.md", model_card(card or CardInfo(), config=config, results=text, fs=fs))
+        licensed = data_license is not None
+        text = model_card(card or CardInfo(), config=config, results=text, fs=fs, data_license=licensed)
+        _write(staging / CARD, text)
         check_portable(staging)
         _write(staging / "meta.yaml", yaml.safe_dump(_meta(staging, weights_name), sort_keys=False))
         partial = Path(scratch) / output.name
@@ -133,7 +135,7 @@ def _images(exp_dir: Path, images: Iterable[str | Path] | None) -> list[Path]:
 
 
 def _meta(staging: Path, weights_name: str) -> dict[str, Any]:
-    names = sorted(path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file())
+    names = {path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()} - {CARD}
     return {
         "files": {WEIGHTS_KEY: weights_name},
         "yaml_files": {CONFIG_KEY: "config.yaml"},
@@ -142,7 +144,7 @@ def _meta(staging: Path, weights_name: str) -> dict[str, Any]:
         "torch": _version("torch"),
         "espnet": _version("espnet"),
         "espnet_jst": __version__,
-        "sha256": {name: file_sha256(staging / name) for name in names},
+        "sha256": {name: file_sha256(staging / name) for name in sorted(names)},
     }
 
 

@@ -31,7 +31,8 @@ class RecipeOptions:
     skip_train: bool = opt(False, "skip stages 10-11")
     skip_eval: bool = opt(False, "skip stages 12-13")
     skip_packing: bool = opt(False, "skip stage 14")
-    skip_upload: bool = opt(True, "skip stages 15-16")
+    skip_upload: bool = opt(True, "skip stage 15, the upload to Zenodo")
+    skip_upload_hf: bool = opt(True, "skip stage 16, the upload to Hugging Face")
     ngpu: int = opt(0, "GPUs in training and decoding; 0 runs on the CPU")
     nj: int = opt(CORES, "processes in data preparation")
     inference_nj: int = opt(CORES, "processes in decoding")
@@ -96,6 +97,10 @@ class RecipeOptions:
     corpus: str = opt("", "name of the data, for the model card")
     license: str = opt("", "licence of the packed model, for the model card (share-alike data hands its licence on)")
     data_license: str = opt("", "file with licence and source of the data, packed with the model")
+    dry_run: bool = opt(True, "stages 15-16 show what would be uploaded, and upload nothing")
+    hf_repo: str = opt("", "repository at Hugging Face: org/name")
+    creator: str = opt("", "who made the model, for Zenodo: Family, Given")
+    zenodo_sandbox: bool = opt(False, "upload to Zenodo's sandbox, where records are for trial")
 
     @property
     def fs_hz(self) -> int:

@@ -1,4 +1,4 @@
-"""Stages 14-16: pack the model; uploads are off."""
+"""Stage 14: pack the model."""
 
 from __future__ import annotations
 
@@ -24,9 +24,6 @@ def packing_stages(options: RecipeOptions) -> Iterator[Stage]:
         stamp=options.exp / ".stages" / "14.json",
         skip="--skip_packing" if options.skip_packing else "",
     )
-    for number, name in ((15, "upload to Zenodo"), (16, "upload to Hugging Face")):
-        reason = "--skip_upload" if options.skip_upload else "not available: upload the packed file by hand"
-        yield Stage(number=number, name=name, run=lambda: None, skip=reason)
 
 
 def pack_file(options: RecipeOptions) -> Path:
@@ -38,13 +35,22 @@ def license_files(options: RecipeOptions) -> list[Path]:
     return [Path(options.data_license)] if options.data_license else []
 
 
+def trial_recording(options: RecipeOptions) -> tuple[str, str]:
+    """Name and file of the recording that a pack must decode: the first of the first test set."""
+    return next(iter(kaldi.read_table(trial_list(options)).items()))
+
+
+def trial_list(options: RecipeOptions) -> Path:
+    """The list that it comes from."""
+    return options.raw / options.test_sets.split()[0] / "wav.scp"
+
+
 def pack(options: RecipeOptions) -> str:
     """Stage 14. The zip is there only after it was loaded from an empty folder and decoded an utterance."""
     from espnet_jst.hub.card import CardInfo
     from espnet_jst.hub.pack import pack as pack_model
 
-    name = options.test_sets.split()[0]
-    utterance, wav = next(iter(kaldi.read_table(options.raw / name / "wav.scp").items()))
+    utterance, wav = trial_recording(options)
     card = CardInfo(
         name=options.exp.name,
         languages=(options.src_lang, options.tgt_lang),

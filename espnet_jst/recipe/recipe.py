@@ -11,6 +11,7 @@ from espnet_jst.recipe.prepare import prepare_stages
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.text import text_stages
 from espnet_jst.recipe.training import training_stages
+from espnet_jst.recipe.uploading import uploading_stages
 
 
 def recipe_stages(options: RecipeOptions) -> Iterator[Stage]:
@@ -20,3 +21,4 @@ def recipe_stages(options: RecipeOptions) -> Iterator[Stage]:
     yield from training_stages(options)
     yield from decoding_stages(options)
     yield from packing_stages(options)
+    yield from uploading_stages(options)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from espnet_jst.errors import CheckpointError
-from espnet_jst.hub.load import resolve
+from espnet_jst.hub.load import find_config, resolve
 
 CONTENT = {"config.yaml": b"lr: 0.1\n", "valid.loss.ave.pth": b"pickle", "model.safetensors": b"tensors"}
 
@@ -160,6 +160,12 @@ def test_a_tag_is_found_in_the_hubs_cache_offline_and_nothing_is_written_there(t
     found = resolve(tag)
     assert Path(found["st_model_file"]).read_bytes() == b"tensors"
     assert snapshot(hub_cache.parent) == before
+
+
+def test_the_configuration_of_a_tag_is_found_without_the_weights(hub_cache: Path) -> None:
+    for weights in hub_cache.glob("snapshots/*/*.pth"):
+        weights.unlink()
+    assert find_config("owner/name@v1").read_bytes() == CONTENT["config.yaml"]
 
 
 def test_a_tag_or_revision_that_cannot_be_had_is_one_message(hub_cache: Path) -> None:
