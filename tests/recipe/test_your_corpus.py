@@ -19,47 +19,9 @@ from espnet_jst.weights import read_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 TARBALL = ROOT.parent / "shared" / "data" / "mini_an4" / "downloads.tar.gz"
-GERMAN = dict(
-    zip(
-        [
-            "eleven",
-            "twenty",
-            "seven",
-            "fifty",
-            "october",
-            "four",
-            "nineteen",
-            "seventy",
-            "yes",
-            "go",
-            "march",
-            "third",
-            "eight",
-            "start",
-            "seventeen",
-            "one",
-        ],
-        [
-            "elf",
-            "zwanzig",
-            "sieben",
-            "fünfzig",
-            "oktober",
-            "vier",
-            "neunzehn",
-            "siebzig",
-            "ja",
-            "los",
-            "märz",
-            "dritter",
-            "acht",
-            "start",
-            "siebzehn",
-            "eins",
-        ],
-        strict=True,
-    )
-)
+ENGLISH = "eleven twenty seven fifty october four nineteen seventy yes go march third eight start seventeen one"
+TRANSLATION = "elf zwanzig sieben fünfzig oktober vier neunzehn siebzig ja los märz dritter acht start siebzehn eins"
+GERMAN = dict(zip(ENGLISH.split(" "), TRANSLATION.split(" "), strict=True))
 SHARED = {"batch_type": "sorted", "batch_size": 2, "max_epoch": 1, "keep_nbest_models": 1, "num_workers": 0}
 SMALL = {
     "base": str(ROOT / "conf" / "tsot.yaml"),
