@@ -42,7 +42,11 @@ def text_stages(options: RecipeOptions) -> Iterator[Stage]:
         run=lambda: align_sets(options),
         inputs=[path / text for path in sets for text in (options.src_text, options.tgt_text)],
         outputs=[path / "alignment" for path in sets],
-        options={"symmetrization": options.symmetrization},
+        options={
+            "symmetrization": options.symmetrization,
+            "aligner": options.aligner,
+            "aligner_model": options.aligner_model,
+        },
         stamp=train / ".stages" / "5-alignment.json",
         skip=skip,
     )
@@ -109,9 +113,9 @@ def drop(options: RecipeOptions, name: str, problems: list[Problem]) -> str:
 
 
 def align_sets(options: RecipeOptions) -> str:
-    """Write `alignment` of the training sets: the user's own links, or those of the built-in aligner.
+    """Write `alignment` of the training sets: the user's own links, or those of the aligner.
 
-    The aligner sees training and validation text together, so that both get links of one model.
+    It sees training and validation text together, so that both get links of one model.
     """
     estimate = [name for name in options.training_sets if not (options.raw / "org" / name / "alignment").exists()]
     notes = [f"{name}: links as given" for name in options.training_sets if name not in estimate]
@@ -135,7 +139,15 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
         keys += [(name, key) for key in source]
         sources += [text.split() for text in source.values()]
         targets += [target[key].split() for key in source]
-    links = align_corpus(sources, targets, symmetrization=options.symmetrization)
+    links = align_corpus(
+        sources,
+        targets,
+        aligner=options.aligner,
+        symmetrization=options.symmetrization,
+        model=options.aligner_model,
+        device="cuda" if options.ngpu else "cpu",
+        names=[key for _, key in keys],
+    )
     notes = []
     for name in names:
         mine = {key: link for (owner, key), link in zip(keys, links) if owner == name}
