@@ -13,6 +13,7 @@ COMMANDS = {
     "score": ("espnet_jst.bin.jst_score", "quality and latency of a decode directory"),
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
+    "diagnose": ("espnet_jst.bin.jst_diagnose", "what each policy costs, before any training"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
 }
 

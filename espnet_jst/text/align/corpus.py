@@ -49,6 +49,7 @@ def align_corpus(
         ConfigError: unknown aligner or symmetrization, or an aligner that is not installed.
     """
     check_choice(aligner, ("builtin", *external.ALIGNERS), "aligner")
+    external.check_model(aligner, model)
     check_choice(symmetrization, SYMMETRIZATIONS, "symmetrization")
     _check(sources, targets)
     source_views = [[_view(word) for word in words] for words in sources]

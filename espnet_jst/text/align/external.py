@@ -61,6 +61,25 @@ class Job:
     device: str = "cpu"
 
 
+def check_model(aligner: str, model: str) -> None:
+    """Refuse a model for an aligner that reads none, and a model that is missing or in another form than is read.
+
+    Raises:
+        ConfigError: says what to give.
+    """
+    if model and aligner not in ("simalign", "awesome-align"):
+        raise ConfigError(f"aligner {aligner!r} has no pre-trained model: leave aligner_model {model!r} out")
+    if aligner != "awesome-align":
+        return
+    if not model:
+        raise ConfigError("aligner 'awesome-align' needs a model: give the folder of a BERT as aligner_model")
+    if Path(model).is_dir() and not (Path(model) / "pytorch_model.bin").is_file():
+        raise ConfigError(
+            f"aligner_model {model} has no pytorch_model.bin, the only form that awesome-align reads: save the "
+            "model's state_dict there with torch.save"
+        )
+
+
 def external_links(aligner: str, job: Job) -> Directed:
     """Align with another's aligner.
 
@@ -76,8 +95,6 @@ def external_links(aligner: str, job: Job) -> Directed:
         ConfigError: the aligner is not installed, or its model cannot be used; says how to get it.
         DataError: it failed, or answered with other lines or links than the pairs have; names the utterance.
     """
-    if job.model and aligner not in ("simalign", "awesome-align"):
-        raise ConfigError(f"aligner {aligner!r} has no pre-trained model: leave aligner_model {job.model!r} out")
     full = [k for k, words in enumerate(job.sources) if words and job.targets[k]]
     forward: list[set[Link]] = [set() for _ in job.sources]
     reverse: list[set[Link]] = [set() for _ in job.sources]
@@ -113,17 +130,10 @@ def _awesome_align(job: Job) -> Directed:
             f"aligner 'awesome-align' joins the directions itself, so there is no {job.symmetrization!r}: leave the "
             "symmetrization out"
         )
-    if not job.model:
-        raise ConfigError("aligner 'awesome-align' needs a model: give the folder of a BERT as aligner_model")
-    if Path(job.model).is_dir() and not (Path(job.model) / "pytorch_model.bin").is_file():
-        raise ConfigError(
-            f"aligner_model {job.model} has no pytorch_model.bin, the only form that awesome-align reads: save the "
-            "model's state_dict there with torch.save"
-        )
     with TemporaryDirectory() as name:
         pairs, out = _write_pairs(job, Path(name)), Path(name) / "links"
         where = ["--no_cuda"] if job.device == "cpu" else []
-        files = ["--data_file", pairs, "--output_file", out, "--model_name_or_path", job.model]
+        files: list[str | Path] = ["--data_file", pairs, "--output_file", out, "--model_name_or_path", job.model]
         _run("awesome-align", *files, "--align_layer", str(_LAYER), "--num_workers", "0", *where)
         links = _parse("awesome-align", _read("awesome-align", out), job)
     return links, links
