@@ -14,11 +14,11 @@ from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.prepare import OPTIONAL, limits, summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
 
-DIAGNOSED = 5000  # utterances of the training set, evenly spaced: two seconds, and more would change no figure
-
 if TYPE_CHECKING:
     from espnet_jst.text.align import AlignmentScore
     from espnet_jst.text.tokenizer import Tokenizer
+
+DIAGNOSED = 5000  # utterances of the training set, evenly spaced: a few seconds, and more would change no figure
 
 
 def text_stages(options: RecipeOptions) -> Iterator[Stage]:
