@@ -53,6 +53,7 @@ TEST_REQUIREMENTS = [
 
 EXTRAS = {
     "ssl": ["transformers>=4.40,<6"],  # WavLM, HuBERT and others as frontends
+    "neural": ["simalign>=0.4"],  # word alignment by a multilingual BERT
     "ez": ["six"],  # ESPnet-EZ imports it without declaring it
     "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean
     "test": TEST_REQUIREMENTS,

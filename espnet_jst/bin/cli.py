@@ -15,6 +15,7 @@ COMMANDS = {
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
     "doctor": ("espnet_jst.bin.jst_doctor", "examine a data directory before training"),
+    "diagnose": ("espnet_jst.bin.jst_diagnose", "what each policy costs, before any training"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
     "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
 }

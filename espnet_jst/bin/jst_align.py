@@ -1,4 +1,5 @@
-"""Word alignment of two Kaldi text files, or, with --times, the end of each spoken word from a model's CTC head."""
+"""Word alignment of two Kaldi text files; with --times, the end of each spoken word from a model's CTC head; with
+--corrupt, links made wrong on purpose."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 from espnet_jst.bin.arguments import run_main
 from espnet_jst.errors import ConfigError
 
+ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
 SYMMETRIZATIONS = ("grow-diag-final-and", "intersect", "forward", "reverse")
 
 
@@ -19,12 +21,15 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__,
         allow_abbrev=False,
         epilog="Links: jst_align --src text.lc.en --tgt text.lc.de --output alignment. Word times, which INTER TIME "
-        "needs: jst_align --times --src text.lc.en --wav_scp wav.scp --model exp/st_tag --output word_times.",
+        "needs: jst_align --times --src text.lc.en --wav_scp wav.scp --model exp/st_tag --output word_times. "
+        "Wrong links: jst_align --corrupt 0.1 --alignment alignment --tgt text.lc.de --output corrupted.",
     )
-    parser.add_argument("--src", required=True, help="transcripts, a line an utterance: key, words")
+    parser.add_argument("--src", help="transcripts, a line an utterance: key, words")
     parser.add_argument("--output", required=True, help="file to write; '-' where there is nothing")
     group = parser.add_argument_group("links")
     group.add_argument("--tgt", help="translations")
+    group.add_argument("--aligner", choices=ALIGNERS, default="builtin", help="the others have to be installed")
+    group.add_argument("--aligner_model", default="", help="for simalign, awesome-align: folder or name of the model")
     group.add_argument("--symmetrization", choices=SYMMETRIZATIONS, default="grow-diag-final-and")
     group = parser.add_argument_group("word times")
     group.add_argument("--times", action="store_true", help="write the end of each source word in seconds")
@@ -33,19 +38,27 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--st_train_config", help="instead of --model: config.yaml")
     group.add_argument("--st_model_file", help="instead of --model: weights")
     group.add_argument("--full_spans", action="store_true", help="write start:end of each word, not its end alone")
-    group.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    group = parser.add_argument_group("corrupted links")
+    group.add_argument(
+        "--corrupt", type=float, metavar="SHARE", help="give this share of the links another target word"
+    )
+    group.add_argument("--alignment", help="the links, a line an utterance")
+    group.add_argument("--seed", type=int, default=0, help="of the links that are drawn")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N: of --times, simalign and awesome-align")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> int:
     """Parse and run; returns the exit status."""
     args = get_parser().parse_args(cmd)
+    if args.corrupt is not None:
+        return run_main(lambda: _corrupt(args))
     return run_main(lambda: _times(args) if args.times else _links(args))
 
 
 def _links(args: argparse.Namespace) -> None:
-    if args.tgt is None:
-        raise ConfigError("--tgt is missing: give the translations, or --times for the times of spoken words")
+    if args.src is None or args.tgt is None:
+        raise ConfigError("--src and --tgt: give the transcripts and the translations, or --times for word times")
     from espnet_jst.data.kaldi import check_same_keys, read_table
     from espnet_jst.text import align_corpus
     from espnet_jst.text.align import write_pharaoh
@@ -54,15 +67,40 @@ def _links(args: argparse.Namespace) -> None:
     check_same_keys({args.src: source, args.tgt: target})
     keys = list(source)
     sources, targets = [source[key].split() for key in keys], [target[key].split() for key in keys]
-    links = align_corpus(sources, targets, symmetrization=args.symmetrization)
+    links = align_corpus(
+        sources,
+        targets,
+        aligner=args.aligner,
+        symmetrization=args.symmetrization,
+        model=args.aligner_model,
+        device=args.device,
+        names=keys,
+    )
     write_pharaoh(args.output, dict(zip(keys, links, strict=True)))
-    empty = sum(not found for found in links)
-    print(f"{len(keys)} utterances aligned in {args.output}" + (f", {empty} without a link" if empty else ""))
+    empty = [key for key, found in zip(keys, links, strict=True) if not found]
+    note = f", {len(empty)} without a link (first: {empty[0]})" if empty else ""
+    print(f"{len(keys)} utterances aligned in {args.output}{note}")
+
+
+def _corrupt(args: argparse.Namespace) -> None:
+    if args.alignment is None or args.tgt is None:
+        raise ConfigError("--corrupt needs --alignment, the links, and --tgt, the translations that they point into")
+    from espnet_jst.data.kaldi import read_table
+    from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
+
+    links = read_pharaoh(args.alignment)
+    words = {key: len(text.split()) for key, text in read_table(args.tgt).items()}
+    wrong = corrupt_links(links, words, args.corrupt, seed=args.seed)
+    write_pharaoh(args.output, wrong)
+    moved = sum(len(wrong[key] - links[key]) for key in links)
+    print(f"{moved} of {sum(map(len, links.values()))} links corrupted in {args.output}")
 
 
 def _times(args: argparse.Namespace) -> None:
-    if args.wav_scp is None or not (args.model or args.st_model_file):
-        raise ConfigError("--times needs --wav_scp and a model: --model, or --st_train_config and --st_model_file")
+    if args.src is None or args.wav_scp is None or not (args.model or args.st_model_file):
+        raise ConfigError(
+            "--times needs --src, --wav_scp and a model: --model, or --st_train_config and --st_model_file"
+        )
     from espnet_jst.data.checks import write_skipped
     from espnet_jst.data.kaldi import read_table, write_table
 

@@ -1,4 +1,4 @@
-"""Pictures: the two lanes over time, loss curves, latency distributions. Matplotlib without a display, as PNG or SVG.
+"""Pictures: two lanes over time, loss curves, latencies, policies. Matplotlib without a display, as PNG or SVG.
 
 The figures are built on `Figure` directly: no pyplot, hence no backend to choose and no global state to leak.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.history import read_history
+from espnet_jst.text.diagnose import SerializationReport
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {TRANSCRIPT: "#2f6db3", TRANSLATION: "#c9661a"}
+_POLICY_COLOURS = ("#2f6db3", "#c9661a", "#4f9d5d", "#8a5fb0", "#b0413e", "#8a8f98")
 _INK, _GRID, _WAVE = "#333333", "#c8c8c8", "#8a8f98"
 _TINTS = {TRANSCRIPT: "#d3e0f0", TRANSLATION: "#f6e0cf"}
 _PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
@@ -226,6 +228,42 @@ def plot_latency(latency: Mapping[str, Sequence[float]] | Path | str, path: Path
     axis.set_ylabel("utterances (%)", color=_INK)
     if lanes:
         axis.legend(frameon=False)
+    return _save(figure, path)
+
+
+def plot_policies(reports: Mapping[str, SerializationReport], path: Path | str, *, title: str) -> Path:
+    """What the policies cost before any training: bars of tags, premature words and waits, and how wide a band must be.
+
+    Args:
+        reports: policy -> its report (`compare_policies`).
+    """
+    figure = _figure(9.0, 5.4)
+    axes = figure.subplots(2, 2).reshape(-1)
+    colours = [_POLICY_COLOURS[index % len(_POLICY_COLOURS)] for index in range(len(reports))]
+    panels = {
+        "tags a sentence": [report.tags_per_sentence for report in reports.values()],
+        "target words before their source (%)": [100 * report.premature_share for report in reports.values()],
+        "source words waited for in vain": [report.extra_wait for report in reports.values()],
+    }
+    for axis, (name, values) in zip(axes, panels.items(), strict=False):
+        bars = axis.bar(range(len(values)), values, color=colours, width=0.7)
+        axis.bar_label(bars, fmt="%.2g", fontsize=8, color=_INK)
+        axis.set_xticks(range(len(values)), reports)
+        axis.margins(y=0.15)
+        _dress(axis, name)
+    for index, (colour, (policy, report)) in enumerate(zip(colours, reports.items(), strict=True)):
+        bursts = report.longest_bursts()
+        widths = range(2, report.longest_burst + 3)
+        # A band of R rows lets R - 1 labels out in one frame.
+        left_out = [100 * bursts.share_over(width - 1) for width in widths]
+        thickness = max(1.2, 3.6 - 0.6 * index)  # lines that coincide stay visible
+        axes[3].step(widths, left_out, where="post", color=colour, label=policy, linewidth=thickness)
+    _dress(axes[3], "sentences whose longest burst does not fit (%)")
+    axes[3].set_xlabel("prune_range", color=_INK)
+    axes[3].xaxis.get_major_locator().set_params(integer=True)
+    if reports:
+        axes[3].legend(frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=_INK)
     return _save(figure, path)
 
 

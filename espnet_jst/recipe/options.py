@@ -13,6 +13,7 @@ from espnet_jst.errors import ConfigError
 
 CORES = os.cpu_count() or 1
 TOKEN_TYPES = ("bpe", "word", "char")
+ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
 
 
 def opt(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
@@ -72,6 +73,8 @@ class RecipeOptions:
     tgt_nbpe: int = opt(0, "the same under ESPnet's name; 0 takes nbpe")
     src_nbpe: int = opt(500, "pieces of the source's own token list, where it has one")
     tag_scheme: str = opt("task", "tags of the serialized output", ("task", "lid", "task+lid"))
+    aligner: str = opt("builtin", "word aligner; all but the first have to be installed", ALIGNERS)
+    aligner_model: str = opt("", "for simalign and awesome-align: folder or name of the pre-trained model")
     symmetrization: str = opt(
         "grow-diag-final-and", "of the word aligner", ("grow-diag-final-and", "intersect", "forward", "reverse")
     )

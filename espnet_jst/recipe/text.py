@@ -1,4 +1,4 @@
-"""Stage 5: token list, text that fits its frames, word alignment."""
+"""Stage 5: token list, text that fits its frames, word alignment, what the policies would cost."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from espnet_jst.text.align import AlignmentScore
     from espnet_jst.text.tokenizer import Tokenizer
 
+DIAGNOSED = 5000  # utterances of the training set, evenly spaced: a few seconds, and more would change no figure
+
 
 def text_stages(options: RecipeOptions) -> Iterator[Stage]:
-    """Stage 5: the token list, then the word alignment of the training sets; 6-9 belong to a language model."""
+    """Stage 5: token list, word alignment, what each policy would cost; 6-9 belong to a language model."""
     skip = "--skip_data_prep" if options.skip_data_prep else ""
     train = options.raw / options.train_set
     texts = [train / options.src_text, train / options.tgt_text]
@@ -43,9 +45,24 @@ def text_stages(options: RecipeOptions) -> Iterator[Stage]:
         run=lambda: align_sets(options),
         inputs=[path / text for path in sets for text in (options.src_text, options.tgt_text)],
         outputs=[path / "alignment" for path in sets],
-        options={"symmetrization": options.symmetrization},
+        options={
+            "symmetrization": options.symmetrization,
+            "aligner": options.aligner,
+            "aligner_model": options.aligner_model,
+        },
         stamp=train / ".stages" / "5-alignment.json",
         skip=skip,
+    )
+    folder = options.raw / "diagnosis"
+    joint = "" if options.token_joint else "two token lists: nothing is serialized"
+    yield Stage(
+        number=5,
+        name="cost of the policies",
+        run=lambda: diagnose_policies(options, folder),
+        inputs=[*texts, train / "alignment", *token_files],
+        outputs=[folder / "diagnosis.md"],
+        stamp=folder / ".stages" / "5.json",
+        skip=skip or joint,
     )
     for number, name in ((6, "LM statistics"), (7, "LM training"), (8, "LM perplexity"), (9, "n-gram LM")):
         yield Stage(number=number, name=name, run=lambda: None, skip="no language model")
@@ -119,9 +136,9 @@ def drop(options: RecipeOptions, name: str, problems: list[Problem]) -> str:
 
 
 def align_sets(options: RecipeOptions) -> str:
-    """Write `alignment` of the training sets: the user's own links, or those of the built-in aligner.
+    """Write `alignment` of the training sets: the user's own links, or those of the aligner.
 
-    The aligner sees training and validation text together, so that both get links of one model.
+    It sees training and validation text together, so that both get links of one model.
     """
     estimate = [name for name in options.training_sets if not (options.raw / "org" / name / "alignment").exists()]
     notes = [f"{name}: links as given" for name in options.training_sets if name not in estimate]
@@ -145,7 +162,15 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
         keys += [(name, key) for key in source]
         sources += [text.split() for text in source.values()]
         targets += [target[key].split() for key in source]
-    links = align_corpus(sources, targets, symmetrization=options.symmetrization)
+    links = align_corpus(
+        sources,
+        targets,
+        aligner=options.aligner,
+        symmetrization=options.symmetrization,
+        model=options.aligner_model,
+        device="cuda" if options.ngpu else "cpu",
+        names=[key for _, key in keys],
+    )
     notes = []
     for name in names:
         mine = {key: link for (owner, key), link in zip(keys, links) if owner == name}
@@ -169,6 +194,27 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
         ]
         notes.append(note + (f", {dropped}" if (dropped := drop(options, name, unaligned)) else ""))
     return notes
+
+
+def diagnose_policies(options: RecipeOptions, folder: Path) -> str:
+    """Write what each policy would cost on the training text into `folder`. Returns the figures of the default."""
+    from espnet_jst.evaluation.diagnosis import read_and_compare, write_diagnosis
+    from espnet_jst.text.tokenizer import Tokenizer
+
+    train = options.raw / options.train_set
+    reference = train / "alignment.ref"
+    reports, title = read_and_compare(
+        train / options.src_text,
+        train / options.tgt_text,
+        train / "alignment",
+        reference=reference if reference.exists() else None,
+        tokenizer=Tokenizer.load(options.token_dirs["tgt"]),
+        sample=DIAGNOSED,
+    )
+    written = write_diagnosis(reports, folder, title)
+    block = reports["align"]
+    band = block.longest_bursts().prune_range()
+    return f"align writes {block.tags_per_sentence:.1f} tags a sentence, prune_range {band} does for 99 %: {written[0]}"
 
 
 def against_reference(links: dict[str, set[tuple[int, int]]], reference: Path) -> AlignmentScore:

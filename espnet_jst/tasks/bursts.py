@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,26 +13,9 @@ from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor
 from espnet_jst.errors import DataError
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.heads.transducer import TransducerHead
-from espnet_jst.text.diagnose import longest_burst
+from espnet_jst.text.diagnose import TOLERATED_SHARE, Bursts, longest_burst
 
 MOST_UTTERANCES = 5000  # spread over the training set; more would not change a share of a hundredth
-TOLERATED_SHARE = 0.01
-
-
-@dataclass(frozen=True)
-class Bursts:
-    """Labels of the longest burst of each utterance, ascending."""
-
-    longest: tuple[int, ...]
-
-    def share_over(self, labels: int) -> float:
-        """Share of the utterances with a burst of more than `labels` labels, in [0, 1]."""
-        return sum(burst > labels for burst in self.longest) / max(1, len(self.longest))
-
-    def prune_range(self, share: float = TOLERATED_SHARE) -> int:
-        """The narrowest band that cannot represent at most `share` of the utterances."""
-        kept = max(0, len(self.longest) - int(share * len(self.longest)) - 1)
-        return max(2, self.longest[kept] + 1 if self.longest else 2)
 
 
 def check_bursts(files: Sequence[Sequence[str]], preprocess: Any) -> dict[str, Bursts]:

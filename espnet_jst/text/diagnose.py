@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from espnet_jst.errors import DataError
 from espnet_jst.text.links import Link
 from espnet_jst.text.tags import ASR_TAG, ST_TAG
+
+TOLERATED_SHARE = 0.01  # of the utterances, that a band may be too narrow for
+
+
+@dataclass(frozen=True)
+class Bursts:
+    """Labels of the longest burst of each utterance, ascending."""
+
+    longest: tuple[int, ...]
+
+    def share_over(self, labels: int) -> float:
+        """Share of the utterances with a burst of more than `labels` labels, in [0, 1]."""
+        return sum(burst > labels for burst in self.longest) / max(1, len(self.longest))
+
+    def prune_range(self, share: float = TOLERATED_SHARE) -> int:
+        """The narrowest band that cannot represent at most `share` of the utterances."""
+        kept = max(0, len(self.longest) - int(share * len(self.longest)) - 1)
+        return max(2, self.longest[kept] + 1 if self.longest else 2)
 
 
 @dataclass
@@ -27,6 +46,7 @@ class SerializationReport:
         bursts: labels of each burst: the target tag and the target words written between two source words. All are
             due in the frame in which the source word ends, so a search needs as many symbols a frame, and a pruned
             loss with R labels a frame leaves out every burst of more than R - 1.
+        longest: labels of the longest burst of each sentence, 0 where it has none.
     """
 
     sentences: int = 0
@@ -37,6 +57,7 @@ class SerializationReport:
     extra_wait_words: int = 0
     heard_share_sum: float = 0.0
     bursts: list[int] = field(default_factory=list)
+    longest: list[int] = field(default_factory=list)
 
     @property
     def tags_per_sentence(self) -> float:
@@ -61,7 +82,15 @@ class SerializationReport:
     @property
     def longest_burst(self) -> int:
         """Labels of the longest burst."""
-        return max(self.bursts, default=0)
+        return max(self.longest, default=0)
+
+    def burst_quantile(self, share: float) -> int:
+        """Labels that `share` of the bursts do not exceed."""
+        return sorted(self.bursts)[max(0, math.ceil(share * len(self.bursts)) - 1)] if self.bursts else 0
+
+    def longest_bursts(self) -> Bursts:
+        """The longest burst of each sentence, from which the band of a pruned loss is chosen."""
+        return Bursts(tuple(sorted(self.longest)))
 
     def share_of_bursts_over(self, labels: int) -> float:
         """Share of the bursts with more than `labels` labels, in [0, 1]."""
@@ -75,6 +104,9 @@ class SerializationReport:
             "premature_share": self.premature_share,
             "extra_wait_words": self.extra_wait,
             "heard_share": self.heard_share,
+            "burst_median": self.burst_quantile(0.5),
+            "burst_p90": self.burst_quantile(0.9),
+            "burst_p99": self.burst_quantile(0.99),
             "longest_burst": self.longest_burst,
         }
 
@@ -108,7 +140,9 @@ def diagnose(
         heard = _heard(words, source_tag, target_tag)
         source_words = sum(word not in (source_tag, target_tag) for word in words) - len(heard)
         _add_waits(report, heard, source_words, links)
-        report.bursts += [labels_of(burst) for burst in _bursts(words, source_tag, target_tag)]
+        bursts = [labels_of(burst) for burst in _bursts(words, source_tag, target_tag)]
+        report.bursts += bursts
+        report.longest.append(max(bursts, default=0))
     return report
 
 

@@ -32,6 +32,7 @@ sys.exit(status)
         ("espnet_jst.bin.jst_inference", ["--help"]),
         ("espnet_jst.bin.jst_align", ["--help"]),
         ("espnet_jst.bin.jst_report", ["--help"]),
+        ("espnet_jst.bin.jst_diagnose", ["--help"]),
     ],
 )
 def test_help_imports_nothing_heavy(module: str, arguments: list[str]) -> None:

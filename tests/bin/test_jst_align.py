@@ -27,6 +27,19 @@ def test_links_of_two_text_files_are_written_a_line_an_utterance(tmp_path: Path)
     assert lines[:3] == ["u00 0-0 1-1", "u01 0-0 1-1", "u02 0-0"]
 
 
+def test_a_share_of_the_links_is_corrupted_and_the_seed_decides(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    tgt = write(tmp_path / "tgt", [f"u{number} a b c d e" for number in range(20)])
+    alignment = write(tmp_path / "alignment", [f"u{number} 0-0 1-1 2-2 3-3 4-4" for number in range(20)])
+    command = ["--corrupt", "0.1", "--alignment", alignment, "--tgt", tgt, "--output"]
+    files = [tmp_path / name for name in ("first", "again", "other")]
+    for path, seed in zip(files, "001", strict=True):
+        assert jst_align.main([*command, str(path), "--seed", seed]) == 0
+    assert "10 of 100 links corrupted" in capsys.readouterr().out
+    assert files[0].read_bytes() == files[1].read_bytes() != files[2].read_bytes()
+    assert jst_align.main(["--corrupt", "0.1", "--tgt", tgt, "--output", str(files[0])]) == 1
+    assert "--alignment" in capsys.readouterr().err
+
+
 def test_different_keys_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     src, tgt = write(tmp_path / "src", ["a one"]), write(tmp_path / "tgt", ["b eins"])
     assert jst_align.main(["--src", src, "--tgt", tgt, "--output", str(tmp_path / "x")]) == 1

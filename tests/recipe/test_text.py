@@ -7,7 +7,7 @@ import pytest
 
 from espnet_jst.data import kaldi
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.stage import run_stages
+from espnet_jst.recipe.stage import StageError, run_stages
 from espnet_jst.recipe.text import text_stages
 
 OPTIONS = RecipeOptions(fs="8k", token_type="word")
@@ -74,8 +74,31 @@ def test_links_that_the_user_gave_are_kept(dump):
 
 
 def test_the_stage_is_up_to_date_until_the_text_changes(dump):
-    assert run_stages(text_stages(OPTIONS), say=str) == [5, 5]
+    assert run_stages(text_stages(OPTIONS), say=str) == [5, 5, 5]
     assert run_stages(text_stages(OPTIONS), say=str) == []
     text = kaldi.read_table(dump / "train" / "text.lc.en")
     kaldi.write_table(dump / "train" / "text.lc.en", {**text, "u00": "one three"})
-    assert run_stages(text_stages(OPTIONS), say=str) == [5, 5]
+    assert run_stages(text_stages(OPTIONS), say=str) == [5, 5, 5]
+
+
+def test_another_aligner_runs_the_alignment_again(dump):
+    run_stages(text_stages(OPTIONS), say=str)
+    said: list[str] = []
+    with pytest.raises(StageError, match="aligner 'builtin' has no pre-trained model"):
+        run_stages(text_stages(replace(OPTIONS, aligner_model="bert")), say=said.append)
+    assert said == ["stage 5: token list: up to date", "stage 5: word alignment ..."]
+
+
+def test_what_each_policy_would_cost_is_written_beside_the_alignment(dump):
+    said: list[str] = []
+    run_stages(text_stages(OPTIONS), say=said.append)
+    assert "align writes 3.5 tags a sentence, prune_range 3 does for 99 %" in said[-5]
+    table = (dump / "diagnosis" / "diagnosis.md").read_text("utf-8")
+    assert "20 sentences, bursts in pieces, measured by alignment.ref (AER" in table
+    assert (dump / "diagnosis" / "diagnosis.png").is_file()
+
+
+def test_nothing_is_diagnosed_where_nothing_can_be_serialized(dump):
+    said: list[str] = []
+    run_stages(text_stages(replace(OPTIONS, token_joint=False)), say=said.append)
+    assert "stage 5: cost of the policies: skip (two token lists: nothing is serialized)" in said

@@ -6,8 +6,8 @@ import pytest
 
 from espnet_jst.data.preprocessor import JSTPreprocessor
 from espnet_jst.heads.spec import HeadSpec
-from espnet_jst.tasks.bursts import Bursts, check_bursts
-from espnet_jst.text.diagnose import longest_burst
+from espnet_jst.tasks.bursts import check_bursts
+from espnet_jst.text.diagnose import Bursts, longest_burst
 from espnet_jst.text.tokenizer import Tokenizer
 
 ASR, ST = 1, 2

@@ -1,4 +1,4 @@
-"""Aligning a corpus with the built-in aligner."""
+"""Aligning a corpus, with the built-in aligner or one of another's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
+from espnet_jst.text.align import external
 from espnet_jst.text.align.model import AlignerConfig, directed_links
 from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
 from espnet_jst.text.links import Link, drop_punctuation_links, is_punctuation
@@ -16,10 +17,14 @@ def align_corpus(
     sources: Sequence[Sequence[str]],
     targets: Sequence[Sequence[str]],
     *,
+    aligner: str = "builtin",
     symmetrization: str = "grow-diag-final-and",
     config: AlignerConfig | None = None,
+    model: str = "",
+    device: str = "cpu",
+    names: Sequence[str] | None = None,
 ) -> list[set[Link]]:
-    """Estimate the word links of a parallel corpus from nothing but the corpus.
+    """Estimate the word links of a parallel corpus; the built-in aligner needs nothing but the corpus.
 
     Words are compared in lower case and without the punctuation marks attached to them; the links refer to the words
     as given. No link ties a word to a punctuation mark, or the closing mark to a mark inside the sentence.
@@ -27,22 +32,40 @@ def align_corpus(
     Args:
         sources: words of each source sentence.
         targets: words of each target sentence, in the same order.
+        aligner: "builtin", or, where installed, "simalign", "awesome-align", "eflomal", "fast_align".
         symmetrization: "grow-diag-final-and" (finds more long-distance links: better translations), "intersect"
             (fewer wrong links: lower latency), "forward" (each target word has at most one source word) or "reverse".
-        config: settings of the aligner.
+        config: settings of the built-in aligner.
+        model: folder or name of the pre-trained model of simalign or awesome-align.
+        device: "cpu" or "cuda", for those two.
+        names: of the pairs, for messages.
 
     Returns:
         For each pair its links (source position, target position), from 0; no links where a side is empty.
 
     Raises:
-        DataError: different numbers of sentences, or a sentence that is a string instead of a list of words.
-        ConfigError: unknown symmetrization.
+        DataError: different numbers of sentences, a sentence that is a string instead of a list of words, or an aligner
+            that failed; names the utterance.
+        ConfigError: unknown aligner or symmetrization, or an aligner that is not installed.
     """
+    check_choice(aligner, ("builtin", *external.ALIGNERS), "aligner")
+    external.check_model(aligner, model)
     check_choice(symmetrization, SYMMETRIZATIONS, "symmetrization")
     _check(sources, targets)
     source_views = [[_view(word) for word in words] for words in sources]
     target_views = [[_view(word) for word in words] for words in targets]
-    forward, reverse = directed_links(source_views, target_views, config or AlignerConfig())
+    if aligner == "builtin":
+        forward, reverse = directed_links(source_views, target_views, config or AlignerConfig())
+    else:
+        job = external.Job(
+            sources=source_views,
+            targets=target_views,
+            names=names or [f"pair {index}" for index in range(len(sources))],
+            symmetrization=symmetrization,
+            model=model,
+            device=device,
+        )
+        forward, reverse = external.external_links(aligner, job)
     combine = SYMMETRIZATIONS[symmetrization]
     # Dropped before the two are combined, so that a wrong link cannot grow.
     return [

@@ -1,0 +1,70 @@
+"""What serialized training will cost and teach under each policy, from text and links alone, before any training."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from espnet_jst.bin.arguments import run_main
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--src", required=True, help="transcripts, a line an utterance: key, words")
+    parser.add_argument("--tgt", required=True, help="translations")
+    parser.add_argument("--alignment", required=True, help="word links that the policies follow (espnet-jst align)")
+    parser.add_argument("--reference", help="gold links: what is measured by them shows the faults of the others")
+    parser.add_argument(
+        "--policies",
+        default="align,0.5,0.3,0.0,eager",
+        help="separated by commas: align, eager, or a gamma of INTER (default: %(default)s)",
+    )
+    group = parser.add_argument_group("labels: bursts are counted in words, or in the pieces of a token list")
+    group.add_argument("--token_list", help="tokens.txt")
+    group.add_argument("--bpemodel", help="its SentencePiece model")
+    group.add_argument("--token_type", choices=("bpe", "word", "char"), help="default: bpe with --bpemodel, else word")
+    parser.add_argument("--sample", type=int, default=0, help="utterances, evenly spaced; 0 takes all")
+    parser.add_argument("--output", help="folder for diagnosis.md, .json and .png")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> int:
+    """Parse and run; returns the exit status."""
+    args = get_parser().parse_args(cmd)
+    return run_main(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from espnet_jst.evaluation.diagnosis import diagnosis_table, read_and_compare, write_diagnosis
+
+    reports, title = read_and_compare(
+        args.src,
+        args.tgt,
+        args.alignment,
+        reference=args.reference,
+        policies=args.policies.split(","),
+        tokenizer=_tokenizer(args),
+        sample=args.sample,
+    )
+    # A file or a pipe has no width; the table is not to be broken for that.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(diagnosis_table(reports, title))
+    if args.output:
+        print("written:", *write_diagnosis(reports, args.output, title))
+
+
+def _tokenizer(args: argparse.Namespace):
+    if args.token_list is None:
+        return None
+    from espnet_jst.text.tokenizer import Tokenizer, read_tokens
+
+    token_type = args.token_type or ("bpe" if args.bpemodel else "word")
+    return Tokenizer(read_tokens(args.token_list), bpemodel=args.bpemodel, token_type=token_type)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
