@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
+from espnet_jst.text.serialize import serialize
 from tests.recipe.digits import german_numbers
 
 ONES = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
@@ -59,3 +62,13 @@ def test_links_join_digits_and_their_words_and_leave_und_alone():
     words, links = german_numbers.translate([4, 2, 1, 6, 0, 7, 9])
     assert words == ["zwei", "und", "vierzig", "sechzehn", "null", "sieben", "neun"]
     assert links == {(0, 2), (1, 0), (2, 3), (3, 3), (4, 4), (5, 5), (6, 6)}
+
+
+def test_blocks_and_eager_emission_coincide_on_digits():
+    # A pair reorders inside itself only, and its first German word needs its second digit.
+    for length in (1, 2, 3):
+        for digits in itertools.product(range(10), repeat=length):
+            words, links = german_numbers.translate(list(digits))
+            source = german_numbers.transcribe(list(digits))
+            block, eager = (serialize(source, words, links, policy=policy) for policy in ("align", "eager"))
+            assert block == eager, (digits, block, eager)
