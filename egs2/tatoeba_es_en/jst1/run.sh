@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Spanish sentences of Tatoeba, spoken by synthetic voices: Spanish transcript and English translation. The corpus is a
+# folder with {train,dev,test}.tsv and recordings (local/data.py says in which form):
+#   TATOEBA_ES_EN=/path/of/tatoeba_es_en_speech ./run.sh
+# Parts: ./run.sh --stage 3 --stop_stage 5. All options: ./run.sh --help.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+root=$(cd ../../.. && pwd)
+venv=${JST_VENV:-$root/.venv}
+python=$venv/bin/python
+[ -x "$python" ] || python=python3
+export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+
+exec "$python" -m espnet_jst.bin.jst_recipe \
+    --train_set train \
+    --valid_set dev \
+    --test_sets test \
+    --src_lang es --src_case lc.rm \
+    --tgt_lang en --tgt_case lc.rm \
+    --fs 16k \
+    --encoder_frame_s 0.04 \
+    --token_joint true --nbpe 500 \
+    --src_token_type char \
+    --st_config conf/train.yaml \
+    --inference_config conf/decode.yaml \
+    --use_streaming both \
+    --corpus tatoeba_es_en --license cc-by-4.0 \
+    "$@"
