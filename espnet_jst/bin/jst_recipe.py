@@ -20,10 +20,12 @@ def _run(options: RecipeOptions) -> None:
 
     from espnet_jst.recipe.recipe import recipe_stages
     from espnet_jst.recipe.stage import run_stages
+    from espnet_jst.recipe.workers import workers
 
     say = Console(highlight=False, markup=False, soft_wrap=True).print
     stages = recipe_stages(options)
-    run_stages(stages, first=options.stage, last=options.stop_stage, force=options.force, say=say)
+    with workers(options.scheduler):
+        run_stages(stages, first=options.stage, last=options.stop_stage, force=options.force, say=say)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.pool import run_each
 from espnet_jst.recipe.prepare import OPTIONAL, limits, summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
 
@@ -135,7 +137,8 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
         keys += [(name, key) for key in source]
         sources += [text.split() for text in source.values()]
         targets += [target[key].split() for key in source]
-    links = align_corpus(sources, targets, symmetrization=options.symmetrization)
+    mapper = partial(run_each, nj=options.nj, title="word alignment")
+    links = align_corpus(sources, targets, symmetrization=options.symmetrization, mapper=mapper)
     notes = []
     for name in names:
         mine = {key: link for (owner, key), link in zip(keys, links) if owner == name}

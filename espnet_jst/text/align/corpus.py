@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
-from espnet_jst.text.align.model import AlignerConfig, directed_links
+from espnet_jst.text.align.model import AlignerConfig, Mapper, directed_links
 from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
 from espnet_jst.text.links import Link, drop_punctuation_links, is_punctuation
 
@@ -18,6 +18,7 @@ def align_corpus(
     *,
     symmetrization: str = "grow-diag-final-and",
     config: AlignerConfig | None = None,
+    mapper: Mapper = map,
 ) -> list[set[Link]]:
     """Estimate the word links of a parallel corpus from nothing but the corpus.
 
@@ -30,6 +31,7 @@ def align_corpus(
         symmetrization: "grow-diag-final-and" (finds more long-distance links: better translations), "intersect"
             (fewer wrong links: lower latency), "forward" (each target word has at most one source word) or "reverse".
         config: settings of the aligner.
+        mapper: as `map`, for work that is to run on several processes; the links do not depend on it.
 
     Returns:
         For each pair its links (source position, target position), from 0; no links where a side is empty.
@@ -42,7 +44,7 @@ def align_corpus(
     _check(sources, targets)
     source_views = [[_view(word) for word in words] for words in sources]
     target_views = [[_view(word) for word in words] for words in targets]
-    forward, reverse = directed_links(source_views, target_views, config or AlignerConfig())
+    forward, reverse = directed_links(source_views, target_views, config or AlignerConfig(), mapper=mapper)
     combine = SYMMETRIZATIONS[symmetrization]
     # Dropped before the two are combined, so that a wrong link cannot grow.
     return [
