@@ -95,7 +95,8 @@ def _only(function: Callable[[Any], Any], shard: Sequence[Any]) -> Any:
     return function(item)
 
 
-Calls = Generator[tuple[int, Callable[[], Any]], None, None]  # (number of the shard, gives its result or raises its error)
+# (number of the shard, what gives its result or raises its error)
+Calls = Generator[tuple[int, Callable[[], Any]], None, None]
 
 
 def _here(function: Callable[[Any], Any], shards: Sequence[Sequence[Any]]) -> Calls:

@@ -18,7 +18,8 @@ from espnet_jst.recipe import workers as module
 from espnet_jst.recipe.pool import run_each
 from espnet_jst.recipe.workers import read_cluster, workers
 
-ROOT = Path(__file__).parents[2]
+# Workers import the package, and this module for the function that they run.
+PYTHONPATH = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parent), *sys.path])
 
 
 def free_port() -> int:
@@ -31,7 +32,7 @@ def free_port() -> int:
 def start(tmp_path):
     """Start `dask <arguments>` in an empty folder; all are killed at the end."""
     running = []
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
 
     def start(*arguments: str) -> subprocess.Popen:
         with open(tmp_path / f"{len(running)}.log", "w") as log:
@@ -120,11 +121,12 @@ def test_a_missing_file_stops_before_the_first_stage(tmp_path):
             pass
 
 
+@pytest.mark.slow
 def test_a_slurm_file_starts_jobs_and_replaces_one_that_ends(tmp_path, monkeypatch):
     """`sbatch` and `scancel` are stand-ins that run a job on this machine; everything else is dask-jobqueue's."""
     pytest.importorskip("dask_jobqueue")
     commands = {
-        "sbatch": 'setsid bash "$1" >/dev/null 2>&1 &\necho "$1" >> jobs\necho "Submitted batch job $!"',
+        "sbatch": 'cp "$1" job\nsetsid bash job >> job.log 2>&1 &\necho $! >> jobs\necho "Submitted job $!"\nsleep 0.5',
         "scancel": 'echo "$1" >> cancelled; kill -9 -- "-$1"',
     }
     for name, body in commands.items():
@@ -132,7 +134,7 @@ def test_a_slurm_file_starts_jobs_and_replaces_one_that_ends(tmp_path, monkeypat
         path.write_text(f"#!/bin/bash\ncd {tmp_path}\n{body}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     monkeypatch.chdir(tmp_path)
     options = "{cores: 1, memory: 1GB, processes: 1, interface: lo, nanny: false, queue: cpu, walltime: '00:10:00'}"
     with workers(str(write(tmp_path, f"cluster: SLURMCluster\narguments: {options}"))):
