@@ -55,7 +55,7 @@ class Workers:
             ConfigError: the scheduler does not answer, or has no workers.
         """
         if self._client is None:
-            self._client = self._reach() if self._address else self._start(nj)
+            self._client = self._reach() if self._address else self._start()
         if self._cluster is not None and nj > self._count:
             if self.local:
                 self._cluster.scale(nj)
@@ -88,11 +88,10 @@ class Workers:
             raise ConfigError(f"--scheduler {self._address}: no worker within {WAIT_S:.0f} s; {start}") from None
         return client
 
-    def _start(self, nj: int) -> Client:
+    def _start(self) -> Client:
         from distributed import Client
 
-        self._cluster = self._make() if self._make else local_cluster(nj)
-        self._count = nj if self.local else 0
+        self._cluster = self._make() if self._make else local_cluster()
         return Client(self._cluster, set_as_default=False)
 
 
@@ -115,15 +114,15 @@ def workers(scheduler: str = "") -> Iterator[Workers]:
         active.close()
 
 
-def local_cluster(nj: int) -> Any:
-    """`nj` processes of this machine, with one thread each and no port beyond the loopback device."""
+def local_cluster() -> Any:
+    """Processes of this machine, none yet, with one thread each and no port beyond the loopback device."""
     import dask
     from distributed import LocalCluster
 
     # Dask's sampling of what workers do costs a few percent of a core, and nobody looks at it.
     with dask.config.set({"distributed.worker.profile.enabled": False}):
         cluster = LocalCluster(
-            n_workers=nj,
+            n_workers=0,  # Ctrl-C while the first ones start then finds a cluster to close
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
