@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs
+from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs, score_all
 from espnet_jst.recipe.options import RecipeOptions
+from tests.evaluation.decoded import make_decoded, make_reference
 
 OPTIONS = RecipeOptions(test_sets="test other", st_tag="x", inference_config="conf/decode.yaml")
 
@@ -54,3 +56,21 @@ def test_a_model_without_a_transcript_has_written_all_that_stage_12_promises(tmp
     out = decode_dir(OPTIONS, "streaming", "test")
     join_outputs([shard(out, 1, {"1best_recog/text": "a eins\n", "1best_recog/words.jsonl": "{}\n"})], out, ["a"])
     assert all(path.exists() for path in stage.outputs)
+
+
+def test_sets_are_scored_by_several_processes_as_by_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [("streaming", "test"), ("streaming", "other")]
+    for mode, name in runs:
+        make_decoded(decode_dir(OPTIONS, mode, name))
+        make_reference(OPTIONS.raw / name)
+    files = [decode_dir(OPTIONS, *run) / "scores.json" for run in runs]
+    notes, scores = [], []
+    for nj in (1, 2):
+        notes.append(score_all(replace(OPTIONS, inference_nj=nj), runs))
+        scores.append([{**json.loads(path.read_text()), "environment": None} for path in files])
+        for path in files:
+            path.unlink()
+    assert notes[0] == notes[1]
+    assert notes[0].startswith("test, streaming: WER 14.29")
+    assert scores[0] == scores[1]

@@ -91,7 +91,7 @@ def write(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cluster: SlurmCluster", "'SlurmCluster' is not one of .*did you mean 'SLURMCluster'"),
+        ("cluster: SLURMClutser", "'SLURMClutser' is not one of .*did you mean 'SLURMCluster'"),
         ("cluster: os.system", "'os.system' is not one of KubeCluster, PBSCluster, SLURMCluster"),
         ("arguments: {cores: 1}", "'None' is not one of"),
         ("cluster: SLURMCluster\nargs: {cores: 1}", "unknown key 'args'.*did you mean 'arguments'"),
