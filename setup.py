@@ -37,10 +37,13 @@ REQUIREMENTS = [
     "soundfile>=0.12",
     "soxr>=0.5",
     "rich>=13",
+    "distributed>=2025.1,<2027",  # the local workers of recipes, and those of a cluster
     "pysubs2>=1.7",
     "matplotlib>=3.8",
     "tensorboard>=2.16",
 ]
+
+CLUSTER = ["dask-jobqueue>=0.9,<0.10", "dask-kubernetes>=2025.1,<2027"]
 
 TEST_REQUIREMENTS = [
     "pytest>=8",
@@ -49,6 +52,7 @@ TEST_REQUIREMENTS = [
     "ruff>=0.9",
     "mypy>=1.13",
     "types-PyYAML",
+    "dask-jobqueue>=0.9,<0.10",
 ]
 
 EXTRAS = {
@@ -56,6 +60,7 @@ EXTRAS = {
     "neural": ["simalign>=0.4"],  # word alignment by a multilingual BERT
     "ez": ["six"],  # ESPnet-EZ imports it without declaring it
     "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean
+    "cluster": CLUSTER,  # recipes on Slurm, PBS or Kubernetes
     "test": TEST_REQUIREMENTS,
     "dev": TEST_REQUIREMENTS,
 }

@@ -22,19 +22,23 @@ def _run(options: RecipeOptions) -> None:
 
     from espnet_jst.recipe.recipe import recipe_stages
     from espnet_jst.recipe.stage import run_stages
+    from espnet_jst.recipe.workers import workers
 
     say = Console(highlight=False, markup=False, soft_wrap=True).print
     stages = recipe_stages(options)
-    run_stages(stages, first=options.stage, last=options.stop_stage, force=options.force, say=say)
+    with workers(options.scheduler):
+        run_stages(stages, first=options.stage, last=options.stop_stage, force=options.force, say=say)
 
 
 def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
     from espnet_jst.recipe.comparison import Comparison, comparison_table, run_comparison, write_table
+    from espnet_jst.recipe.workers import workers
 
     comparison = Comparison.read(Path(options.compare))
     flags = [*flags, "--compare", ""]  # the last one counts: the runs themselves are plain runs
     exp = Path(options.expdir)
-    run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
+    with workers(options.scheduler):
+        run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
     page = write_table(comparison, comparison_table(comparison, flags), exp)
     print(f"{page.read_text(encoding='utf-8')}\n{page}")
 

@@ -36,6 +36,9 @@ class AudioItem:
     path: str
     segment: Segment | None = None
 
+    def __str__(self) -> str:
+        return self.utt_id
+
 
 @dataclass(frozen=True)
 class DataSet:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import soundfile
@@ -76,5 +77,8 @@ def _format_one(
         mono = soxr.resample(mono, rate, fs)
     path = out / f"{item.utt_id.replace('/', '_')}.{audio_format}"
     pcm = np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
-    soundfile.write(path, pcm, fs, subtype="PCM_16")
+    # Written under a name of its own: the shard of a worker that was lost is run again, perhaps before it ends.
+    part = path.with_name(f"{path.stem}.{uuid4().hex[:8]}.{audio_format}")
+    soundfile.write(part, pcm, fs, subtype="PCM_16")
+    part.replace(path)
     return path.as_posix(), len(pcm), changes

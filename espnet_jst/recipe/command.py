@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from espnet_jst.errors import JSTError
-from espnet_jst.recipe.pool import progress_bar
+from espnet_jst.recipe.pool import run_each
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 COMMAND = "# command: "
 ERROR = re.compile(r"(\S+: )?error: |[\w.]*(Error|Exception)\b", re.IGNORECASE)
 
@@ -22,12 +30,20 @@ def python(*arguments: object) -> list[str]:
     return [sys.executable, *(str(argument) for argument in arguments)]
 
 
-def run_logged(command: Sequence[str], log: Path, *, show: bool = False, append: bool = False) -> None:
-    """Run a command, its messages (stderr) going to `log`.
+def run_logged(
+    command: Sequence[str],
+    log: Path,
+    *,
+    show: bool = False,
+    append: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a command, its messages (stderr) going to `log`. It ends with this process, even if that is killed.
 
     Args:
         show: leave its standard output (a progress bar, a summary) on the terminal instead of in the log.
         append: keep what the log holds.
+        environment: variables to set besides those of this process.
 
     Raises:
         JSTError: it failed; the message holds the last error and the log file.
@@ -36,47 +52,61 @@ def run_logged(command: Sequence[str], log: Path, *, show: bool = False, append:
     with open(log, "a" if append else "w", encoding="utf-8") as stream:
         stream.write(f"{COMMAND}{shlex.join(command)}\n")
         stream.flush()
-        code = subprocess.run(command, stdout=None if show else stream, stderr=stream, check=False).returncode
+        code = subprocess.run(
+            command,
+            stdout=None if show else stream,
+            stderr=stream,
+            check=False,
+            env={**os.environ, **(environment or {})},
+            preexec_fn=_end_with_parent,
+        ).returncode
     if code:
         raise JSTError(failure(log, code))
 
 
-def run_parallel(commands: Sequence[Sequence[str]], logs: Sequence[Path], *, nj: int, title: str) -> None:
-    """Run commands, `nj` at a time, each with its log; the first failure stops the others.
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # looked up before the fork
+
+
+def _end_with_parent() -> None:
+    """In a new process: be killed when its parent ends. A worker that is killed would leave its program running."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A program that writes a folder, which it is told as `--output_dir`."""
+
+    command: Sequence[str]
+    output: Path
+    log: Path
+
+    def __str__(self) -> str:
+        return f"{self.output}"
+
+
+def run_jobs(jobs: Sequence[Job], *, nj: int, title: str) -> None:
+    """Run programs, `nj` at a time, on the workers of the run; the first failure ends the others of this machine.
 
     Raises:
         JSTError: one failed; the message holds its last error and its log file.
     """
-    waiting = list(zip(commands, logs))
-    running: list[tuple[subprocess.Popen, Path]] = []
     threads = str(max(1, (os.cpu_count() or 1) // max(1, nj)))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ} if nj > 1 else None
-    with progress_bar() as bar:
-        task = bar.add_task(title, total=len(commands))
-        try:
-            while waiting or running:
-                while waiting and len(running) < nj:
-                    command, log = waiting.pop(0)
-                    log.parent.mkdir(parents=True, exist_ok=True)
-                    with open(log, "w", encoding="utf-8") as stream:
-                        stream.write(f"{COMMAND}{shlex.join(command)}\n")
-                        stream.flush()
-                        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
-                    running.append((process, log))
-                for entry in list(running):
-                    process, log = entry
-                    try:
-                        code = process.wait(timeout=0.1)
-                    except subprocess.TimeoutExpired:
-                        continue
-                    running.remove(entry)
-                    if code:
-                        raise JSTError(failure(log, code))
-                    bar.advance(task)
-        finally:
-            for process, _ in running:
-                process.kill()
-                process.wait()
+    # Dask gives its workers one thread.
+    environment = {name: os.environ.get(name, threads) for name in THREADS} if nj > 1 else {}
+    run_each(partial(_run_job, environment=environment), jobs, nj=nj, title=title)
+
+
+def _run_job(job: Job, *, environment: Mapping[str, str]) -> None:
+    # A worker that is taken for lost may still be writing: every attempt has a folder of its own.
+    attempt = job.output.with_name(f"{job.output.name}.{uuid4().hex[:8]}")
+    run_logged([*job.command, "--output_dir", f"{attempt}"], job.log, append=True, environment=environment)
+    try:
+        attempt.rename(job.output)
+    except OSError:
+        if not job.output.is_dir():
+            raise
+        shutil.rmtree(attempt)  # the other attempt was faster
 
 
 def failure(log: Path, code: int) -> str:

@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from espnet_jst.config import check_keys
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.command import python, run_parallel
+from espnet_jst.recipe.command import python, run_logged
 from espnet_jst.recipe.decoding import MODES, decode_dir
 from espnet_jst.recipe.options import RecipeOptions, parse_options
+from espnet_jst.recipe.pool import run_each
 
 KEYS = ("title", "flags", "seeds", "baseline", "systems")
 
@@ -77,9 +79,19 @@ def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, l
     """
     runs = [(system, seed) for seed in comparison.seeds for system in comparison.systems]
     recipe = ("-m", "espnet_jst.bin.jst_recipe", *flags)
-    commands = [python(*recipe, *comparison.arguments(*each), "--stage", 11, "--stop_stage", 13) for each in runs]
-    files = [logs / f"{comparison.name}_{system}_{seed}.log" for system, seed in runs]
-    run_parallel(commands, files, nj=jobs, title=comparison.title)
+    commands = [
+        (
+            python(*recipe, *comparison.arguments(system, seed), "--stage", 11, "--stop_stage", 13),
+            logs / f"{comparison.name}_{system}_{seed}.log",
+        )
+        for system, seed in runs
+    ]
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+    run_each(partial(_run, environment=threads), commands, nj=jobs, title=comparison.title)
+
+
+def _run(command: tuple[Sequence[str], Path], *, environment: Mapping[str, str]) -> None:
+    run_logged(command[0], command[1], environment=environment)
 
 
 def comparison_table(comparison: Comparison, flags: Sequence[str], *, n_bootstrap: int = 1000) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from espnet_jst.data import kaldi
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.command import python, run_parallel
+from espnet_jst.recipe.command import Job, python, run_jobs
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.pool import split_evenly
+from espnet_jst.recipe.pool import run_each, split_evenly
 from espnet_jst.recipe.stage import Stage
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
@@ -36,22 +37,22 @@ def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
             stamp=out / ".stages" / "12.json",
             skip=skip,
         )
-    for mode, name in runs:
-        out = decode_dir(options, mode, name)
-        yield Stage(
-            number=13,
-            name=f"score {name}, {mode}",
-            run=lambda mode=mode, name=name: score(options, mode, name),  # type: ignore[misc]
-            inputs=[*(out / lane for lane in WRITTEN), options.raw / name / options.tgt_text],
-            outputs=[out / "scores.json"],
-            stamp=out / ".stages" / "13.json",
-            skip=skip,
-        )
+    outs = [decode_dir(options, mode, name) for mode, name in runs]
+    references = [options.raw / name / options.tgt_text for name in options.test_sets.split()]
+    yield Stage(
+        number=13,
+        name="score",
+        run=lambda: score_all(options, runs),
+        inputs=[*(out / lane for out in outs for lane in WRITTEN), *references],
+        outputs=[out / "scores.json" for out in outs],
+        stamp=options.exp / ".stages" / "13-score.json",
+        skip=skip,
+    )
     yield Stage(
         number=13,
         name="results and pictures",
         run=lambda: report(options),
-        inputs=[decode_dir(options, mode, name) / "scores.json" for mode, name in runs],
+        inputs=[out / "scores.json" for out in outs],
         outputs=[options.exp / "RESULTS.md", options.exp / "report.html"],
         stamp=options.exp / ".stages" / "13.json",
         skip=skip,
@@ -78,13 +79,13 @@ def decode(options: RecipeOptions, mode: str, name: str) -> str:
     shutil.rmtree(logdir, ignore_errors=True)
     wav = options.raw / name / "wav.scp"
     keys = list(kaldi.read_table(wav))
-    commands, logs, folders = [], [], []
+    jobs = []
     count = min(options.inference_nj, -(-len(keys) // SHARD))
     for number, shard in enumerate(split_evenly(keys, count), start=1):
-        key_file, folder = logdir / f"keys.{number}.scp", logdir / f"output.{number}"
+        key_file = logdir / f"keys.{number}.scp"
         kaldi.write_table(key_file, {key: key for key in shard})
         arguments: list[object] = ["--config", options.inference_config] if options.inference_config else []
-        arguments += ["--ngpu", options.ngpu, "--key_file", key_file, "--output_dir", folder]
+        arguments += ["--ngpu", min(1, options.ngpu), "--key_file", key_file]
         arguments += ["--data_path_and_name_and_type", f"{wav.as_posix()},speech,sound"]
         arguments += ["--st_train_config", options.exp / "config.yaml"]
         arguments += ["--st_model_file", options.exp / options.inference_st_model]
@@ -92,11 +93,10 @@ def decode(options: RecipeOptions, mode: str, name: str) -> str:
         if mode == "offline":
             arguments += ["--chunk_s", 0]  # the whole utterance, whatever chunk the configuration names for streaming
         arguments += shlex.split(options.inference_args)
-        commands.append(python("-m", "espnet_jst.bin.jst_inference", *arguments))
-        logs.append(logdir / f"inference.{number}.log")
-        folders.append(folder)
-    run_parallel(commands, logs, nj=options.inference_nj, title=f"decode {name}")
-    missing = join_outputs(folders, out, keys)
+        command = python("-m", "espnet_jst.bin.jst_inference", *arguments)
+        jobs.append(Job(command, logdir / f"output.{number}", logdir / f"inference.{number}.log"))
+    run_jobs(jobs, nj=options.inference_nj, title=f"decode {name}")
+    missing = join_outputs([job.output for job in jobs], out, keys)
     return f"{len(keys)} utterances in {out}" + (f", {missing} without output (see {logdir})" if missing else "")
 
 
@@ -124,8 +124,18 @@ def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:
     return len(set(keys) - set(kaldi.read_table(out / "text")))
 
 
+def score_all(options: RecipeOptions, runs: Sequence[tuple[str, str]]) -> str:
+    """Stage 13: every decoded set, several at a time."""
+    notes = run_each(partial(_score, options=options), runs, nj=options.inference_nj, title="score")
+    return "; ".join(f"{name}, {mode}: {note}" for (mode, name), note in zip(runs, notes))
+
+
+def _score(run: tuple[str, str], *, options: RecipeOptions) -> str:
+    return score(options, *run)
+
+
 def score(options: RecipeOptions, mode: str, name: str) -> str:
-    """Stage 13 for one set: both lanes, quality and latency; word times against the truth where it is known."""
+    """One set in one mode: both lanes, quality and latency; word times against the truth where it is known."""
     from espnet_jst.evaluation import score_directory
     from espnet_jst.recipe.word_times import write_ends, write_time_errors
 

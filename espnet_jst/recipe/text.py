@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from espnet_jst.data.checks import Problem
 from espnet_jst.data.utterances import OPTIONAL
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.pool import run_each
 from espnet_jst.recipe.prepare import limits, summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
 
@@ -162,6 +164,7 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
         keys += [(name, key) for key in source]
         sources += [text.split() for text in source.values()]
         targets += [target[key].split() for key in source]
+    mapper = partial(run_each, nj=options.nj, title="word alignment")
     links = align_corpus(
         sources,
         targets,
@@ -170,6 +173,7 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
         model=options.aligner_model,
         device="cuda" if options.ngpu else "cpu",
         names=[key for _, key in keys],
+        mapper=mapper,
     )
     notes = []
     for name in names:

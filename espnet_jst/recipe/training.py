@@ -6,13 +6,16 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 from espnet_jst.data import kaldi
-from espnet_jst.recipe.command import python, run_logged, run_parallel
+from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
 from espnet_jst.recipe.finetune import model_files, training_config
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import split_evenly
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.workers import workers
 
 SHARD = 2000  # statistics of fewer utterances are not worth the start of a further process
 
@@ -92,20 +95,17 @@ def collect_stats(options: RecipeOptions) -> str:
     # Validation only has to be there; training takes its statistics from the training set.
     others = spaced(list(kaldi.read_table(options.raw / options.valid_set / "wav.scp")), options.nj)
     count = max(1, min(options.nj, len(keys) // SHARD, len(others)))
-    commands, logs, folders = [], [], []
+    jobs = []
     for number, shards in enumerate(zip(split_evenly(keys, count), split_evenly(others, count)), start=1):
-        folder = logdir / f"stats.{number}"
-        command = [*train_command(options), "--collect_stats", "true", "--ngpu", "0", "--output_dir", str(folder)]
-        command += ["--normalize", "none"]
+        command = [*train_command(options), "--collect_stats", "true", "--ngpu", "0", "--normalize", "none"]
         for side, shard in zip(("train", "valid"), shards):
             key_file = logdir / f"{side}.{number}.scp"
             kaldi.write_table(key_file, {key: key for key in shard})
             command += [f"--{side}_shape_file", str(key_file)]
-        commands.append([*command, *shlex.split(options.st_args)])
-        logs.append(logdir / f"stats.{number}.log")
-        folders.append(folder)
-    run_parallel(commands, logs, nj=options.nj, title="statistics")
-    joined = [part for folder in folders for part in ("--input_dir", folder)]
+        command += shlex.split(options.st_args)
+        jobs.append(Job(command, logdir / f"stats.{number}", logdir / f"stats.{number}.log"))
+    run_jobs(jobs, nj=options.nj, title="statistics")
+    joined = [part for job in jobs for part in ("--input_dir", job.output)]
     join = python("-m", "espnet2.bin.aggregate_stats_dirs", *joined, "--output_dir", options.stats_dir)
     run_logged(join, options.stats_dir / "aggregate.log")
     return f"{len(keys)} utterances"
@@ -131,9 +131,40 @@ def train(options: RecipeOptions) -> str:
     if options.feats_normalize != "none" and not options.finetune:
         stats = options.stats_dir / "train" / "feats_stats.npz"
         command += ["--normalize", options.feats_normalize, "--normalize_conf", f"stats_file={stats.as_posix()}"]
-    if options.ngpu > 1:
-        command += ["--multiprocessing_distributed", "true"]
     if options.minutes > 0:
         command += ["--max_train_minutes", f"{options.minutes:g}"]
-    run_logged([*command, *shlex.split(options.st_args)], options.exp / "train.log", show=True, append=True)
+    command = [*start_on_nodes(options), *command, *distributed_flags(options), *shlex.split(options.st_args)]
+    with workers() as pool:
+        pool.close()  # a training may take days: no worker waits for its end
+    run_logged(command, options.exp / "train.log", show=True, append=True)
     return f"model in {options.exp}"
+
+
+def start_on_nodes(options: RecipeOptions) -> list[str]:
+    """The command that starts the training once on each of several machines.
+
+    Raises:
+        ConfigError: several machines without Slurm.
+    """
+    if options.num_nodes <= 1:
+        return []
+    if shutil.which("srun") is None:
+        by_hand = "--st_args '--dist_world_size N --dist_rank R --dist_master_addr HOST --dist_master_port PORT'"
+        raise ConfigError(
+            f"--num_nodes {options.num_nodes} needs Slurm's srun, which is not here; without it start stage 11 on each "
+            f"machine with {by_hand} (docs/cluster.md)"
+        )
+    nodes = str(options.num_nodes)
+    return ["srun", "--nodes", nodes, "--ntasks", nodes, "--ntasks-per-node", "1", "--export", "ALL"]
+
+
+def distributed_flags(options: RecipeOptions) -> list[str]:
+    """ESPnet's flags for a process on every GPU of every machine."""
+    flags = ["--multiprocessing_distributed", "true"] if max(options.ngpu, options.num_nodes) > 1 else []
+    if options.num_nodes > 1:
+        # A file of its own for every start: the processes of an earlier one must not be met there.
+        meeting = options.exp.resolve() / f".dist_init_{uuid4().hex}"
+        flags += ["--dist_launcher", "slurm", "--dist_init_method", f"file://{meeting}"]
+        if options.ngpu == 0:
+            flags += ["--dist_backend", "gloo"]
+    return flags

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from espnet_jst.errors import JSTError
-from espnet_jst.recipe.command import python, run_logged, run_parallel
-from espnet_jst.recipe.pool import run_shards, split, split_evenly
+from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
 
 
 def test_a_failed_command_is_reported_by_its_last_error_and_its_log(tmp_path):
@@ -28,20 +29,58 @@ def test_a_killed_command_is_called_killed(tmp_path):
         run_logged(python("-c", "import os; os.kill(os.getpid(), 9)"), tmp_path / "x.log")
 
 
-def test_parallel_commands_all_run_and_the_first_failure_stops_the_others(tmp_path):
-    logs = [tmp_path / f"{number}.log" for number in range(3)]
-    run_parallel([python("-c", f"print({number})") for number in range(3)], logs, nj=2, title="")
-    assert [log.read_text().splitlines()[-1] for log in logs] == ["0", "1", "2"]
-    started = time.monotonic()
-    commands = [python("-c", "import time; time.sleep(60)"), python("-c", "raise ValueError('two')")]
-    with pytest.raises(JSTError, match="two"):
-        run_parallel(commands, logs[:2], nj=2, title="")
-    assert time.monotonic() - started < 30
+def job(folder, number, code):
+    """A program that writes its folder as `code` says, into `out`."""
+    start = "import pathlib, sys, time; out = pathlib.Path(sys.argv[2]); out.mkdir(); "
+    return Job(python("-c", start + code), folder / f"output.{number}", folder / f"{number}.log")
 
 
-def test_shards_keep_the_order_of_their_items():
-    items = list(range(11))
-    assert [list(shard) for shard in split(items, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
-    assert [len(shard) for shard in split_evenly(items, 4)] == [2, 3, 3, 3]
-    assert [list(shard) for shard in split_evenly([1], 4)] == [[1]]
-    assert run_shards(sum, split(items, 4), nj=1) == run_shards(sum, split(items, 4), nj=2) == [6, 22, 27]
+def test_jobs_write_their_folders_and_logs(tmp_path):
+    jobs = [job(tmp_path, number, f"(out / 'text').write_text('{number}'); print('seen')") for number in range(3)]
+    run_jobs(jobs, nj=1, title="jobs")
+    assert [(each.output / "text").read_text() for each in jobs] == ["0", "1", "2"]
+    assert all(each.log.read_text().endswith("seen\n") for each in jobs)
+
+
+def test_what_an_earlier_attempt_left_does_not_reach_the_output(tmp_path):
+    once = job(tmp_path, 1, "(out / 'text').write_text('whole')")
+    (tmp_path / "output.1.dead").mkdir()
+    (tmp_path / "output.1.dead" / "text").write_text("ha")
+    for _ in range(2):  # the second is an attempt that comes too late
+        run_jobs([once], nj=1, title="jobs")
+    assert (once.output / "text").read_text() == "whole"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.log", "output.1", "output.1.dead"]
+
+
+def test_the_first_failure_ends_the_other_jobs(tmp_path):
+    sleeper = job(tmp_path, 1, "(out / 'pid').write_text(str(__import__('os').getpid())); time.sleep(100)")
+    wait = f"\nwhile not list(pathlib.Path({str(tmp_path)!r}).glob('output.1.*/pid')): time.sleep(0.1)\n"
+    with pytest.raises(JSTError, match=r"^ValueError: two \(log: .*2\.log\)$"):
+        run_jobs([sleeper, job(tmp_path, 2, wait + "raise ValueError('two')")], nj=2, title="jobs")
+    pid = int(next(tmp_path.glob("output.1.*/pid")).read_text())
+    assert gone(pid)
+
+
+def test_a_program_ends_with_the_process_that_started_it(tmp_path):
+    child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(100)"
+    code = (
+        f"from espnet_jst.recipe.command import *; run_logged(python('-c', {child!r}), Path({str(tmp_path)!r}) / 'x')"
+    )
+    parent = subprocess.Popen(python("-c", code))
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("\n"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within ten seconds."""
+    for _ in range(100):
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return True
+        time.sleep(0.1)
+    return False

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs, report
+from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs, report, score_all
 from espnet_jst.recipe.options import RecipeOptions
+from tests.evaluation.decoded import make_decoded, make_reference
 from tests.evaluation.report.experiment import make_experiment
 
 OPTIONS = RecipeOptions(test_sets="test other", st_tag="x", inference_config="conf/decode.yaml")
@@ -42,7 +44,7 @@ def test_a_decoder_that_wrote_nothing_is_an_error(tmp_path):
 def test_each_mode_and_set_has_a_folder_of_its_own():
     assert decode_dir(OPTIONS, "offline", "test") == Path("exp/st_x/decode_st_model_valid.loss.ave_offline/test")
     stages = list(decoding_stages(replace(OPTIONS, use_streaming="both")))
-    assert [stage.number for stage in stages] == [12] * 4 + [13] * 5
+    assert [stage.number for stage in stages] == [12] * 4 + [13] * 2
     outputs = [path for stage in stages for path in stage.outputs]
     assert len(outputs) == len(set(outputs))
     # Each stage keeps its own mode and set, not those of the last one.
@@ -65,3 +67,21 @@ def test_stage_13_leaves_results_and_a_page_of_the_experiment(tmp_path):
     *_, stage = decoding_stages(options)
     assert "report.html" in report(options)
     assert all(path.exists() for path in stage.outputs)
+
+
+def test_sets_are_scored_by_several_processes_as_by_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [("streaming", "test"), ("streaming", "other")]
+    for mode, name in runs:
+        make_decoded(decode_dir(OPTIONS, mode, name))
+        make_reference(OPTIONS.raw / name)
+    files = [decode_dir(OPTIONS, *run) / "scores.json" for run in runs]
+    notes, scores = [], []
+    for nj in (1, 2):
+        notes.append(score_all(replace(OPTIONS, inference_nj=nj), runs))
+        scores.append([{**json.loads(path.read_text()), "environment": None} for path in files])
+        for path in files:
+            path.unlink()
+    assert notes[0] == notes[1]
+    assert notes[0].startswith("test, streaming: WER 14.29")
+    assert scores[0] == scores[1]

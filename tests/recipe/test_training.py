@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.data import kaldi
+from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.training import spaced, train_command, training_stages
+from espnet_jst.recipe.training import distributed_flags, spaced, start_on_nodes, train_command, training_stages
 
 OPTIONS = RecipeOptions(token_type="word", nj=2)
 
@@ -58,3 +59,32 @@ def test_statistics_come_from_evenly_spaced_utterances():
     assert spaced(keys, 4) == ["000", "025", "050", "075"]
     assert spaced(keys, 0) == spaced(keys, 500) == keys
     assert len(spaced(keys, 99)) == len(set(spaced(keys, 99))) == 99
+
+
+def flags_of(options: RecipeOptions) -> dict[str, str]:
+    flags = distributed_flags(options)
+    return dict(zip(flags[::2], flags[1::2]))
+
+
+def test_one_gpu_and_one_machine_need_no_flags():
+    for ngpu in (0, 1):
+        assert flags_of(replace(OPTIONS, ngpu=ngpu)) == {}
+        assert start_on_nodes(replace(OPTIONS, ngpu=ngpu)) == []
+
+
+def test_several_gpus_of_one_machine_are_espnets_processes():
+    assert flags_of(replace(OPTIONS, ngpu=4)) == {"--multiprocessing_distributed": "true"}
+
+
+def test_several_machines_meet_in_a_new_file_each_time(tmp_path):
+    first, second = (flags_of(replace(OPTIONS, ngpu=2, num_nodes=2)) for _ in range(2))
+    assert first["--dist_init_method"].startswith(f"file://{tmp_path / OPTIONS.exp}/.dist_init_")
+    assert first["--dist_init_method"] != second["--dist_init_method"]
+    assert (first["--dist_launcher"], first.get("--dist_backend")) == ("slurm", None)
+    assert flags_of(replace(OPTIONS, num_nodes=2))["--dist_backend"] == "gloo"
+
+
+def test_several_machines_without_slurm_are_refused_with_the_way_to_start_them_by_hand(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match=r"--num_nodes 2 needs Slurm.*--dist_rank R"):
+        start_on_nodes(replace(OPTIONS, num_nodes=2))

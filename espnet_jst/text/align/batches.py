@@ -19,7 +19,8 @@ class Batch:
         items: index of each pair in the corpus, (B,).
         source_lengths: (B,).
         target_lengths: (B,).
-        pairs: lexicon index of source word i and target word j, (B, N+1, M+1).
+        pairs: source word i and target word j as an index into `entries`, (B, N+1, M+1).
+        entries: word pairs of the batch as indices into the lexicon of the corpus, (Q,).
         source_mask: real source words, (B, N).
         target_mask: real target words, (B, M).
     """
@@ -28,6 +29,7 @@ class Batch:
     source_lengths: NDArray[np.int64]
     target_lengths: NDArray[np.int64]
     pairs: NDArray[np.int64]
+    entries: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         _, n, m = self.pairs.shape
@@ -59,16 +61,15 @@ def make_corpus(sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str
     source_ids, source_words = _index(sources)
     target_ids, target_words = _index(targets)
     batches: list[Batch] = []
-    seen: list[NDArray[np.int64]] = []
     for items in _groups([len(s) for s in sources], [len(t) for t in targets]):
         source, source_lengths = _pad([source_ids[k] for k in items])
         target, target_lengths = _pad([target_ids[k] for k in items])
         keys = source[:, :, None] * target_words + target[:, None, :]
-        seen.append(np.unique(keys))
-        batches.append(Batch(items, source_lengths, target_lengths, keys))
-    lexicon = np.unique(np.concatenate(seen)) if seen else np.zeros(0, np.int64)
+        own, pairs = np.unique(keys, return_inverse=True)
+        batches.append(Batch(items, source_lengths, target_lengths, pairs.reshape(keys.shape), own))
+    lexicon = np.unique(np.concatenate([b.entries for b in batches])) if batches else np.zeros(0, np.int64)
     for batch in batches:
-        batch.pairs = np.searchsorted(lexicon, batch.pairs)
+        batch.entries = np.searchsorted(lexicon, batch.entries)
     return Corpus(batches, lexicon // target_words, lexicon % target_words, source_words, target_words)
 
 

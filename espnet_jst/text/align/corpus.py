@@ -8,7 +8,7 @@ from functools import lru_cache
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
 from espnet_jst.text.align import external
-from espnet_jst.text.align.model import AlignerConfig, directed_links
+from espnet_jst.text.align.model import AlignerConfig, Mapper, directed_links
 from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
 from espnet_jst.text.links import Link, drop_punctuation_links, is_punctuation
 
@@ -23,6 +23,7 @@ def align_corpus(
     model: str = "",
     device: str = "cpu",
     names: Sequence[str] | None = None,
+    mapper: Mapper = map,
 ) -> list[set[Link]]:
     """Estimate the word links of a parallel corpus; the built-in aligner needs nothing but the corpus.
 
@@ -39,6 +40,7 @@ def align_corpus(
         model: folder or name of the pre-trained model of simalign or awesome-align.
         device: "cpu" or "cuda", for those two.
         names: of the pairs, for messages.
+        mapper: as `map`, for work that is to run on several processes; the links do not depend on it.
 
     Returns:
         For each pair its links (source position, target position), from 0; no links where a side is empty.
@@ -55,7 +57,7 @@ def align_corpus(
     source_views = [[_view(word) for word in words] for words in sources]
     target_views = [[_view(word) for word in words] for words in targets]
     if aligner == "builtin":
-        forward, reverse = directed_links(source_views, target_views, config or AlignerConfig())
+        forward, reverse = directed_links(source_views, target_views, config or AlignerConfig(), mapper=mapper)
     else:
         job = external.Job(
             sources=source_views,

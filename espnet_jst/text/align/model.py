@@ -7,8 +7,10 @@ the diagonal and of what the block model says (blocks.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,15 +47,38 @@ class AlignerConfig:
     block_trust: float = 0.7
 
 
+# As `map`: applies a function to every item, in order; perhaps on other processes.
+Mapper = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+
+
 @dataclass
 class _Lexicons:
     forward: Floats  # p(target word | source word) of each word pair, (P,)
     reverse: Floats  # p(source word | target word) of each word pair, (P,)
     shapes: Shapes  # the block model
 
+    def part(self, batch: Batch) -> _Part:
+        """What a batch needs of them."""
+        return _Part(batch, _Lexicons(self.forward[batch.entries], self.reverse[batch.entries], self.shapes))
+
+
+@dataclass
+class _Part:
+    """A batch and the lexicons of its word pairs: all that one step of an iteration needs."""
+
+    batch: Batch
+    lexicons: _Lexicons
+
+    def __str__(self) -> str:
+        return f"sentence pairs from {self.batch.items[0] + 1} on"
+
 
 def directed_links(
-    sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], config: AlignerConfig
+    sources: Sequence[Sequence[str]],
+    targets: Sequence[Sequence[str]],
+    config: AlignerConfig,
+    *,
+    mapper: Mapper = map,
 ) -> tuple[list[set[Link]], list[set[Link]]]:
     """Train on the pairs and align them in both directions.
 
@@ -61,6 +86,7 @@ def directed_links(
         sources: words of each source sentence.
         targets: words of each target sentence.
         config: settings.
+        mapper: runs the batches of an iteration; the links do not depend on it.
 
     Returns:
         Forward links (each target word has at most one source word) and reverse links (each source word has at most
@@ -76,15 +102,12 @@ def directed_links(
         np.ones(entries), np.ones(entries), initial_shapes(config.block_limit, alone=config.null_probability)
     )
     for kind in _schedule(config):
-        lexicons = _iteration(corpus, lexicons, kind, config)
+        lexicons = _iteration(corpus, lexicons, kind, config, mapper)
     final = "blocks" if config.block_iterations else "diagonal"
-    for batch in corpus.batches:
-        down, up, _ = _posteriors(batch, lexicons, final, config)
-        best_source, best_target = down.argmax(axis=1), up.argmax(axis=2)  # 0 is the null word
-        for row, item in enumerate(batch.items):
-            n, m = int(batch.source_lengths[row]), int(batch.target_lengths[row])
-            forward[item] = {(i - 1, j) for j, i in enumerate(best_source[row, :m].tolist()) if i}
-            reverse[item] = {(i, j - 1) for i, j in enumerate(best_target[row, :n].tolist()) if j}
+    work = partial(_decide, kind=final, config=config)
+    for links in mapper(work, [lexicons.part(batch) for batch in corpus.batches]):
+        for item, down, up in links:
+            forward[item], reverse[item] = down, up
     return forward, reverse
 
 
@@ -94,18 +117,42 @@ def _schedule(config: AlignerConfig) -> Iterator[str]:
     yield from ["blocks"] * config.block_iterations
 
 
-def _iteration(corpus: Corpus, lexicons: _Lexicons, kind: str, config: AlignerConfig) -> _Lexicons:
+def _iteration(corpus: Corpus, lexicons: _Lexicons, kind: str, config: AlignerConfig, mapper: Mapper) -> _Lexicons:
     entries = len(corpus.source_of)
     down_counts, up_counts = np.zeros(entries), np.zeros(entries)
     shape_counts: list[Shapes] = []
-    for batch in corpus.batches:
-        down, up, shapes = _posteriors(batch, lexicons, kind, config)
-        down_counts += np.bincount(batch.pairs[:, :, 1:].ravel(), weights=down.ravel(), minlength=entries)
-        up_counts += np.bincount(batch.pairs[:, 1:, :].ravel(), weights=up.ravel(), minlength=entries)
+    expect = partial(_expect, kind=kind, config=config)
+    parts = [lexicons.part(batch) for batch in corpus.batches]
+    # In the order of the batches: a sum of floats depends on it.
+    for batch, (down, up, shapes) in zip(corpus.batches, mapper(expect, parts)):
+        down_counts[batch.entries] += down
+        up_counts[batch.entries] += up
         shape_counts += shapes
     forward = _estimate(down_counts, corpus.source_of, corpus.target_of, config.smoothing)
     reverse = _estimate(up_counts, corpus.target_of, corpus.source_of, config.smoothing)
     return _Lexicons(forward, reverse, estimate_shapes(shape_counts) if shape_counts else lexicons.shapes)
+
+
+def _expect(part: _Part, *, kind: str, config: AlignerConfig) -> tuple[Floats, Floats, list[Shapes]]:
+    """Expected counts of a batch: of its word pairs in both directions, (Q,) each, and of the block model."""
+    pairs, entries = part.batch.pairs, len(part.batch.entries)
+    down, up, shapes = _posteriors(part.batch, part.lexicons, kind, config)
+    down_counts = np.bincount(pairs[:, :, 1:].ravel(), weights=down.ravel(), minlength=entries)
+    up_counts = np.bincount(pairs[:, 1:, :].ravel(), weights=up.ravel(), minlength=entries)
+    return down_counts.astype(np.float64), up_counts.astype(np.float64), shapes
+
+
+def _decide(part: _Part, *, kind: str, config: AlignerConfig) -> list[tuple[int, set[Link], set[Link]]]:
+    """Forward and reverse links of each item of a batch."""
+    batch, found = part.batch, []
+    down, up, _ = _posteriors(batch, part.lexicons, kind, config)
+    best_source, best_target = down.argmax(axis=1), up.argmax(axis=2)  # 0 is the null word
+    for row, item in enumerate(batch.items):
+        n, m = int(batch.source_lengths[row]), int(batch.target_lengths[row])
+        forward = {(i - 1, j) for j, i in enumerate(best_source[row, :m].tolist()) if i}
+        reverse = {(i, j - 1) for i, j in enumerate(best_target[row, :n].tolist()) if j}
+        found.append((item, forward, reverse))
+    return found
 
 
 def _estimate(counts: Floats, given: NDArray[np.int64], outcome: NDArray[np.int64], smoothing: float) -> Floats:

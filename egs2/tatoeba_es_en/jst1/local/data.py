@@ -1,4 +1,4 @@
-"""Stage 1 of the Tatoeba recipe: data directories from a folder with {train,dev,test}.tsv and {train,dev,test}/<id>.opus.
+"""Stage 1 of the Tatoeba recipe: data directories from a folder with <set>.tsv and <set>/<id>.opus of each set.
 
 The tables have the columns id, speaker, spa and eng. The sentences are Tatoeba's (CC BY 2.0); the recordings are made
 from them with speech synthesizers and are not part of the project.
