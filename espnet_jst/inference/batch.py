@@ -14,8 +14,8 @@ from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, re
 from espnet_jst.inference.resample import Resampler
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel, Tap
-from espnet_jst.search.beam import Hypothesis
 from espnet_jst.search.greedy import Emission
+from espnet_jst.search.hypotheses import Hypothesis
 from espnet_jst.text.words import Word
 
 

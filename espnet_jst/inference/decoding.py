@@ -13,8 +13,8 @@ from torch import Tensor
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inference.word_times import TimingConf, WordTimer
-from espnet_jst.search.beam import Hypothesis as BeamHypothesis
 from espnet_jst.search.greedy import Emission
+from espnet_jst.search.hypotheses import Hypothesis as BeamHypothesis
 from espnet_jst.text.assembler import AssembledWord, LaneOfTag, WordAssembler
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.words import TRANSCRIPT, Word

@@ -1,4 +1,4 @@
-"""What a beam search carries: hypotheses as tensors, the tree of the labels that they wrote, the state of its streams."""
+"""What a beam search carries: hypotheses as tensors, the tree of the labels written, the state of its streams."""
 
 from __future__ import annotations
 
