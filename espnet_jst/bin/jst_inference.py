@@ -111,7 +111,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.phrases:
         settings["phrase_bonus"] = args.phrase_bonus
     if args.quantize_model:
-        settings["weights"] = "qint8"
+        settings["quantized"] = "qint8"
     settings["mode"] = "streaming" if args.streaming else "offline"
     write_signature(args.output_dir, speech2text, args.st_model_file, **settings)
     with progress("decode", len(items)) as advance:
