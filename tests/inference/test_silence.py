@@ -17,7 +17,8 @@ SILENCE_S = 1800.0
 STEADY = {
     "encoder_conf": {
         "size": 24, "layers": 1, "heads": 2, "feed_forward_size": 48, "kernel_size": 3, "subsampling": 4,
-        "subsampling_channels": [4, 8], "dropout": 0.0, "chunk_frames": 4, "left_chunks": 4, "train_chunk_frames": [4],
+        "subsampling_channels": [4, 8], "dropout": 0.1, "chunk_frames": 4, "left_chunks": 4,
+        "train_chunk_frames": [4, 3, 5],
     },
     "model_conf": {
         "heads": {
@@ -28,7 +29,7 @@ STEADY = {
         }
     },
     "specaug": None, "specaug_conf": {}, "preprocessor_conf": {},
-    "optim_conf": {"lr": 0.01}, "max_epoch": 40, "num_iters_per_epoch": 40, "keep_nbest_models": [1],
+    "optim_conf": {"lr": 0.01}, "max_epoch": 50, "num_iters_per_epoch": 50, "keep_nbest_models": [1],
 }  # fmt: skip
 
 
@@ -36,10 +37,10 @@ STEADY = {
 def corpus(tmp_path_factory):
     """Tones after up to two seconds of silence: a model says nothing in silence only if it has heard some."""
     torch.set_num_threads(1)
-    root, rng = make_corpus(tmp_path_factory.mktemp("corpus"), train=48), np.random.default_rng(0)
+    root, rng = make_corpus(tmp_path_factory.mktemp("corpus"), train=160), np.random.default_rng(0)
     for path in sorted(root.glob("*/*.wav")):
         audio, _ = soundfile.read(path, dtype="float32")
-        before, after = (np.zeros(int(rng.uniform(0, most_s) * FS), np.float32) for most_s in (2.0, 0.3))
+        before, after = (np.zeros(int(max(0.0, rng.uniform(*s)) * FS), np.float32) for s in ((-1.0, 2.0), (0.0, 0.3)))
         soundfile.write(path, np.concatenate([before, audio, after]), FS)
     return root
 
