@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class JSTError(Exception):
-    """Base of every error that espnet_jst raises on purpose; the command line prints it without a traceback."""
+    """Base of every error that espnet_jst raises on purpose; the command line prints it without a traceback.
+
+    Attributes:
+        exit_status: of a program that ends with this error.
+    """
+
+    exit_status = 1
 
 
 class ConfigError(JSTError):
@@ -22,6 +28,25 @@ class DataError(JSTError):
     def __init__(self, message: str, *, index: int | None = None) -> None:
         super().__init__(message)
         self.index = index
+
+
+class NonFiniteLossError(DataError):
+    """The loss of some utterances of a batch is NaN or infinite.
+
+    Args:
+        message: which ones, and what to look for.
+        indices: their positions in the batch.
+    """
+
+    def __init__(self, message: str, *, indices: list[int]) -> None:
+        super().__init__(message, index=indices[0])
+        self.indices = indices
+
+
+class TrainingStoppedError(JSTError):
+    """Too many batches could not be used: going on would waste time and hide the cause."""
+
+    exit_status = 3
 
 
 class CheckpointError(JSTError):

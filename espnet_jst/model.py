@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
-from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.errors import ConfigError, DataError, NonFiniteLossError
 from espnet_jst.heads.spec import HeadSpec
 
 
@@ -47,6 +49,9 @@ class JSTModel(AbsESPnetModel):
         heads: one module a head, with `loss`.
         specs: configuration of each head.
         hier_reads: tap that the second encoder reads.
+
+    Attributes:
+        nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
     """
 
     frontend: Any
@@ -69,6 +74,7 @@ class JSTModel(AbsESPnetModel):
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.hier_reads = encoder, hier_encoder, hier_reads
         self.heads, self.specs = heads, dict(specs)
+        self.nonfinite: list[str] = []
         self.fs: int = self.frontend.fs
         self.frame_shift_s: float = self.frontend.hop_s
 
@@ -88,6 +94,9 @@ class JSTModel(AbsESPnetModel):
             utt_id: names, for messages.
             targets: for each head `target_<name>` (B, U) padded with -1 and `target_<name>_lengths` (B,).
 
+        Where the loss of an utterance is not finite, the batch's is NaN, and so is every gradient, in all processes of
+        a distributed training: the trainer makes no update. `nonfinite` then has the utterances.
+
         Raises:
             DataError: an utterance cannot be used; the message names it.
         """
@@ -98,11 +107,13 @@ class JSTModel(AbsESPnetModel):
         taps = self._encode(feats, lengths, contexts)
         total = feats.new_zeros(())
         stats: dict[str, Tensor | None] = {}
+        self.nonfinite = []
         for name, head in self.heads.items():
             spec, tap = self.specs[name], taps[self.specs[name].reads]
             target, target_lengths = self._target(spec, targets)
+            labels = tap.lengths, target[:, : int(target_lengths.max())], target_lengths
             try:
-                loss, parts = head.loss(tap.x, tap.lengths, target[:, : int(target_lengths.max())], target_lengths)
+                loss, parts = self._loss(name, head, tap.x, labels, utt_id)
             except DataError as error:
                 raise self._named(error, name, utt_id) from error
             stats.update({f"{name}_{key}": value.mean() for key, value in parts.items()})
@@ -156,6 +167,20 @@ class JSTModel(AbsESPnetModel):
             taps.update(self._name_taps(name, encoder, outputs, None, taps[reads].frame_shift_s if reads else None))
         frames, samples = state.frames + feats.size(1), state.samples + speech.size(1)
         return taps, ModelState(frontend, normalize, encoders, frames, samples)
+
+    def _loss(
+        self, name: str, head: Any, x: Tensor, labels: tuple[Tensor, Tensor, Tensor], utt_id: list[str] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a head, (B,), and its parts: all NaN where it is not finite for some utterance."""
+        try:
+            return head.loss(x, *labels)
+        except NonFiniteLossError as error:
+            logging.warning(f"{self._named(error, name, utt_id)}: no update is made of its batch")
+            bad = [utt_id[b] if utt_id else f"utterance {b} of the batch" for b in error.indices]
+            self.nonfinite += [utterance for utterance in bad if utterance not in self.nonfinite]
+            # From zeros: NaN with the graph and the statistics that other processes have, and expect.
+            loss, parts = head.loss(0.0 * x.nan_to_num(0.0, 0.0, 0.0), *labels)
+            return loss * math.nan, {key: value * math.nan for key, value in parts.items()}
 
     def _features(self, speech: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():

@@ -48,20 +48,24 @@ def atomic_save(write: Callable[[BinaryIO], object], path: str | Path) -> None:
         sync_directory(path.parent)
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
-        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
-        raise CheckpointError(
-            f"{path} could not be written ({error}); {free} bytes are free there. What was there before is unchanged: "
-            "make room and run again with --resume true"
-        ) from error
+        raise _not_written(path, error) from error
 
 
 def atomic_link(path: str | Path, target: str | Path) -> None:
-    """Make `path` a symbolic link to `target`, in one step, whatever `path` was."""
+    """Make `path` a symbolic link to `target`, in one step, whatever `path` was.
+
+    Raises:
+        CheckpointError: as `atomic_save`.
+    """
     path = Path(path)
     temporary = temporary_name(path)
-    temporary.unlink(missing_ok=True)
-    os.symlink(target, temporary)
-    os.replace(temporary, path)
+    try:
+        temporary.unlink(missing_ok=True)
+        os.symlink(target, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _not_written(path, error) from error
 
 
 def sync_directory(directory: Path) -> None:
@@ -166,6 +170,14 @@ def _some(keys: Iterable[str]) -> str:
     keys = list(keys)
     more = f", and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
     return ", ".join(keys[:SHOWN_KEYS]) + more
+
+
+def _not_written(path: Path, error: Exception) -> CheckpointError:
+    free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+    return CheckpointError(
+        f"{path} could not be written ({error}); {free} bytes are free there. What was there before can be read: "
+        "make room and run again with --resume true"
+    )
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

@@ -62,6 +62,18 @@ def test_the_loss_is_the_weighted_sum_of_the_heads(model):
     assert weight == 2 and stats["loss"] == loss.detach()
 
 
+def test_a_loss_that_is_not_finite_reaches_every_gradient_and_names_the_utterance(model, caplog):
+    data = batch()
+    data["speech"][1, 5000] = torch.nan
+    loss, stats, _ = model.train()(**data, utt_id=["first", "second"])
+    loss.backward()
+    assert model.nonfinite == ["second"]
+    assert "head 'asr': utterance 'second'" in caplog.text and "first" not in caplog.text
+    assert all(parameter.grad.isnan().any() for parameter in model.parameters())
+    assert set(stats) == set(model(**batch())[1]) and model.nonfinite == []
+    assert stats["loss"].isnan()
+
+
 def test_padding_of_a_batch_does_not_change_the_loss(model):
     model.eval()
     data = batch()

@@ -53,7 +53,7 @@ other
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    """Entry point; a wrong option, value or file is one message and exit status 1."""
+    """Entry point; a wrong option, value or file is one message and exit status 1; too many NaN losses, status 3."""
     arguments = list(sys.argv[1:] if cmd is None else cmd)
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP, end="")
@@ -67,7 +67,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         JSTTask.main(cmd=arguments)
     except JSTError as error:
         print(f"jst_train: error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.exit_status)
 
 
 if __name__ == "__main__":

@@ -216,11 +216,12 @@ def missing_items(tables: Mapping[str, Mapping[str, object]]) -> list[Problem]:
     return problems
 
 
-def write_problems(path: str | Path, problems: Iterable[Problem]) -> None:
+def write_problems(path: str | Path, problems: Iterable[Problem], *, append: bool = False) -> None:
     """Write problems as JSON, one a line (utt_id, reason, fix, kind, severity)."""
     lines = [json.dumps(asdict(problem), ensure_ascii=False) for problem in problems]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with open(path, "a" if append else "w", encoding="utf-8") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
 
 
 def write_skipped(directory: str | Path, problems: Iterable[Problem]) -> None:

@@ -97,7 +97,8 @@ class JSTPreprocessor(AbsPreprocessor):
         """
         out = {name: value for name, value in data.items() if name not in TEXT_NAMES}
         if "speech" in data:
-            speech = checked_speech(uid, data["speech"])
+            # In training the loss of such audio is NaN: the batch is skipped and the utterance written down.
+            speech = checked_speech(uid, data["speech"], finite=not self.train)
             out["speech"] = self.augmentation(speech) if self.train else speech
         if any(name in data for name in TEXT_NAMES):
             for name, spec in self.specs.items():
@@ -135,11 +136,11 @@ class JSTPreprocessor(AbsPreprocessor):
         )
 
 
-def checked_speech(uid: str, speech: np.ndarray) -> np.ndarray:
+def checked_speech(uid: str, speech: np.ndarray, *, finite: bool) -> np.ndarray:
     """Mono samples as float32.
 
     Raises:
-        DataError: no sample, several channels, or a sample that is not a number.
+        DataError: no sample, several channels, or, where they must be `finite`, a sample that is not a number.
     """
     if speech.ndim == 2 and speech.shape[1] == 1:
         speech = speech[:, 0]
@@ -147,7 +148,7 @@ def checked_speech(uid: str, speech: np.ndarray) -> np.ndarray:
         raise DataError(f"utterance {uid!r}: the audio has shape {speech.shape}, one channel is needed: run stage 3")
     if not speech.size:
         raise DataError(f"utterance {uid!r}: the audio is empty: stage 4 leaves such utterances out")
-    if not np.isfinite(speech).all():
+    if finite and not np.isfinite(speech).all():
         raise DataError(f"utterance {uid!r}: the audio has samples that are not numbers: stage 3 leaves it out")
     return speech.astype(np.float32, copy=False)
 

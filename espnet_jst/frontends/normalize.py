@@ -29,6 +29,9 @@ class RunningMVN(AbsNormalize):
         stats_file: `feats_stats.npz` of ESPnet's collect_stats (count, sum, sum_square).
         prior_frames: weight of the global mean, in frames; infinity gives plain global normalization.
         half_life_frames: after so many frames a frame counts half.
+        ignore_silence: leave frames of digital silence, in which all features are equal, out of the mean, so that
+            speech after a long pause is normalized as at the start. To be chosen before a training: it changes the
+            features of recordings with such pauses.
         eps: floor of the standard deviation.
     """
 
@@ -40,13 +43,14 @@ class RunningMVN(AbsNormalize):
         *,
         prior_frames: float = 100.0,
         half_life_frames: float = 400.0,
+        ignore_silence: bool = False,
         eps: float = 1e-3,
     ) -> None:
         super().__init__()
         stats = np.load(stats_file)
         mean = stats["sum"] / stats["count"]
         std = np.sqrt(np.maximum(stats["sum_square"] / stats["count"] - mean**2, eps**2))
-        self.prior_frames = prior_frames
+        self.prior_frames, self.ignore_silence = prior_frames, ignore_silence
         self.register_buffer("mean", torch.from_numpy(np.asarray(mean, dtype=np.float32)))
         self.register_buffer("std", torch.from_numpy(np.asarray(std, dtype=np.float32)))
         decay = 0.5 ** (1.0 / half_life_frames)
@@ -71,12 +75,18 @@ class RunningMVN(AbsNormalize):
         """(B, T, D) further frames -> normalized frames and the state after them."""
         # Centred on the global mean first: sums stay small, so a long stream loses no precision.
         blocks, (total, count) = [], (state.total, state.count)
-        for block in (x - self.mean).split(self.block_frames, dim=1):
-            n = block.size(1)
+        for frames in x.split(self.block_frames, dim=1):
+            block, n = frames - self.mean, frames.size(1)
             if n == 0:
                 continue
-            totals = self.weights[:n, :n] @ block + self.fade[:n] * total[:, None]
-            counts = self.weights[:n, :n].sum(1, keepdim=True) + self.fade[:n] * count[:, None]
+            weights, heard = self.weights[:n, :n], block
+            if self.ignore_silence:
+                sounds = (frames != frames[..., :1]).any(-1, keepdim=True).to(block)
+                heard, own = block * sounds, weights @ sounds
+            else:
+                own = weights.sum(1, keepdim=True)
+            totals = weights @ heard + self.fade[:n] * total[:, None]
+            counts = own + self.fade[:n] * count[:, None]
             blocks.append((block - totals / (self.prior_frames + counts)) / self.std)
             total, count = totals[:, -1], counts[:, -1]
         return (torch.cat(blocks, dim=1) if blocks else x), RunningState(total, count)

@@ -8,8 +8,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
-from espnet_jst.errors import DataError
-from espnet_jst.losses.rnnt import check_labels
+from espnet_jst.losses.checks import check_labels, checked
 
 
 class CTCHead(nn.Module):
@@ -57,10 +56,7 @@ class CTCHead(nn.Module):
             reduction="none",
             zero_infinity=True,
         )
-        nan = loss.detach().isnan()
-        if bool(nan.any()):
-            b = int(nan.nonzero()[0, 0])
-            raise DataError(f"utterance {b} of the batch: the CTC loss is NaN; look for NaN in its audio", index=b)
+        checked(loss, "CTC")
         valid = torch.arange(targets.size(1), device=targets.device) < target_lengths[:, None]
         repeats = ((targets[:, 1:] == targets[:, :-1]) & valid[:, 1:]).sum(1)
         too_short = (target_lengths + repeats > lengths).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from espnet_jst.errors import DataError
+from espnet_jst.errors import DataError, NonFiniteLossError
 
 
 def inside(lengths: Tensor, size: int) -> Tensor:
@@ -48,18 +48,22 @@ def check_labels(
     return targets.masked_fill(~valid, blank).long()
 
 
-def checked(loss: Tensor) -> Tensor:
+def checked(loss: Tensor, kind: str = "transducer") -> Tensor:
     """The loss, (B,).
 
+    Args:
+        loss: of each utterance, (B,).
+        kind: name of the loss, for the message.
+
     Raises:
-        DataError: it is not finite; the message names the utterance.
+        NonFiniteLossError: it is not finite; the message names the first such utterance, `indices` has all.
     """
     finite = loss.detach().isfinite()
     if not bool(finite.all()):
-        b = int((~finite).nonzero()[0, 0])
-        raise DataError(
-            f"utterance {b} of the batch: the transducer loss is {loss[b].item()}; "
+        bad = (~finite).nonzero()[:, 0].tolist()
+        raise NonFiniteLossError(
+            f"utterance {bad[0]} of the batch: the {kind} loss is {loss[bad[0]].item()}; "
             "look for NaN in its audio or a diverged model",
-            index=b,
+            indices=bad,
         )
     return loss

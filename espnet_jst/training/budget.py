@@ -97,9 +97,10 @@ def measure(
     def step(keys: Any, batch: Any) -> None:
         loss = stepped(utt_id=keys, **to_device(batch, device))[0]
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip)
+        finite = torch.nn.utils.clip_grad_norm_(model.parameters(), grad_clip).isfinite()
         for optimizer in optimizers:
-            optimizer.step()
+            if finite:  # as in training
+                optimizer.step()
             optimizer.zero_grad()
 
     for keys, batch in train.probe(WARMUP_STEPS)[0]:

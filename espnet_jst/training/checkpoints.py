@@ -55,6 +55,7 @@ def save_checkpoint(states: Mapping[str, Any], path: str | Path) -> None:
             os.link(path, temporary)
             os.replace(temporary, before)
         except OSError as error:  # a file system without hard links
+            temporary.unlink(missing_ok=True)
             logging.info(f"{before} is not kept: {error}")
     atomic_save(lambda stream: torch.save(dict(states), stream), path)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from espnet2.train.distributed_utils import free_port
 
-from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.errors import ConfigError, JSTError, TrainingStoppedError
 
 
 def wanted_processes(args: argparse.Namespace) -> int:
@@ -54,7 +54,8 @@ def run_processes(worker: Callable[[argparse.Namespace], None], args: argparse.N
         torch.multiprocessing.spawn(_process, (worker, started, reasons), nprocs=args.cpu_processes)
     except torch.multiprocessing.ProcessExitedException as error:
         reason = f"ended with status {error.exit_code}" if reasons.empty() else reasons.get()
-        raise JSTError(f"process {error.error_index} of the training: {reason}") from error
+        kind = TrainingStoppedError if error.exit_code == TrainingStoppedError.exit_status else JSTError
+        raise kind(f"process {error.error_index} of the training: {reason}") from error
 
 
 def is_distributed() -> bool:
@@ -83,4 +84,4 @@ def _process(rank: int, worker: Callable[[argparse.Namespace], None], args: argp
         worker(args)
     except JSTError as error:
         reasons.put(f"{error}")
-        sys.exit(1)
+        sys.exit(error.exit_status)

@@ -16,10 +16,12 @@ from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
 from espnet_jst import compat
+from espnet_jst.data.checks import SKIPPED
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.training import budget
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
+from espnet_jst.training.guard import LossGuard
 from espnet_jst.training.processes import first_process
 from espnet_jst.training.progress import TrackedBatches
 from espnet_jst.training.schedule import WarmupCosine
@@ -38,9 +40,10 @@ class JSTTrainerOptions(TrainerOptions):
 
 
 class JSTTrainer(Trainer):
-    """Trainer with atomic saves, safe loads, repair on resume, progress, a time budget and CPU seconds."""
+    """Trainer with atomic saves, safe loads, repair on resume, progress, a time budget, CPU seconds and a guard."""
 
     clock: CPUClock | None = None
+    guard: LossGuard | None = None
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -114,6 +117,7 @@ class JSTTrainer(Trainer):
         cls.clock = CPUClock(
             output_dir / (f"rank{rank}_{USAGE_FILE}" if rank else USAGE_FILE), fresh=not options.resume
         )
+        cls.guard = LossGuard(output_dir / (f"rank{rank}_{SKIPPED}" if rank else SKIPPED), fresh=not options.resume)
         cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
         done = first_process(done)  # also: nobody reads a checkpoint before it is repaired
         pace = None
@@ -141,33 +145,43 @@ class JSTTrainer(Trainer):
             print(summary, flush=True)
 
     @classmethod
-    def train_one_epoch(cls, *, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any) -> bool:
-        """ESPnet's, with progress. Returns whether every step was invalid."""
-        tracked = cls._tracked(iterator, "", reporter, options, others["distributed_option"])
-        return super().train_one_epoch(iterator=tracked, reporter=reporter, options=options, **others)
+    def train_one_epoch(
+        cls, *, model: Any, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any
+    ) -> bool:
+        """ESPnet's, with progress and the guard. Returns whether every step was invalid."""
+        tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], training=True)
+        return super().train_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
 
     @classmethod
-    def validate_one_epoch(cls, *, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any) -> None:
-        """ESPnet's, with progress."""
-        tracked = cls._tracked(iterator, ", validation", reporter, options, others["distributed_option"])
-        super().validate_one_epoch(iterator=tracked, reporter=reporter, options=options, **others)
+    def validate_one_epoch(
+        cls, *, model: Any, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any
+    ) -> None:
+        """ESPnet's, with progress; utterances whose loss is not finite are left out of the averages."""
+        tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], training=False)
+        super().validate_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
 
     @classmethod
     def _tracked(
-        cls, batches: Iterable[Any], what: str, reporter: Any, options: Any, distributed_option: Any
+        cls, model: Any, batches: Iterable[Any], reporter: Any, options: Any, distributed_option: Any, *, training: bool
     ) -> TrackedBatches:
+        epoch = reporter.get_epoch()
+
+        def tick() -> None:
+            assert cls.clock is not None and cls.guard is not None
+            cls.clock.save()
+            nonfinite = getattr(model, "module", model).nonfinite
+            if training:
+                cls.guard.step(nonfinite, epoch)
+            else:
+                cls.guard.write(nonfinite, epoch)
+
         return TrackedBatches(
             batches,
-            label=f"epoch {reporter.get_epoch()}/{options.max_epoch}{what}",
+            label=f"epoch {epoch}/{options.max_epoch}{'' if training else ', validation'}",
             loss=lambda: _latest_loss(reporter),
-            tick=cls._tick,
+            tick=tick,
             shown=not distributed_option.distributed or distributed_option.dist_rank == 0,
         )
-
-    @classmethod
-    def _tick(cls) -> None:
-        if cls.clock is not None:
-            cls.clock.save()
 
     @classmethod
     def _pace(

@@ -104,6 +104,11 @@ def test_an_utterance_that_cannot_be_used_is_named(change, message):
         preprocessor({"joint": {**JOINT, "policy": "time"}})("u0", {**DATA, **change})
 
 
+def test_audio_that_is_not_numbers_is_left_to_the_loss_in_training():
+    out = preprocessor({"joint": JOINT}, train=True)("u0", {**DATA, "speech": np.array([0.0, np.nan])})
+    assert np.isnan(out["speech"]).any()
+
+
 @pytest.mark.parametrize(
     ("head", "names", "message"),
     [

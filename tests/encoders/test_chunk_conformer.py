@@ -43,18 +43,21 @@ def test_streaming_equals_the_mask_at_every_tap_for_random_cuts(context, subsamp
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("context", CONTEXTS[:4], ids=str)
-def test_nothing_before_a_chunk_changes_when_the_future_does(context):
-    module = encoder()
-    x = torch.randn(1, 96, 20)
-    y = module.encode(x, torch.tensor([96]), context)[0][""]
-    span = context.chunk_frames * 8
-    for start in range(span, 96, span):
+@pytest.mark.parametrize("chunk", range(1, 17))
+@pytest.mark.parametrize("subsampling", [1, 4, 8])
+def test_nothing_before_a_chunk_changes_when_the_future_does(chunk, subsampling):
+    module = encoder(subsampling)
+    span, context = chunk * subsampling, ChunkContext(chunk, (-1, 0, 2)[chunk % 3])
+    length = 3 * span + 5
+    x = torch.randn(1, length, 20)
+    whole = module.encode(x, torch.tensor([length]), context)[0]
+    for start in range(span, length, span):
         other = x.clone()
         other[:, start:] = 100 * torch.randn_like(other[:, start:])
-        changed = module.encode(other, torch.tensor([96]), context)[0][""]
-        torch.testing.assert_close(changed[:, : start // 8], y[:, : start // 8], atol=1e-6, rtol=0)
-        assert not torch.allclose(changed[:, start // 8 :], y[:, start // 8 :])
+        changed, done = module.encode(other, torch.tensor([length]), context)[0], start // subsampling
+        for name, y in whole.items():
+            torch.testing.assert_close(changed[name][:, :done], y[:, :done], atol=1e-6, rtol=0)
+            assert not torch.allclose(changed[name][:, done:], y[:, done:])
 
 
 @torch.no_grad()

@@ -10,17 +10,18 @@ from espnet_jst.frontends.log_mel import LogMel
 from espnet_jst.frontends.normalize import RunningMVN
 
 
-@pytest.fixture
-def normalize(tmp_path):
+@pytest.fixture(params=[False, True], ids=["", "ignore-silence"])
+def normalize(tmp_path, request):
     frames = np.random.default_rng(0).normal(-8, 3, (500, 24))
     np.savez(tmp_path / "stats.npz", count=500, sum=frames.sum(0), sum_square=(frames**2).sum(0))
-    return RunningMVN(tmp_path / "stats.npz", prior_frames=50, half_life_frames=100)
+    return RunningMVN(tmp_path / "stats.npz", prior_frames=50, half_life_frames=100, ignore_silence=request.param)
 
 
 @pytest.mark.parametrize("samples", [1, 100, 200, 201, 5000, 40000])
 def test_features_in_packets_equal_features_of_the_whole(normalize, samples):
     frontend, rng = LogMel(fs=8000, n_mels=24), random.Random(samples)
     x = 0.1 * torch.randn(2, samples)
+    x[1, samples // 4 : samples // 2] = 0.0
     whole, lengths = frontend(x, torch.tensor([samples, samples]))
     whole, _ = normalize(whole, lengths)
     assert whole.size(1) == lengths[0] == frontend.frames(samples)
@@ -61,6 +62,23 @@ def test_running_mean_follows_a_level_shift(normalize):
     # The offset in units of the standard deviation fades as the recording outweighs the prior.
     assert float(offset[0, 0].mean()) > 4.5 / float(normalize.std.mean())
     assert float(offset[0, -1].mean()) < 0.3 * float(offset[0, 0].mean())
+
+
+@pytest.mark.parametrize("minutes", [1, pytest.param(30, marks=pytest.mark.long)])
+def test_after_silence_speech_is_normalized_as_at_the_start_where_silence_is_ignored(tmp_path, minutes):
+    np.savez(tmp_path / "stats.npz", count=1, sum=np.full(24, -9.0), sum_square=np.full(24, 90.0))
+    frontend, speech = LogMel(fs=8000, n_mels=24), 0.1 * torch.randn(1, 8000)
+    offsets = {}
+    for ignore in (False, True):
+        normalize = RunningMVN(tmp_path / "stats.npz", half_life_frames=200, ignore_silence=ignore)
+        state, norm = frontend.init_state(1), normalize.init_state(1)
+        for _ in range(60 * minutes):
+            y, state = frontend.step(torch.zeros(1, 8000), state, first=False, last=False)
+            norm = normalize.step(y, norm)[1]
+        features = frontend(speech, torch.tensor([8000]))[0]
+        after, alone = normalize.step(features, norm)[0], normalize(features)[0]
+        offsets[ignore] = float((after - alone).abs().max())
+    assert offsets[True] < 1e-4 and offsets[False] > 1.0
 
 
 def test_running_mean_in_float32_stays_exact_over_a_long_stream(normalize):

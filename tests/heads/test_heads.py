@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.errors import ConfigError, NonFiniteLossError
 from espnet_jst.heads import JointNetwork
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.ctc import CTCHead
@@ -115,7 +115,7 @@ def test_ctc_names_the_utterance_of_a_nan():
     head = CTCHead(encoder_size=4, vocab_size=5)
     x = torch.randn(2, 3, 4)
     x[1] = torch.nan
-    with pytest.raises(DataError, match="utterance 1"):
+    with pytest.raises(NonFiniteLossError, match="utterance 1 .*the CTC loss is nan"):
         head.loss(x, torch.tensor([3, 3]), torch.tensor([[1], [2]]), torch.tensor([1, 1]))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.card import CardInfo
 from espnet_jst.hub.load import resolve
 from espnet_jst.hub.pack import pack
+from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.inference import Speech2Text
 from tests.inference import tiny
 
@@ -65,6 +67,27 @@ def test_a_pack_moved_to_another_folder_decodes_the_same(experiment: Path, tmp_p
     decoded = lanes(Speech2Text.from_pretrained("moved.zip"), experiment / "a.wav")
     assert decoded == expected
     assert sum(map(len, decoded.values())) > 0
+
+
+def test_a_pack_decodes_offline_from_a_read_only_cache_that_stays_as_it_was(
+    experiment: Path, tmp_path: Path, monkeypatch
+) -> None:
+    expected = lanes(Speech2Text.from_pretrained(experiment / "exp" / "st_tiny"), experiment / "a.wav")
+    cache, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "moved.zip").write_bytes((experiment / "tiny.zip").read_bytes())
+    resolve(tmp_path / "moved.zip", cache_dir=cache)
+    before = {path: (path.lstat().st_mtime_ns, file_sha256(path)) for path in cache.rglob("*") if path.is_file()}
+    for path in [*cache.rglob("*"), cache]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("JST_CACHE", str(cache))
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a connection was opened"))
+    assert lanes(Speech2Text.from_pretrained(tmp_path / "moved.zip"), experiment / "a.wav") == expected
+    after = {path: (path.lstat().st_mtime_ns, file_sha256(path)) for path in cache.rglob("*") if path.is_file()}
+    assert after == before and list(elsewhere.iterdir()) == []
+    for path in [cache, *cache.rglob("*")]:  # so that pytest can remove them
+        path.chmod(0o755)
 
 
 def test_a_pack_holds_what_espnets_packs_hold_and_checksums(experiment: Path) -> None:
@@ -247,6 +270,22 @@ def test_weights_of_another_model_are_refused_with_their_names(experiment: Path,
     with pytest.raises(CheckpointError, match="another") as caught:
         Speech2Text(**resolve(packed, cache_dir=tmp_path / "cache"))
     assert name in str(caught.value)
+
+
+def test_each_tensor_of_a_model_that_is_dropped_renamed_or_resized_is_refused_by_name() -> None:
+    from espnet_jst.weights import load_strict
+
+    model, _ = tiny.tiny_model(tiny.config(tiny.TWO_HEADS, two_encoders=True))
+    whole = model.state_dict()
+    for name, value in whole.items():
+        others = {key: tensor for key, tensor in whole.items() if key != name}
+        renamed = {**others, f"{name}_": value}
+        resized = {**others, name: torch.zeros(*value.shape, 2)}
+        for state, label in ((others, "missing"), (renamed, "extra"), (resized, "of another shape")):
+            with pytest.raises(CheckpointError) as caught:
+                load_strict(model, state, "some.pth")
+            assert name in str(caught.value) and label in str(caught.value)
+    assert len(whole) > 80
 
 
 def test_verification_reports_both_lanes(experiment: Path) -> None:

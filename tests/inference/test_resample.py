@@ -19,12 +19,12 @@ def stream(samples: np.ndarray, cuts: list[int], input_fs: int, output_fs: int) 
     return np.concatenate([*out, resampler.finish()])
 
 
-@pytest.mark.parametrize("input_fs", [11025, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("input_fs", [8000, 11025, 16000, 22050, 44100, 48000])
 @pytest.mark.parametrize("output_fs", [8000, 16000])
 def test_any_packets_give_the_samples_of_the_whole_signal(input_fs: int, output_fs: int) -> None:
     rng = np.random.default_rng(input_fs)
     samples = rng.standard_normal(input_fs // 2 + 37).astype(np.float32) * 0.1
-    whole = soxr.resample(samples, input_fs, output_fs)
+    whole = soxr.resample(samples, input_fs, output_fs) if input_fs != output_fs else samples
     for trial in range(5):
         cuts = sorted(int(c) for c in rng.integers(0, len(samples), 10 * trial))
         streamed = stream(samples, cuts, input_fs, output_fs)

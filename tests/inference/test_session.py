@@ -28,15 +28,13 @@ def system(name: str) -> Speech2Text:
 
 
 def cuts(rng: np.random.Generator, total: int) -> list[int]:
-    """Bounds of packets: anything from one sample to everything."""
-    kind = rng.integers(4)
+    """Bounds of packets: fifty random cuts, a run of packets of one sample, or everything at once."""
+    kind = rng.integers(8)
     if kind == 0:
         return [0, total]
-    if kind == 1:
-        middle = int(rng.integers(0, total))
-        ones = range(middle, min(total, middle + 200))
-        return sorted({0, *ones, total})
-    return [0, *sorted(int(c) for c in rng.integers(0, total, int(rng.integers(1, 40)))), total]
+    middle = int(rng.integers(0, total))
+    ones = range(middle, min(total, middle + (200 if kind == 1 else 5)))
+    return sorted({0, *ones, *(int(c) for c in rng.integers(0, total, 50)), total})
 
 
 def run(session: Session, speech: np.ndarray, bounds: list[int]) -> list[Word]:
@@ -54,10 +52,15 @@ def without_confidence(words: list[Word]) -> list[Word]:
     return [replace(word, confidence=None) for word in words]
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_fifty_random_cuts_give_the_tokens_words_and_times_of_the_whole(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "trials"),
+    [
+        *((name, 50 if name == "serialized" else 12) for name in SYSTEMS),
+        *(pytest.param(name, 200, marks=pytest.mark.long) for name in SYSTEMS),
+    ],
+)
+def test_fifty_random_cuts_give_the_tokens_words_and_times_of_the_whole(name: str, trials: int) -> None:
     speech2text, rng, seen = system(name), np.random.default_rng(7), 0
-    trials = 50 if name == "serialized" else 12
     for trial in range(trials):
         speech = tiny.speech(float(rng.uniform(0.05, 2.0)), seed=trial)
         whole = speech2text(speech)[0]
@@ -67,6 +70,35 @@ def test_fifty_random_cuts_give_the_tokens_words_and_times_of_the_whole(name: st
         assert without_confidence(words) == without_confidence(whole[3].words)
         seen += len(words)
     assert seen >= trials
+
+
+@pytest.mark.parametrize(
+    ("name", "utterances"),
+    [
+        *((name, 10) for name in SYSTEMS),
+        *(pytest.param(name, 200, marks=pytest.mark.long) for name in SYSTEMS),
+    ],
+)
+def test_what_was_shown_is_never_taken_back(name: str, utterances: int) -> None:
+    """At every packet all that was shown is the beginning of what the best hypothesis of the whole says."""
+    rng, shown = np.random.default_rng(11), 0
+    heads, two_encoders, beam_size = SYSTEMS[name]
+    conf = tiny.config(heads, two_encoders=two_encoders)
+    models = [tiny.speech2text(conf, beam_size=beam_size, max_symbols=4, chunk_s=s) for s in (0.32, 0.64, 0.96, 1.28)]
+    for utterance in range(utterances):
+        speech2text = models[int(rng.integers(len(models)))]
+        speech = tiny.speech(float(rng.uniform(0.5, 3.0)), seed=utterance)
+        final = speech2text(speech)[0][3]
+        session, words = speech2text.session(), 0
+        for first, end in itertools.pairwise(cuts(rng, len(speech))):
+            session.push(speech[first:end])
+            tokens = [emission.token for emission in session.tokens[speech2text.main_head]]
+            assert tokens == final.yseq[: len(tokens)]
+            assert words <= len(session.words)
+            words = len(session.words)
+            assert without_confidence(session.words) == without_confidence(final.words[:words])
+        shown += words
+    assert shown >= utterances
 
 
 @pytest.mark.parametrize("fs", [16000, 44100, 48000])

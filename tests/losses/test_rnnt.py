@@ -36,6 +36,30 @@ def test_loss_and_gradient_equal_the_reference_on_ragged_batches():
         torch.testing.assert_close(ours, theirs.float(), atol=1e-5, rtol=1e-4)
 
 
+def test_500_random_shapes_equal_the_reference_and_its_finite_differences():
+    step, seen = 1e-4, {"more labels than frames": 0, "no label": 0}
+    for seed in range(500):
+        B, T, U, V, frames, labels, targets, g = ragged(seed)
+        logits = 3 * torch.randn(B, T, U + 1, V, generator=g, dtype=torch.float64)
+        given = logits.float().requires_grad_()
+        loss = rnnt_loss(given, targets, frames, labels)
+        assert (
+            float((loss.detach().double() - expected(given.detach().double(), targets, frames, labels)).abs().max())
+            <= 1e-5
+        )
+        (gradient,) = torch.autograd.grad(loss.sum(), given)
+        random = torch.randn(logits.shape, generator=g, dtype=torch.float64)
+        # Along one logit that counts and along a random direction.
+        one = torch.zeros_like(logits)
+        one[0, int(frames[0]) - 1, int(labels[0]), int(targets[0, 0]) if U else 0] = 1.0
+        for way in (one, random / random.norm()):
+            up, down = (rnnt_loss(given.double() + s * step * way, targets, frames, labels).sum() for s in (1, -1))
+            assert abs(float((up - down).detach() / (2 * step)) - float((gradient * way).sum())) <= 1e-4
+        seen["more labels than frames"] += bool((labels > frames).any())
+        seen["no label"] += bool((labels == 0).any())
+    assert min(seen.values()) > 50
+
+
 def test_additive_loss_equals_the_loss_of_its_sum():
     for seed in range(60):
         B, T, U, V, frames, labels, targets, g = ragged(seed)

@@ -272,3 +272,43 @@ def test_a_beam_forgets_what_every_stream_has_given_out():
     assert len(shown) > 50 and max(sizes) < len(shown) / 2
     final = [e.token for e in search.finish(state)[0][0].emissions]
     assert final[: len(shown)] == [e.token for e in shown]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_64_desynchronised_sessions_write_what_each_writes_alone(beam_size):
+    """Sessions come, pause and leave as they like; whoever has frames in a step shares the batch of that step."""
+    g = torch.Generator().manual_seed(beam_size)
+    head, _, _ = peaky_head(3, "lstm")
+    search = GreedySearch(head, max_symbols=3) if beam_size == 1 else BeamSearch(head, beam_size=3, max_symbols=3)
+    lengths = torch.randint(4, 25, (64,), generator=g)
+    inputs = [2 * torch.randn(1, int(n), 6, generator=g) for n in lengths]
+    states, heard, shown = [search.init_state(1) for _ in inputs], [0] * 64, [[] for _ in inputs]
+    begins = torch.randint(0, 20, (64,), generator=g)
+    batches, step = [], 0
+    while any(heard[b] < lengths[b] for b in range(64)):
+        awake = [
+            b for b in range(64) if begins[b] <= step and heard[b] < lengths[b] and torch.rand((), generator=g) > 0.3
+        ]
+        step += 1
+        if not awake:
+            continue
+        counts = [min(int(torch.randint(1, 4, (), generator=g)), int(lengths[b]) - heard[b]) for b in awake]
+        pieces = [inputs[b][0, heard[b] : heard[b] + n] for b, n in zip(awake, counts)]
+        x = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
+        batch = type(states[0]).concat([states[b] for b in awake])
+        new, batch = search.step(x, torch.tensor(counts), batch)
+        for place, (b, n) in enumerate(zip(awake, counts)):
+            states[b], heard[b] = batch.select(torch.tensor([place])), heard[b] + n
+            shown[b] += new[place]
+        batches.append(len(awake))
+    same = total = 0
+    for b, x in enumerate(inputs):
+        alone, state = search.step(x, lengths[b : b + 1], search.init_state(1))
+        written = shown[b]
+        if beam_size > 1:
+            written = search.finish(states[b])[0][0].emissions
+            alone = [search.finish(state)[0][0].emissions]
+        total += len(written)
+        same += [e[:2] for e in written] == [e[:2] for e in alone[0]]
+    assert same == 64 and total > 64 and max(batches) > 20
