@@ -29,5 +29,5 @@ def test_a_30_minute_stream_keeps_memory_and_speed() -> None:
     assert len(words) > 100 and words[-1].emission_s > 1700
     assert resident[-1] - resident[4] <= 20
     elapsed = [chunk["elapsed_s"] for chunk in session.compute]
-    # Time that grew with the stream would be thirty times as much; a shared machine may well be half as fast for a while.
+    # Time that grew with the stream would be thirty times as much; a shared machine may be half as fast for a while.
     assert statistics.median(elapsed[-200:]) <= 4 * statistics.median(elapsed[50:250])
