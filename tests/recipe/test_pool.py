@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import dask
+import distributed  # noqa: F401  before dask.config.set, which would take its settings away at the end
 import pytest
 
 from espnet_jst.errors import DataError, JSTError

@@ -68,8 +68,9 @@ def test_a_running_scheduler_survives_the_loss_of_a_worker(start, tmp_path, monk
         assert run_each(slowly, paths, nj=2, title="write") == ["0", "1", "2", "3", "4"]
         assert run_each(slowly, [Path("single")]) == ["single"]
     pids = [[line.split()[1] for line in path.read_text().splitlines()] for path in [*paths, Path("single")]]
-    assert [len(lines) for lines in pids] == [1, 1, 2, 1, 1, 1]
-    assert pids[2][0] != pids[2][1]
+    # What else the lost worker had finished may be run again with it, if its result was not fetched yet.
+    assert len(pids[2]) == 2 and pids[2][0] != pids[2][1]
+    assert all(1 <= len(lines) <= 2 for lines in pids)
     assert str(os.getpid()) not in [pid for lines in pids for pid in lines]
 
 
