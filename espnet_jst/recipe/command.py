@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from espnet_jst.errors import JSTError
 from espnet_jst.recipe.pool import run_each
+from espnet_jst.recipe.workers import workers
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -92,8 +93,8 @@ def run_jobs(jobs: Sequence[Job], *, nj: int, title: str) -> None:
         JSTError: one failed; the message holds its last error and its log file.
     """
     threads = str(max(1, (os.cpu_count() or 1) // max(1, nj)))
-    # Dask gives its workers one thread.
-    environment = {name: os.environ.get(name, threads) for name in THREADS} if nj > 1 else {}
+    with workers() as pool:  # Dask gives its workers one thread
+        environment = {name: pool.environment.get(name, threads) for name in THREADS} if nj > 1 else {}
     run_each(partial(_run_job, environment=environment), jobs, nj=nj, title=title)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,10 @@ CLUSTERS = {
 }
 # What these classes take but a file cannot hold: Python objects.
 OBJECTS = {"self", "job_cls", "scheduler_cls", "loop", "asynchronous", "scheduler"}
+DASK_VARIABLES = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+    *("MALLOC_TRIM_THRESHOLD_", "PYTHONHASHSEED"),
+)
 CONNECT_S = 10.0  # for a running scheduler
 WAIT_S = 60.0  # for its first worker
 
@@ -36,11 +41,16 @@ class Workers:
         scheduler: empty for processes of this machine; tcp://host:port (or tls://) of a running scheduler; or a YAML
             file that names a cluster.
 
+    Attributes:
+        environment: variables of this process before Dask. To start local workers it sets more of them here, among
+            them one thread for every program, and leaves them.
+
     Raises:
         ConfigError: the file cannot be used.
     """
 
     def __init__(self, scheduler: str = "") -> None:
+        self.environment = dict(os.environ)
         self.local = not scheduler
         self._address = scheduler if "://" in scheduler else ""
         self._make = read_cluster(Path(scheduler)) if scheduler and not self._address else None
@@ -72,6 +82,9 @@ class Workers:
             client.close()
         if cluster is not None:
             cluster.close()
+        for name in DASK_VARIABLES:
+            if name not in self.environment:
+                os.environ.pop(name, None)
 
     def _reach(self) -> Client:
         from distributed import Client

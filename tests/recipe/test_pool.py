@@ -15,7 +15,7 @@ import pytest
 
 from espnet_jst.errors import DataError, JSTError
 from espnet_jst.recipe.pool import run_each, run_shards, split, split_evenly
-from espnet_jst.recipe.workers import workers
+from espnet_jst.recipe.workers import DASK_VARIABLES, workers
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,6 +101,15 @@ def test_a_shard_that_fails_is_one_message_that_names_its_items(nj):
         run_shards(half, [["a", "b", "c"], ["d"]], nj=nj, title="halve")
     with pytest.raises(DataError, match=r"^a: too loud; record it again$"):
         run_shards(refuse, [["a", "b"], ["a"]], nj=nj, title="halve")
+
+
+def test_what_runs_after_the_workers_has_the_threads_of_before(pool):
+    # Dask sets one thread for every program, here and not only in its workers: a training would take one core.
+    run_each(pid_of, range(2), nj=2)
+    set_by_dask = [name for name in DASK_VARIABLES if os.environ.get(name) != pool.environment.get(name)]
+    pool.close()
+    assert "PYTHONHASHSEED" in set_by_dask or "PYTHONHASHSEED" in pool.environment
+    assert all(os.environ.get(name) == pool.environment.get(name) for name in DASK_VARIABLES)
 
 
 def test_workers_are_reused_and_come_back_after_a_break(pool):
