@@ -18,9 +18,8 @@ from uuid import uuid4
 
 from espnet_jst.errors import JSTError
 from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.workers import workers
+from espnet_jst.recipe.workers import THREADS, workers
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 COMMAND = "# command: "
 ERROR = re.compile(r"(\S+: )?error: |[\w.]*(Error|Exception)\b", re.IGNORECASE)

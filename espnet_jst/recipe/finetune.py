@@ -58,14 +58,17 @@ def copy_token_lists(options: RecipeOptions) -> str:
     return ", ".join(sizes)
 
 
-def training_config(options: RecipeOptions) -> Path:
+def training_config(options: RecipeOptions, model_config: str) -> Path:
     """Write the configuration of stage 11: the training of `--st_config` and the model's own model.
+
+    Args:
+        model_config: configuration of the model to go on from, see `model_files`.
 
     Raises:
         ConfigError: the model has another sampling rate than `--fs`.
     """
     values = {key: value for key, value in config.read_yaml(Path(options.st_config)).items() if key not in MODEL_KEYS}
-    own = _config(Path(model_files(options)["st_train_config"]))
+    own = _config(Path(model_config))
     fs = (own.get("frontend_conf") or {}).get("fs")
     if fs not in (None, options.fs_hz):
         raise ConfigError(f"{options.finetune} was trained at {fs} Hz: give --fs {fs}, stage 3 resamples")

@@ -120,10 +120,11 @@ def spaced(keys: list[str], count: int) -> list[str]:
 
 def train(options: RecipeOptions) -> str:
     """Stage 11. A run that was stopped goes on from its last checkpoint, unless `--force` asks for a new one."""
-    config = str(training_config(options)) if options.finetune else ""
+    files = model_files(options) if options.finetune else {}
+    config = str(training_config(options, files["st_train_config"])) if files else ""
     command = [*train_command(options, config), "--output_dir", str(options.exp), "--ngpu", str(options.ngpu)]
-    if options.finetune:
-        command += ["--init_param", model_files(options)["st_model_file"]]
+    if files:
+        command += ["--init_param", files["st_model_file"]]
     command += ["--resume", "false" if options.force else "true", "--seed", str(options.seed)]
     for side, name in zip(("train", "valid"), options.training_sets):
         # The lengths are known since stage 3: batches need no pass over the audio.

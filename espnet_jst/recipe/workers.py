@@ -26,10 +26,8 @@ CLUSTERS = {
 }
 # What these classes take but a file cannot hold: Python objects.
 OBJECTS = {"self", "job_cls", "scheduler_cls", "loop", "asynchronous", "scheduler"}
-DASK_VARIABLES = (
-    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
-    *("MALLOC_TRIM_THRESHOLD_", "PYTHONHASHSEED"),
-)
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+DASK_VARIABLES = (*THREADS, "MALLOC_TRIM_THRESHOLD_", "PYTHONHASHSEED")
 CONNECT_S = 10.0  # for a running scheduler
 WAIT_S = 60.0  # for its first worker
 
