@@ -37,6 +37,7 @@ def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
     comparison = Comparison.read(Path(options.compare))
     flags = [*flags, "--compare", ""]  # the last one counts: the runs themselves are plain runs
     exp = Path(options.expdir)
+    _run(parse_options([*flags, *comparison.preparation]))
     with workers(options.scheduler):
         run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
     page = write_table(comparison, comparison_table(comparison, flags), exp)

@@ -64,6 +64,11 @@ class Comparison:
         title, flags = str(values.get("title", path.stem)), str(values.get("flags", ""))
         return cls(path.stem, title, flags, tuple(int(seed) for seed in values["seeds"]), baseline, systems)
 
+    @property
+    def preparation(self) -> list[str]:
+        """Flags of run.sh that make what all runs share: data, tokens, links and statistics."""
+        return [*shlex.split(self.flags), "--stop_stage", "10"]
+
     def arguments(self, system: str, seed: int) -> list[str]:
         """Flags of run.sh for one run."""
         own = ["--st_tag", f"{self.name}_{system}_{seed}", "--seed", str(seed)]

@@ -80,6 +80,7 @@ class RecipeOptions:
     symmetrization: str = opt(
         "grow-diag-final-and", "of the word aligner", ("grow-diag-final-and", "intersect", "forward", "reverse")
     )
+    corrupt_links: float = opt(0.0, "experiment: share of the training links that get a wrong target word")
     feats_normalize: str = opt(
         "running_mvn",
         "normalization with statistics from stage 10; none: as the configuration says, without statistics",

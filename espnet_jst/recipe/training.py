@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import split_evenly
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.workers import workers
+from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
 
 SHARD = 2000  # statistics of fewer utterances are not worth the start of a further process
 
@@ -23,27 +25,36 @@ SHARD = 2000  # statistics of fewer utterances are not worth the start of a furt
 def training_stages(options: RecipeOptions) -> Iterator[Stage]:
     """Statistics (where normalization needs them) and training."""
     skip = "--skip_train" if options.skip_train else ""
-    inputs = [Path(options.st_config)]
-    inputs += [path for name in options.training_sets for path, _, _ in data_files(options, name)]
-    inputs += [directory / "tokens.txt" for directory in options.token_dirs.values()]
+    plain = replace(options, corrupt_links=0.0)  # statistics do not look at the links
+    stats_file = options.stats_dir / "train" / "feats_stats.npz"
     unused = "--feats_normalize none" if options.feats_normalize == "none" else ""
     if options.finetune:
         unused = "--finetune keeps the model's own"
     yield Stage(
         number=10,
         name="collect statistics",
-        run=lambda: collect_stats(options),
-        inputs=inputs,
-        outputs=[options.stats_dir / "train" / "feats_stats.npz"],
+        run=lambda: collect_stats(plain),
+        inputs=_inputs(plain),
+        outputs=[stats_file],
         options={"st_args": options.st_args, "utterances": options.stats_utterances},
         stamp=options.stats_dir / ".stages" / "10.json",
         skip=skip or unused,
     )
+    if options.corrupt_links > 0:
+        train_set = options.raw / options.train_set
+        yield Stage(
+            number=11,
+            name="corrupt links",
+            run=lambda: spoil_links(options),
+            inputs=[train_set / "alignment", train_set / options.tgt_text],
+            outputs=[links_file(options, options.train_set)],
+            stamp=train_set / ".stages" / f"corrupt{options.corrupt_links:g}.json",
+        )
     yield Stage(
         number=11,
         name="train",
         run=lambda: train(options),
-        inputs=inputs if unused else [*inputs, options.stats_dir / "train" / "feats_stats.npz"],
+        inputs=_inputs(options) if unused else [*_inputs(options), stats_file],
         outputs=[options.exp / "config.yaml", options.exp / options.inference_st_model],
         options={
             "st_args": options.st_args,
@@ -56,6 +67,12 @@ def training_stages(options: RecipeOptions) -> Iterator[Stage]:
     )
 
 
+def _inputs(options: RecipeOptions) -> list[Path]:
+    data = [path for name in options.training_sets for path, _, _ in data_files(options, name)]
+    tokens = [directory / "tokens.txt" for directory in options.token_dirs.values()]
+    return [Path(options.st_config), *data, *tokens]
+
+
 def data_files(options: RecipeOptions, name: str) -> list[tuple[Path, str, str]]:
     """(file, name in the batch, ESPnet's type) of everything that training reads of a set."""
     base = options.raw / name
@@ -63,12 +80,28 @@ def data_files(options: RecipeOptions, name: str) -> list[tuple[Path, str, str]]
         (base / "wav.scp", "speech", "sound"),
         (base / options.tgt_text, "text", "text"),
         (base / options.src_text, "src_text", "text"),
-        (base / "alignment", "alignment", "text"),
+        (links_file(options, name), "alignment", "text"),
     ]
     # Both sets or none: ESPnet wants the same names in training and validation.
     if all((options.raw / other / "word_times").exists() for other in options.training_sets):
         files.append((base / "word_times", "word_times", "text"))
     return files
+
+
+def links_file(options: RecipeOptions, name: str) -> Path:
+    """The word links of a set; those of the training set with `--corrupt_links` are spoilt."""
+    spoilt = options.corrupt_links > 0 and name == options.train_set
+    return options.raw / name / (f"alignment.corrupt{options.corrupt_links:g}" if spoilt else "alignment")
+
+
+def spoil_links(options: RecipeOptions) -> str:
+    """Write the training links of `--corrupt_links`: the same ones move, whatever the seed of the training is."""
+    base = options.raw / options.train_set
+    links = read_pharaoh(base / "alignment")
+    words = {key: len(text.split()) for key, text in kaldi.read_table(base / options.tgt_text).items()}
+    wrong = corrupt_links(links, words, options.corrupt_links)
+    write_pharaoh(links_file(options, options.train_set), wrong)
+    return f"{sum(len(wrong[key] - links[key]) for key in links)} of {sum(map(len, links.values()))}"
 
 
 def train_command(options: RecipeOptions, config: str = "") -> list[str]:

@@ -72,3 +72,18 @@ def test_blocks_and_eager_emission_coincide_on_digits():
             source = german_numbers.transcribe(list(digits))
             block, eager = (serialize(source, words, links, policy=policy) for policy in ("align", "eager"))
             assert block == eager, (digits, block, eager)
+
+
+def test_rotated_digits_come_in_groups_whose_first_is_last():
+    words, links = german_numbers.rotate([4, 2, 7, 1, 5, 6], 4)
+    assert words == ["zwei", "sieben", "eins", "vier", "sechs", "fünf"]
+    assert links == {(1, 0), (2, 1), (3, 2), (0, 3), (5, 4), (4, 5)}
+    assert german_numbers.rotate([3], 4) == (["drei"], {(0, 0)})
+
+
+def test_eager_emission_writes_rotated_digits_sooner_than_blocks():
+    words, links = german_numbers.rotate([4, 2, 7, 1], 4)
+    source = german_numbers.transcribe([4, 2, 7, 1])
+    block, eager = (serialize(source, words, links, policy=policy) for policy in ("align", "eager"))
+    assert " ".join(block) == "<asr> four two seven one <st> zwei sieben eins vier"
+    assert " ".join(eager) == "<asr> four two <st> zwei <asr> seven <st> sieben <asr> one <st> eins vier"

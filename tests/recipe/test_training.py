@@ -88,3 +88,17 @@ def test_several_machines_without_slurm_are_refused_with_the_way_to_start_them_b
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match=r"--num_nodes 2 needs Slurm.*--dist_rank R"):
         start_on_nodes(replace(OPTIONS, num_nodes=2))
+
+
+def test_corrupted_links_are_trained_on_and_nothing_else_sees_them():
+    base = OPTIONS.raw / "train"
+    kaldi.write_table(base / "alignment", {f"u{n}": "0-0 1-1 2-2 3-3" for n in range(50)})
+    kaldi.write_table(base / "text.lc.de", {f"u{n}": "null eins zwei drei" for n in range(50)})
+    options = replace(OPTIONS, corrupt_links=0.1)
+    statistics, corrupt, train = training_stages(options)
+    assert corrupt.run() == "20 of 200"
+    assert data_of(train_command(options), "train")[-1] == "dump/raw/train/alignment.corrupt0.1,alignment,text"
+    assert data_of(train_command(options), "valid")[-1] == "dump/raw/valid/alignment,alignment,text"
+    assert corrupt.outputs[0] in train.inputs
+    assert corrupt.outputs[0] not in statistics.inputs
+    assert kaldi.read_table(base / "alignment")["u0"] == "0-0 1-1 2-2 3-3"

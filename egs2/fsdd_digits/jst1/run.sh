@@ -3,11 +3,7 @@
 # Everything: ./run.sh. Parts: ./run.sh --stage 3 --stop_stage 5. A demonstration: ./run.sh --minutes 5. All: --help.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
-root=$(cd ../../.. && pwd)
-venv=${JST_VENV:-$root/.venv}
-python=$venv/bin/python
-[ -x "$python" ] || python=python3
-export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+. ../../path.sh
 
 exec "$python" -m espnet_jst.bin.jst_recipe \
     --train_set train \

@@ -4,11 +4,7 @@
 # Parts: ./run.sh --stage 3 --stop_stage 5. All options: ./run.sh --help.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
-root=$(cd ../../.. && pwd)
-venv=${JST_VENV:-$root/.venv}
-python=$venv/bin/python
-[ -x "$python" ] || python=python3
-export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
+. ../../path.sh
 
 # Sets and text form are those of ESPnet's egs2/mboshi_french/st1: lower case, no punctuation, one test set called dev.
 exec "$python" -m espnet_jst.bin.jst_recipe \

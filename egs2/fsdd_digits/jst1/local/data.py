@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import soundfile
 from digit_strings import FS, SETS, DigitString, compose, draw_list, load_recordings, read_list, write_list
-from german_numbers import transcribe, translate
+from german_numbers import rotate, transcribe, translate
 
 from espnet_jst.data.kaldi import write_data_dir
 
@@ -21,8 +24,10 @@ HERE = Path(__file__).resolve().parent
 TEST_SETS = ("test", "test_unheard", "test_noisy")
 
 
-def compose_set(name: str, strings: list[DigitString], recordings: dict, data_dir: Path) -> None:
-    """Write the audio and the tables of one set below data_dir/name."""
+def compose_set(
+    name: str, strings: list[DigitString], recordings: dict, data_dir: Path, translation: Callable[[list[int]], Any]
+) -> None:
+    """Write the audio and the tables of one set below data_dir/name; `translation`: digits to words and links."""
     out = data_dir / name
     (out / "audio").mkdir(parents=True, exist_ok=True)
     names = ("wav.scp", "text.lc.en", "text.lc.de", "utt2spk", "word_times.ref", "alignment.ref")
@@ -32,7 +37,7 @@ def compose_set(name: str, strings: list[DigitString], recordings: dict, data_di
         samples, spans_s = compose(pieces, string.seed, snr_db=SETS[name].snr_db, spread_db=SETS[name].spread_db)
         audio = out / "audio" / f"{string.utt_id}.wav"
         soundfile.write(audio, samples, FS, subtype="PCM_16")
-        target, links = translate(string.digits)
+        target, links = translation(string.digits)
         values = (
             audio.as_posix(),
             " ".join(transcribe(string.digits)),
@@ -57,14 +62,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--valid_strings", type=int, default=500, help="strings in the validation set")
     parser.add_argument("--test_strings", type=int, default=1000, help="the first so many of each test list")
     parser.add_argument("--seed", type=int, default=1, help="seed of the training and validation sets")
+    parser.add_argument(
+        "--rotate", type=int, default=0, help="the first of so many digits is translated last; 0: pairs as numbers"
+    )
     args = parser.parse_args(argv)
+    translation = partial(rotate, group=args.rotate) if args.rotate else translate
     recordings = load_recordings(args.corpus)
     for name in args.sets:
         if name in TEST_SETS:
             strings = read_list(HERE.parent / "lists" / f"{name}.tsv")[: args.test_strings]
         else:
             strings = draw_list(name, args.train_strings if name == "train" else args.valid_strings, args.seed)
-        compose_set(name, strings, recordings, args.data_dir)
+        compose_set(name, strings, recordings, args.data_dir, translation)
         print(f"{name}: {len(strings)} strings in {args.data_dir / name}", file=sys.stderr)
 
 

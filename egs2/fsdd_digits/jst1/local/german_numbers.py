@@ -3,6 +3,9 @@
 The first digit of a pair is the tens and the second the units, and German says the units first: "four two" is
 "zwei und vierzig". A pair with a leading zero is read digit by digit, 10-19 and full tens are one word, an odd last
 digit stands alone. Inside a number one is "ein", alone it is "eins".
+
+For experiments with longer reorderings the translation can be another (`rotate`): single digits in groups, of which the
+first comes last, as a German verb does: in groups of four, "four two seven one" is "zwei sieben eins vier".
 """
 
 from __future__ import annotations
@@ -46,6 +49,15 @@ def translate(digits: Sequence[int]) -> tuple[list[str], Links]:
         links |= {(start + i, len(words) + j) for i, j in inner}
         words += said
     return words, links
+
+
+def rotate(digits: Sequence[int], group: int) -> tuple[list[str], Links]:
+    """German words of single digits in groups of `group`, the first of each group last; and the links."""
+    order = []
+    for start in range(0, len(digits), group):
+        stop = min(start + group, len(digits))
+        order += [*range(start + 1, stop), start]
+    return [UNITS[digits[i]] for i in order], {(i, j) for j, i in enumerate(order)}
 
 
 def transcribe(digits: Sequence[int]) -> list[str]:
