@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import plain, read_words
-from espnet_jst.evaluation.lane_latency import utterance_laal
-from espnet_jst.evaluation.lanes import LaneTexts, bleu_tokenizer, load_lanes
-from espnet_jst.evaluation.quality import edit_score
-from espnet_jst.evaluation.significance import Comparison, compare_rates, compare_translations
-from espnet_jst.text.words import TRANSCRIPT
+from espnet_jst.evaluation.lanes import load_lanes
+from espnet_jst.evaluation.significance import compare_systems
+from espnet_jst.evaluation.statistics import lane_statistics
 
 
 def compare_directories(
@@ -45,35 +42,22 @@ def compare_directories(
     if not shared:
         raise DataError(f"{first_dir} and {second_dir} have no lane in common; compare systems that share one")
     paths = [path / "words.jsonl" for path in (first_dir, second_dir)]
-    decoded = [read_words(path) for path in paths] if all(path.exists() for path in paths) else None
+    decoded = [read_words(path) if all(path.exists() for path in paths) else None for path in paths]
     result: dict = {}
     for lane in shared:
-        pair = (loaded[0][lane], loaded[1][lane])
-        rows = _quality(*pair, case, n_bootstrap, seed)
-        if decoded:
-            laal = [utterance_laal(texts, words) for texts, words in zip(pair, decoded, strict=True)]
-            both = [key for key in laal[0] if key in laal[1]]
-            if both:
-                means = [[(values[key], 1.0) for key in both] for values in laal]
-                rows["LAAL"] = compare_rates(*means, n_bootstrap=n_bootstrap, seed=seed)
-        result[lane] = {name: asdict(comparison) for name, comparison in rows.items()}
+        first, second = (
+            lane_statistics(texts[lane], words, lowercase=case.startswith("lc"))
+            for texts, words in zip(loaded, decoded, strict=True)
+        )
+        result[lane] = {}
+        for name, (rows, score) in first.items():
+            systems = {"first": [rows], "second": [second[name].rows]}
+            found = compare_systems(systems, score, baseline="first", n_bootstrap=n_bootstrap, seed=seed)
+            result[lane][name] = {
+                "first": found["first"].mean,
+                "second": found["second"].mean,
+                "p_value": found["second"].p_value,
+                "low": found["second"].difference_low,
+                "high": found["second"].difference_high,
+            }
     return plain(result)
-
-
-def _quality(first: LaneTexts, second: LaneTexts, case: str, n_bootstrap: int, seed: int) -> dict[str, Comparison]:
-    if first.lane == TRANSCRIPT:
-        rows = {}
-        for name, unit in (("WER", "word"), ("CER", "char")):
-            scores = [edit_score(texts.references, texts.hypotheses, unit=unit) for texts in (first, second)]
-            counts = [[(100.0 * errors, total) for errors, total in score.per_utterance] for score in scores]
-            rows[name] = compare_rates(*counts, n_bootstrap=n_bootstrap, seed=seed)
-        return rows
-    return compare_translations(
-        first.references,
-        first.hypotheses,
-        second.hypotheses,
-        lowercase=case.startswith("lc"),
-        tokenize=bleu_tokenizer(first.language),
-        n_bootstrap=n_bootstrap,
-        seed=seed,
-    )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.errors import DataError
+import numpy as np
+
 from espnet_jst.evaluation.environment import environment
-from espnet_jst.evaluation.files import DecodedUtterance, plain, read_numbers, read_words, write_json
+from espnet_jst.evaluation.files import DecodedUtterance, plain, read_numbers, read_signature, read_words, write_json
 from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
 from espnet_jst.evaluation.lanes import LaneTexts, bleu_tokenizer, load_lanes
 from espnet_jst.evaluation.latency_logs import write_logs
 from espnet_jst.evaluation.quality import EditScore, MetricScore, edit_score, translation_scores
 from espnet_jst.evaluation.score_files import sclite_row, write_edit_result, write_translation_result
-from espnet_jst.evaluation.significance import rate_interval
+from espnet_jst.evaluation.significance import interval
+from espnet_jst.evaluation.statistics import rate
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 
@@ -44,7 +45,7 @@ def score_directory(
         src_case: the same for the transcript, where it differs.
         signature: how the hypotheses were made: system, chunk, left context, beam, blank penalty, seed, checkpoint
             hash. None takes `signature.json` of `hyp_dir` where there is one.
-        lanes: lanes to score; None takes those of the signature, or else those whose files are there.
+        lanes: lanes to score; None takes those that were decoded, see `load_lanes`.
         word_times: file of reference word end times, "utt 0.30 0.70 ..." in s; None takes `word_times` of `ref_dir`.
         n_bootstrap: resamples for the 95 % intervals; 0 for none.
         seed: of the bootstrap.
@@ -58,9 +59,6 @@ def score_directory(
     """
     hyp_dir, ref_dir = Path(hyp_dir), Path(ref_dir)
     signature = dict(signature) if signature is not None else read_signature(hyp_dir)
-    if lanes is None and "lanes" in signature:
-        # A decoder writes ESPnet's files for every model: the empty file of a lane that it lacks is no result.
-        lanes = signature["lanes"].split("+")
     loaded = load_lanes(
         hyp_dir, ref_dir, src_lang=src_lang, tgt_lang=tgt_lang, case=case, src_case=src_case, lanes=lanes
     )
@@ -93,24 +91,6 @@ def score_directory(
     return plain(scores)
 
 
-def read_signature(hyp_dir: Path) -> dict:
-    """`signature.json` of a decode directory, or {} where there is none.
-
-    Raises:
-        DataError: the file is not a JSON object.
-    """
-    path = hyp_dir / "signature.json"
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON ({error}); decode again") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, not an object of keys and values; decode again")
-    return content
-
-
 def _quality(texts: LaneTexts, hyp_dir: Path, case: str, n_bootstrap: int, seed: int) -> dict:
     words = edit_score(texts.references, texts.hypotheses)
     chars = edit_score(texts.references, texts.hypotheses, unit="char")
@@ -140,8 +120,9 @@ def _edit_entry(score: EditScore, n_bootstrap: int, seed: int) -> dict:
         "row": sclite_row(score),
     }
     if n_bootstrap:
-        interval = rate_interval(score.per_utterance, n_bootstrap=n_bootstrap, seed=seed)
-        entry |= {"low": 100.0 * interval.low, "high": 100.0 * interval.high}
+        rows = np.array(score.per_utterance, dtype=np.float64)
+        low, high = interval(rows, rate, n_bootstrap=n_bootstrap, seed=seed)
+        entry |= {"low": 100.0 * low, "high": 100.0 * high}
     return entry
 
 

@@ -125,3 +125,21 @@ def some_names(names: Sequence[str], limit: int = 5) -> str:
     """The first few names and how many more there are, for a message."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def read_signature(hyp_dir: Path) -> dict:
+    """`signature.json` of a decode directory, or {} where there is none.
+
+    Raises:
+        DataError: the file is not a JSON object.
+    """
+    path = hyp_dir / "signature.json"
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: not JSON ({error}); decode again") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, not an object of keys and values; decode again")
+    return content

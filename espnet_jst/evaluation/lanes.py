@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.files import read_texts, some_names
+from espnet_jst.evaluation.files import read_signature, read_texts, some_names
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 HYPOTHESIS_FILES = {TRANSCRIPT: "src_text", TRANSLATION: "text"}
@@ -73,7 +73,8 @@ def load_lanes(
     src_case: str | None = None,
     lanes: Sequence[str] | None = None,
 ) -> list[LaneTexts]:
-    """Read the lanes that can be scored: those named, or else those whose hypothesis and reference files are there.
+    """Read the lanes that can be scored: those named, or else those of signature.json, or else those whose files are
+    there.
 
     `case` is the translation's, and the transcript's too unless `src_case` gives another.
 
@@ -85,6 +86,9 @@ def load_lanes(
     for lane in lanes or ():
         if lane not in languages:
             raise DataError(f"lane {lane!r} is not one of {', '.join(languages)}")
+    if lanes is None and "lanes" in (signature := read_signature(hyp_dir)):
+        # A decoder writes ESPnet's files for every model: the empty file of a lane that it lacks is no result.
+        lanes = signature["lanes"].split("+")
     if lanes is None:
         lanes = [
             lane

@@ -1,156 +1,101 @@
-"""Is a difference more than chance? Bootstrap over utterances: intervals of one system, paired test of two.
+"""Is a difference more than chance? Intervals and paired tests by bootstrap over utterances (Koehn, 2004).
 
-Resampling as in Koehn (2004), the p-value as in sacrebleu's paired bootstrap: the share of resampled differences,
-centred, that are larger than the one observed.
+The utterances are resampled, the same ones for every system and seed, and a system's score on a resample is the mean of
+its seeds' scores. So an interval says what other utterances would have changed; what other seeds would have changed is
+seen from the scores of the seeds, which stand beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from sacrebleu.significance import PairedTest
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.quality import TRANSLATION_METRICS, make_metric, sacrebleu_seed
-
-_CELLS = 2_000_000  # resampled indices held at once
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A 95 % percentile interval and how it was made."""
-
-    low: float
-    high: float
-    n_bootstrap: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two systems on the same utterances.
+class SystemScore:
+    """One metric of one system.
 
     Attributes:
-        first, second: the scores.
-        p_value: probability of so large a difference if the systems were equally good.
-        low, high: 95 % interval of `second - first`; NaN where the test does not give one (sacrebleu's metrics).
+        seeds: the score of each training.
+        low, high: 95 % interval of the mean.
+        difference_low, difference_high: 95 % interval of this mean minus the baseline's; NaN for the baseline.
+        p_value: probability of so large a difference from the baseline if there were none; NaN for the baseline.
     """
 
-    first: float
-    second: float
-    p_value: float
-    low: float = float("nan")
-    high: float = float("nan")
+    seeds: tuple[float, ...]
+    low: float
+    high: float
+    difference_low: float = math.nan
+    difference_high: float = math.nan
+    p_value: float = math.nan
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return sum(self.seeds) / len(self.seeds)
 
 
-def rate_interval(counts: Sequence[tuple[float, float]], *, n_bootstrap: int = 1000, seed: int = 12345) -> Interval:
-    """95 % interval of a ratio of sums, e.g. WER.
+def compare_systems(
+    systems: Mapping[str, Sequence[np.ndarray]],
+    score: Callable[[np.ndarray], float],
+    *,
+    baseline: str,
+    n_bootstrap: int = 1000,
+    seed: int = 12345,
+) -> dict[str, SystemScore]:
+    """Scores of all systems on one test set.
 
     Args:
-        counts: (numerator, denominator) of each utterance: (errors, reference words) for WER, (value, 1) for a mean.
-
-    Returns:
-        The interval of `sum(numerator) / sum(denominator)`, as a fraction.
-
-    Raises:
-        DataError: there are no utterances.
-    """
-    rates = _resampled_rates([counts], n_bootstrap, seed)[0]
-    low, high = _percentiles(rates)
-    return Interval(low=low, high=high, n_bootstrap=n_bootstrap, seed=seed)
-
-
-def compare_rates(
-    first: Sequence[tuple[float, float]],
-    second: Sequence[tuple[float, float]],
-    *,
-    n_bootstrap: int = 1000,
-    seed: int = 12345,
-) -> Comparison:
-    """Paired bootstrap test of two systems on a ratio of sums (see `rate_interval`).
+        systems: for each system the statistics of every seed, (N, S), the same N utterances in the same order.
+        score: of summed statistics.
+        baseline: the system that the others are tested against.
+        n_bootstrap: resamples.
+        seed: of the resampling.
 
     Raises:
-        DataError: the systems have different numbers of utterances, or none.
+        DataError: no utterance, or systems with different utterances.
     """
-    if len(first) != len(second):
-        raise DataError(f"{len(first)} and {len(second)} utterances; a paired test needs the same ones in both systems")
-    resampled = _resampled_rates([first, second], n_bootstrap, seed)
-    exact = [float(np.sum(counts, axis=0)[0] / np.sum(counts, axis=0)[1]) for counts in (first, second)]
-    differences = resampled[1] - resampled[0]
-    sizes = np.abs(differences)
-    low, high = _percentiles(differences)
-    larger = int(np.sum(sizes - sizes.mean() > abs(exact[1] - exact[0])))
-    p_value = _p_value(exact[0], exact[1], (larger + 1) / (n_bootstrap + 1))  # + 1: never exactly zero
-    return Comparison(first=exact[0], second=exact[1], p_value=p_value, low=low, high=high)
+    sizes = {rows.shape[0] for seeds in systems.values() for rows in seeds}
+    if len(sizes) != 1 or 0 in sizes:
+        raise DataError(f"the systems have {sorted(sizes)} utterances; a paired test needs the same ones in all")
+    [count] = sizes
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=n_bootstrap)
+    resampled = {
+        name: np.mean([[score(sums) for sums in drawn @ rows] for rows in seeds], axis=0)
+        for name, seeds in systems.items()
+    }
+    exact = {name: tuple(score(rows.sum(axis=0)) for rows in seeds) for name, seeds in systems.items()}
+    found = {}
+    for name, seeds in exact.items():
+        interval = _percentiles(resampled[name])
+        if name == baseline:
+            found[name] = SystemScore(seeds, *interval)
+            continue
+        differences = resampled[name] - resampled[baseline]
+        observed = abs(np.mean(seeds) - np.mean(exact[baseline]))
+        larger = int(np.sum(np.abs(differences - np.nanmean(differences)) >= observed))
+        p_value = (larger + 1) / (n_bootstrap + 1)  # + 1: never exactly zero
+        found[name] = SystemScore(seeds, *interval, *_percentiles(differences), p_value)
+    return found
 
 
-def compare_translations(
-    references: Sequence[str],
-    first: Sequence[str],
-    second: Sequence[str],
-    *,
-    lowercase: bool = False,
-    tokenize: str | None = None,
-    n_bootstrap: int = 1000,
-    seed: int = 12345,
-    metrics: Sequence[str] = TRANSLATION_METRICS,
-) -> dict[str, Comparison]:
-    """sacrebleu's paired bootstrap test of two systems, for each metric.
-
-    Raises:
-        DataError: the lists differ in length or are empty.
-    """
-    if not references or not len(references) == len(first) == len(second):
-        raise DataError(
-            f"{len(references)} references, {len(first)} and {len(second)} hypotheses; a paired test needs one each"
-        )
-    with sacrebleu_seed(seed):
-        test = PairedTest(
-            [("first", list(first)), ("second", list(second))],
-            {name: make_metric(name, lowercase=lowercase, tokenize=tokenize) for name in metrics},
-            [list(references)],
-            test_type="bs",
-            n_samples=n_bootstrap,
-        )
-        _, scores = test()
-    # sacrebleu files the results under its own names ("chrF2++"), in the order of the metrics given.
-    pairs = [pair for name, pair in scores.items() if name != "System"]
-    return {name: _comparison(*pair) for name, pair in zip(metrics, pairs, strict=True)}
-
-
-def _comparison(first: Any, second: Any) -> Comparison:
-    """From sacrebleu's `Result` of each system."""
-    a, b = float(first.score), float(second.score)
-    return Comparison(a, b, _p_value(a, b, float(second.p_value)))
-
-
-def _p_value(first: float, second: float, p_value: float) -> float:
-    """The centred test calls a system different from itself (p = 1 / (n + 1)); equal scores are never different."""
-    return 1.0 if first == second else p_value
-
-
-def _resampled_rates(systems: Sequence[Sequence[tuple[float, float]]], n_bootstrap: int, seed: int) -> np.ndarray:
-    """Rates of each system on the same resamples, (systems, n_bootstrap)."""
-    stats = np.asarray(systems, dtype=np.float64)
-    if stats.size == 0:
-        raise DataError("no utterance to resample")
-    _, n, _ = stats.shape
-    rng = np.random.default_rng(seed)
-    rates = []
-    for start in range(0, n_bootstrap, rows := max(1, _CELLS // n)):
-        chosen = rng.integers(n, size=(min(rows, n_bootstrap - start), n))
-        sums = stats[:, chosen].sum(axis=2)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a resample of empty references only
-            rates.append(sums[..., 0] / sums[..., 1])
-    return np.concatenate(rates, axis=1)
+def interval(
+    rows: np.ndarray, score: Callable[[np.ndarray], float], *, n_bootstrap: int = 1000, seed: int = 12345
+) -> tuple[float, float]:
+    """95 % interval of one system; arguments as `compare_systems`."""
+    found = compare_systems({"": [rows]}, score, baseline="", n_bootstrap=n_bootstrap, seed=seed)[""]
+    return found.low, found.high
 
 
 def _percentiles(values: np.ndarray) -> tuple[float, float]:
+    """2.5 % and 97.5 %, of the resamples that have a score."""
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return float("nan"), float("nan")
+        return math.nan, math.nan
     low, high = np.percentile(finite, [2.5, 97.5])
     return float(low), float(high)

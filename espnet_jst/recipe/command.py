@@ -91,10 +91,16 @@ def run_jobs(jobs: Sequence[Job], *, nj: int, title: str) -> None:
     Raises:
         JSTError: one failed; the message holds its last error and its log file.
     """
-    threads = str(max(1, (os.cpu_count() or 1) // max(1, nj)))
+    run_each(partial(_run_job, environment=thread_limits(nj)), jobs, nj=nj, title=title)
+
+
+def thread_limits(nj: int) -> dict[str, str]:
+    """Variables for each of `nj` programs that share this machine's cores; the user's own go before them."""
+    if nj <= 1:
+        return {}
+    threads = str(max(1, (os.cpu_count() or 1) // nj))
     with workers() as pool:  # Dask gives its workers one thread
-        environment = {name: pool.environment.get(name, threads) for name in THREADS} if nj > 1 else {}
-    run_each(partial(_run_job, environment=environment), jobs, nj=nj, title=title)
+        return {name: pool.environment.get(name, threads) for name in THREADS}
 
 
 def _run_job(job: Job, *, environment: Mapping[str, str]) -> None:

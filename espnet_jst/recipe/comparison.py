@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from espnet_jst.config import check_keys
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.command import python, run_logged
+from espnet_jst.recipe.command import python, run_logged, thread_limits
 from espnet_jst.recipe.decoding import MODES, decode_dir
 from espnet_jst.recipe.options import RecipeOptions, parse_options
 from espnet_jst.recipe.pool import run_each
 
+if TYPE_CHECKING:
+    from espnet_jst.evaluation.significance import SystemScore
+    from espnet_jst.evaluation.statistics import Statistics
+
 KEYS = ("title", "flags", "seeds", "baseline", "systems")
+METRICS = ("WER", "CER", "LAAL transcript, ms", "BLEU", "chrF++", "TER", "LAAL translation, ms")
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,7 @@ def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, l
         )
         for system, seed in runs
     ]
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
-    run_each(partial(_run, environment=threads), commands, nj=jobs, title=comparison.title)
+    run_each(partial(_run, environment=thread_limits(jobs)), commands, nj=jobs, title=comparison.title)
 
 
 def _run(command: tuple[Sequence[str], Path], *, environment: Mapping[str, str]) -> None:
@@ -100,7 +105,7 @@ def _run(command: tuple[Sequence[str], Path], *, environment: Mapping[str, str])
 
 
 def comparison_table(comparison: Comparison, flags: Sequence[str], *, n_bootstrap: int = 1000) -> dict[str, Any]:
-    """All scores: mode and set -> metric -> system -> SeedScore; and what each training cost.
+    """All scores: mode and set -> metric -> system -> SystemScore; and what each training cost.
 
     Args:
         flags: as `run_comparison`.
@@ -126,7 +131,8 @@ def _test_scores(
     name: str,
     n_bootstrap: int,
 ) -> dict[str, dict[str, Any]]:
-    from espnet_jst.evaluation.seeds import compare_systems
+    """Metric -> system -> SystemScore on one test set."""
+    from espnet_jst.evaluation.significance import compare_systems
 
     found: dict[str, dict[str, list[np.ndarray]]] = {}
     scorers: dict[str, Any] = {}
@@ -135,43 +141,30 @@ def _test_scores(
             found.setdefault(metric, {}).setdefault(system, []).append(rows)
             scorers[metric] = score
     table = {}
-    for metric, systems in found.items():
+    for metric in sorted(found, key=METRICS.index):
+        systems = found[metric]
         # A single-lane system has the metrics of its lane only; the baseline may lack one that others have.
         against = comparison.baseline if comparison.baseline in systems else next(iter(systems))
         table[metric] = compare_systems(systems, scorers[metric], baseline=against, n_bootstrap=n_bootstrap)
     return table
 
 
-def _statistics(options: RecipeOptions, mode: str, name: str) -> dict[str, tuple[np.ndarray, Any]]:
-    """Metric -> statistics of each utterance and the score of their sum."""
+def _statistics(options: RecipeOptions, mode: str, name: str) -> dict[str, Statistics]:
+    """Statistics of every metric of a run; latency only where the run was decoded chunk by chunk."""
     from espnet_jst.evaluation.files import read_words
-    from espnet_jst.evaluation.lane_latency import utterance_laal
-    from espnet_jst.evaluation.lanes import bleu_tokenizer, load_lanes
-    from espnet_jst.evaluation.quality import edit_score
-    from espnet_jst.evaluation.seeds import rate, translation_statistics
-    from espnet_jst.text.words import TRANSCRIPT
+    from espnet_jst.evaluation.lanes import load_lanes
+    from espnet_jst.evaluation.statistics import lane_statistics
 
     out, reference = decode_dir(options, mode, name), options.raw / name
     if not (out / "words.jsonl").exists():
         raise DataError(f"{out} has no words.jsonl: decode it first (stage 12)")
     cases = {"case": options.tgt_case, "src_case": options.src_case}
-    decoded = read_words(out / "words.jsonl")
-    found: dict[str, tuple[np.ndarray, Any]] = {}
+    decoded = read_words(out / "words.jsonl") if mode == "streaming" else None
+    found: dict[str, Statistics] = {}
     for texts in load_lanes(out, reference, src_lang=options.src_lang, tgt_lang=options.tgt_lang, **cases):
-        if texts.lane == TRANSCRIPT:
-            errors = edit_score(texts.references, texts.hypotheses).per_utterance
-            found["WER"] = np.array([(100.0 * wrong, words) for wrong, words in errors], dtype=np.float64), rate
-        else:
-            lowercase, tokenize = options.tgt_case.startswith("lc"), bleu_tokenizer(texts.language)
-            for metric in ("BLEU", "chrF++"):
-                found[metric] = translation_statistics(
-                    metric, texts.references, texts.hypotheses, lowercase=lowercase, tokenize=tokenize
-                )
-        if mode == "streaming":
-            laal = utterance_laal(texts, decoded)
-            # An utterance without words of the lane has no latency: it weighs nothing.
-            rows = [(laal[key] / 1000, 1.0) if key in laal else (0.0, 0.0) for key in texts.keys]
-            found[f"LAAL {texts.lane}, s"] = np.array(rows, dtype=np.float64), rate
+        lowercase = options.tgt_case.startswith("lc")
+        for metric, statistics in lane_statistics(texts, decoded, lowercase=lowercase).items():
+            found[f"LAAL {texts.lane}, ms" if metric == "LAAL" else metric] = statistics
     return found
 
 
@@ -185,14 +178,24 @@ def _costs(comparison: Comparison, parsed: Mapping[tuple[str, int], RecipeOption
 
 
 def as_markdown(comparison: Comparison, table: Mapping[str, Any]) -> str:
-    """The tables as a page: mean, seeds, interval and test of every metric."""
-    lines = [f"# {comparison.title}", "", f"Mean over the seeds {', '.join(map(str, comparison.seeds))} (each seed), "]
-    lines[-1] += f"95 % interval over utterances; p: paired bootstrap test against `{comparison.baseline}`."
+    """The tables as a page: means of every test set, then each metric with seeds, intervals and tests."""
+    seeds = ", ".join(map(str, comparison.seeds))
+    lines = [
+        f"# {comparison.title}",
+        "",
+        f"Mean over the seeds {seeds} (each seed), 95 % interval over utterances; difference from the first system with",
+        "its interval and the p-value of a paired bootstrap test.",
+    ]
     for test, metrics in table["scores"].items():
-        lines += ["", f"## {test}", "", "| system | " + " | ".join(metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+        lines += ["", f"## {test}", "", *_head("system", *metrics)]
         for system in comparison.systems:
-            cells = [_cell(scores.get(system)) for scores in metrics.values()]
-            lines.append(f"| {system} | " + " | ".join(cells) + " |")
+            scores = [(row.get(system), metric) for metric, row in metrics.items()]
+            lines.append(_row(system, *("-" if score is None else _number(score.mean, m) for score, m in scores)))
+        for metric, row in metrics.items():
+            lines += ["", *_head(metric, "mean", "interval", "difference", "p")]
+            # The baseline first: the others are tested against it.
+            for system in sorted(row, key=lambda system: not math.isnan(row[system].p_value)):
+                lines.append(_row(system, *_cells(row[system], row, metric)))
     costs = [
         f"{system} {np.mean(seconds):.0f} ({'/'.join(f'{s:.0f}' for s in seconds)})"
         for system, seconds in table["cpu_s"].items()
@@ -203,12 +206,29 @@ def as_markdown(comparison: Comparison, table: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(score: Any) -> str:
-    if score is None:
-        return "-"
-    seeds = "/".join(f"{value:.2f}" for value in score.seeds)
-    test = "" if np.isnan(score.p_value) else f", p {score.p_value:.3f}"
-    return f"{score.mean:.2f} ({seeds}), {score.low:.2f} to {score.high:.2f}{test}"
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _head(*cells: str) -> list[str]:
+    return [_row(*cells), "|---" * len(cells) + "|"]
+
+
+def _cells(score: SystemScore, scores: Mapping[str, SystemScore], metric: str) -> list[str]:
+    """Mean and seeds, interval, difference from the baseline, p."""
+    number = partial(_number, metric=metric)
+    mean = f"{number(score.mean)} ({'/'.join(map(number, score.seeds))})"
+    cells = [mean, f"{number(score.low)} to {number(score.high)}"]
+    if math.isnan(score.p_value):
+        return [*cells, "", ""]
+    baseline = next(other for other in scores.values() if math.isnan(other.p_value))
+    difference = f"{number(score.mean - baseline.mean, sign='+')}"
+    bounds = f"{number(score.difference_low, sign='+')} to {number(score.difference_high, sign='+')}"
+    return [*cells, f"{difference} ({bounds})", f"{score.p_value:.3f}"]
+
+
+def _number(value: float, metric: str, sign: str = "") -> str:
+    return f"{value:{sign}.{0 if metric.endswith('ms') else 2}f}"
 
 
 def write_table(comparison: Comparison, table: Mapping[str, Any], folder: Path) -> Path:

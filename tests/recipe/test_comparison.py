@@ -46,13 +46,15 @@ def test_each_run_has_a_name_a_seed_and_the_flags_of_its_system(comparison: Comp
 def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comparison, tmp_path: Path) -> None:
     table = comparison_table(comparison, [], n_bootstrap=100)
     scores = table["scores"]["test, streaming"]
-    assert list(scores) == ["WER", "LAAL transcript, s", "BLEU", "chrF++", "LAAL translation, s"]
+    assert list(scores) == [*("WER", "CER", "LAAL transcript, ms", "BLEU", "chrF++", "TER", "LAAL translation, ms")]
     assert scores["WER"]["both"].seeds == (0.0, 0.0)
     assert scores["WER"]["single"].mean == pytest.approx(100 / 7)
     assert scores["BLEU"]["both"].mean == pytest.approx(100.0)
     assert table["cpu_s"] == {"both": [100.0, 101.0], "single": [100.0, 101.0]}
     page = write_table(comparison, table, tmp_path / "exp").read_text()
-    assert "| single | 14.29 (14.29/14.29)" in page and "single 100 (100/101)" in page
+    assert "| single | 14.29 |" in page and "single 100 (100/101)" in page
+    assert "| both | 0.00 (0.00/0.00) | 0.00 to 0.00 |  |  |" in page
+    assert "| single | 14.29 (14.29/14.29) | 0.00 to" in page and "| +14.29 (+0.00 to " in page
 
 
 def test_a_run_without_output_and_a_wrong_file_are_named(comparison: Comparison, tmp_path: Path) -> None:
@@ -66,3 +68,19 @@ def test_a_run_without_output_and_a_wrong_file_are_named(comparison: Comparison,
     Path("wrong.yaml").write_text(FILE.replace("seeds:", "seed:"))
     with pytest.raises(ConfigError, match="'seeds'"):
         Comparison.read(Path("wrong.yaml"))
+
+
+def test_what_the_runs_share_is_prepared_with_the_flags_of_all(comparison: Comparison) -> None:
+    flags = ["--test_sets", "test", "--inference_config", "conf/decode.yaml", "--stop_stage", "10"]
+    assert comparison.preparation == flags
+
+
+def test_a_lane_that_a_system_does_not_have_has_no_score(comparison: Comparison, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        out = tmp_path / "exp" / f"st_two_single_{seed}" / "decode_st_model_valid.loss.ave_streaming" / "test"
+        (out / "signature.json").write_text(json.dumps({"lanes": "transcript"}))
+        (out / "text").write_text("")
+    table = comparison_table(comparison, [], n_bootstrap=20)
+    scores = table["scores"]["test, streaming"]
+    assert list(scores["BLEU"]) == ["both"] and list(scores["WER"]) == ["both", "single"]
+    assert "| single | 14.29 | " in write_table(comparison, table, tmp_path / "exp").read_text()

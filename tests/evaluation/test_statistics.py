@@ -1,0 +1,21 @@
+import pytest
+
+from espnet_jst.evaluation.quality import translation_scores
+from espnet_jst.evaluation.statistics import edit_statistics, translation_statistics
+
+REFERENCES = ["zwei und vierzig sieben", "null sieben", "sechzehn", "ein und zwanzig drei", "neun neun neun acht"]
+HYPOTHESES = ["zwei und vierzig", "null sieben", "", "ein und drei drei", "neun neun acht neun"]
+
+
+@pytest.mark.parametrize("metric", ["BLEU", "chrF++", "TER"])
+def test_summed_statistics_give_sacrebleus_corpus_score(metric):
+    rows, score = translation_statistics(metric, REFERENCES, HYPOTHESES, lowercase=True)
+    expected = translation_scores(REFERENCES, HYPOTHESES, lowercase=True, metrics=[metric])[metric].score
+    assert rows.shape[0] == len(REFERENCES)
+    assert score(rows.sum(axis=0)) == pytest.approx(expected)
+
+
+def test_summed_errors_give_the_word_error_rate():
+    rows, score = edit_statistics(REFERENCES, HYPOTHESES, unit="word")
+    assert rows[:, 1].tolist() == [4, 2, 1, 4, 4]
+    assert score(rows.sum(axis=0)) == pytest.approx(100 * (1 + 0 + 1 + 1 + 2) / 15)
