@@ -24,7 +24,6 @@ def get_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("labels: bursts are counted in words, or in the pieces of a token list")
     group.add_argument("--token_list", help="tokens.txt")
     group.add_argument("--bpemodel", help="its SentencePiece model")
-    group.add_argument("--token_type", choices=("bpe", "word", "char"), help="default: bpe with --bpemodel, else word")
     parser.add_argument("--sample", type=int, default=0, help="utterances, evenly spaced; 0 takes all")
     parser.add_argument("--output", help="folder for diagnosis.md, .json and .png")
     return parser
@@ -40,6 +39,7 @@ def _run(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from espnet_jst.evaluation.diagnosis import diagnosis_table, read_and_compare, write_diagnosis
+    from espnet_jst.text.tokenizer import find_tokenizer
 
     reports, title = read_and_compare(
         args.src,
@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace) -> None:
         args.alignment,
         reference=args.reference,
         policies=args.policies.split(","),
-        tokenizer=_tokenizer(args),
+        tokenizer=find_tokenizer(args.token_list, args.bpemodel),
         sample=args.sample,
     )
     # A file or a pipe has no width; the table is not to be broken for that.
@@ -55,15 +55,6 @@ def _run(args: argparse.Namespace) -> None:
     console.print(diagnosis_table(reports, title))
     if args.output:
         print("written:", *write_diagnosis(reports, args.output, title))
-
-
-def _tokenizer(args: argparse.Namespace):
-    if args.token_list is None:
-        return None
-    from espnet_jst.text.tokenizer import Tokenizer, read_tokens
-
-    token_type = args.token_type or ("bpe" if args.bpemodel else "word")
-    return Tokenizer(read_tokens(args.token_list), bpemodel=args.bpemodel, token_type=token_type)
 
 
 if __name__ == "__main__":

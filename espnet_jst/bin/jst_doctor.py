@@ -54,8 +54,9 @@ def main(cmd: Sequence[str] | None = None) -> int:
 
 def _data(args: argparse.Namespace) -> int:
     from espnet_jst.data.checks import ERROR, write_problems
-    from espnet_jst.recipe.doctor import diagnose, find_tokenizer
+    from espnet_jst.recipe.doctor import diagnose
     from espnet_jst.recipe.doctor_report import say, show_problems, summary
+    from espnet_jst.text.tokenizer import find_tokenizer
 
     options = RecipeOptions(**{name: getattr(args, name) for name in OPTIONS})
     target = find_tokenizer(args.token_list, args.bpemodel)

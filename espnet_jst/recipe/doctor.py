@@ -15,7 +15,6 @@ from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_shards, split
 from espnet_jst.recipe.prepare import SHARD, limits
-from espnet_jst.text.token_list import WORD_START, read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 
 SLACK_S = 0.5  # word times of other programs may end a little after the audio
@@ -180,21 +179,3 @@ def _misfits(directory: Path, texts: tuple[str, str]) -> int:
         except BadItem:
             count += 1
     return count
-
-
-def find_tokenizer(token_list: str | None, bpemodel: str | None) -> Tokenizer | None:
-    """The tokenizer of a token list, of a SentencePiece model, or of both; the one is looked for beside the other.
-
-    Raises:
-        ConfigError: the list holds pieces and there is no model.
-        DataError: there is no token list.
-    """
-    if not token_list and not bpemodel:
-        return None
-    path = Path(token_list) if token_list else Path(str(bpemodel)).parent / "tokens.txt"
-    model = Path(bpemodel) if bpemodel else path.parent / "bpe.model"
-    tokens = read_tokens(path)
-    if bpemodel or model.is_file() or any(token.startswith(WORD_START) for token in tokens):
-        return Tokenizer(tokens, bpemodel=model)
-    words = [token for token in tokens if len(token) > 1 and not token.startswith("<")]
-    return Tokenizer(tokens, token_type="word" if words else "char")

@@ -10,7 +10,7 @@ from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, UNK, WORD_START, is_tag, read_tokens
 from espnet_jst.text.train_tokenizer import train_tokenizer
 
-__all__ = ["Tokenizer", "read_tokens", "train_tokenizer"]
+__all__ = ["Tokenizer", "find_tokenizer", "read_tokens", "train_tokenizer"]
 
 _CACHE_WORDS = 200_000
 
@@ -169,3 +169,21 @@ class Tokenizer:
                 "use the model and the token list of one token stage"
             )
         return processor
+
+
+def find_tokenizer(token_list: str | None, bpemodel: str | None) -> Tokenizer | None:
+    """The tokenizer of a token list, of a SentencePiece model, or of both; the one is looked for beside the other.
+
+    Raises:
+        ConfigError: the list holds pieces and there is no model.
+        DataError: there is no token list.
+    """
+    if not token_list and not bpemodel:
+        return None
+    path = Path(token_list) if token_list else Path(str(bpemodel)).parent / "tokens.txt"
+    model = Path(bpemodel) if bpemodel else path.parent / "bpe.model"
+    tokens = read_tokens(path)
+    if bpemodel or model.is_file() or any(token.startswith(WORD_START) for token in tokens):
+        return Tokenizer(tokens, bpemodel=model)
+    words = [token for token in tokens if len(token) > 1 and not token.startswith("<")]
+    return Tokenizer(tokens, token_type="word" if words else "char")

@@ -39,7 +39,7 @@ def test_a_sample_is_even_and_not_larger_than_asked(files, capsys):
 
 def test_bursts_can_be_counted_in_the_tokens_of_a_list(files, tmp_path, capsys):
     (tmp_path / "tokens.txt").write_text("\n".join(["<blank>", "<unk>", "<asr>", "<st>", "<space>", *"hecaldr", ""]))
-    options = ["--token_list", str(tmp_path / "tokens.txt"), "--token_type", "char", "--output", str(tmp_path / "d")]
+    options = ["--token_list", str(tmp_path / "tokens.txt"), "--output", str(tmp_path / "d")]
     assert jst_diagnose.main([*files, *options]) == 0
     policies = json.loads((tmp_path / "d" / "diagnosis.json").read_text())["policies"]
     assert policies["0.0"]["longest_burst"] == len("T" + "he called her")

@@ -14,16 +14,16 @@ import soundfile
 from espnet_jst.bin import jst_doctor
 from espnet_jst.data import checks, kaldi
 from espnet_jst.data.checks import ERROR, WARNING
-from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.doctor import Diagnosis, diagnose, find_texts, find_tokenizer
+from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.doctor import Diagnosis, diagnose, find_texts
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.prepare import format_set, remove_bad
+from espnet_jst.text.tokenizer import find_tokenizer
 from tests.recipe.torture import (
     ERRORS,
     FS,
     GOOD,
     TEXTS,
-    TOKENS,
     WARNINGS,
     WITH_TOKENS_ERRORS,
     WITH_TOKENS_WARNINGS,
@@ -165,24 +165,6 @@ def test_texts_that_cannot_be_told_must_be_named(tmp_path: Path) -> None:
     kaldi.write_table(tmp_path / "text.tc.de", {})
     with pytest.raises(ConfigError, match=r"text\.lc\.en text\.lc\.de text\.tc\.de"):
         find_texts(tmp_path, None, None)
-
-
-def test_a_token_list_is_read_for_what_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "tokens.txt"
-
-    def unknown(tokens: list[str], words: str) -> list[str]:
-        path.write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
-        tokenizer = find_tokenizer(str(path), None)
-        assert tokenizer is not None
-        return tokenizer.unknown(words.split())
-
-    assert unknown(TOKENS, "two né né") == ["é"]
-    assert unknown(["<blank>", "<unk>", "one", "two", "<sos/eos>"], "one three") == ["three"]
-    with pytest.raises(ConfigError, match="SentencePiece model"):
-        unknown(["<blank>", "<unk>", "\u2581one", "<sos/eos>"], "one")
-    with pytest.raises(DataError, match="does not exist"):
-        find_tokenizer(str(tmp_path / "gone.txt"), None)
-    assert find_tokenizer(None, None) is None
 
 
 def test_the_page_on_checks_lists_every_kind() -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.text.tokenizer import Tokenizer, read_tokens, train_tokenizer
+from espnet_jst.text.tokenizer import Tokenizer, find_tokenizer, read_tokens, train_tokenizer
 
 LINES = [
     line.split()
@@ -147,3 +148,21 @@ def test_a_broken_token_list_is_refused(tokens):
 def test_a_tokenizer_can_be_sent_to_a_worker(directory):
     tokenizer = pickle.loads(pickle.dumps(Tokenizer.load(directory / "unigram")))
     assert tokenizer.decode(tokenizer.encode(SERIALIZED)) == SERIALIZED
+
+
+def test_a_token_list_is_read_for_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.txt"
+
+    def unknown(tokens: list[str], words: str) -> list[str]:
+        path.write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
+        tokenizer = find_tokenizer(str(path), None)
+        assert tokenizer is not None
+        return tokenizer.unknown(words.split())
+
+    assert unknown(["<blank>", "<unk>", "<space>", *"nowt", "<sos/eos>"], "two né né") == ["é"]
+    assert unknown(["<blank>", "<unk>", "one", "two", "<sos/eos>"], "one three") == ["three"]
+    with pytest.raises(ConfigError, match="SentencePiece model"):
+        unknown(["<blank>", "<unk>", "\u2581one", "<sos/eos>"], "one")
+    with pytest.raises(DataError, match="does not exist"):
+        find_tokenizer(str(tmp_path / "gone.txt"), None)
+    assert find_tokenizer(None, None) is None
