@@ -20,6 +20,16 @@ def str2bool(value: str) -> bool:
     raise argparse.ArgumentTypeError(f"{value!r} is not true or false")
 
 
+def lane_values(text: str) -> float | dict[str, float]:
+    """A number for all lanes, "0.5", or one for some, "transcript=0,translation=1.5"."""
+    try:
+        if "=" not in text:
+            return float(text)
+        return {lane.strip(): float(value) for lane, value in (part.split("=") for part in text.split(","))}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor like translation=1.5") from None
+
+
 def parse_with_config(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:
     """Parse; a YAML file given as `--config` holds flags, and the command line wins over it.
 

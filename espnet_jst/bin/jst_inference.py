@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_jst.bin.arguments import add_refused, check_refused, parse_with_config, run_main, str2bool
+from espnet_jst.bin.arguments import add_refused, check_refused, lane_values, parse_with_config, run_main, str2bool
 from espnet_jst.errors import ConfigError
 
 _NO_LM = "the search takes one recurrent language model over its labels: --lm_train_config and --lm_file"
@@ -58,7 +58,12 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--batch_size", type=int, default=1, help="whole utterances decoded at once (not in streaming)")
     group.add_argument("--beam_size", type=int, default=1, help="hypotheses kept; 1: greedy")
     group.add_argument("--nbest", type=int, default=1, help="length of the n-best list, at most beam_size")
-    group.add_argument("--blank_penalty", type=float, default=0.0, help="taken off the blank's logit: more words")
+    group.add_argument(
+        "--blank_penalty",
+        type=lane_values,
+        default=0.0,
+        help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5",
+    )
     group.add_argument("--max_symbols", type=int, default=20, help="most symbols in one frame")
     group.add_argument("--lm_train_config", help="config.yaml of a recurrent language model (espnet2.bin.lm_train)")
     group.add_argument("--lm_file", help="its weights; needs a beam")
@@ -106,6 +111,8 @@ def _run(args: argparse.Namespace) -> None:
         **{key: getattr(args, key) for key in DECODING},
     )
     settings = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "max_symbols", "seed")}
+    if isinstance(args.blank_penalty, dict):
+        settings["blank_penalty"] = ",".join(f"{lane}={value:g}" for lane, value in args.blank_penalty.items())
     if args.lm_file:
         settings["lm_weight"] = args.lm_weight
     if args.phrases:

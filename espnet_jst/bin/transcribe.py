@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.bin.arguments import run_main
+from espnet_jst.bin.arguments import lane_values, run_main
 from espnet_jst.errors import ConfigError, JSTError
 
 FORMATS = ("txt", "json", "srt", "vtt", "ttml")
@@ -26,7 +26,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole file; default: the model's own")
     parser.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
     parser.add_argument("--beam_size", type=int, default=1, help="hypotheses kept; 1: greedy")
-    parser.add_argument("--blank_penalty", type=float, default=0.0, help="taken off the blank's logit: more words")
+    parser.add_argument(
+        "--blank_penalty",
+        type=lane_values,
+        default=0.0,
+        help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     return parser
 

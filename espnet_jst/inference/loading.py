@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.model import JSTModel
 from espnet_jst.search.beam import BeamSearch
+from espnet_jst.search.blank_penalty import BlankPenalty
 from espnet_jst.search.greedy import GreedySearch
 from espnet_jst.text.assembler import LaneOfTag
 from espnet_jst.text.tags import Tags
@@ -109,16 +110,30 @@ def build_search_heads(
     names = choose_heads(model, options.search_heads)
     readers = {name: tokenizer_of(model.specs[name], tokenizers) for name in names}
     scorers = options.scorers(readers, str(next(model.parameters()).device))
-    limits: dict[str, Any] = {"blank_penalty": options.blank_penalty, "max_symbols": options.max_symbols}
     heads = {}
     for name, tokenizer in readers.items():
         spec, head = model.specs[name], model.heads[name]
         assert isinstance(head, TransducerHead)
+        lane_of = lane_of_tag(spec, args)
+        limits: dict[str, Any] = {"max_symbols": options.max_symbols}
+        limits["blank_penalty"] = blank_penalty(spec, tokenizer, lane_of, options.blank_penalty)
         search: GreedySearch | BeamSearch = GreedySearch(head, **limits)
         if options.beam_size > 1:
             search = BeamSearch(head, beam_size=options.beam_size, scorers=scorers[name], **limits)
-        heads[name] = SearchHead(spec, search, tokenizer, lane_of_tag(spec, args), shifts_s[spec.reads.split(".")[0]])
+        heads[name] = SearchHead(spec, search, tokenizer, lane_of, shifts_s[spec.reads.split(".")[0]])
     return heads
+
+
+def blank_penalty(
+    spec: HeadSpec, tokenizer: Tokenizer, lane_of: LaneOfTag, penalty: float | Mapping[str, float]
+) -> BlankPenalty:
+    """The penalty of a head's lanes, from a number for all or a mapping; before any tag a stream is in the first."""
+    lanes = [*spec.lanes]
+    values = [float(penalty.get(lane, 0.0)) if isinstance(penalty, Mapping) else penalty for lane in lanes]
+    if not spec.serialized:
+        return BlankPenalty(values)
+    opened = [lane_of(token) for token in tokenizer.tokens]
+    return BlankPenalty(values, [lanes.index(lane[0]) if lane else -1 for lane in opened])
 
 
 def build_timing_head(model: JSTModel, tokenizers: dict[str, Tokenizer], conf: TimingConf | None) -> TimingHead | None:

@@ -15,6 +15,7 @@ from espnet_jst.hub.config_file import read_yaml
 from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.words import LANES
 from espnet_jst.weights import load_strict, read_weights
 
 
@@ -27,7 +28,8 @@ class DecodingOptions:
         nbest: length of the n-best list; more than 1 needs a beam.
         chunk_s: chunk in seconds, 0 or infinity for the whole utterance; by default the model's own.
         left_chunks: chunks of left context, -1 for all; by default the model's own.
-        blank_penalty: subtracted from the blank's logit: more words where the model leaves some out.
+        blank_penalty: subtracted from the blank's logit: more words where the model leaves some out. A number for all
+            lanes, or a mapping such as {"translation": 1.5}; lanes that it does not name have 0.
         max_symbols: most symbols in one frame; a translation comes in bursts, so at least 20 (arXiv:2307.03354).
         search_heads: names of the transducer heads to search; by default every one, of several with the same lane the
             last.
@@ -48,7 +50,7 @@ class DecodingOptions:
     nbest: int = 1
     chunk_s: float | None = None
     left_chunks: int | None = None
-    blank_penalty: float = 0.0
+    blank_penalty: float | Mapping[str, float] = 0.0
     max_symbols: int = 20
     search_heads: Sequence[str] | None = None
     timing_conf: TimingConf | None = None
@@ -68,6 +70,8 @@ class DecodingOptions:
             )
         if self.beam_size == 1 and (self.phrases or self.lm_file or self.lm_train_config):
             raise ConfigError("phrases and a language model choose among hypotheses: give a beam_size of 2 or more")
+        if isinstance(self.blank_penalty, Mapping):
+            check_keys(self.blank_penalty, LANES, "blank_penalty")
         if bool(self.lm_file) != bool(self.lm_train_config):
             raise ConfigError("a language model needs both lm_train_config and lm_file")
 

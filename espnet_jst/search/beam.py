@@ -10,6 +10,7 @@ from torch import Tensor
 
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.search.blank_penalty import BlankPenalty
 from espnet_jst.search.greedy import Emission
 from espnet_jst.search.hypotheses import Beam, BeamState, Hypothesis, Tree
 from espnet_jst.search.scorers import LabelScorer
@@ -39,12 +40,12 @@ class BeamSearch:
         head: TransducerHead,
         *,
         beam_size: int = 4,
-        blank_penalty: float = 0.0,
+        blank_penalty: float | BlankPenalty = 0.0,
         max_symbols: int = 20,
         scorers: Sequence[LabelScorer] = (),
     ) -> None:
-        self.head, self.beam_size, self.scorers = head, beam_size, tuple(scorers)
-        self.blank_penalty, self.max_symbols = blank_penalty, max_symbols
+        self.head, self.beam_size, self.scorers, self.max_symbols = head, beam_size, tuple(scorers), max_symbols
+        self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> BeamState:
@@ -54,7 +55,7 @@ class BeamSearch:
         y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(B * K, device))
         scores = torch.full((B, K), NEVER, device=device)
         scores[:, 0] = 0.0
-        marks = torch.zeros(3, B, K, dtype=torch.long, device=device)
+        marks = torch.zeros(4, B, K, dtype=torch.long, device=device)
         memory = (predictor, *(scorer.init_state(B * K, device) for scorer in self.scorers))
         beam = Beam(marks, scores, self.head.joint.predictor_proj(y).view(B, K, -1), memory)
         frames = torch.zeros(B, dtype=torch.long, device=device)
@@ -115,7 +116,8 @@ class BeamSearch:
         added = self._added([state.select(places) for state in beam.memory[1:]])
         if added is not None:
             added = added.view(len(rows), 1, self.beam_size, -1)
-        blank, labels = self._scores(window[:, :, None] + beam.projected[rows, None], added)
+        lanes = beam.marks[3, rows, None]
+        blank, labels = self._scores(window[:, :, None] + beam.projected[rows, None], lanes, added)
         scores = beam.scores[rows, None]
         after = scores + blank.masked_fill(~valid[..., None], 0.0).cumsum(dim=1)
         before = torch.cat([scores, after[:, :-1]], dim=1)
@@ -145,10 +147,13 @@ class BeamSearch:
             done.put_(rows, self._best(_merged(both)))
         return done
 
-    def _scores(self, projected: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Hypotheses (..., J) -> score of the blank, (...), and of every label, (..., V), -inf for the blank."""
+    def _scores(self, projected: Tensor, lanes: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Hypotheses (..., J) in some lanes (...) -> score of the blank, (...), and of every label, (..., V), -inf for
+        the blank.
+        """
         logits = self.head.joint.logits(projected).float()
-        logits[..., self.head.blank] -= self.blank_penalty
+        if not self.blank_penalty.is_zero:
+            logits[..., self.head.blank] -= self.blank_penalty.values[lanes]
         logp = logits.log_softmax(dim=-1)
         blank = logp[..., self.head.blank].clone()
         if added is not None:
@@ -166,7 +171,8 @@ class BeamSearch:
         B, K, J = beam.projected.shape
         places = alive.flatten().nonzero()[:, 0]
         projected = encoded[places.div(K, rounding_mode="floor")] + beam.projected.view(B * K, J)[places]
-        some = self._scores(projected, self._added([state.select(places) for state in beam.memory[1:]]))
+        added = self._added([state.select(places) for state in beam.memory[1:]])
+        some = self._scores(projected, beam.marks[3].flatten()[places], added)
         blank, labels = (x.new_full((B * K, *x.shape[1:]), NEVER).index_copy_(0, places, x) for x in some)
         return blank.view(B, K), labels.view(B, K, -1)
 
@@ -182,12 +188,12 @@ class BeamSearch:
         y, predictor = self.head.predictor.step(written, predictor)
         after = [predictor, *(s.step(written, state) for s, state in zip(self.scorers, scorers, strict=True))]
         chosen.projected.flatten(0, 1).index_copy_(0, places, self.head.joint.predictor_proj(y))
-        nodes, counts, keys = chosen.marks
+        nodes, counts, keys, lanes = chosen.marks
         nodes = tree.add(nodes, label, frames, labels.flatten(1).gather(1, flat))
         for state, new in zip(chosen.memory, after, strict=True):
             state.put_(places, new)
         live = Beam(
-            torch.stack([nodes, counts + 1, keys * HASH_FACTOR + label + 1]),
+            torch.stack([nodes, counts + 1, keys * HASH_FACTOR + label + 1, self.blank_penalty.after(lanes, label)]),
             scores.masked_fill(~alive, NEVER),
             chosen.projected,
             chosen.memory,
@@ -216,7 +222,7 @@ class BeamSearch:
 
 def _merged(beam: Beam) -> Beam:
     """Add the probabilities of equal sequences to the likeliest of them; the others become unused."""
-    scores, labels = beam.scores, beam.marks[1:]
+    scores, labels = beam.scores, beam.marks[1:3]
     same = (labels[..., None] == labels[..., None, :]).all(dim=0)
     total = torch.where(same, scores[:, None], NEVER).logsumexp(dim=2)
     place = torch.arange(scores.size(1), device=scores.device)

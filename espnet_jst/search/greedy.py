@@ -11,6 +11,7 @@ from torch import Tensor
 
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.search.blank_penalty import BlankPenalty
 
 LOOKAHEAD = 8  # frames; twice or half as many cost more or no less (benchmarks/search.py)
 
@@ -25,22 +26,24 @@ class Emission(NamedTuple):
 
 @dataclass
 class GreedyState:
-    """Predictor output projected for the joint network, (B, J), predictor state, frames seen (B,)."""
+    """Predictor output projected for the joint network, (B, J), predictor state, frames seen (B,), lane (B,)."""
 
     projected: Tensor
     predictor: PredictorState
     frames: Tensor
+    lane: Tensor
 
     def select(self, index: Tensor) -> GreedyState:
         """The streams `index`, in that order."""
-        return GreedyState(self.projected[index], self.predictor.select(index), self.frames[index])
+        return GreedyState(self.projected[index], self.predictor.select(index), self.frames[index], self.lane[index])
 
     @staticmethod
     def concat(states: Sequence[GreedyState]) -> GreedyState:
         """Streams of several batches in one."""
         predictor = PredictorState.concat([state.predictor for state in states])
-        projected, frames = (torch.cat([getattr(s, name) for s in states]) for name in ("projected", "frames"))
-        return GreedyState(projected, predictor, frames)
+        names = ("projected", "frames", "lane")
+        projected, frames, lane = (torch.cat([getattr(state, name) for state in states]) for name in names)
+        return GreedyState(projected, predictor, frames, lane)
 
 
 class GreedySearch:
@@ -56,11 +59,14 @@ class GreedySearch:
         max_symbols: most symbols in one frame; a block's whole translation is a burst, so at least 20.
     """
 
-    def __init__(self, head: TransducerHead, *, blank_penalty: float = 0.0, max_symbols: int = 20) -> None:
+    def __init__(
+        self, head: TransducerHead, *, blank_penalty: float | BlankPenalty = 0.0, max_symbols: int = 20
+    ) -> None:
         from espnet_jst.search.label_looping import LabelLooping
 
-        self.head, self.blank_penalty, self.max_symbols = head, blank_penalty, max_symbols
-        self._looping = LabelLooping(head, blank_penalty=blank_penalty, max_symbols=max_symbols)
+        self.head, self.max_symbols = head, max_symbols
+        self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
+        self._looping = LabelLooping(head, blank_penalty=self.blank_penalty, max_symbols=max_symbols)
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> GreedyState:
@@ -68,8 +74,8 @@ class GreedySearch:
         device = self.head.joint.output.weight.device
         start = torch.full((batch_size,), self.head.blank, dtype=torch.long, device=device)
         y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(batch_size, device))
-        frames = torch.zeros(batch_size, dtype=torch.long, device=device)
-        return GreedyState(self.head.joint.predictor_proj(y), predictor, frames)
+        frames, lane = (torch.zeros(batch_size, dtype=torch.long, device=device) for _ in range(2))
+        return GreedyState(self.head.joint.predictor_proj(y), predictor, frames, lane)
 
     @torch.no_grad()
     def step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
@@ -78,7 +84,7 @@ class GreedySearch:
             return self._looping.step(x, lengths, state)
         joint, blank = self.head.joint, self.head.blank
         encoded, T = joint.encoder_proj(x), x.size(1)
-        projected, predictor = state.projected.clone(), state.predictor.clone()
+        projected, predictor, lane = state.projected.clone(), state.predictor.clone(), state.lane.clone()
         frame = torch.zeros_like(lengths)  # where each stream is,
         symbols = torch.zeros_like(lengths)  # and what it has written there
         ahead = torch.arange(LOOKAHEAD)
@@ -88,7 +94,7 @@ class GreedySearch:
             frames = frame[rows, None] + ahead
             window = encoded[rows[:, None], frames.clamp(max=T - 1)]
             logits = joint.logits(window + projected[rows, None]).float()
-            best = self._best(logits)
+            best = self._best(logits, lane[rows])
             writes = best.ne(blank) & frames.lt(lengths[rows, None])
             writes[:, 0] &= symbols[rows] < self.max_symbols
             written, first = writes.max(dim=1)
@@ -104,13 +110,16 @@ class GreedySearch:
                 y, after = self.head.predictor.step(labels, predictor.select(here))
                 predictor.put_(here, after)
                 projected.index_copy_(0, here, joint.predictor_proj(y))
+                lane[here] = self.blank_penalty.after(lane[here], labels)
             rows = rows[frame[rows] < lengths[rows]]
-        return _emissions(found, state.frames.tolist()), GreedyState(projected, predictor, state.frames + lengths)
+        state_after = GreedyState(projected, predictor, state.frames + lengths, lane)
+        return _emissions(found, state.frames.tolist()), state_after
 
-    def _best(self, logits: Tensor) -> Tensor:
-        if self.blank_penalty:
+    def _best(self, logits: Tensor, lane: Tensor) -> Tensor:
+        """(N, frames, V) of streams in `lane` (N,) -> the best symbols, (N, frames)."""
+        if not self.blank_penalty.is_zero:
             logits = logits.clone()
-            logits[..., self.head.blank] -= self.blank_penalty
+            logits[..., self.head.blank] -= self.blank_penalty.values[lane, None]
         return logits.argmax(dim=-1)
 
 

@@ -26,7 +26,7 @@ class Beam:
 
     Attributes:
         marks: for each hypothesis the place of its last label in the tree of this step's labels, the number of its
-            labels, and a hash of them, (3, B, K).
+            labels, a hash of them, and the lane that it is in, (4, B, K).
         scores: log-probability, (B, K); -inf marks an unused place.
         projected: predictor output projected for the joint network, (B, K, J).
         memory: states of the predictor and of the scorers, each (B * K, ...).
@@ -47,7 +47,7 @@ class Beam:
         B, K = self.scores.shape
         flat = (index + torch.arange(0, B * K, K, device=index.device)[:, None]).flatten()
         return Beam(
-            self.marks.flatten(1)[:, flat].view(3, *index.shape),
+            self.marks.flatten(1)[:, flat].view(-1, *index.shape),
             self.scores.gather(1, index),
             self.projected.flatten(0, 1)[flat].view(*index.shape, -1),
             tuple(state.select(flat) for state in self.memory),

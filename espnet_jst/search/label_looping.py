@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.search.blank_penalty import BlankPenalty
 
 if TYPE_CHECKING:
     from espnet_jst.search.greedy import Emission, GreedyState
@@ -33,7 +34,7 @@ class LabelLooping:
         max_symbols: most symbols in one frame.
     """
 
-    def __init__(self, head: TransducerHead, *, blank_penalty: float = 0.0, max_symbols: int = 20) -> None:
+    def __init__(self, head: TransducerHead, *, blank_penalty: BlankPenalty, max_symbols: int = 20) -> None:
         self.head, self.blank_penalty, self.max_symbols = head, blank_penalty, max_symbols
         self._loops: dict[tuple[Any, ...], _Loop] = {}
 
@@ -54,7 +55,8 @@ class LabelLooping:
                 for b, (token, frame, logp) in enumerate(zip(*written, strict=True)):
                     if token >= 0:
                         out[b].append(Emission(token, offset[b] + frame, logp))
-        return out, GreedyState(loop.projected.clone(), loop.predictor.clone(), state.frames + lengths)
+        projected, predictor, lane = loop.projected.clone(), loop.predictor.clone(), loop.lane.clone()
+        return out, GreedyState(projected, predictor, state.frames + lengths, lane)
 
     def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> _Loop:
         key = (*encoded.shape, encoded.dtype, encoded.device)
@@ -75,7 +77,7 @@ class _Loop:
         B, device = encoded.size(0), encoded.device
         self.search = search
         self.encoded, self.lengths, self.projected = encoded.clone(), lengths.clone(), state.projected.clone()
-        self.predictor = state.predictor.clone()
+        self.predictor, self.lane = state.predictor.clone(), state.lane.clone()
         self.frame, self.written = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))
         self.iteration = torch.zeros(1, dtype=torch.long, device=device)
         self.tokens, self.frames = (torch.zeros(ITERATIONS, B, dtype=torch.long, device=device) for _ in range(2))
@@ -85,6 +87,7 @@ class _Loop:
     def load(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> None:
         """Begin with other streams."""
         pairs = [(self.encoded, encoded), (self.lengths, lengths), (self.projected, state.projected)]
+        pairs.append((self.lane, state.lane))
         for mine, theirs in [*pairs, *zip(self.predictor.tensors, state.predictor.tensors, strict=True)]:
             mine.copy_(theirs)
         self.frame.zero_()
@@ -121,7 +124,7 @@ class _Loop:
             mine.copy_(before)
 
     def _changing(self) -> list[Tensor]:
-        return [self.projected, *self.predictor.tensors, self.frame, self.written, self.iteration]
+        return [self.projected, *self.predictor.tensors, self.lane, self.frame, self.written, self.iteration]
 
     def _iterate(self) -> None:
         head, joint = self.search.head, self.search.head.joint
@@ -130,8 +133,9 @@ class _Loop:
         frames = self.frame[:, None] + ahead
         window = self.encoded.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, J))
         logits = joint.logits(window + self.projected[:, None]).float()
-        penalty = self.search.blank_penalty * (torch.arange(logits.size(2), device=logits.device) == head.blank)
-        best = (logits - penalty).argmax(dim=-1)
+        blank_penalty = self.search.blank_penalty
+        is_blank = torch.arange(logits.size(2), device=logits.device) == head.blank
+        best = (logits - blank_penalty.values[self.lane, None, None] * is_blank).argmax(dim=-1)
         full = (ahead == 0) & (self.written >= self.search.max_symbols)[:, None]
         writes = (best != head.blank) & (frames < self.lengths[:, None]) & ~full
         found, first = writes.any(dim=1), writes.int().argmax(dim=1, keepdim=True)
@@ -145,6 +149,7 @@ class _Loop:
         y, after = head.predictor.step(label, self.predictor)
         for mine, new in zip(self.predictor.tensors, after.where(found, self.predictor).tensors, strict=True):
             mine.copy_(new)
+        self.lane.copy_(torch.where(found, blank_penalty.after(self.lane, label), self.lane))
         self.projected.copy_(torch.where(found[:, None], joint.predictor_proj(y), self.projected))
         stays = found & (first[:, 0] == 0)
         self.written.copy_(torch.where(stays, self.written + 1, found.long()))

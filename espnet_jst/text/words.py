@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 TRANSCRIPT = "transcript"
 TRANSLATION = "translation"
+LANES = (TRANSCRIPT, TRANSLATION)
 
 
 @dataclass(frozen=True)

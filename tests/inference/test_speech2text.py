@@ -113,6 +113,20 @@ def test_a_blank_penalty_writes_more() -> None:
     assert len(more(speech)[0][2]) > len(serialized()(speech)[0][2])
 
 
+def test_the_lanes_of_a_serialized_head_have_penalties_of_their_own() -> None:
+    def texts(**options) -> list[list[str]]:
+        model = tiny.speech2text(tiny.config(tiny.SERIALIZED), max_symbols=4, **options)
+        lanes = [model(tiny.speech(2.0, seed=seed))[0][3].lanes for seed in range(6)]
+        return [[word.text for word in words[lane]] for words in lanes for lane in ("transcript", "translation")]
+
+    plain, all_lanes = texts(), texts(blank_penalty=3.0)
+    transcript, translation = (texts(blank_penalty={lane: 3.0}) for lane in ("transcript", "translation"))
+    assert texts(blank_penalty={"transcript": 3.0, "translation": 3.0}) == all_lanes
+    assert len({str(found) for found in (plain, all_lanes, transcript, translation)}) >= 3
+    with pytest.raises(ConfigError, match="'translations'.*translation"):
+        texts(blank_penalty={"translations": 1.0})
+
+
 def test_a_saved_model_decodes_as_the_model_in_memory(tmp_path: Path) -> None:
     model, args = tiny.tiny_model(tiny.config(tiny.SERIALIZED))
     speech2text = Speech2Text(**tiny.save(model, args, tmp_path), max_symbols=4)

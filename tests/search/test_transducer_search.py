@@ -7,10 +7,18 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search import label_looping
 from espnet_jst.search.beam import BeamSearch
+from espnet_jst.search.blank_penalty import BlankPenalty
 from espnet_jst.search.greedy import GreedySearch
 from espnet_jst.search.label_looping import LabelLooping
 from espnet_jst.search.scorers import LanguageModel, PhraseBias
 from tests.reference.beam import beam_reference
+
+OPENS = [-1, 0, 1, -1, -1]  # labels 1 and 2 open a lane
+
+
+def penalty_of(values):
+    """The penalty of a stream that has written some labels: that of the lane of its last tag."""
+    return lambda labels: values[next((OPENS[v] for v in reversed(labels) if OPENS[v] >= 0), 0)]
 
 
 def peaky_head(seed, predictor, hat=False):
@@ -53,6 +61,42 @@ def test_beam_equals_the_plain_search(predictor, max_symbols, hat):
             same_hypotheses(hypotheses, beam_reference(head, x[b, : lengths[b]], 4, max_symbols, 0.3))
             # What was shown early is a prefix of the final best.
             assert [e.token for e in shown[b]] == [e.token for e in hypotheses[0].emissions][: len(shown[b])]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_a_penalty_for_each_lane_equals_the_plain_search(beam_size):
+    values, different = [0.1, 1.5], 0
+    for seed in range(12):
+        head, x, lengths = peaky_head(seed, "lstm")
+        penalty = BlankPenalty(values, OPENS)
+        search = BeamSearch(head, beam_size=beam_size, max_symbols=3, blank_penalty=penalty)
+        _, state = in_pieces(search, x, lengths, [2])
+        for b, hypotheses in enumerate(search.finish(state)):
+            frames = x[b, : lengths[b]]
+            same_hypotheses(hypotheses, beam_reference(head, frames, beam_size, 3, penalty_of(values)))
+            different += hypotheses[0].score != beam_reference(head, frames, beam_size, 3, values[0])[0][1]
+    assert different > 5
+
+
+@torch.no_grad()
+def test_greedy_search_takes_each_lanes_penalty_off_the_blank():
+    for seed in range(12):
+        head, x, lengths = peaky_head(seed, "lstm")
+        penalty_s = [0.1, 1.5]
+        search = GreedySearch(head, max_symbols=3, blank_penalty=BlankPenalty(penalty_s, OPENS))
+        written, state = in_pieces(search, x, lengths, [2])
+        for b, emissions in enumerate(written):
+            labels = []
+            for t in range(int(lengths[b])):
+                for _ in range(3):
+                    logits = head.joint(x[b, t], head.predictor(torch.tensor([labels]).view(1, -1).long())[0, -1])
+                    logits[head.blank] -= penalty_of(penalty_s)(labels)
+                    if int(logits.argmax()) == head.blank:
+                        break
+                    labels.append(int(logits.argmax()))
+            assert [emission.token for emission in emissions] == labels
+            assert penalty_s[int(state.lane[b])] == penalty_of(penalty_s)(labels)
 
 
 @torch.no_grad()
@@ -187,7 +231,8 @@ def test_label_looping_writes_what_the_frame_synchronous_search_writes(predictor
     emitted = 0
     for seed in range(20):
         head, x, lengths = peaky_head(seed, predictor, hat)
-        conf = {"max_symbols": 1 + seed % 4, "blank_penalty": 0.2 * (seed % 3)}
+        penalty = BlankPenalty([0.2 * (seed % 3), 1.5], OPENS) if seed % 2 else BlankPenalty([0.2 * (seed % 3)])
+        conf = {"max_symbols": 1 + seed % 4, "blank_penalty": penalty}
         frames, labels = GreedySearch(head, **conf), LabelLooping(head, **conf)
         labels.init_state = frames.init_state
         one, state_one = in_pieces(frames, x, lengths, [2])
@@ -198,6 +243,7 @@ def test_label_looping_writes_what_the_frame_synchronous_search_writes(predictor
             emitted += len(a)
         torch.testing.assert_close(state_one.projected, state_two.projected)
         assert torch.equal(state_one.frames, state_two.frames)
+        assert torch.equal(state_one.lane, state_two.lane)
     assert emitted > 50
 
 

@@ -1,0 +1,42 @@
+"""What is taken off the blank's logit, so that a search writes more: for every lane of a serialized stream its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class BlankPenalty:
+    """A penalty for each lane; a stream is in the lane that the last tag has opened.
+
+    A translation is less certain than a transcript: its probability is spread over many words and frames, in each of
+    which the blank may be the likeliest symbol, so that one penalty for both leaves out translations or invents
+    transcripts.
+
+    Args:
+        values: of each lane, (L,); the first lane is the one before any tag.
+        opens: for each label the lane that it opens, -1 where it is no tag, (V,); None where there are no tags.
+    """
+
+    def __init__(self, values: Sequence[float], opens: Sequence[int] | None = None) -> None:
+        self.values, self.opens = torch.tensor(values, dtype=torch.float32), None
+        if opens is not None:
+            self.opens = torch.tensor(opens)
+        self.is_zero = not any(values)
+
+    @classmethod
+    def of(cls, penalty: float | BlankPenalty, device: torch.device) -> BlankPenalty:
+        """The same on a device; a number is the penalty of every lane."""
+        found = penalty if isinstance(penalty, BlankPenalty) else cls([penalty])
+        found.values = found.values.to(device)
+        found.opens = None if found.opens is None else found.opens.to(device)
+        return found
+
+    def after(self, lane: Tensor, labels: Tensor) -> Tensor:
+        """The lanes of streams that have written `labels`; both (...)."""
+        if self.opens is None:
+            return lane
+        opened = self.opens[labels]
+        return torch.where(opened >= 0, opened, lane)
