@@ -58,7 +58,7 @@ def plot_two_lanes(
     lanes = [lane for lane in (TRANSCRIPT, TRANSLATION) if lane in drawn]
     end_s = max([0.1, duration_s, *(word.emission_s for word in words), *(word.end_s for word in words)])
     width = min(max(2.3 * end_s + 1.6, 8.0), 30.0)
-    figure = _figure(width, 1.5 + 1.75 * len(lanes), hspace=0.0, h_pad=0.02)  # the grid runs through
+    figure = new_figure(width, 1.5 + 1.75 * len(lanes), hspace=0.0, h_pad=0.02)  # the grid runs through
     axes = figure.subplots(1 + len(lanes), 1, sharex=True, squeeze=False, height_ratios=[0.75] + [1.3] * len(lanes))
     wave, lane_axes = axes[0, 0], axes[1:, 0]
     _draw_wave(wave, samples, fs)
@@ -74,7 +74,7 @@ def plot_two_lanes(
     axes[-1, 0].set_xlabel(f"audio heard (s); dashed: {grid}", color=_INK)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=_INK)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _draw_grid(axes: Sequence[Axes], moments: Sequence[float]) -> None:
@@ -180,7 +180,7 @@ def plot_curves(history: Sequence[Mapping] | Path | str, path: Path | str, keys:
         raise DataError(f"no curve to draw: wanted {list(keys or ['loss*'])}, the history has {sorted(present)}")
     columns = min(len(shown), 3)
     rows = math.ceil(len(shown) / columns)
-    figure = _figure(1.2 + 4.0 * columns, 0.5 + 2.7 * rows)
+    figure = new_figure(1.2 + 4.0 * columns, 0.5 + 2.7 * rows)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).reshape(-1)
     for axis, key in zip(axes, shown, strict=False):
         for part, colour, style in (("train", _WAVE, "-"), ("valid", COLOURS[TRANSCRIPT], "-")):
@@ -188,13 +188,13 @@ def plot_curves(history: Sequence[Mapping] | Path | str, path: Path | str, keys:
             if points:
                 marker = "o" if len(points) < 40 else None
                 axis.plot(*zip(*points, strict=True), style, color=colour, label=part, marker=marker, markersize=3)
-        _dress(axis, key)
+        dress(axis, key)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_xlabel("epoch", color=_INK)
         axis.legend(frameon=False)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def plot_latency(latency: Mapping[str, Sequence[float]] | Path | str, path: Path | str) -> Path:
@@ -210,7 +210,7 @@ def plot_latency(latency: Mapping[str, Sequence[float]] | Path | str, path: Path
         content = json.loads(source.read_text(encoding="utf-8"))
         latency = {lane: list(values.values()) for lane, values in content["laal_by_utterance"].items()}
     lanes = {lane: np.asarray(values, dtype=float) / 1000.0 for lane, values in latency.items() if len(values)}
-    figure = _figure(7.5, 3.2)
+    figure = new_figure(7.5, 3.2)
     axis = figure.subplots()
     joined = np.concatenate([*lanes.values(), np.empty(0)])
     low, high = (joined.min(), joined.max()) if joined.size else (0.0, 1.0)
@@ -223,12 +223,12 @@ def plot_latency(latency: Mapping[str, Sequence[float]] | Path | str, path: Path
         axis.axvline(float(np.median(values)), color=colour, linewidth=1.6)
     if not lanes:
         axis.text(0.5, 0.5, "nothing was written in any lane", transform=axis.transAxes, ha="center", color=_INK)
-    _dress(axis, "length-adaptive average lagging (LAAL)")
+    dress(axis, "length-adaptive average lagging (LAAL)")
     axis.set_xlabel("seconds", color=_INK)
     axis.set_ylabel("utterances (%)", color=_INK)
     if lanes:
         axis.legend(frameon=False)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def plot_policies(reports: Mapping[str, SerializationReport], path: Path | str, *, title: str) -> Path:
@@ -237,7 +237,7 @@ def plot_policies(reports: Mapping[str, SerializationReport], path: Path | str, 
     Args:
         reports: policy -> its report (`compare_policies`).
     """
-    figure = _figure(9.0, 5.4)
+    figure = new_figure(9.0, 5.4)
     axes = figure.subplots(2, 2).reshape(-1)
     colours = [_POLICY_COLOURS[index % len(_POLICY_COLOURS)] for index in range(len(reports))]
     panels = {
@@ -250,7 +250,7 @@ def plot_policies(reports: Mapping[str, SerializationReport], path: Path | str, 
         axis.bar_label(bars, fmt="%.2g", fontsize=8, color=_INK)
         axis.set_xticks(range(len(values)), reports)
         axis.margins(y=0.15)
-        _dress(axis, name)
+        dress(axis, name)
     for index, (colour, (policy, report)) in enumerate(zip(colours, reports.items(), strict=True)):
         bursts = report.longest_bursts()
         widths = range(2, report.longest_burst + 3)
@@ -258,29 +258,32 @@ def plot_policies(reports: Mapping[str, SerializationReport], path: Path | str, 
         left_out = [100 * bursts.share_over(width - 1) for width in widths]
         thickness = max(1.2, 3.6 - 0.6 * index)  # lines that coincide stay visible
         axes[3].step(widths, left_out, where="post", color=colour, label=policy, linewidth=thickness)
-    _dress(axes[3], "sentences whose longest burst does not fit (%)")
+    dress(axes[3], "sentences whose longest burst does not fit (%)")
     axes[3].set_xlabel("prune_range", color=_INK)
     axes[3].xaxis.get_major_locator().set_params(integer=True)
     if reports:
         axes[3].legend(frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=_INK)
-    return _save(figure, path)
+    return save(figure, path)
 
 
-def _figure(width: float, height: float, **layout: Any) -> Figure:
+def new_figure(width: float, height: float, **layout: Any) -> Figure:
+    """An empty figure of a size in inches."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(**layout))
 
 
-def _dress(axis: Axes, title: str) -> None:
+def dress(axis: Axes, title: str) -> None:
+    """Title, grid and spines as all pictures have them."""
     axis.set_title(title, loc="left", fontsize=10, color=_INK)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(axis="y", color=_GRID, linewidth=0.6, alpha=0.7)
 
 
-def _save(figure: Figure, path: Path | str) -> Path:
+def save(figure: Figure, path: Path | str) -> Path:
+    """Write a figure; the folder is made."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, facecolor="white")

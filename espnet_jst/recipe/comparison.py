@@ -151,6 +151,7 @@ def _test_scores(
 
 def _statistics(options: RecipeOptions, mode: str, name: str) -> dict[str, Statistics]:
     """Statistics of every metric of a run; latency only where the run was decoded chunk by chunk."""
+    from espnet_jst.evaluation.balance import laal_name
     from espnet_jst.evaluation.files import read_words
     from espnet_jst.evaluation.lanes import load_lanes
     from espnet_jst.evaluation.statistics import lane_statistics
@@ -164,7 +165,7 @@ def _statistics(options: RecipeOptions, mode: str, name: str) -> dict[str, Stati
     for texts in load_lanes(out, reference, src_lang=options.src_lang, tgt_lang=options.tgt_lang, **cases):
         lowercase = options.tgt_case.startswith("lc")
         for metric, statistics in lane_statistics(texts, decoded, lowercase=lowercase).items():
-            found[f"LAAL {texts.lane}, ms" if metric == "LAAL" else metric] = statistics
+            found[laal_name(texts.lane) if metric == "LAAL" else metric] = statistics
     return found
 
 
@@ -232,8 +233,10 @@ def _number(value: float, metric: str, sign: str = "") -> str:
 
 
 def write_table(comparison: Comparison, table: Mapping[str, Any], folder: Path) -> Path:
-    """Write `<name>.md` and `<name>.json` into a folder; returns the page."""
+    """Write `<name>.md`, `<name>.json` and a picture of every test set into a folder; returns the page."""
     from dataclasses import asdict
+
+    from espnet_jst.evaluation.balance import plot_balance
 
     folder.mkdir(parents=True, exist_ok=True)
     scores = {
@@ -243,4 +246,6 @@ def write_table(comparison: Comparison, table: Mapping[str, Any], folder: Path) 
     page, data = folder / f"{comparison.name}.md", folder / f"{comparison.name}.json"
     page.write_text(as_markdown(comparison, table), encoding="utf-8")
     data.write_text(json.dumps({"scores": scores, "cpu_s": table["cpu_s"]}, indent=1) + os.linesep, encoding="utf-8")
+    for test, metrics in table["scores"].items():
+        plot_balance(metrics, folder / f"{comparison.name}_{test.replace(', ', '_')}.png", title=comparison.title)
     return page

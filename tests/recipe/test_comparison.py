@@ -52,6 +52,7 @@ def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comp
     assert scores["BLEU"]["both"].mean == pytest.approx(100.0)
     assert table["cpu_s"] == {"both": [100.0, 101.0], "single": [100.0, 101.0]}
     page = write_table(comparison, table, tmp_path / "exp").read_text()
+    assert (tmp_path / "exp" / "two_test_streaming.png").stat().st_size > 5000
     assert "| single | 14.29 |" in page and "single 100 (100/101)" in page
     assert "| both | 0.00 (0.00/0.00) | 0.00 to 0.00 |  |  |" in page
     assert "| single | 14.29 (14.29/14.29) | 0.00 to" in page and "| +14.29 (+0.00 to " in page
