@@ -20,6 +20,7 @@ import threading
 import time
 from pathlib import Path
 
+EACH = 10  # kills of one training: more would all fall into its first epoch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -73,7 +74,7 @@ def main() -> None:
     kills, rounds = 0, 0
     while kills < args.kills:
         exp = workdir / f"killed{rounds}"
-        kills += _kill_until_done(exp, [*options, "--resume", "true"], args.kills - kills, train_s)
+        kills += _kill_until_done(exp, [*options, "--resume", "true"], min(EACH, args.kills - kills), train_s)
         rounds += 1
         different = [name for name in _weights(workdir / "whole") if not _same(workdir / "whole" / name, exp / name)]
         if different:
@@ -88,7 +89,7 @@ def _kill_until_done(exp: Path, options: list[str], most: int, train_s: float) -
     while True:
         run = Run(exp, options)
         run.training.wait()
-        # Ten kills share the training: on average a tenth of it is done between two.
+        # The kills share the training, so that they fall into all of it.
         delay_s = random.uniform(0, 1.5 * train_s / max(1, most)) if kills < most else None
         try:
             run.process.wait(delay_s)
