@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from espnet_jst.evaluation.pictures import COLOURS, dress, new_figure, save
+from espnet_jst.evaluation.pictures import SYSTEM_COLOURS, dress, new_figure, save
 from espnet_jst.evaluation.significance import SystemScore
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
@@ -29,18 +29,25 @@ def plot_balance(metrics: Mapping[str, Mapping[str, SystemScore]], path: Path | 
     lanes = [lane for lane, quality in QUALITY.items() if quality in metrics and laal_name(lane) in metrics]
     if not lanes:
         return None
-    figure = new_figure(5.4 * len(lanes), 3.9)
-    for axis, lane in zip(figure.subplots(1, len(lanes), squeeze=False)[0], lanes, strict=True):
+    colours = {system: SYSTEM_COLOURS[n % len(SYSTEM_COLOURS)] for n, system in enumerate(_systems(metrics))}
+    figure = new_figure(5.0 * len(lanes) + 1.2, 3.9)
+    axes = figure.subplots(1, len(lanes), squeeze=False, sharex=True)[0]
+    for axis, lane in zip(axes, lanes, strict=True):
         quality, latency = metrics[QUALITY[lane]], metrics[laal_name(lane)]
         for system, score in quality.items():
             x, y = latency[system].mean / 1000, score.mean
             bars = [[max(0.0, y - score.low)], [max(0.0, score.high - y)]]
-            axis.errorbar([x], [y], yerr=bars, fmt="o", color=COLOURS[lane], capsize=3, markersize=5)
-            axis.annotate(system, (x, y), xytext=(6, 5), textcoords="offset points", fontsize=8)
+            axis.errorbar([x], [y], yerr=bars, fmt="o", color=colours[system], capsize=3, markersize=6)
         axis.set_xlabel("LAAL (s)")
-        axis.margins(x=0.2, y=0.12)
+        axis.margins(x=0.15, y=0.12)
         if lane == TRANSCRIPT:
             axis.invert_yaxis()  # better is up in both
         dress(axis, f"{lane}: {QUALITY[lane]}{' %' if lane == TRANSCRIPT else ''}")
-    figure.suptitle(title, fontsize=10)
+    marks = [axes[0].plot([], [], "o", color=colour, label=system)[0] for system, colour in colours.items()]
+    figure.legend(handles=marks, loc="outside right center", frameon=False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return save(figure, path)
+
+
+def _systems(metrics: Mapping[str, Mapping[str, SystemScore]]) -> list[str]:
+    return list(dict.fromkeys(system for scores in metrics.values() for system in scores))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {TRANSCRIPT: "#2f6db3", TRANSLATION: "#c9661a"}
-_POLICY_COLOURS = ("#2f6db3", "#c9661a", "#4f9d5d", "#8a5fb0", "#b0413e", "#8a8f98")
+SYSTEM_COLOURS = ("#2f6db3", "#c9661a", "#4f9d5d", "#8a5fb0", "#b0413e", "#8a8f98")
 _INK, _GRID, _WAVE = "#333333", "#c8c8c8", "#8a8f98"
 _TINTS = {TRANSCRIPT: "#d3e0f0", TRANSLATION: "#f6e0cf"}
 _PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
@@ -166,7 +166,7 @@ def plot_curves(history: Sequence[Mapping] | Path | str, path: Path | str, keys:
 
     Args:
         history: one mapping an epoch (`read_history`), or an experiment directory or train.log to read it from.
-        keys: values to show; by default up to six that start with "loss", the shortest names first.
+        keys: values to show; by default up to six that validation has as well, the loss first.
 
     Raises:
         DataError: the history is empty or has none of the keys.
@@ -174,10 +174,14 @@ def plot_curves(history: Sequence[Mapping] | Path | str, path: Path | str, keys:
     if isinstance(history, Path | str):
         history = read_history(history)
     present = dict.fromkeys(key for epoch in history for part in ("train", "valid") for key in epoch.get(part, ()))
-    losses = sorted((key for key in present if key.startswith("loss")), key=len)
-    shown = [key for key in keys if key in present] if keys is not None else losses[:6]
+    if keys is None:
+        # What only training has is times and rates; what is always zero are counts of trouble that did not come.
+        told = {key for epoch in history for key, value in epoch.get("valid", {}).items() if value} or {"loss"}
+        shown = sorted((key for key in present if key in told), key=lambda key: key != "loss")[:6]
+    else:
+        shown = [key for key in keys if key in present]
     if not shown:
-        raise DataError(f"no curve to draw: wanted {list(keys or ['loss*'])}, the history has {sorted(present)}")
+        raise DataError(f"no curve to draw: wanted {list(keys or ['loss'])}, the history has {sorted(present)}")
     columns = min(len(shown), 3)
     rows = math.ceil(len(shown) / columns)
     figure = new_figure(1.2 + 4.0 * columns, 0.5 + 2.7 * rows)
@@ -239,7 +243,7 @@ def plot_policies(reports: Mapping[str, SerializationReport], path: Path | str, 
     """
     figure = new_figure(9.0, 5.4)
     axes = figure.subplots(2, 2).reshape(-1)
-    colours = [_POLICY_COLOURS[index % len(_POLICY_COLOURS)] for index in range(len(reports))]
+    colours = [SYSTEM_COLOURS[index % len(SYSTEM_COLOURS)] for index in range(len(reports))]
     panels = {
         "tags a sentence": [report.tags_per_sentence for report in reports.values()],
         "target words before their source (%)": [100 * report.premature_share for report in reports.values()],

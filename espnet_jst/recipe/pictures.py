@@ -26,6 +26,8 @@ def draw(options: RecipeOptions, decoded: Sequence[Path]) -> tuple[list[Path], l
     from espnet_jst.evaluation import plot_curves, plot_latency
 
     images = options.exp / "images"
+    for stale in (*images.glob("latency_*.png"), *images.glob("lanes_*.png")):
+        stale.unlink()  # of decodings that are gone, or of other utterances
     pictures: list[Path] = []
     notes: list[str] = []
     try:
@@ -42,7 +44,7 @@ def draw(options: RecipeOptions, decoded: Sequence[Path]) -> tuple[list[Path], l
 
 def _two_lanes(options: RecipeOptions, directory: Path, stem: Path) -> Iterator[Path]:
     from espnet_jst.evaluation import plot_two_lanes
-    from espnet_jst.evaluation.directory import read_signature
+    from espnet_jst.evaluation.files import read_signature
 
     chunk = read_signature(directory).get("chunk_s")
     chunk_s = chunk if isinstance(chunk, (int, float)) else None

@@ -57,14 +57,18 @@ def test_an_utterance_without_words_or_audio_is_drawn_too(tmp_path, figures):
     assert [len(figure.axes) for figure in figures] == [3, 3]
 
 
-def test_curves_have_a_panel_for_each_loss_with_training_and_validation(tmp_path, figures):
+def test_curves_have_a_panel_for_the_loss_and_what_else_validation_has_and_is_not_zero(tmp_path, figures):
     history = [
-        {"epoch": e, "train": {"loss": 9.0 / e, "loss_ctc": 1.0, "lr": 0.1}, "valid": {"loss": 10.0 / e}}
+        {
+            "epoch": e,
+            "train": {"ctc_ctc": 1.0, "loss": 9.0 / e, "loss_scale": 1.0, "lr": 0.1},
+            "valid": {"ctc_ctc": 1.0, "ctc_too_short": 0.0, "loss": 10.0 / e},
+        }
         for e in (1, 2, 3)
     ]
     plot_curves(history, tmp_path / "curves.png")
     panels = [axis for axis in figures[0].axes if axis.get_visible()]
-    assert [axis.get_title(loc="left") for axis in panels] == ["loss", "loss_ctc"]
+    assert [axis.get_title(loc="left") for axis in panels] == ["loss", "ctc_ctc"]
     train, valid = panels[0].lines
     assert list(train.get_ydata()) == [9.0, 4.5, 3.0] and list(valid.get_ydata()) == pytest.approx([10, 5, 10 / 3])
 
