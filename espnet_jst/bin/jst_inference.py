@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from espnet_jst.bin.arguments import add_refused, check_refused, lane_values, parse_with_config, run_main, str2bool
 from espnet_jst.errors import ConfigError
@@ -29,6 +30,8 @@ DECODING = (
     *("beam_size", "nbest", "chunk_s", "left_chunks", "blank_penalty", "max_symbols", "search_heads"),
     *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model"),
 )
+PACKED = {"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None}
+"""What --model_tag may know better, and its value where neither it nor the user says anything."""
 NEUTRAL = ("", "0", "0.0", "none", "false", "{}", "1")
 
 
@@ -56,15 +59,14 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--quantize_model", type=str2bool, default=False, help="true: 8-bit weights, faster on a CPU")
     group = parser.add_argument_group("search")
     group.add_argument("--batch_size", type=int, default=1, help="whole utterances decoded at once (not in streaming)")
-    group.add_argument("--beam_size", type=int, default=1, help="hypotheses kept; 1: greedy")
+    group.add_argument("--beam_size", type=int, help="hypotheses kept; 1: greedy (1, or the pack's)")
     group.add_argument("--nbest", type=int, default=1, help="length of the n-best list, at most beam_size")
     group.add_argument(
         "--blank_penalty",
         type=lane_values,
-        default=0.0,
-        help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5",
+        help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5 (0, or the pack's)",
     )
-    group.add_argument("--max_symbols", type=int, default=20, help="most symbols in one frame")
+    group.add_argument("--max_symbols", type=int, help="most symbols in one frame (20, or the pack's)")
     group.add_argument("--lm_train_config", help="config.yaml of a recurrent language model (espnet2.bin.lm_train)")
     group.add_argument("--lm_file", help="its weights; needs a beam")
     group.add_argument("--lm_weight", type=float, default=0.3, help="factor of its log-probabilities")
@@ -94,15 +96,21 @@ def _run(args: argparse.Namespace) -> None:
     import logging
 
     logging.basicConfig(level=args.log_level, format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s")
-    from espnet_jst.hub.load import resolve
+    from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
     from espnet_jst.inference import Speech2Text
     from espnet_jst.inference.files import decode_files, write_signature
     from espnet_jst.inference.progress import progress
 
+    packed: dict[str, Any] = {}
     if args.model_tag:
-        vars(args).update(resolve(args.model_tag))
+        files = resolve(args.model_tag)
+        vars(args).update(files)
+        packed = decoding_options(files[CONFIG_KEY])
     elif args.st_model_file is None:
         raise ConfigError("no model: give --st_model_file (and --st_train_config), or --model_tag")
+    for key, value in PACKED.items():
+        if getattr(args, key) is None:
+            setattr(args, key, packed.get(key, value))
     speech2text = Speech2Text(
         args.st_train_config,
         args.st_model_file,

@@ -24,6 +24,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--model", metavar="FILE", help="weights (default: the average of the best epochs)")
     group.add_argument("--results", metavar="FILE", help="RESULTS.md (default: the experiment's)")
     group.add_argument("--data_license", metavar="FILE", help="licence and source of the training data")
+    group.add_argument("--inference_config", metavar="FILE", help="decoding configuration: the pack decodes with it")
     group.add_argument("--option", metavar="FILE", action="append", default=[], help="a further file; may be repeated")
     group = parser.add_argument_group("model card")
     group.add_argument("--name", default="espnet_jst model", help="title (default: %(default)s)")
@@ -55,6 +56,7 @@ def _run(args: argparse.Namespace) -> None:
         results=args.results,
         data_license=args.data_license,
         card=card,
+        decoding=args.inference_config,
         options=args.option,
     )
     checked = "not checked" if args.skip_check else f"loaded from an empty folder, it decoded {args.wav}"

@@ -25,12 +25,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--realtime", action="store_true", help="with --stream: at the speed of speech")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole file; default: the model's own")
     parser.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
-    parser.add_argument("--beam_size", type=int, default=1, help="hypotheses kept; 1: greedy")
+    parser.add_argument("--beam_size", type=int, help="hypotheses kept; 1: greedy; default: the pack's, or 1")
     parser.add_argument(
         "--blank_penalty",
         type=lane_values,
-        default=0.0,
-        help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5",
+        help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5; default: the "
+        "pack's, or 0",
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     return parser
@@ -51,14 +51,9 @@ def _run(args: argparse.Namespace) -> int:
         return 1
     from espnet_jst.inference import Speech2Text
 
-    speech2text = Speech2Text.from_pretrained(
-        args.model,
-        device=args.device,
-        beam_size=args.beam_size,
-        blank_penalty=args.blank_penalty,
-        chunk_s=args.chunk_s,
-        left_chunks=args.left_chunks,
-    )
+    given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
+    given = {key: value for key, value in given.items() if value is not None}
+    speech2text = Speech2Text.from_pretrained(args.model, device=args.device, **given)
     for name, samples, fs in good:
         try:
             _write(args, name, _decode(args, speech2text, name, samples, fs), several=len(args.files) > 1)

@@ -13,8 +13,11 @@ from espnet_jst.hub.safe_archive import file_sha256, unpack_to_cache
 
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"
+DECODING_KEY = "decoding"
 SAFETENSORS = "model.safetensors"
 CARD = "README.md"
+# What a pack may say about decoding: numbers that change neither what is loaded nor where from.
+_DECODING = ("beam_size", "blank_penalty", "max_symbols", "chunk_s", "left_chunks")
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")
 # What an experiment folder is asked for, best first; ESPnet averages the best epochs at the end of a run.
 _EXPERIMENT_WEIGHTS = (
@@ -52,6 +55,31 @@ def resolve(tag_or_path: str | Path, *, cache_dir: str | Path | None = None) -> 
     if _TAG.fullmatch(str(tag_or_path)):
         return read_pack(_download(str(tag_or_path)))
     raise CheckpointError(f"{tag_or_path}: no such zip or folder, and not a hub tag of the form owner/name@revision")
+
+
+def decoding_options(config: str | Path) -> dict[str, Any]:
+    """How a pack is meant to decode: search and chunk of the decoding configuration that was packed with it.
+
+    Args:
+        config: the pack's configuration, as `resolve` gives it.
+
+    Returns:
+        Arguments of `Speech2Text`; none for an experiment's folder, or a pack that has no such file.
+
+    Raises:
+        CheckpointError: the file is missing, or a value is not a number.
+    """
+    meta_path = Path(config).parent / "meta.yaml"
+    name = read_yaml(meta_path).get(DECODING_KEY) if meta_path.is_file() else None
+    if name is None:
+        return {}
+    path = resolve_inside(name, meta_path.parent, str(meta_path))
+    values = {key: value for key, value in read_yaml(path).items() if key in _DECODING}
+    for key, value in values.items():
+        for number in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise CheckpointError(f"{path}: {key}: {value!r} is not a number; the pack is of another kind")
+    return values
 
 
 def find_config(tag_or_path: str | Path) -> Path:

@@ -23,7 +23,7 @@ import yaml
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.card import CardInfo, model_card
 from espnet_jst.hub.config_file import read_yaml
-from espnet_jst.hub.load import CARD, CONFIG_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
+from espnet_jst.hub.load import CARD, CONFIG_KEY, DECODING_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
@@ -42,6 +42,7 @@ def pack(
     images: Iterable[str | Path] | None = None,
     data_license: str | Path | None = None,
     card: CardInfo | None = None,
+    decoding: str | Path | None = None,
     options: Iterable[str | Path] = (),
 ) -> Path:
     """Pack an experiment; the zip appears under its name only after it was loaded again and decoded an utterance.
@@ -56,6 +57,7 @@ def pack(
         images: pictures, by default `images/*.png` of the experiment.
         data_license: text with the licence and source of the training data, packed as DATA_LICENSE.md.
         card: what the model card says.
+        decoding: decoding configuration; loading the pack decodes with its search and chunk (`decoding_options`).
         options: further files, packed under their names at the root.
 
     Returns:
@@ -74,7 +76,7 @@ def pack(
         config = _stage_config(exp_dir / "config.yaml", staging)
         weights_name = _stage_weights(weights, staging)
         extra: list[tuple[str | Path, str]] = [(path, f"images/{path.name}") for path in _images(exp_dir, images)]
-        extra += [(path, Path(path).name) for path in options]
+        extra += [(path, Path(path).name) for path in (*options, *([decoding] if decoding else []))]
         extra += [(data_license, "DATA_LICENSE.md")] if data_license is not None else []
         extra += [(results, "RESULTS.md")] if results.is_file() else []
         for path, name in extra:
@@ -85,7 +87,10 @@ def pack(
         text = model_card(card or CardInfo(), config=config, results=text, fs=fs, data_license=licensed)
         _write(staging / CARD, text)
         check_portable(staging)
-        _write(staging / "meta.yaml", yaml.safe_dump(_meta(staging, weights_name), sort_keys=False))
+        meta = _meta(staging, weights_name)
+        if decoding:
+            meta[DECODING_KEY] = Path(decoding).name
+        _write(staging / "meta.yaml", yaml.safe_dump(meta, sort_keys=False))
         partial = Path(scratch) / output.name
         _zip(staging, partial)
         if wav is not None:

@@ -100,13 +100,16 @@ class Speech2Text:
     def from_pretrained(cls, tag_or_path: str | Path, **overrides: Any) -> Speech2Text:
         """Load a packed zip, a folder (unpacked pack or experiment) or a hub tag `owner/name@revision`.
 
+        A pack decodes as its results were made, where it says how: `decoding_options`.
+
         Args:
             tag_or_path: what to load.
             overrides: arguments of the constructor.
         """
-        from espnet_jst.hub.load import resolve
+        from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
 
-        return cls(**{**resolve(tag_or_path), **overrides})
+        files = resolve(tag_or_path)
+        return cls(**{**decoding_options(files[CONFIG_KEY]), **files, **overrides})
 
     @property
     def fs(self) -> int:

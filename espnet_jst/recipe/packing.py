@@ -65,6 +65,6 @@ def pack(options: RecipeOptions) -> str:
         model=options.exp / options.inference_st_model,
         data_license=options.data_license or None,
         card=card,
-        options=config_files(options),
+        decoding=options.inference_config or None,
     )
     return f"{pack_file(options)}; loaded again from an empty folder, it decodes {utterance}"

@@ -15,7 +15,7 @@ import yaml
 
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.card import CardInfo
-from espnet_jst.hub.load import resolve
+from espnet_jst.hub.load import decoding_options, resolve
 from espnet_jst.hub.pack import pack
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.inference import Speech2Text
@@ -304,3 +304,28 @@ def test_importing_the_hub_imports_neither_torch_nor_espnet() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_pack_decodes_with_the_configuration_that_was_packed_with_it(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "decode.yaml").write_text("max_symbols: 3\nblank_penalty: {translation: 2.5}\nnbest: 1\n")
+    packed = pack(experiment / "exp" / "st_tiny", tmp_path / "a.zip", wav=None, decoding=tmp_path / "decode.yaml")
+    speech, _ = soundfile.read(experiment / "a.wav", dtype="float32")
+    plain = Speech2Text.from_pretrained(experiment / "tiny.zip", max_symbols=3, blank_penalty={"translation": 2.5})
+    assert Speech2Text.from_pretrained(packed)(speech)[0][:3] == plain(speech)[0][:3]
+    assert decoding_options(resolve(packed)["st_train_config"]) == {
+        "max_symbols": 3,
+        "blank_penalty": {"translation": 2.5},
+    }
+    assert decoding_options(resolve(experiment / "tiny.zip")["st_train_config"]) == {}
+    mine = Speech2Text.from_pretrained(packed, max_symbols=1)
+    assert mine(speech)[0][2] != plain(speech)[0][2]
+
+
+@pytest.mark.parametrize("value", ["[1, 2]", "many", "true", "{translation: [1]}"])
+def test_a_decoding_configuration_with_other_things_than_numbers_is_refused(
+    experiment: Path, tmp_path: Path, value: str
+) -> None:
+    (tmp_path / "decode.yaml").write_text(f"blank_penalty: {value}\n")
+    packed = pack(experiment / "exp" / "st_tiny", tmp_path / "a.zip", wav=None, decoding=tmp_path / "decode.yaml")
+    with pytest.raises(CheckpointError, match="blank_penalty.*not a number"):
+        Speech2Text.from_pretrained(packed)
