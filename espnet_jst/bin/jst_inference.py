@@ -86,6 +86,17 @@ def main(cmd: Sequence[str] | None = None) -> int:
     return run_main(lambda: _run(parse_with_config(get_parser(), cmd)))
 
 
+def check_flags(flags: Sequence[str]) -> None:
+    """Refuse flags that `main` would refuse; for a program that comes to decode hours later.
+
+    Raises:
+        ConfigError: a flag or a key of `--config` is unknown, or is not used here.
+    """
+    parser = get_parser()
+    parser.prog = "jst_inference"  # not that of the program that asks
+    check_refused(parse_with_config(parser, [*flags, "--output_dir", "-"]), REFUSED, NEUTRAL)
+
+
 def _run(args: argparse.Namespace) -> None:
     check_refused(args, REFUSED, NEUTRAL)
     if args.ngpu > 1:

@@ -17,7 +17,18 @@ def main(cmd: Sequence[str] | None = None) -> int:
     return run_main(lambda: _compare(options, flags) if options.compare else _run(options))
 
 
+def _check_decoding(options: RecipeOptions) -> None:
+    """Refuse before the first stage what the decoder would refuse after hours of training."""
+    from espnet_jst.bin.jst_inference import check_flags
+    from espnet_jst.recipe.decoding import MODES, decoding_flags
+
+    if options.stage <= 12 <= options.stop_stage and not options.skip_eval:
+        for mode in MODES[options.use_streaming]:
+            check_flags(decoding_flags(options, mode))
+
+
 def _run(options: RecipeOptions) -> None:
+    _check_decoding(options)
     from rich.console import Console
 
     from espnet_jst.recipe.recipe import recipe_stages
@@ -31,14 +42,17 @@ def _run(options: RecipeOptions) -> None:
 
 
 def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
-    from espnet_jst.recipe.comparison import Comparison, comparison_table, run_comparison, write_table
+    from espnet_jst.recipe.comparison import Comparison, comparison_table, run_comparison, try_systems, write_table
     from espnet_jst.recipe.workers import workers
 
     comparison = Comparison.read(Path(options.compare))
     flags = [*flags, "--compare", ""]  # the last one counts: the runs themselves are plain runs
     exp = Path(options.expdir)
+    for system in comparison.systems:
+        _check_decoding(parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])]))
     _run(parse_options([*flags, *comparison.preparation]))
     with workers(options.scheduler):
+        try_systems(comparison, flags, jobs=options.compare_nj)
         run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
     page = write_table(comparison, comparison_table(comparison, flags), exp)
     print(f"{page.read_text(encoding='utf-8')}\n{page}")

@@ -7,19 +7,21 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from espnet_jst.config import check_keys
-from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.errors import ConfigError, DataError, JSTError
 from espnet_jst.recipe.command import python, run_logged, thread_limits
 from espnet_jst.recipe.decoding import MODES, decode_dir
 from espnet_jst.recipe.options import RecipeOptions, parse_options
 from espnet_jst.recipe.pool import run_each
+from espnet_jst.recipe.training import try_out
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.significance import SystemScore
@@ -79,6 +81,33 @@ class Comparison:
         """Flags of run.sh for one run."""
         own = ["--st_tag", f"{self.name}_{system}_{seed}", "--seed", str(seed)]
         return [*shlex.split(self.flags), *shlex.split(self.systems[system]), *own]
+
+
+def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> None:
+    """Build the model of every system once, so that a wrong key in the last one is not found after hours.
+
+    Args:
+        flags: of run.sh, for every system, before those of the comparison.
+
+    Raises:
+        JSTError: a training configuration cannot be used; the message names the system.
+    """
+    seed = comparison.seeds[0]
+    systems = [(system, parse_options([*flags, *comparison.arguments(system, seed)])) for system in comparison.systems]
+    run_each(_try_system, systems, nj=jobs, title="configurations")
+
+
+def _try_system(system: tuple[str, RecipeOptions]) -> None:
+    name, options = system
+    if (options.exp / "config.yaml").exists():
+        return  # it was built before
+    with TemporaryDirectory(prefix="jst-try-") as folder:
+        try:
+            # The file that --corrupt_links names is written by the run itself.
+            try_out(replace(options, corrupt_links=0.0), Path(folder))
+        except JSTError as error:
+            reason = str(error).rpartition(" (log: ")[0] or str(error)
+            raise ConfigError(f"{name} (--st_config {options.st_config}): {reason}") from error
 
 
 def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, logs: Path) -> None:

@@ -84,20 +84,25 @@ def decode(options: RecipeOptions, mode: str, name: str) -> str:
     for number, shard in enumerate(split_evenly(keys, count), start=1):
         key_file = logdir / f"keys.{number}.scp"
         kaldi.write_table(key_file, {key: key for key in shard})
-        arguments: list[object] = ["--config", options.inference_config] if options.inference_config else []
-        arguments += ["--ngpu", min(1, options.ngpu), "--key_file", key_file]
+        arguments: list[object] = ["--ngpu", min(1, options.ngpu), "--key_file", key_file]
         arguments += ["--data_path_and_name_and_type", f"{wav.as_posix()},speech,sound"]
         arguments += ["--st_train_config", options.exp / "config.yaml"]
         arguments += ["--st_model_file", options.exp / options.inference_st_model]
-        arguments += ["--streaming", "true" if mode == "streaming" else "false"]
-        if mode == "offline":
-            arguments += ["--chunk_s", 0]  # the whole utterance, whatever chunk the configuration names for streaming
-        arguments += shlex.split(options.inference_args)
+        arguments += decoding_flags(options, mode)
         command = python("-m", "espnet_jst.bin.jst_inference", *arguments)
         jobs.append(Job(command, logdir / f"output.{number}", logdir / f"inference.{number}.log"))
     run_jobs(jobs, nj=options.inference_nj, title=f"decode {name}")
     missing = join_outputs([job.output for job in jobs], out, keys)
     return f"{len(keys)} utterances in {out}" + (f", {missing} without output (see {logdir})" if missing else "")
+
+
+def decoding_flags(options: RecipeOptions, mode: str) -> list[str]:
+    """How `jst_inference` is to search; the same for every set."""
+    flags = ["--config", options.inference_config] if options.inference_config else []
+    flags += ["--streaming", "true" if mode == "streaming" else "false"]
+    if mode == "offline":
+        flags += ["--chunk_s", "0"]  # the whole utterance, whatever chunk the configuration names for streaming
+    return [*flags, *shlex.split(options.inference_args)]
 
 
 def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:

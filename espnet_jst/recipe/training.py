@@ -153,9 +153,29 @@ def spaced(keys: list[str], count: int) -> list[str]:
 
 def train(options: RecipeOptions) -> str:
     """Stage 11. A run that was stopped goes on from its last checkpoint, unless `--force` asks for a new one."""
+    command = [*start_on_nodes(options), *experiment_command(options, options.exp), *distributed_flags(options)]
+    with workers() as pool:
+        pool.close()  # a training may take days: no worker waits for its end
+    run_logged([*command, *shlex.split(options.st_args)], options.exp / "train.log", show=True, append=True)
+    return f"model in {options.exp}"
+
+
+def try_out(options: RecipeOptions, folder: Path) -> None:
+    """Let `jst_train` read its configuration and build the model and the optimizer in `folder`, and end there.
+
+    Raises:
+        JSTError: what it refuses.
+    """
+    command = [*experiment_command(options, folder), *shlex.split(options.st_args), "--dry_run", "true"]
+    # One process and no GPU: what is tried is the configuration.
+    run_logged([*command, "--ngpu", "0", "--resume", "false"], folder / "train.log")
+
+
+def experiment_command(options: RecipeOptions, folder: Path) -> list[str]:
+    """`jst_train` for one experiment on one machine, writing into `folder`."""
     files = model_files(options) if options.finetune else {}
     config = str(training_config(options, files["st_train_config"])) if files else ""
-    command = [*train_command(options, config), "--output_dir", str(options.exp), "--ngpu", str(options.ngpu)]
+    command = [*train_command(options, config), "--output_dir", str(folder), "--ngpu", str(options.ngpu)]
     if files:
         command += ["--init_param", files["st_model_file"]]
     command += ["--resume", "false" if options.force else "true", "--seed", str(options.seed)]
@@ -167,11 +187,7 @@ def train(options: RecipeOptions) -> str:
         command += ["--normalize", options.feats_normalize, "--normalize_conf", f"stats_file={stats.as_posix()}"]
     if options.minutes > 0:
         command += ["--max_train_minutes", f"{options.minutes:g}"]
-    command = [*start_on_nodes(options), *command, *distributed_flags(options), *shlex.split(options.st_args)]
-    with workers() as pool:
-        pool.close()  # a training may take days: no worker waits for its end
-    run_logged(command, options.exp / "train.log", show=True, append=True)
-    return f"model in {options.exp}"
+    return command
 
 
 def start_on_nodes(options: RecipeOptions) -> list[str]:

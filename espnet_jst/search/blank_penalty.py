@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -29,9 +30,10 @@ class BlankPenalty:
     @classmethod
     def of(cls, penalty: float | BlankPenalty, device: torch.device) -> BlankPenalty:
         """The same on a device; a number is the penalty of every lane."""
-        found = penalty if isinstance(penalty, BlankPenalty) else cls([penalty])
-        found.values = found.values.to(device)
-        found.opens = None if found.opens is None else found.opens.to(device)
+        given = penalty if isinstance(penalty, BlankPenalty) else cls([penalty])
+        found = copy(given)
+        found.values = given.values.to(device)
+        found.opens = None if given.opens is None else given.opens.to(device)
         return found
 
     def after(self, lane: Tensor, labels: Tensor) -> Tensor:

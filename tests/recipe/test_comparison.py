@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from espnet_jst.bin import jst_recipe
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.comparison import Comparison, comparison_table, write_table
+from espnet_jst.recipe.comparison import Comparison, comparison_table, try_systems, write_table
 from tests.evaluation.decoded import HYPOTHESES, REFERENCES, make_decoded, make_reference
 
 FILE = """
@@ -85,3 +88,25 @@ def test_a_lane_that_a_system_does_not_have_has_no_score(comparison: Comparison,
     scores = table["scores"]["test, streaming"]
     assert list(scores["BLEU"]) == ["both"] and list(scores["WER"]) == ["both", "single"]
     assert "| single | 14.29 | " in write_table(comparison, table, tmp_path / "exp").read_text()
+
+
+def test_a_system_whose_model_cannot_be_built_is_named_before_any_run(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, stats = tmp_path / "dump" / "raw", tmp_path / "exp" / "st_stats_raw_en_de_word" / "train"
+    lines = {"text.lc.en": "one two", "text.lc.de": "eins zwei", "wav.scp": "none.wav", "utt2num_samples": "16000"}
+    for name in ("train", "valid"):
+        (raw / name).mkdir()
+        for file, text in lines.items():
+            (raw / name / file).write_text(f"a {text}\n")
+    stats.mkdir(parents=True)
+    np.savez(stats / "feats_stats.npz", count=np.array(2), sum=np.zeros(80), sum_square=np.ones(80))
+    shared = ["--token_type", "word", "--compare", ""]
+    assert jst_recipe.main([*shared, "--stage", "5", "--stop_stage", "5"]) == 0
+    base = Path(__file__).resolve().parents[2] / "conf" / "tsot.yaml"
+    Path("good.yaml").write_text(f"base: {base}\n")
+    Path("bad.yaml").write_text("base: good.yaml\nencoder_conf: {sizes: 100}\n")
+    systems = {"right": "--st_config good.yaml", "wrong": "--st_config bad.yaml"}
+    with pytest.raises(ConfigError, match=r"wrong \(--st_config bad.yaml\): .*'sizes' \(did you mean 'size'"):
+        try_systems(replace(comparison, systems=systems), shared, jobs=1)
+    assert not list((tmp_path / "exp").glob("*right*"))

@@ -25,3 +25,16 @@ def test_a_failing_stage_is_one_message_and_exit_status_1(tmp_path, monkeypatch,
         "error: stage 3 (format audio of train) needs data/train/wav.scp, which does not exist; run the stage that "
         "writes it first\n"
     )
+
+
+def test_what_the_decoder_would_refuse_after_training_is_refused_before_the_first_stage(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "decode.yaml").write_text("beam_sizze: 4\n")
+    assert main(["--inference_config", "decode.yaml"]) == 1
+    assert "unknown key 'beam_sizze' (did you mean 'beam_size'?)" in capsys.readouterr().err
+    assert main(["--inference_config", "decode.yml"]) == 1
+    assert "decode.yml: cannot be read" in capsys.readouterr().err
+    assert main(["--inference_args", "--ctc_weight 0.3"]) == 1
+    assert "--ctc_weight 0.3: not used here" in capsys.readouterr().err
+    assert main(["--inference_config", "decode.yaml", "--stage", "3", "--stop_stage", "3"]) == 1
+    assert "stage 3" in capsys.readouterr().err

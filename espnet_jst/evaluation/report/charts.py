@@ -10,6 +10,7 @@ from espnet_jst.evaluation.report.markup import Html, tag
 
 _WIDTH, _HEIGHT = 320.0, 190.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 12.0, 34.0
+_BINS = 30
 
 Points = Sequence[tuple[float, float]]
 
@@ -51,7 +52,7 @@ def histogram(name: str, values: Mapping[str, Sequence[float]], unit: str = "s")
     """
     every = [value for lane in values.values() for value in lane] or [0.0]
     low, high = min([0.0, *every]), max([0.1, *every])
-    width = (high - low) / 30
+    width = (high - low) / _BINS
     heights = {lane: _shares(found, low, width) for lane, found in values.items() if found}
     plot = _Plot((low, high), (0.0, max((max(shares) for shares in heights.values()), default=1.0)), unit, "%")
     said = []
@@ -69,9 +70,9 @@ def histogram(name: str, values: Mapping[str, Sequence[float]], unit: str = "s")
 
 
 def _shares(values: Sequence[float], low: float, width: float) -> list[float]:
-    counts = [0] * 30
+    counts = [0] * _BINS
     for value in values:
-        counts[min(29, int((value - low) / width))] += 1
+        counts[min(_BINS - 1, int((value - low) / width))] += 1
     return [100.0 * count / len(values) for count in counts]
 
 

@@ -3,8 +3,8 @@
 
 function value(row, column) {
   const text = row.cells[column].textContent;
-  const number = parseFloat(text);
-  return Number.isNaN(number) ? text : number;
+  const number = Number(text); // NaN for "-" and for a name that begins with a digit
+  return text === "" || Number.isNaN(number) ? text : number;
 }
 
 function compare(a, b) {
