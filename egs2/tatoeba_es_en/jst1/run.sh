@@ -14,11 +14,11 @@ exec "$python" -m espnet_jst.bin.jst_recipe \
     --src_lang es --src_case lc.rm \
     --tgt_lang en --tgt_case lc.rm \
     --fs 16k \
-    --encoder_frame_s 0.04 \
+    --encoder_frame_s 0.08 \
     --token_joint true --nbpe 500 \
-    --src_token_type char \
+    --src_token_type bpe --src_nbpe 150 \
     --st_config conf/train.yaml \
     --inference_config conf/decode.yaml \
     --use_streaming both \
-    --corpus tatoeba_es_en --license cc-by-4.0 \
+    --corpus tatoeba_es_en --license cc-by-2.0 \
     "$@"
