@@ -53,7 +53,7 @@ def merge(base: Mapping, own: Mapping) -> dict[str, Any]:
     return merged
 
 
-def read_yaml(path: str | Path, *, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> dict[str, Any]:
     """A configuration file, laid over the file that its key `base` names (a path relative to the file itself).
 
     So a recipe holds only what differs from the system that it trains.
@@ -61,9 +61,38 @@ def read_yaml(path: str | Path, *, seen: tuple[Path, ...] = ()) -> dict[str, Any
     Raises:
         ConfigError: a file is missing, no YAML, no mapping, or its own base.
     """
+    *above, (_, merged) = _layers(Path(path))
+    for _, values in reversed(above):
+        merged = merge(merged, values)
+    return merged
+
+
+def config_files(path: str | Path) -> list[Path]:
+    """The files that a configuration is made of: itself, its base, the base of that, and so on.
+
+    Raises:
+        ConfigError: as `read_yaml`.
+    """
+    return [file for file, _ in _layers(Path(path))]
+
+
+def _layers(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Files and their own values, from a configuration down to its lowest base."""
+    layers: list[tuple[Path, dict[str, Any]]] = []
+    while True:
+        if path.resolve() in (file.resolve() for file, _ in layers):
+            raise ConfigError(f"{path} is its own base, through {' -> '.join(file.name for file, _ in layers)}")
+        values = _own_values(path)
+        base = values.pop("base", None)
+        layers.append((path, values))
+        if base is None:
+            return layers
+        path = path.parent / str(base)
+
+
+def _own_values(path: Path) -> dict[str, Any]:
     import yaml
 
-    path = Path(path)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -72,10 +101,4 @@ def read_yaml(path: str | Path, *, seen: tuple[Path, ...] = ()) -> dict[str, Any
         raise ConfigError(f"{path} is no YAML: {error}") from error
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} must map options to values")
-    values = dict(values)
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    if path.resolve() in seen:
-        raise ConfigError(f"{path} is its own base, through {' -> '.join(p.name for p in seen)}")
-    return merge(read_yaml(path.parent / str(base), seen=(*seen, path.resolve())), values)
+    return dict(values)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_jst.config import check_choice, check_keys, merge, read_yaml
+from espnet_jst.config import check_choice, check_keys, config_files, merge, read_yaml
 from espnet_jst.errors import ConfigError
 
 
@@ -21,6 +21,8 @@ def test_a_file_is_laid_over_its_base(tmp_path):
     (tmp_path / "below").mkdir()
     (tmp_path / "below" / "own.yaml").write_text("base: ../base.yaml\nb: {d: [3]}\nf: null\ne: 5\n")
     assert read_yaml(tmp_path / "below" / "own.yaml") == {"a": 1, "b": {"c": 2, "d": [3]}, "e": 5}
+    files = [file.resolve() for file in config_files(tmp_path / "below" / "own.yaml")]
+    assert files == [tmp_path / "below" / "own.yaml", tmp_path / "base.yaml"]
 
 
 def test_a_circle_of_bases_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+from espnet_jst.config import config_files, read_yaml
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
@@ -56,12 +58,7 @@ def training_stages(options: RecipeOptions) -> Iterator[Stage]:
         run=lambda: train(options),
         inputs=_inputs(options) if unused else [*_inputs(options), stats_file],
         outputs=[options.exp / "config.yaml", options.exp / options.inference_st_model],
-        options={
-            "st_args": options.st_args,
-            "minutes": options.minutes,
-            "seed": options.seed,
-            "finetune": options.finetune,
-        },
+        options=_training_options(options),
         stamp=options.exp / ".stages" / "11.json",
         skip=skip,
     )
@@ -70,7 +67,13 @@ def training_stages(options: RecipeOptions) -> Iterator[Stage]:
 def _inputs(options: RecipeOptions) -> list[Path]:
     data = [path for name in options.training_sets for path, _, _ in data_files(options, name)]
     tokens = [directory / "tokens.txt" for directory in options.token_dirs.values()]
-    return [Path(options.st_config), *data, *tokens]
+    config = Path(options.st_config)
+    return [*(config_files(config) if config.is_file() else [config]), *data, *tokens]
+
+
+def _training_options(options: RecipeOptions) -> dict[str, object]:
+    """What a training is made by, beside its files."""
+    return {name: getattr(options, name) for name in ("st_args", "minutes", "seed", "finetune")}
 
 
 def data_files(options: RecipeOptions, name: str) -> list[tuple[Path, str, str]]:
@@ -154,10 +157,40 @@ def spaced(keys: list[str], count: int) -> list[str]:
 def train(options: RecipeOptions) -> str:
     """Stage 11. A run that was stopped goes on from its last checkpoint, unless `--force` asks for a new one."""
     command = [*start_on_nodes(options), *experiment_command(options, options.exp), *distributed_flags(options)]
+    if change := _note_start(options):
+        print(change, flush=True)
     with workers() as pool:
         pool.close()  # a training may take days: no worker waits for its end
     run_logged([*command, *shlex.split(options.st_args)], options.exp / "train.log", show=True, append=True)
     return f"model in {options.exp}"
+
+
+def _note_start(options: RecipeOptions) -> str:
+    """Write down what the training of an experiment begins with; a warning where an unfinished one began otherwise.
+
+    Files that changed and options that differ do not start it afresh: a larger `--minutes` may well be meant to go on.
+    """
+    file = options.exp / ".stages" / "11-start.json"
+    now = _training_options(options) | {"st_config": _settings(options)}
+    warning = ""
+    if file.is_file() and (options.exp / "checkpoint.pth").is_file() and not options.force:
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if changed := [name for name, value in now.items() if before.get(name) != value]:
+            warning = (
+                f"Warning: goes on with the training in {options.exp}, which began with other values of "
+                f"{', '.join(f'--{name}' for name in changed)}. For a new one use another --st_tag, or --force to "
+                "begin this one again"
+            )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    whole = file.with_name(f"{file.name}.new")  # a kill leaves the old file or the new one
+    whole.write_text(json.dumps(now, indent=1), encoding="utf-8")
+    whole.replace(file)
+    return warning
+
+
+def _settings(options: RecipeOptions) -> object:
+    """The training configuration as JSON keeps it, so that it equals what was read back."""
+    return json.loads(json.dumps(read_yaml(options.st_config), default=str))
 
 
 def try_out(options: RecipeOptions, folder: Path) -> None:

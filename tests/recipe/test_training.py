@@ -8,6 +8,7 @@ import pytest
 
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
+from espnet_jst.recipe import training
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.training import distributed_flags, spaced, start_on_nodes, train_command, training_stages
 
@@ -88,6 +89,29 @@ def test_several_machines_without_slurm_are_refused_with_the_way_to_start_them_b
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match=r"--num_nodes 2 needs Slurm.*--dist_rank R"):
         start_on_nodes(replace(OPTIONS, num_nodes=2))
+
+
+def test_a_file_below_the_configuration_is_an_input_of_the_training():
+    Path("own.yaml").write_text("base: below.yaml\n")
+    Path("below.yaml").write_text("optim: adam\n")
+    stages = training_stages(replace(OPTIONS, st_config="own.yaml"))
+    assert all(Path("below.yaml") in stage.inputs for stage in stages)
+
+
+def test_a_training_that_goes_on_with_other_options_says_which(monkeypatch, capsys):
+    monkeypatch.setattr(training, "run_logged", lambda *_, **__: None)
+    Path("own.yaml").write_text("max_epoch: 3\n")
+    options = replace(OPTIONS, st_config="own.yaml", st_tag="x")
+    training.train(options)
+    (options.exp / "checkpoint.pth").touch()
+    training.train(options)
+    assert capsys.readouterr().out == ""
+    Path("own.yaml").write_text("max_epoch: 4\n")
+    training.train(replace(options, seed=1))
+    said = capsys.readouterr().out
+    assert "goes on with the training in exp/st_x" in said and "--seed, --st_config" in said and "--force" in said
+    training.train(replace(options, seed=2, force=True))
+    assert capsys.readouterr().out == ""
 
 
 def test_corrupted_links_are_trained_on_and_nothing_else_sees_them():
