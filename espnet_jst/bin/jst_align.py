@@ -20,9 +20,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         allow_abbrev=False,
-        epilog="Links: jst_align --src text.lc.en --tgt text.lc.de --output alignment. Word times, which INTER TIME "
-        "needs: jst_align --times --src text.lc.en --wav_scp wav.scp --model exp/st_tag --output word_times. "
-        "Wrong links: jst_align --corrupt 0.1 --alignment alignment --tgt text.lc.de --output corrupted.",
+        epilog="Links: espnet-jst align --src text.lc.en --tgt text.lc.de --output alignment. Word times, which INTER TIME "
+        "needs: espnet-jst align --times --src text.lc.en --wav_scp wav.scp --model exp/st_tag --output word_times. "
+        "Wrong links: espnet-jst align --corrupt 0.1 --alignment alignment --tgt text.lc.de --output corrupted.",
     )
     parser.add_argument("--src", help="transcripts, a line an utterance: key, words")
     parser.add_argument("--output", required=True, help="file to write; '-' where there is nothing")

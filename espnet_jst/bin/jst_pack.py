@@ -13,7 +13,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         allow_abbrev=False,
-        epilog="Example: jst_pack --exp exp/st_train --output st_train.zip --wav data/test/audio/one.wav",
+        epilog="Example: espnet-jst pack --exp exp/st_train --output st_train.zip --wav data/test/audio/one.wav",
     )
     parser.add_argument("--exp", required=True, metavar="DIR", help="experiment folder with config.yaml and weights")
     parser.add_argument("--output", required=True, metavar="ZIP", help="the zip to write")

@@ -83,7 +83,7 @@ def model_card(
             "## Use",
             "",
             "```python",
-            "from espnet_jst.inference import Speech2Text  # pip install espnet_jst",
+            "from espnet_jst.inference import Speech2Text  # espnet_jst is installed from its repository",
             f'model = Speech2Text.from_pretrained("{REPOSITORY}")  # or the path of the packed zip',
             "print(model(speech, fs=16000)[0][3].lanes)  # transcript and translation, a time on every word",
             "```",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Digit strings of the Free Spoken Digit Dataset: English transcript and German translation from one streaming model.
-# Everything: ./run.sh. Parts: ./run.sh --stage 3 --stop_stage 5. A demonstration: ./run.sh --minutes 5. All: --help.
+# Everything: ./run.sh. Parts: ./run.sh --stage 3 --stop_stage 5. A demonstration: tools/demo. All: --help.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . ../../path.sh
