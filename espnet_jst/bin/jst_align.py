@@ -20,8 +20,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         allow_abbrev=False,
-        epilog="Links: espnet-jst align --src text.lc.en --tgt text.lc.de --output alignment. Word times, which INTER TIME "
-        "needs: espnet-jst align --times --src text.lc.en --wav_scp wav.scp --model exp/st_tag --output word_times. "
+        epilog="Links: espnet-jst align --src text.lc.en --tgt text.lc.de --output alignment. Word times, for "
+        "policy time: espnet-jst align --times --src text.lc.en --wav_scp wav.scp --model exp/st_tag --output times. "
         "Wrong links: espnet-jst align --corrupt 0.1 --alignment alignment --tgt text.lc.de --output corrupted.",
     )
     parser.add_argument("--src", help="transcripts, a line an utterance: key, words")
