@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -20,19 +20,19 @@ import threading
 import time
 from pathlib import Path
 
-EACH = 10  # kills of one training: more would all fall into its first epoch
+EACH = 10  # kills of one training at most
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 
 class Run:
-    """One start of jst_train; `training` is set when its first epoch begins."""
+    """One start of jst_train, which can be waited for epoch by epoch."""
 
     def __init__(self, exp: Path, options: list[str]) -> None:
         command = [sys.executable, "-m", "espnet_jst.bin.jst_train", "--output_dir", str(exp), *options]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        self.training = threading.Event()
+        self.epochs: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True as each begins, False at the end
         self.lines: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -40,9 +40,13 @@ class Run:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.lines.append(line)
-            if re.search(r"epoch started", line):
-                self.training.set()
-        self.training.set()
+            if "epoch started" in line:
+                self.epochs.put(True)
+        self.epochs.put(False)
+
+    def wait_for_epochs(self, number: int) -> bool:
+        """Whether so many more epochs begin; returns when the last of them does, or at the end of the training."""
+        return all(self.epochs.get() for _ in range(number))
 
     def finish(self) -> None:
         """Wait for the end of the training; leave with its messages where it fails."""
@@ -65,16 +69,17 @@ def main() -> None:
     options = ["--config", str(args.config or _tones(workdir)), *args.options]
 
     whole = Run(workdir / "whole", options)
-    whole.training.wait()
+    whole.wait_for_epochs(1)
     started = time.monotonic()
     whole.finish()
     train_s = time.monotonic() - started
-    print(f"undisturbed: {train_s:.1f} s of training")
+    epoch_s = train_s / whole.epochs.qsize()
+    print(f"undisturbed: {train_s:.1f} s of training, {epoch_s:.2f} s an epoch")
 
     kills, rounds = 0, 0
     while kills < args.kills:
         exp = workdir / f"killed{rounds}"
-        kills += _kill_until_done(exp, [*options, "--resume", "true"], min(EACH, args.kills - kills), train_s)
+        kills += _kill_until_done(exp, [*options, "--resume", "true"], min(EACH, args.kills - kills), epoch_s)
         rounds += 1
         different = [name for name in _weights(workdir / "whole") if not _same(workdir / "whole" / name, exp / name)]
         if different:
@@ -82,15 +87,15 @@ def main() -> None:
     print(f"{kills} kills in {rounds} training(s): every one resumed, no file unreadable, final weights identical")
 
 
-def _kill_until_done(exp: Path, options: list[str], most: int, train_s: float) -> int:
+def _kill_until_done(exp: Path, options: list[str], most: int, epoch_s: float) -> int:
     from espnet_jst.weights import safe_load
 
     kills = 0
     while True:
         run = Run(exp, options)
-        run.training.wait()
-        # The kills share the training, so that they fall into all of it.
-        delay_s = random.uniform(0, 1.5 * train_s / max(1, most)) if kills < most else None
+        # A kill repeats its epoch: without whole epochs in between, all would fall before the first save.
+        run.wait_for_epochs(random.choice((1, 2)))
+        delay_s = random.uniform(0, 1.5 * epoch_s) if kills < most else None
         try:
             run.process.wait(delay_s)
         except subprocess.TimeoutExpired:
