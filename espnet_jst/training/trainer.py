@@ -114,12 +114,13 @@ class JSTTrainer(Trainer):
         output_dir = Path(options.output_dir)
         rank = distributed_option.dist_rank if distributed_option.distributed else 0
         done = repair(output_dir, options.best_model_criterion) if options.resume and rank == 0 else 0
+        # Nobody reads a checkpoint before it is repaired, or writes a file while what a kill left is cleared away.
+        done = first_process(done)
         cls.clock = CPUClock(
             output_dir / (f"rank{rank}_{USAGE_FILE}" if rank else USAGE_FILE), fresh=not options.resume
         )
         cls.guard = LossGuard(output_dir / (f"rank{rank}_{SKIPPED}" if rank else SKIPPED), fresh=not options.resume)
         cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
-        done = first_process(done)  # also: nobody reads a checkpoint before it is repaired
         pace = None
         if options.max_train_minutes is not None:
             pace = cls._pace(model, optimizers, train_iter_factory, valid_iter_factory, options, done)
