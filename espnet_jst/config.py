@@ -1,11 +1,14 @@
-"""Explicit configuration: an unknown key is an error that names the closest known one."""
+"""Explicit configuration: an unknown key or option is an error that names the closest known one."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
-from collections.abc import Iterable, Mapping
+import itertools
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from espnet_jst.errors import ConfigError
 
@@ -37,6 +40,36 @@ def check_choice(value: str, choices: Iterable[str], where: str) -> None:
     choices = sorted(choices)
     if value not in choices:
         raise ConfigError(f"{where}: {value!r} is not one of {', '.join(choices)}{closest(value, choices)}")
+
+
+def unknown_option(option: str, parser: argparse.ArgumentParser) -> str:
+    """What to say of an argument that a parser does not know."""
+    known = [name for action in parser._actions for name in action.option_strings]
+    return f"unknown option {option}{closest(option.split('=')[0], known) if option.startswith('-') else ''}"
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse's parser: no abbreviations, and an error is one line that names the closest option, not the usage."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """As argparse's, but an unknown option is named before one that is missing: it may be the same, misspelt."""
+        args = sys.argv[1:] if args is None else args
+        for word in itertools.takewhile(lambda word: word != "--", args):
+            if word.startswith("--") and " " not in word and word.split("=")[0] not in self._option_string_actions:
+                self.error(unknown_option(word, self))
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(unknown_option(unknown[0], self))
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with status 2."""
+        self.exit(2, f"error: {message} (--help lists the options)\n")
 
 
 def merge(base: Mapping, own: Mapping) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_jst.config import check_choice, check_keys, config_files, merge, read_yaml
+from espnet_jst.config import CommandParser, check_choice, check_keys, config_files, merge, read_yaml
 from espnet_jst.errors import ConfigError
 
 
@@ -45,3 +45,37 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
 def test_merge_leaves_its_arguments_alone():
     base, own = {"a": {"b": 1}}, {"a": {"c": 2}}
     assert merge(base, own) == {"a": {"b": 1, "c": 2}} and base == {"a": {"b": 1}} and own == {"a": {"c": 2}}
+
+
+def parser():
+    parser = CommandParser()
+    parser.add_argument("--beam_size", type=int, required=True)
+    parser.add_argument("--more", default="")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["--beam_sise", "4"], "unknown option --beam_sise (did you mean '--beam_size'?)"),
+        (["--beam_sise=4"], "unknown option --beam_sise=4 (did you mean '--beam_size'?)"),
+        (["--beam", "4"], "unknown option --beam"),  # no abbreviations
+        (["--beam_size", "4", "five"], "unknown option five"),
+        ([], "the following arguments are required: --beam_size"),
+        (["--beam_size", "four"], "argument --beam_size: invalid int value: 'four'"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_names_the_closest(capsys, command, message):
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args(command)
+    shown = capsys.readouterr()
+    assert left.value.code == 2 and shown.out == "" and shown.err.count("\n") == 1
+    assert shown.err.startswith(f"error: {message}") and shown.err.endswith("(--help lists the options)\n")
+
+
+def test_right_options_are_read():
+    assert vars(parser().parse_args(["--beam_size", "4", "--more", "--and more"])) == {
+        "beam_size": 4,
+        "more": "--and more",
+    }
+    assert parser().parse_args(["--beam_size=4", "--more=--other"]).more == "--other"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_jst.bin.arguments import run_main
+from espnet_jst.config import CommandParser
 from espnet_jst.errors import ConfigError
 
 ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
@@ -17,9 +18,8 @@ SYMMETRIZATIONS = ("grow-diag-final-and", "intersect", "forward", "reverse")
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description=__doc__,
-        allow_abbrev=False,
         epilog="Links: espnet-jst align --src text.lc.en --tgt text.lc.de --output alignment. Word times, for "
         "policy time: espnet-jst align --times --src text.lc.en --wav_scp wav.scp --model exp/st_tag --output times. "
         "Wrong links: espnet-jst align --corrupt 0.1 --alignment alignment --tgt text.lc.de --output corrupted.",

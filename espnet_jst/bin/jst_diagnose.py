@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from espnet_jst.bin.arguments import run_main
+from espnet_jst.config import CommandParser
 
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--src", required=True, help="transcripts, a line an utterance: key, words")
     parser.add_argument("--tgt", required=True, help="translations")
     parser.add_argument("--alignment", required=True, help="word links that the policies follow (espnet-jst align)")

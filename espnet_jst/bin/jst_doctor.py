@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from espnet_jst.bin.arguments import run_main
+from espnet_jst.config import CommandParser
 from espnet_jst.recipe.options import RecipeOptions, add_options
 
 OPTIONS = (
@@ -27,10 +28,9 @@ OPTIONS = (
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags; those that decide what is good are the recipe's."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="espnet-jst doctor",
         description=__doc__,
-        allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from espnet_jst.bin.arguments import run_main
+from espnet_jst.config import CommandParser
 
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("action", choices=["install", "uninstall", "status"], help="what to do with the hook's file")
     parser.add_argument("--site", metavar="DIR", help="a site-packages folder (default: that of this Python)")
     return parser

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.bin.arguments import add_refused, check_refused, lane_values, parse_with_config, run_main, str2bool
+from espnet_jst.config import CommandParser
 from espnet_jst.errors import ConfigError
 
 _NO_LM = "the search takes one recurrent language model over its labels: --lm_train_config and --lm_file"
@@ -37,7 +38,7 @@ NEUTRAL = ("", "0", "0.0", "none", "false", "{}", "1")
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags; those of ESPnet keep their names and meanings."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--output_dir", required=True, help="gets 1best_recog/{text,src_text,token,...,words.jsonl}")
     parser.add_argument("--ngpu", type=int, default=0, help="0: CPU; 1: the first GPU")
     parser.add_argument("--seed", type=int, default=0, help="random seed (decoding draws nothing)")

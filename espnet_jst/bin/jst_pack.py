@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Sequence
 
 from espnet_jst.bin.arguments import run_main
+from espnet_jst.config import CommandParser
 
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description=__doc__,
-        allow_abbrev=False,
         epilog="Example: espnet-jst pack --exp exp/st_train --output st_train.zip --wav data/test/audio/one.wav",
     )
     parser.add_argument("--exp", required=True, metavar="DIR", help="experiment folder with config.yaml and weights")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_jst.bin.arguments import run_main
-from espnet_jst.recipe.options import RecipeOptions, parse_options
+from espnet_jst.recipe.options import RecipeOptions, check_options, parse_options
 
 
 def main(cmd: Sequence[str] | None = None) -> int:
@@ -28,6 +28,7 @@ def _check_decoding(options: RecipeOptions) -> None:
 
 
 def _run(options: RecipeOptions) -> None:
+    check_options(options)
     _check_decoding(options)
     from rich.console import Console
 

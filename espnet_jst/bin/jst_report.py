@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Sequence
 
 from espnet_jst.bin.arguments import run_main
+from espnet_jst.config import CommandParser
 
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="espnet-jst report",
         description=__doc__,
         epilog="Run it in the recipe's folder: the audio files are found by the paths in wav.scp.",

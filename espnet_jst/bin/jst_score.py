@@ -7,12 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from espnet_jst.config import CommandParser
 from espnet_jst.errors import JSTError
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Command line of jst_score."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m espnet_jst.bin.jst_score",
         description="Score a decode directory (src_text, text, words.jsonl) against the references of its set. Writes "
         "score_wer/, score_cer/, score_bleu/, latency.json and scores.json into it.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.bin.arguments import lane_values, run_main
+from espnet_jst.config import CommandParser
 from espnet_jst.errors import ConfigError, JSTError
 
 FORMATS = ("txt", "json", "srt", "vtt", "ttml")
@@ -16,7 +17,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(prog="espnet-jst transcribe", description=__doc__, allow_abbrev=False)
+    parser = CommandParser(prog="espnet-jst transcribe", description=__doc__)
     parser.add_argument("files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG or MP3, one channel, 8 to 48 kHz")
     parser.add_argument("--model", required=True, help="packed zip, folder, or hub tag owner/name@revision")
     parser.add_argument("--format", choices=FORMATS, default="txt", help="txt: a line a lane (default)")

@@ -9,9 +9,11 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from espnet_jst.config import CommandParser, config_files
 from espnet_jst.errors import ConfigError
 
 CORES = os.cpu_count() or 1
+LAST_STAGE = 16
 TOKEN_TYPES = ("bpe", "word", "char")
 ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
 
@@ -194,7 +196,7 @@ def truth(text: str) -> bool:
 
 def make_parser() -> argparse.ArgumentParser:
     """A parser with one option for each field; `--stop-stage` is `--stop_stage`, `--force` is `--force true`."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description="Run the stages of a recipe: 1 local data, 2 speed, 3 format audio, 4 remove bad items, 5 tokens "
         "and word alignment, 6-9 language model (none), 10 statistics, 11 train, 12 decode, 13 score, 14 pack, "
         "15-16 upload.",
@@ -223,3 +225,46 @@ def _add(parser: argparse.ArgumentParser, entry: Field) -> None:
 def parse_options(argv: Sequence[str] | None = None) -> RecipeOptions:
     """Options of a command line."""
     return RecipeOptions(**vars(make_parser().parse_args(argv)))
+
+
+def check_options(options: RecipeOptions) -> None:
+    """Refuse before the first stage what a later one would refuse, or what no stage could work with.
+
+    Raises:
+        ConfigError: names the option.
+    """
+    if not 1 <= options.stage <= min(options.stop_stage, LAST_STAGE):
+        raise ConfigError(
+            f"--stage {options.stage} --stop_stage {options.stop_stage}: no stage to run; there are 1 to {LAST_STAGE}"
+        )
+    for name, least in {"nj": 1, "inference_nj": 1, "compare_nj": 1, "num_nodes": 1, "ngpu": 0, "minutes": 0}.items():
+        if getattr(options, name) < least:
+            raise ConfigError(f"--{name} {getattr(options, name)}: at least {least}")
+    if options.corpus_dir and options.stage == 1 and not options.skip_data_prep:
+        if not Path(options.corpus_dir).is_dir():
+            raise ConfigError(f"--corpus_dir {options.corpus_dir}: no such folder")
+        shares = options.valid_share, options.test_share
+        if min(shares) <= 0 or sum(shares) >= 1:
+            raise ConfigError(
+                f"--valid_share {shares[0]} --test_share {shares[1]}: shares of the corpus, such as 0.05, that leave "
+                "something to train on"
+            )
+    if options.stage <= 11 <= options.stop_stage and not options.skip_train:
+        config_files(options.st_config)
+        _check_gpus(options)
+    if options.stage <= 14 <= options.stop_stage and options.data_license and not Path(options.data_license).is_file():
+        raise ConfigError(f"--data_license {options.data_license}: no such file")
+    if options.stage <= 16 <= options.stop_stage and not options.skip_upload_hf:
+        from espnet_jst.hub.huggingface import check_repository
+
+        check_repository(options.hf_repo)
+
+
+def _check_gpus(options: RecipeOptions) -> None:
+    if options.ngpu > 0 and options.num_nodes == 1:
+        import torch
+
+        if options.ngpu > torch.cuda.device_count():
+            raise ConfigError(
+                f"--ngpu {options.ngpu}: this machine has {torch.cuda.device_count()} GPUs that PyTorch sees"
+            )

@@ -13,7 +13,7 @@ import yaml
 from espnet2.utils import config_argparse
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_jst.config import check_choice, check_keys, closest, read_yaml
+from espnet_jst.config import check_choice, check_keys, read_yaml, unknown_option
 from espnet_jst.errors import ConfigError
 from espnet_jst.tasks.refused import REFUSED, refusal
 
@@ -48,10 +48,8 @@ class JSTParser(config_argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's; an unknown option is named together with the closest known one."""
         namespace, unknown = self.parse_known_args(args, namespace)
-        known = [name for action in self._actions for name in action.option_strings]
-        for option in unknown:
-            hint = closest(option.split("=")[0], known) if option.startswith("-") else ""
-            self.error(f"unknown option {option}{hint}")
+        if unknown:
+            self.error(unknown_option(unknown[0], self))
         return namespace
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -29,6 +29,8 @@ def test_a_failing_stage_is_one_message_and_exit_status_1(tmp_path, monkeypatch,
 
 def test_what_the_decoder_would_refuse_after_training_is_refused_before_the_first_stage(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "train.yaml").write_text("max_epoch: 1\n")
     (tmp_path / "decode.yaml").write_text("beam_sizze: 4\n")
     assert main(["--inference_config", "decode.yaml"]) == 1
     assert "unknown key 'beam_sizze' (did you mean 'beam_size'?)" in capsys.readouterr().err
@@ -38,3 +40,10 @@ def test_what_the_decoder_would_refuse_after_training_is_refused_before_the_firs
     assert "--ctc_weight 0.3: not used here" in capsys.readouterr().err
     assert main(["--inference_config", "decode.yaml", "--stage", "3", "--stop_stage", "3"]) == 1
     assert "stage 3" in capsys.readouterr().err
+
+
+def test_wrong_options_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--stage", "99"]) == 1
+    assert "--stage 99 --stop_stage 10000: no stage to run; there are 1 to 16" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
