@@ -65,7 +65,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--blank_penalty",
         type=lane_values,
-        help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5 (0, or the pack's)",
+        help="labels gain it over the blank: more words; a number, or transcript=0,translation=1 (0, or the pack's)",
     )
     group.add_argument("--max_symbols", type=int, help="most symbols in one frame (20, or the pack's)")
     group.add_argument("--lm_train_config", help="config.yaml of a recurrent language model (espnet2.bin.lm_train)")

@@ -30,7 +30,9 @@ class BeamSearch:
     Args:
         head: the transducer.
         beam_size: hypotheses kept, K.
-        blank_penalty: subtracted from the blank's logit.
+        blank_penalty: added to the score of every label. Taken off the blank instead, as greedy search does with the
+            same choice between the two, it would charge a hypothesis for every frame in which it waits, and one that
+            never opens the lane of the penalty would win.
         max_symbols: most symbols in one frame.
         scorers: what is added to the labels' log-probabilities, those of the emissions included.
     """
@@ -121,7 +123,7 @@ class BeamSearch:
         scores = beam.scores[rows, None]
         after = scores + blank.masked_fill(~valid[..., None], 0.0).cumsum(dim=1)
         before = torch.cat([scores, after[:, :-1]], dim=1)
-        # Scores only fall: what is below the worst of a full beam can never come back.
+        # What is below the worst of a full beam is given up, as in `_extend`; only a bonus could bring it back.
         hopeful = ((before + labels.amax(-1)).amax(-1) > after.amin(-1)) & valid
         stops, first = hopeful.max(dim=1)
         n = torch.arange(len(rows), device=rows.device)
@@ -151,11 +153,10 @@ class BeamSearch:
         """Hypotheses (..., J) in some lanes (...) -> score of the blank, (...), and of every label, (..., V), -inf for
         the blank.
         """
-        logits = self.head.joint.logits(projected).float()
-        if not self.blank_penalty.is_zero:
-            logits[..., self.head.blank] -= self.blank_penalty.values[lanes]
-        logp = logits.log_softmax(dim=-1)
+        logp = self.head.joint.logits(projected).float().log_softmax(dim=-1)
         blank = logp[..., self.head.blank].clone()
+        if not self.blank_penalty.is_zero:
+            logp += self.blank_penalty.values[lanes][..., None]
         if added is not None:
             logp = logp + added
         logp[..., self.head.blank] = NEVER

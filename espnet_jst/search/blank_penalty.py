@@ -1,4 +1,4 @@
-"""What is taken off the blank's logit, so that a search writes more: for every lane of a serialized stream its own."""
+"""What labels gain over the blank, so that a search writes more: for every lane of a serialized stream its own."""
 
 from __future__ import annotations
 

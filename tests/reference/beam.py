@@ -14,8 +14,8 @@ def log_add(a, b):
 def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0, bonus=None, final=None):
     """x (T, D) of one utterance -> list of (labels, score), best first.
 
-    blank_penalty may be a function of the labels; bonus(labels) gives what each next label adds, final(labels) what the
-    end adds.
+    blank_penalty is added to every label, and may be a function of the labels so far; bonus(labels) gives what each
+    next label adds, final(labels) what the end adds.
     """
 
     @functools.cache
@@ -23,9 +23,9 @@ def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0, bonus=Non
         return head.predictor(torch.tensor([labels], dtype=torch.long).view(1, -1))[0, -1]
 
     def logp(frame, labels):
-        logits = head.joint(x[frame], predict(labels))
-        logits[head.blank] -= blank_penalty(labels) if callable(blank_penalty) else blank_penalty
-        row = logits.log_softmax(-1).tolist()
+        row = head.joint(x[frame], predict(labels)).log_softmax(-1)
+        row[torch.arange(len(row)) != head.blank] += blank_penalty(labels) if callable(blank_penalty) else blank_penalty
+        row = row.tolist()
         if bonus is not None:
             row = [p + (b if v != head.blank else 0.0) for v, (p, b) in enumerate(zip(row, bonus(labels)))]
         return row

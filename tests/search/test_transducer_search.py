@@ -80,6 +80,22 @@ def test_a_penalty_for_each_lane_equals_the_plain_search(beam_size):
 
 
 @torch.no_grad()
+def test_a_penalty_of_one_lane_makes_a_beam_write_more_in_it():
+    """Not less, as when a hypothesis is charged for waiting and one that never opens the lane wins."""
+    written = [0, 0]
+    for seed in range(12):
+        head, x, lengths = peaky_head(seed, "lstm")
+        for case, penalty in enumerate((0.0, 1.5)):
+            search = BeamSearch(head, beam_size=4, max_symbols=2, blank_penalty=BlankPenalty([0.0, penalty], OPENS))
+            for hypotheses in search.finish(in_pieces(search, x, lengths, [])[1]):
+                lane = 0
+                for emission in hypotheses[0].emissions:
+                    lane = OPENS[emission.token] if OPENS[emission.token] >= 0 else lane
+                    written[case] += lane == 1
+    assert written[1] > written[0] > 10
+
+
+@torch.no_grad()
 def test_greedy_search_takes_each_lanes_penalty_off_the_blank():
     for seed in range(12):
         head, x, lengths = peaky_head(seed, "lstm")
