@@ -27,7 +27,7 @@ from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.muon import Muon  # noqa: E402
-from espnet_jst.training.processes import run_processes, wanted_processes  # noqa: E402
+from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import load_strict, read_weights  # noqa: E402
 
@@ -116,6 +116,7 @@ class JSTTask(st.STTask):
             return
         with compat.safe_checkpoints():
             super().main_worker(args)
+        leave_processes()
 
     @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:

@@ -77,6 +77,13 @@ def first_process(value: Any) -> Any:
     return values[0]
 
 
+def leave_processes() -> None:
+    """End this process's part in a training that is done; gloo's threads would abort an interpreter that just exits."""
+    if is_distributed():
+        torch.distributed.barrier()  # the first process keeps the store that the others still ask
+        torch.distributed.destroy_process_group()
+
+
 def _process(rank: int, worker: Callable[[argparse.Namespace], None], args: argparse.Namespace, reasons: Any) -> None:
     args.dist_rank = rank
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // args.cpu_processes))
