@@ -17,8 +17,9 @@ def main(cmd: Sequence[str] | None = None) -> int:
     return run_main(lambda: _compare(options, flags) if options.compare else _run(options))
 
 
-def _check_decoding(options: RecipeOptions) -> None:
-    """Refuse before the first stage what the decoder would refuse after hours of training."""
+def _check(options: RecipeOptions) -> None:
+    """Refuse before the first stage what a later one, or the decoder after hours of training, would refuse."""
+    check_options(options)
     from espnet_jst.bin.jst_inference import check_flags
     from espnet_jst.recipe.decoding import MODES, decoding_flags
 
@@ -28,8 +29,7 @@ def _check_decoding(options: RecipeOptions) -> None:
 
 
 def _run(options: RecipeOptions) -> None:
-    check_options(options)
-    _check_decoding(options)
+    _check(options)
     from rich.console import Console
 
     from espnet_jst.recipe.recipe import recipe_stages
@@ -50,7 +50,7 @@ def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
     flags = [*flags, "--compare", ""]  # the last one counts: the runs themselves are plain runs
     exp = Path(options.expdir)
     for system in comparison.systems:
-        _check_decoding(parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])]))
+        _check(parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])]))
     _run(parse_options([*flags, *comparison.preparation]))
     with workers(options.scheduler):
         try_systems(comparison, flags, jobs=options.compare_nj)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice, pairwise
@@ -105,22 +105,32 @@ def _here(function: Callable[[Any], Any], shards: Sequence[Sequence[Any]]) -> Ca
 
 
 def _away(client: Client, function: Callable[[Any], Any], shards: Sequence[Sequence[Any]], nj: int) -> Calls:
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
-    waiting = iter(enumerate(shards))
+    waiting = iter(range(len(shards)))
     numbers: dict[Any, int] = {}
+    suspects: list[int] = []
 
-    def submit(count: int) -> list[Any]:
+    def submit(some: Iterable[int]) -> list[Any]:
         # Pure would mean that a shard seen before is not run again.
-        more = {client.submit(_call, Path.cwd(), function, shard, pure=False): i for i, shard in islice(waiting, count)}
+        more = {client.submit(_call, Path.cwd(), function, shards[i], pure=False): i for i in some}
         numbers.update(more)
         return list(more)
 
     try:
-        done = as_completed(submit(nj), loop=client.loop)
+        done = as_completed(submit(islice(waiting, nj)), loop=client.loop)
         for future in done:
-            yield numbers.pop(future), future.result
-            done.update(submit(1))
+            number = numbers.pop(future)
+            if isinstance(future.exception(), KilledWorker):
+                suspects.append(number)
+            else:
+                yield number, future.result
+            done.update(submit(islice(waiting, 1)))
+        # Dask blames every shard that was at a worker when it was lost; alone, each shows whether it was the one.
+        for number in suspects:
+            [future] = submit([number])
+            yield number, future.result
+            del numbers[future]
     finally:
         client.cancel(list(numbers))
 

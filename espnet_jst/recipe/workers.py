@@ -131,9 +131,7 @@ def local_cluster() -> Any:
     from distributed import LocalCluster
 
     # Dask's sampling of what workers do costs a few percent of a core, and nobody looks at it.
-    # A shard that waited at a worker which another shard killed would count as killed too: none waits there.
-    settings = {"distributed.worker.profile.enabled": False, "distributed.scheduler.worker-saturation": 1.0}
-    with dask.config.set(settings):
+    with dask.config.set({"distributed.worker.profile.enabled": False}):
         cluster = LocalCluster(
             n_workers=0,  # Ctrl-C while the first ones start then finds a cluster to close
             threads_per_worker=1,

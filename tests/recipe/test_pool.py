@@ -88,7 +88,8 @@ def test_the_paths_of_the_caller_hold_on_the_workers(tmp_path, monkeypatch):
 
 
 def half(items: list[str]) -> None:
-    raise ZeroDivisionError("half of nothing")
+    if "a" in items:  # only one shard: of two that fail, either may be the first
+        raise ZeroDivisionError("half of nothing")
 
 
 def refuse(items: list[str]) -> None:
