@@ -14,6 +14,7 @@ from espnet_jst.errors import ConfigError
 
 BACKENDS = ("numba", "triton", "k2", "torch")
 BACKEND_VARIABLE = "JST_RNNT_BACKEND"
+IMPOSSIBLE = -1e30  # log-probability, of less than any that a model gives; minus infinity would make NaN
 PREFERRED = {"cpu": ("numba", "k2", "torch"), "cuda": ("triton", "k2", "torch")}
 
 
@@ -35,13 +36,13 @@ def backend(device: torch.device) -> str:
 
 
 def recursion(device: torch.device) -> Any:
-    """The module whose `occupation` is used on a device."""
+    """The module whose `occupation` is used on a device; `losses.recursion.occupation` calls it."""
     return importlib.import_module(f"espnet_jst.losses.recursion_{backend(device)}")
 
 
 def joint(device: torch.device) -> Any:
-    """The module whose `columns` and `gradients` of the joint network are used on a device."""
-    name = "triton" if backend(device) == "triton" else "chunks"
+    """The module whose `columns` and `d_logits` of the joint network are used on a device."""
+    name = "triton" if backend(device) == "triton" else "torch"
     return importlib.import_module(f"espnet_jst.losses.joint_{name}")
 
 

@@ -98,9 +98,7 @@ def _loss_of_all_nodes(
     blanks, nexts = (encoder.new_zeros(B * T * R).index_put((band.places,), x).view(B, T, R) for x in columns)
     if rules.delay_penalty:
         nexts = nexts + rules.delays(band.frames, T)[..., None]
-    if rules.fast_emit:
-        nexts = nexts + rules.fast_emit * (nexts - nexts.detach())
-    return lattice_loss(blanks, nexts, band.first, band.frames, band.labels)[0]
+    return lattice_loss(blanks, nexts, band.first, band.frames, band.labels, fast_emit=rules.fast_emit)[0]
 
 
 class PrunedTransducerLoss(nn.Module):
