@@ -111,7 +111,7 @@ def _columns(
 
 
 def _joint_norm(am: Tensor, lm: Tensor, tiny: float) -> Tensor:
-    """Log-sum-exp of am(t, v) + lm(u, v), (B, T, U + 1); NaN where forbidden symbols leave nothing to compute it from."""
+    """Log-sum-exp of am(t, v) + lm(u, v), (B, T, U + 1); NaN where forbidden symbols leave too little to sum."""
     forbidden = [x.detach().isneginf() for x in (am, lm)]
     masked = any(bool(x.any()) for x in forbidden)
     if masked:  # what one part forbids everywhere must not be the maximum of the other: the rest would underflow
