@@ -64,7 +64,8 @@ def pruned_rnnt_loss(
         output = joint.output.weight, joint.output.bias
         band = _band(ranges, labels, logit_lengths, target_lengths, rows)
         loss = None
-        if backends.backend(encoder.device) == "numba":  # elsewhere many small recursions cost more than one product
+        # On a GPU, many small recursions cost more than making all logits twice.
+        if encoder.device.type == "cpu" and backends.backend(encoder.device) == "numba":
             loss = band_loss(encoder, predictor, *output, band, rules)
         if loss is None:
             loss = _loss_of_all_nodes(encoder, predictor, *output, band, rules)

@@ -35,8 +35,8 @@ def occupation(
     Returns:
         Negative log-likelihood (B,), infinite where no path fits the band, and its gradients by `blank` and `label`.
     """
-    arrays = [x.contiguous().numpy() for x in (blank, label, first.int(), frames.int(), labels.int())]
-    loss, d_blank, d_label = (torch.from_numpy(x) for x in _occupation(*arrays))
+    arrays = [x.contiguous().cpu().numpy() for x in (blank, label, first.int(), frames.int(), labels.int())]
+    loss, d_blank, d_label = (torch.from_numpy(x).to(blank.device) for x in _occupation(*arrays))
     return loss, d_blank, d_label
 
 

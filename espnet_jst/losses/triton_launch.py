@@ -19,7 +19,7 @@ def interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def start(kernel: Any, grid: tuple[int, ...], *args: Any, shared_bytes: int = 0, **options: Any) -> None:
+def start(kernel: Any, grid: tuple[int, ...], *args: Any, shared_bytes: int = 0, **options: Any) -> bool:
     """Start a kernel on the device of its first argument, whichever the current one is.
 
     Args:
@@ -29,18 +29,22 @@ def start(kernel: Any, grid: tuple[int, ...], *args: Any, shared_bytes: int = 0,
         shared_bytes: shared memory that a program takes, where that is known before it is compiled.
         options: constants, and how to compile it.
 
+    Returns:
+        True.
+
     Raises:
         Exception: it does not compile, or needs what the device does not have.
     """
     if interpreted():
         kernel[grid](*args, **options)
-        return
+        return True
     device = args[0].device
     limit = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
     if shared_bytes > limit:
         raise OutOfResources(shared_bytes, limit, "shared memory")
     with torch.cuda.device(device):
         kernel[grid](*args, **options)
+    return True
 
 
 def started(kernel: Any, grid: tuple[int, ...], *args: Any, **options: Any) -> bool:
@@ -50,14 +54,13 @@ def started(kernel: Any, grid: tuple[int, ...], *args: Any, **options: Any) -> b
     if key in _refused:
         return False
     try:
-        start(kernel, grid, *args, **options)
+        return start(kernel, grid, *args, **options)
     except Exception as error:  # of the compiler, its C compiler, its cache or the driver: training goes on without it
         if interpreted():
             raise
         _refused.add(key)
         refuse(kernel.__name__, args[0].device, f"{type(error).__name__}: {error}")
         return False
-    return True
 
 
 def refuse(name: str, device: torch.device, why: str) -> None:
