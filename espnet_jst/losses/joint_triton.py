@@ -1,7 +1,7 @@
 """Output layer of the joint network, log-sum-exp and gather as Triton kernels: logits stay in registers.
 
 Every product is cut along J as well as along nodes and vocabulary, so that the shared memory that a program takes does
-not depend on the model: at most `SHARED_BYTES`, which all GPUs since Ampere have. What cannot be started is done by
+not depend on the model: at most `SHARED_BYTES`, which all GPUs since Turing have. What cannot be started is done by
 `joint_torch`.
 """
 
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from espnet_jst.losses import joint_torch, triton_launch
 
-BLOCKS = {"BLOCK_N": 64, "BLOCK_V": 128, "BLOCK_J": 32}  # tile of nodes, vocabulary and hidden layer
+BLOCKS = {"BLOCK_N": 64, "BLOCK_V": 64, "BLOCK_J": 32}  # tile of nodes, vocabulary and hidden layer
 OPTIONS = {"num_warps": 4, "num_stages": 3}
-SHARED_BYTES = 96 << 10  # at most, of a program: the tiles of both factors once a stage, and what the compiler adds
+SHARED_BYTES = 64 << 10  # at most, of a program: the tiles of both factors once a stage, and what the compiler adds
 
 
 @triton.jit

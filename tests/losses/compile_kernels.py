@@ -38,15 +38,13 @@ def joint(capability, features, vocab_size, hat, precision):
 
 
 def recursion(capability, rows):
-    """Of both kernels of the recursion over a band."""
-    found, integers = {}, {"first_ptr": INTS, "frames_ptr": INTS, "labels_ptr": INTS, "T": "i32"}
-    doubles = dict.fromkeys(("total_ptr", "alpha_ptr", "beta_ptr"), "*fp64")
-    for kernel in (recursion_triton._walk_kernel, recursion_triton._taken_kernel):
-        types = {p.name: {**integers, **doubles}.get(p.name, FLOATS) for p in kernel.params}
-        options = recursion_triton.options(rows)
-        constants = {name: options.pop(name) for name in ("R", "BLOCK_R")}
-        found[kernel.__name__] = shared(kernel, types, constants, options, capability)
-    return found
+    """Of the recursion over a band."""
+    kernel, options = recursion_triton._occupation_kernel, recursion_triton.options(rows)
+    integers = {"first_ptr": INTS, "frames_ptr": INTS, "labels_ptr": INTS, "T": "i32"}
+    doubles = dict.fromkeys(("loss_ptr", "alpha_ptr", "beta_ptr"), "*fp64")
+    types = {p.name: {**integers, **doubles}.get(p.name, FLOATS) for p in kernel.params}
+    constants = {name: options.pop(name) for name in ("R", "BLOCK_R")}
+    return {kernel.__name__: shared(kernel, types, constants, options, capability)}
 
 
 if __name__ == "__main__":
