@@ -25,7 +25,7 @@ def first_order(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
 
     @functools.wraps(backward)
     def wrapped(ctx: Any, *grads: Tensor) -> Gradients:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(grads[0].device.type, enabled=False):
             found = backward(ctx, *grads)
         if not torch.is_grad_enabled():
             return found

@@ -41,7 +41,8 @@ def occupation(
     come out. Every path through it is lost all the same, and its gradient is zero.
     """
     columns = (x.detach().clamp(min=backends.IMPOSSIBLE) for x in (blank, label))
-    return backends.recursion(blank.device).occupation(*columns, first, frames, labels)
+    loss, *taken = backends.recursion(blank.device).occupation(*columns, first, frames, labels)
+    return loss, taken[0].to(blank.dtype), taken[1].to(label.dtype)
 
 
 class _Lattice(torch.autograd.Function):

@@ -11,7 +11,7 @@ from espnet_jst.losses.backends import IMPOSSIBLE
 
 def usable() -> bool:
     """Whether k2 computes here; a wheel for another Python installs without complaint."""
-    one = torch.zeros(1, 1, 1)
+    one = torch.zeros(1, 1, 1, dtype=torch.float32)
     return bool(occupation(one, one, torch.zeros(1, 1), torch.ones(1), torch.zeros(1))[0].isfinite())
 
 

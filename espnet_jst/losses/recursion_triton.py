@@ -15,7 +15,7 @@ MOST_ROWS = 2048  # of a band: one lane each
 def usable() -> bool:
     """Whether a kernel compiles and computes here: it takes a C compiler and a driver of a version that fits."""
     device = "cpu" if triton_launch.interpreted() else "cuda"
-    one = torch.zeros(1, 1, 1, device=device)
+    one = torch.zeros(1, 1, 1, dtype=torch.float32, device=device)
     first, length = torch.zeros(1, 1, device=device).int(), torch.ones(1, device=device).int()
     inputs = one, one, first, length, 0 * length
     loss, *_ = out = _memory(one)

@@ -154,7 +154,7 @@ def prune_ranges(
     R = min(max(prune_range, int(needed.max())), rows)
     # What a band from s on keeps: blanks inside, less the labels that lead into its lowest row from below. Every window
     # is summed by itself, as k2 does: differences of a running sum decide near ties by the digits that they lose.
-    kept = py_grad.unfold(1, R, 1).transpose(2, 3).sum(dim=2)
+    kept = py_grad.contiguous().unfold(1, R, 1).transpose(2, 3).sum(dim=2)  # in k2's order, too
     kept = kept - torch.nn.functional.pad(px_grad[:, : rows - R, :T], (0, 0, 1, 0))
     first = kept.argmax(dim=1)
     frame = torch.arange(T, device=first.device)

@@ -200,6 +200,19 @@ def test_every_utterance_fits_its_band(prune_range):
         assert (pruned >= full - 1e-4).all()  # a band has fewer paths
 
 
+def test_a_tie_of_two_windows_is_no_matter_of_rounding():
+    g = torch.Generator().manual_seed(0)
+    B, T, R = 50, 12, 2
+    taken = torch.rand(B, 6, 1, generator=g)
+    taken[:, 4:] = taken[:, :2]  # the last window holds what the first one holds, and those between less
+    taken[:, 2:4] *= 0.1 * taken[:, :2].amin(1, keepdim=True)
+    blanks = taken.expand(B, 6, T).contiguous()
+    frames, labels = torch.full((B,), T), torch.full((B,), 5)
+    ranges = prune_ranges(torch.zeros(B, 5, T + 1), blanks, frames, labels, R)
+    # The first of equal ones, until the band must rise to its end; differences of a running sum took either.
+    assert not ranges[:, : T - 1 - 4, 0].any()
+
+
 def test_padding_never_changes_a_value():
     x, p, joint, targets, frames, labels = batch(3)
     frames, labels = frames.clamp(max=x.size(1)), labels
