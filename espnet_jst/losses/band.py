@@ -169,7 +169,7 @@ def _normalised(
     frames, labels = band.frames[utterances], band.labels[utterances]
     if rules.delay_penalty:
         columns[1] += rules.delays(frames, T)[..., None]
-    loss, *taken = occupation(*columns, band.first[utterances], frames, labels)
+    loss, *taken = occupation(columns[0], columns[1], band.first[utterances], frames, labels)
     if not gradient:
         return loss.to(logits.dtype), logits
     d_blank, d_label = (x.flatten()[places] for x in taken)

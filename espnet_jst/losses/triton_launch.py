@@ -39,7 +39,7 @@ def start(kernel: Any, grid: tuple[int, ...], *args: Any, shared_bytes: int = 0,
         kernel[grid](*args, **options)
         return True
     device = args[0].device
-    limit = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+    limit = torch.cuda.get_device_properties(device).shared_memory_per_block_optin  # type: ignore[attr-defined]
     if shared_bytes > limit:
         raise OutOfResources(shared_bytes, limit, "shared memory")
     with torch.cuda.device(device):
