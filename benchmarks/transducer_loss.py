@@ -1,6 +1,6 @@
 """Time and memory of the pruned transducer loss, joint network included, against the full lattice and the products.
 
-    python benchmarks/transducer_loss.py [--rounds 5] [--shapes small,large,long] [--growth] [--device cuda]
+    python benchmarks/transducer_loss.py [--rounds 5] [--shapes small,large,long] [--growth] [--device cuda [--tf32]]
 
 On the CPU: one thread, process CPU time, interleaved runs in one process, medians; memory is the growth of the resident
 memory in one step of a fresh process, after a step on a tiny input. Gradients are exact. "Products" are the three
@@ -159,13 +159,24 @@ def growth_table(rounds: int) -> str:
 
 
 def cuda_table(names: list[str], rounds: int) -> str:
-    """Against the larger of the products at the measured rate and the least traffic at the measured bandwidth."""
+    """Triton's kernels, what takes their place, and torchaudio's full lattice; and how far from the limit.
+
+    The limit is the larger of the products at the measured rate and the least traffic at the measured bandwidth.
+    """
     import torch
 
     from benchmarks.measure import cuda_clock, interleaved, markdown
+    from espnet_jst.losses.backends import BACKEND_VARIABLE
+
+    def by(backend: str, run):  # type: ignore[no-untyped-def]
+        def of_backend() -> None:
+            os.environ[BACKEND_VARIABLE] = backend
+            run()
+
+        return of_backend
 
     one = torch.randn(8192, 8192, device="cuda")
-    timed = interleaved({"matmul": lambda: one @ one, "copy": lambda: one.clone()}, 20, cuda_clock)
+    timed = interleaved({"matmul": lambda: one @ one, "copy": lambda: one.clone()}, 5, cuda_clock)
     rate, bandwidth = 2 * 8192**3 / timed["matmul"], 2 * one.nbytes / timed["copy"]
     rows = []
     for name in names:
@@ -173,20 +184,24 @@ def cuda_table(names: list[str], rounds: int) -> str:
         for r in (5, 10):
             nodes = B * T * r
             least_s = max(8 * nodes * D * V / rate, 4 * (3 * nodes * D + 4 * V * D) / bandwidth)
-            for kind in ("pruned", "full"):
-                if kind == "full" and B * T * (U + 1) * V * 12 > torch.cuda.get_device_properties(0).total_memory:
-                    continue
-                made = steps(shape, (r,), "cuda", (kind,))
-                seconds = next(iter(interleaved(made, rounds, cuda_clock).values()))
+            pruned = steps(shape, (r,), "cuda", ("pruned",))[f"pruned {r}"]
+            runs = {"triton": by("triton", pruned), "numba": by("numba", pruned)}
+            logits = B * T * (U + 1) * V  # torchaudio counts them in 32 bits
+            if logits < 2**31 and 16 * logits < torch.cuda.get_device_properties(0).total_memory:
+                runs["full"] = steps(shape, (r,), "cuda", ("full",))["full"]
+            seconds = interleaved(runs, rounds, cuda_clock)
+            mb, kinds = {}, ("triton", "numba", "full")
+            for kind, run in runs.items():
                 torch.cuda.reset_peak_memory_stats()
                 before = torch.cuda.memory_allocated()
-                next(iter(made.values()))()
-                mb = (torch.cuda.max_memory_allocated() - before) / 2**20
-                ratio = f"{seconds / least_s:.1f}"
-                rows.append([str(shape), str(r), kind, f"{1000 * seconds:.2f}", ratio, f"{mb:.0f}"])
-                print(rows[-1], flush=True)
+                run()
+                mb[kind] = (torch.cuda.max_memory_allocated() - before) / 2**20
+            cells = [f"{1000 * seconds[k]:.2f} / {mb[k]:.0f}" if k in runs else "-" for k in kinds]
+            rows.append([str(shape), str(r), *cells, f"{seconds['triton'] / least_s:.1f}"])
+            print(rows[-1], flush=True)
     print(f"measured: {rate / 1e12:.0f} TFLOP/s, {bandwidth / 1e12:.2f} TB/s")
-    return markdown(["(B, T, U, V)", "R", "loss", "ms", "of the limit", "MB"], rows)
+    of_each = [f"{name}: ms / MB" for name in ("Triton", "PyTorch and numba", "full lattice")]
+    return markdown(["(B, T, U, V)", "R", *of_each, "Triton, of the limit"], rows)
 
 
 def main() -> None:
@@ -196,6 +211,7 @@ def main() -> None:
     parser.add_argument("--shapes", default="small,large,long", help="of the table")
     parser.add_argument("--growth", action="store_true", help="the second table: growth with T, U, V and B")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--tf32", action="store_true", help="on a GPU: products may round to TF32")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     parser.add_argument("--shape", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -210,6 +226,7 @@ def main() -> None:
     from espnet_jst.losses.backends import backend
 
     torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = args.tf32
     print(f"{hardware()}; backend {backend(torch.device(args.device))}\n", flush=True)
     names = args.shapes.split(",")
     if args.device == "cuda":

@@ -8,6 +8,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
+from espnet_jst.losses.backends import IMPOSSIBLE
 from espnet_jst.losses.checks import check_labels, checked
 
 
@@ -43,12 +44,13 @@ class CTCHead(nn.Module):
         counted in `too_short`, so that it cannot stop a training that has run for hours.
 
         Raises:
-            DataError: a label or length is wrong, or the loss is NaN; the message names the utterance.
+            DataError: a label or length is wrong, or the loss is NaN, or no path has a probability though there are frames
+                enough (a masked label); the message names the utterance.
         """
         check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
         log_probs = self.log_probs(x)
         loss = nn.functional.ctc_loss(
-            log_probs.transpose(0, 1),
+            log_probs.clamp(min=IMPOSSIBLE).transpose(0, 1),  # PyTorch's gradient is NaN where one is -inf
             targets.clamp(min=0),
             lengths,
             target_lengths,
@@ -56,7 +58,7 @@ class CTCHead(nn.Module):
             reduction="none",
             zero_infinity=True,
         )
-        checked(loss, "CTC")
+        checked(torch.where(loss < -0.5 * IMPOSSIBLE, loss, loss + torch.inf), "CTC")
         valid = torch.arange(targets.size(1), device=targets.device) < target_lengths[:, None]
         repeats = ((targets[:, 1:] == targets[:, :-1]) & valid[:, 1:]).sum(1)
         too_short = (target_lengths + repeats > lengths).float()

@@ -11,7 +11,7 @@ from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.joint import JointNetwork
 from espnet_jst.heads.predictor import PREDICTORS
-from espnet_jst.losses import PrunedTransducerLoss, rnnt_loss
+from espnet_jst.losses import PrunedTransducerLoss, pruned_rnnt_loss
 
 LOSSES = ("rnnt", "pruned_rnnt")
 
@@ -109,7 +109,8 @@ class TransducerHead(nn.Module):
         if self.kind == "pruned_rnnt":
             simple, main = self.criterion(x, lengths, g, targets, target_lengths, self.joint)
         else:
-            main = rnnt_loss(self.joint(x[:, :, None], g[:, None]), targets, lengths, target_lengths, blank=self.blank)
+            # The full lattice in pieces: logits of all frames and label positions would be gigabytes.
+            main = pruned_rnnt_loss(x, g, self.joint, None, targets, lengths, target_lengths, blank=self.blank)
             if self.simple_weight <= 0:
                 return main, {"rnnt": main.detach()}
             simple = self.criterion.simple(x, lengths, g, targets, target_lengths)[0]

@@ -14,14 +14,15 @@ from espnet_jst.errors import ConfigError
 
 BACKENDS = ("numba", "triton", "k2", "torch")
 BACKEND_VARIABLE = "JST_RNNT_BACKEND"
-PREFERRED = {"cpu": ("numba", "k2", "torch"), "cuda": ("triton", "k2", "torch")}
+IMPOSSIBLE = -1e30  # log-probability, of less than any that a model gives; minus infinity would make NaN
+PREFERRED = {"cpu": ("numba", "k2", "torch"), "cuda": ("triton", "k2", "numba", "torch")}
 
 
 def backend(device: torch.device) -> str:
     """The backend that is used on a device: the first that imports and works, or the one that is asked for.
 
-    "numba" runs on the CPU; "triton" on a GPU, and on the CPU in its interpreter (TRITON_INTERPRET=1), which is for
-    tests; "k2" where k2 imports and computes; "torch" everywhere.
+    "numba" runs on the CPU, for a GPU too: what it reads and writes is small; "triton" on a GPU, and on the CPU in its
+    interpreter (TRITON_INTERPRET=1), which is for tests; "k2" where k2 imports and computes; "torch" everywhere.
 
     Raises:
         ConfigError: JST_RNNT_BACKEND names one that is unknown or does not work here.
@@ -35,19 +36,24 @@ def backend(device: torch.device) -> str:
 
 
 def recursion(device: torch.device) -> Any:
-    """The module whose `occupation` is used on a device."""
+    """The module whose `occupation` is used on a device; `losses.recursion.occupation` calls it."""
     return importlib.import_module(f"espnet_jst.losses.recursion_{backend(device)}")
 
 
+def without_triton() -> Any:
+    """The module that takes its place where a kernel cannot be started."""
+    return importlib.import_module(f"espnet_jst.losses.recursion_{'numba' if _imports('numba') else 'torch'}")
+
+
 def joint(device: torch.device) -> Any:
-    """The module whose `columns` and `gradients` of the joint network are used on a device."""
-    name = "triton" if backend(device) == "triton" else "chunks"
+    """The module whose `columns` and `d_logits` of the joint network are used on a device."""
+    name = "triton" if backend(device) == "triton" else "torch"
     return importlib.import_module(f"espnet_jst.losses.joint_{name}")
 
 
 def _works(name: str, device: str) -> bool:
     if name == "numba":
-        return device == "cpu" and _imports(name)
+        return device in ("cpu", "cuda") and _imports(name)
     if name == "triton":
         interpreted = os.environ.get("TRITON_INTERPRET") == "1"
         return (device == "cuda" or (device == "cpu" and interpreted)) and _imports(name)

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from espnet_jst.losses import backends
+from espnet_jst.losses.first_order import first_order
 from espnet_jst.losses.fused_joint import log_probs, logit_gradients
+from espnet_jst.losses.recursion import occupation
 
 GROUP_BYTES = 4 << 20  # of logits that are worked on at a time, where utterances are short
 MOST_BYTES = 128 << 20  # of one utterance's logits
@@ -98,7 +98,7 @@ class _BandLoss(torch.autograd.Function):
     def forward(
         ctx: Any, encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, band: Band, rules: Rules
     ) -> Tensor:
-        inputs = encoder.detach(), predictor.detach(), weight.detach(), bias.detach()
+        inputs = encoder, predictor, weight, bias
         loss = encoder.new_empty(band.shape[0])
         if not any(ctx.needs_input_grad):
             for utterances, part, _, logits in _groups(*inputs, band):
@@ -117,7 +117,7 @@ class _BandLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         encoder, predictor, weight, bias, d_encoder, d_predictor, d_weight, d_bias = ctx.saved_tensors
         band = ctx.band
@@ -169,8 +169,7 @@ def _normalised(
     frames, labels = band.frames[utterances], band.labels[utterances]
     if rules.delay_penalty:
         columns[1] += rules.delays(frames, T)[..., None]
-    recursion = backends.recursion(logits.device)
-    loss, *taken = recursion.occupation(*columns, band.first[utterances], frames, labels)
+    loss, *taken = occupation(columns[0], columns[1], band.first[utterances], frames, labels)
     if not gradient:
         return loss.to(logits.dtype), logits
     d_blank, d_label = (x.flatten()[places] for x in taken)

@@ -61,9 +61,12 @@ def checked(loss: Tensor, kind: str = "transducer") -> Tensor:
     finite = loss.detach().isfinite()
     if not bool(finite.all()):
         bad = (~finite).nonzero()[:, 0].tolist()
+        value = loss[bad[0]].item()
+        why = "look for NaN in its audio or a diverged model"
+        if value == float("inf"):
+            why = "no path through it has a probability; look for labels that are masked out, or outside the band"
         raise NonFiniteLossError(
-            f"utterance {bad[0]} of the batch: the {kind} loss is {loss[bad[0]].item()}; "
-            "look for NaN in its audio or a diverged model",
+            f"utterance {bad[0]} of the batch: the {kind} loss is {value}; {why}",
             indices=bad,
         )
     return loss

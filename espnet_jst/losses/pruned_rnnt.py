@@ -20,7 +20,7 @@ def pruned_rnnt_loss(
     encoder_out: Tensor,
     predictor_out: Tensor,
     joint: Any,
-    ranges: Tensor,
+    ranges: Tensor | None,
     targets: Tensor,
     logit_lengths: Tensor,
     target_lengths: Tensor,
@@ -36,7 +36,8 @@ def pruned_rnnt_loss(
         predictor_out: (B, U + 1, D_p).
         joint: a network with linear layers `encoder_proj`, `predictor_proj` and `output`, and perhaps `hat`; see
             JointNetwork.
-        ranges: labels written that each row of each frame stands for, (B, T, R), see prune_ranges.
+        ranges: labels written that each row of each frame stands for, (B, T, R), see prune_ranges; None for all of
+            them, which is the loss on the full lattice.
         targets: label ids, (B, U); padding may hold anything.
         logit_lengths, target_lengths: (B,).
         blank: id of the blank.
@@ -50,7 +51,9 @@ def pruned_rnnt_loss(
     Raises:
         DataError: a wrong length or label, no path inside the band, or NaN; the message names the utterance.
     """
-    T = ranges.size(1)
+    T, rows = encoder_out.size(1), predictor_out.size(1)
+    if ranges is None:
+        ranges = torch.arange(rows, device=encoder_out.device).expand(encoder_out.size(0), T, rows)
     V = joint.output.weight.size(0)
     labels = check_labels(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
     rules = Rules(blank, getattr(joint, "hat", False), delay_penalty, fast_emit)
@@ -59,9 +62,10 @@ def pruned_rnnt_loss(
         encoder = joint.encoder_proj(encoder_out.to(wide)).flatten(0, 1)
         predictor = joint.predictor_proj(predictor_out.to(wide)).flatten(0, 1)
         output = joint.output.weight, joint.output.bias
-        band = _band(ranges, labels, logit_lengths, target_lengths, predictor_out.size(1))
+        band = _band(ranges, labels, logit_lengths, target_lengths, rows)
         loss = None
-        if backends.backend(encoder.device) == "numba":  # elsewhere many small recursions cost more than one product
+        # On a GPU, many small recursions cost more than making all logits twice.
+        if encoder.device.type == "cpu" and backends.backend(encoder.device) == "numba":
             loss = band_loss(encoder, predictor, *output, band, rules)
         if loss is None:
             loss = _loss_of_all_nodes(encoder, predictor, *output, band, rules)
@@ -98,9 +102,7 @@ def _loss_of_all_nodes(
     blanks, nexts = (encoder.new_zeros(B * T * R).index_put((band.places,), x).view(B, T, R) for x in columns)
     if rules.delay_penalty:
         nexts = nexts + rules.delays(band.frames, T)[..., None]
-    if rules.fast_emit:
-        nexts = nexts + rules.fast_emit * (nexts - nexts.detach())
-    return lattice_loss(blanks, nexts, band.first, band.frames, band.labels)[0]
+    return lattice_loss(blanks, nexts, band.first, band.frames, band.labels, fast_emit=rules.fast_emit)[0]
 
 
 class PrunedTransducerLoss(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -10,12 +11,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-IMPOSSIBLE = -1e30  # log-probability; minus infinity would give NaN where two of them meet
+from espnet_jst.losses.backends import IMPOSSIBLE
 
 
 def usable() -> bool:
     """Whether numba compiles here."""
-    ones = torch.zeros(1, 1, 1)
+    global _occupation
+    try:
+        return _computes()
+    except Exception as error:  # a cache that is full or damaged costs this start its speed, no more
+        logging.warning(f"numba does not use its cache ({error}): the transducer loss is compiled again at every start")
+        _occupation = numba.njit(nogil=True)(_walk)
+        return _computes()
+
+
+def _computes() -> bool:
+    ones = torch.zeros(1, 1, 1, dtype=torch.float32)
     return bool(occupation(ones, ones, *(torch.zeros(1, 1), torch.ones(1), torch.zeros(1)))[0].isfinite())
 
 
@@ -35,8 +46,8 @@ def occupation(
     Returns:
         Negative log-likelihood (B,), infinite where no path fits the band, and its gradients by `blank` and `label`.
     """
-    arrays = [x.contiguous().numpy() for x in (blank, label, first.int(), frames.int(), labels.int())]
-    loss, d_blank, d_label = (torch.from_numpy(x) for x in _occupation(*arrays))
+    arrays = [x.contiguous().cpu().numpy() for x in (blank, label, first.int(), frames.int(), labels.int())]
+    loss, d_blank, d_label = (torch.from_numpy(x).to(blank.device) for x in _occupation(*arrays))
     return loss, d_blank, d_label
 
 
@@ -47,8 +58,7 @@ def _logaddexp(a: float, b: float) -> float:
     return b + math.log1p(math.exp(a - b))  # also where one is NaN, which must get through
 
 
-@numba.njit(cache=True, nogil=True)
-def _occupation(
+def _walk(
     blank: np.ndarray, label: np.ndarray, first: np.ndarray, frames: np.ndarray, labels: np.ndarray
 ) -> tuple[Any, Any, Any]:
     B, T, R = blank.shape
@@ -86,3 +96,13 @@ def _occupation(
                     value = _logaddexp(value, further)
                 beta[t, r] = value
     return loss, d_blank, d_label
+
+
+def _compiled() -> Any:
+    try:
+        return numba.njit(cache=True, nogil=True)(_walk)
+    except RuntimeError:  # numba finds no folder for its cache that it may write
+        return numba.njit(nogil=True)(_walk)
+
+
+_occupation = _compiled()

@@ -1,7 +1,4 @@
-"""The recursion over a lattice, or a band of it, as one Triton program an utterance: R lanes, T steps.
-
-Untested on a GPU: the tests run the kernel in Triton's interpreter.
-"""
+"""The recursion over a lattice, or a band of it, as one Triton program an utterance: R lanes, T steps."""
 
 from __future__ import annotations
 
@@ -10,12 +7,26 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-IMPOSSIBLE = -1e30  # log-probability; minus infinity would give NaN where two of them meet
+from espnet_jst.losses import backends, triton_launch
+
+MOST_ROWS = 2048  # of a band: one lane each
 
 
 def usable() -> bool:
-    """Whether Triton is there; a kernel that does not compile is an error, not a reason for a slower one."""
-    return True
+    """Whether a kernel compiles and computes here: it takes a C compiler and a driver of a version that fits."""
+    device = "cpu" if triton_launch.interpreted() else "cuda"
+    one = torch.zeros(1, 1, 1, dtype=torch.float32, device=device)
+    first, length = torch.zeros(1, 1, device=device).int(), torch.ones(1, device=device).int()
+    inputs = one, one, first, length, 0 * length
+    loss, *_ = out = _memory(one)
+    triton_launch.start(_occupation_kernel, (1,), *inputs, *out, 1, **options(1))
+    return bool(loss.isfinite())
+
+
+def options(rows: int) -> dict[str, int]:
+    """Constants of the kernel for a band of `rows`, and how to compile it."""
+    block = triton.next_power_of_2(rows)
+    return {"R": rows, "BLOCK_R": block, "num_warps": min(8, max(1, block // 64))}
 
 
 @triton.jit
@@ -31,7 +42,7 @@ def _chain(step_a, value_a, step_b, value_b):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _occupation_kernel(  # type: ignore[no-untyped-def]
-    blank_ptr, label_ptr, first_ptr, frames_ptr, labels_ptr, alpha_ptr, beta_ptr, loss_ptr, d_blank_ptr, d_label_ptr,
+    blank_ptr, label_ptr, first_ptr, frames_ptr, labels_ptr, loss_ptr, d_blank_ptr, d_label_ptr, alpha_ptr, beta_ptr,
     T, R: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
     IMPOSSIBLE = -1e30
@@ -92,12 +103,22 @@ def occupation(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss of each utterance and its gradients; arguments and results as `recursion_numba.occupation`."""
     B, T, R = blank.shape
-    inputs = [x.contiguous() for x in (blank, label, first.int(), frames.int(), labels.int())]
-    # float64: B * R lanes cost nothing, and sums over a thousand frames lose digits in float32.
-    alpha, beta = (torch.empty(B, T, R, dtype=torch.float64, device=blank.device) for _ in range(2))
-    loss = torch.empty(B, dtype=torch.float64, device=blank.device)
-    d_blank, d_label = torch.zeros_like(inputs[0]), torch.zeros_like(inputs[1])
-    _occupation_kernel[(B,)](
-        *inputs, alpha, beta, loss, d_blank, d_label, T, R=R, BLOCK_R=triton.next_power_of_2(R), num_warps=1
-    )
-    return loss, d_blank, d_label
+    if R <= MOST_ROWS:
+        inputs = [x.contiguous() for x in (blank, label, first.int(), frames.int(), labels.int())]
+        out = _memory(inputs[0])
+        if triton_launch.started(_occupation_kernel, (B,), *inputs, *out, T, **options(R)):
+            return out[:3]
+    else:
+        why = f"a band of {R} rows; at most {MOST_ROWS}"
+        triton_launch.refuse(_occupation_kernel.__name__, blank.device, why)
+    return backends.without_triton().occupation(blank, label, first, frames, labels)
+
+
+def _memory(blank: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Loss, gradients by blank and label, alpha and beta.
+
+    Sums are float64: B * R lanes cost nothing, and sums over a thousand frames lose digits in float32.
+    """
+    alpha, beta = (torch.empty_like(blank, dtype=torch.float64) for _ in range(2))
+    loss = torch.empty(blank.size(0), dtype=torch.float64, device=blank.device)
+    return loss, torch.zeros_like(blank), torch.zeros_like(blank), alpha, beta

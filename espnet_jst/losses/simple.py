@@ -9,6 +9,8 @@ from espnet_jst.errors import DataError
 from espnet_jst.losses.checks import check_labels, checked, inside
 from espnet_jst.losses.recursion import lattice_loss
 
+LEAST = 1e-30  # of a sum of exponentials that is exact in float32
+
 
 def simple_rnnt_loss(
     am: Tensor,
@@ -42,6 +44,8 @@ def simple_rnnt_loss(
         Negative log-likelihood in nats, (B,); and the probability that a path takes a label, (B, U, T + 1), and a
         blank, (B, U + 1, T), both zero outside an utterance.
 
+    A symbol whose part is -inf is forbidden there: its probability is exactly zero.
+
     Raises:
         DataError: a wrong shape, length or label, or NaN in the result; the message names the utterance.
     """
@@ -53,6 +57,10 @@ def simple_rnnt_loss(
     B, T, V = am.shape
     labels = check_labels(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
     am, lm = (x if x.dtype == torch.float64 else x.float() for x in (am, lm))
+    # Padding may hold NaN; the first frame and the first position take its place.
+    am = torch.where(inside(logit_lengths, T)[..., None], am, am[:, :1].detach())
+    if not k2_padding:
+        lm = torch.where(inside(target_lengths + 1, lm.size(1))[..., None], lm, lm[:, :1].detach())
     with torch.autocast(am.device.type, enabled=False):
         columns = _columns(am, lm, labels, target_lengths, lm_scale, am_scale, blank, k2_padding)
     first = torch.zeros(B, T, dtype=torch.int32, device=am.device)
@@ -74,33 +82,50 @@ def _columns(
     """Log-probability of the blank and of the next label at every node, (B, T, U + 1)."""
     B, T, _ = am.shape
     tiny = torch.finfo(am.dtype).tiny  # the smallest normal number: no logarithm of zero where products underflow
-    am_max, lm_max = am.detach().amax(-1, keepdim=True), lm.detach().amax(-1, keepdim=True)
-    am_exp, lm_exp = (am - am_max).exp(), (lm - lm_max).exp()
-    norm = (am_exp @ lm_exp.transpose(1, 2) + tiny).log() + am_max + lm_max.transpose(1, 2)
+    norm = _joint_norm(am, lm, tiny)
     # Padded with the blank, whose values are not read: the last row has no next label.
     padded = torch.nn.functional.pad(labels, (0, 1), value=blank)
     am_label, lm_label = am.gather(2, padded[:, None].expand(B, T, -1)), lm.gather(2, padded[..., None]).transpose(1, 2)
     am_blank, lm_blank = am[..., blank, None], lm[:, None, :, blank]
     share = 1 - lm_scale - am_scale
-    blanks, nexts = (am_blank + lm_blank - norm) * share, (am_label + lm_label - norm) * share
-    if lm_scale or am_scale:
-        lm_sum = lm_exp.sum(-1, keepdim=True)
-        lm_norm = (lm_sum.log() + lm_max).transpose(1, 2)
+    blanks, nexts = am_blank + lm_blank - norm, am_label + lm_label - norm
+    if share != 1:
+        blanks, nexts = (x * share if share else torch.zeros_like(x) for x in (blanks, nexts))  # -inf by 0 is NaN
     if lm_scale:
+        lm_norm = lm.logsumexp(-1)[:, None]
         blanks, nexts = blanks + lm_scale * (lm_blank - lm_norm), nexts + lm_scale * (lm_label - lm_norm)
     if am_scale:
-        probability = lm_exp / lm_sum
+        probability = lm.softmax(-1)
         if k2_padding:
             unigram = probability.mean(dim=(0, 1))
         else:
             valid = inside(target_lengths + 1, lm.size(1))
             unigram = probability[valid].mean(dim=0)
         unigram = unigram + tiny
-        am_norm = (am_exp @ unigram)[..., None].log() + am_max
+        am_max = am.detach().amax(-1, keepdim=True)
+        am_norm = ((am - am_max).exp() @ unigram)[..., None].log() + am_max
         unigram = unigram.log()
         blanks = blanks + am_scale * (am_blank + unigram[blank] - am_norm)
         nexts = nexts + am_scale * (am_label + unigram[padded][:, None] - am_norm)
     return blanks, nexts
+
+
+def _joint_norm(am: Tensor, lm: Tensor, tiny: float) -> Tensor:
+    """Log-sum-exp of am(t, v) + lm(u, v), (B, T, U + 1); NaN where forbidden symbols leave too little to sum."""
+    forbidden = [x.detach().isneginf() for x in (am, lm)]
+    masked = any(bool(x.any()) for x in forbidden)
+    if masked:  # what one part forbids everywhere must not be the maximum of the other: the rest would underflow
+        never = (forbidden[0].all(1) | forbidden[1].all(1))[:, None]
+        am, lm = (x.masked_fill(never, -torch.inf) for x in (am, lm))
+    am_max, lm_max = (x.detach().amax(-1, keepdim=True) for x in (am, lm))
+    if masked:
+        am_max, lm_max = (torch.where(x.isneginf(), 0.0, x) for x in (am_max, lm_max))
+    products = (am - am_max).exp() @ (lm - lm_max).exp().transpose(1, 2)
+    norm = (products + tiny).log() + am_max + lm_max.transpose(1, 2)
+    if masked:
+        partly = forbidden[0].any(-1)[..., None] | forbidden[1].any(-1)[:, None]
+        norm = torch.where(partly & (products.detach() < LEAST), torch.nan, norm)
+    return norm
 
 
 def prune_ranges(
@@ -127,9 +152,9 @@ def prune_ranges(
     _, rows, T = py_grad.shape
     needed = (target_lengths - 1).div(logit_lengths, rounding_mode="floor") + 2
     R = min(max(prune_range, int(needed.max())), rows)
-    # What a band from s on keeps: blanks inside, less the labels that lead into its lowest row from below.
-    total = torch.nn.functional.pad(py_grad.cumsum(dim=1), (0, 0, 1, 0))
-    kept = total[:, R:] - total[:, : rows - R + 1]
+    # What a band from s on keeps: blanks inside, less the labels that lead into its lowest row from below. Every window
+    # is summed by itself, as k2 does: differences of a running sum decide near ties by the digits that they lose.
+    kept = py_grad.contiguous().unfold(1, R, 1).transpose(2, 3).sum(dim=2)  # in k2's order, too
     kept = kept - torch.nn.functional.pad(px_grad[:, : rows - R, :T], (0, 0, 1, 0))
     first = kept.argmax(dim=1)
     frame = torch.arange(T, device=first.device)

@@ -1,10 +1,13 @@
 """Greedy transducer search from label to label (arXiv:2406.06220), as a CUDA graph on a GPU (arXiv:2406.03791).
 
-Untested on a GPU: the tests run the same iterations on the CPU, without a graph.
+The tests run the same iterations on the CPU, without a graph.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 
 WINDOW = 8  # frames that a stream looks at in one iteration
 ITERATIONS = 32  # between two looks of the host at what was written
-KEPT_GRAPHS = 8
+KEPT_LOOPS = 8  # that nobody uses at the moment
+
+_taking, _capturing = threading.Lock(), threading.Lock()
 
 
 class LabelLooping:
@@ -28,6 +33,9 @@ class LabelLooping:
     blank and stays in that frame, or passes them all. Shapes never change and the host never waits inside a block of
     iterations, so that on a GPU the iteration is captured once and replayed.
 
+    The memory of a loop belongs to one call of `step` at a time: calls that meet, in threads or in one another, get a
+    loop each.
+
     Args:
         head: the transducer.
         blank_penalty: subtracted from the blank's logit before the best symbol is chosen.
@@ -36,7 +44,7 @@ class LabelLooping:
 
     def __init__(self, head: TransducerHead, *, blank_penalty: BlankPenalty, max_symbols: int = 20) -> None:
         self.head, self.blank_penalty, self.max_symbols = head, blank_penalty, max_symbols
-        self._loops: dict[tuple[Any, ...], _Loop] = {}
+        self._free: list[tuple[tuple[Any, ...], _Loop]] = []  # the one that was used last comes last
 
     @torch.no_grad()
     def step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
@@ -48,26 +56,40 @@ class LabelLooping:
         out: list[list[Emission]] = [[] for _ in offset]
         if encoded.size(1) == 0:
             return out, state
-        loop = self._loop(encoded, lengths, state)
-        while not loop.done():
-            tokens, frames, logps = (values.tolist() for values in loop.run())
-            for written in zip(tokens, frames, logps, strict=True):
-                for b, (token, frame, logp) in enumerate(zip(*written, strict=True)):
-                    if token >= 0:
-                        out[b].append(Emission(token, offset[b] + frame, logp))
-        projected, predictor, lane = loop.projected.clone(), loop.predictor.clone(), loop.lane.clone()
+        with self._loop(encoded, lengths, state) as loop:
+            while not loop.done():
+                tokens, frames, logps = (values.tolist() for values in loop.run())
+                for written in zip(tokens, frames, logps, strict=True):
+                    for b, (token, frame, logp) in enumerate(zip(*written, strict=True)):
+                        if token >= 0:
+                            out[b].append(Emission(token, offset[b] + frame, logp))
+            projected, predictor, lane = loop.projected.clone(), loop.predictor.clone(), loop.lane.clone()
         return out, GreedyState(projected, predictor, state.frames + lengths, lane)
 
-    def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> _Loop:
-        key = (*encoded.shape, encoded.dtype, encoded.device)
-        loop = self._loops.pop(key, None)
-        if loop is None:
-            loop = _Loop(self, encoded, lengths, state)
-        self._loops[key] = loop
-        while len(self._loops) > KEPT_GRAPHS:
-            del self._loops[next(iter(self._loops))]
-        loop.load(encoded, lengths, state)
-        return loop
+    @contextlib.contextmanager
+    def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> Iterator[_Loop]:
+        """A loop that nobody else uses, loaded with these streams."""
+        tensors = encoded, lengths, state.projected, state.lane, *state.predictor.tensors
+        weights = (*self.head.predictor.parameters(), *self.head.joint.parameters())
+        # A graph reads its weights where they were when it was captured.
+        key = (*((x.shape, x.dtype, x.device) for x in tensors), *(x.data_ptr() for x in weights))
+        with _on(encoded.device):
+            with _taking:
+                place = next((i for i, (kept, _) in reversed([*enumerate(self._free)]) if kept == key), None)
+                loop = None if place is None else self._free.pop(place)[1]
+            if loop is None:
+                loop = _Loop(self, encoded, lengths, state)
+            loop.load(encoded, lengths, state)
+            yield loop
+            loop.leave()
+        with _taking:  # not after an error, which may have left it half done
+            self._free.append((key, loop))
+            del self._free[:-KEPT_LOOPS]
+
+
+def _on(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Streams and graphs are those of a GPU, whichever is the current one."""
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
 
 
 class _Loop:
@@ -83,9 +105,19 @@ class _Loop:
         self.tokens, self.frames = (torch.zeros(ITERATIONS, B, dtype=torch.long, device=device) for _ in range(2))
         self.logps = torch.zeros(ITERATIONS, B, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
+        if encoded.is_cuda:
+            # A stream of its own: what libraries keep for the stream of a capture is not shared with other graphs.
+            self._side, self._left = torch.cuda.Stream(), torch.cuda.Event()
+
+    def leave(self) -> None:
+        """What has been started here comes before the next `load`, which may be in another stream."""
+        if self.encoded.is_cuda:
+            self._left.record()
 
     def load(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> None:
         """Begin with other streams."""
+        if self.encoded.is_cuda:
+            self._left.wait()
         pairs = [(self.encoded, encoded), (self.lengths, lengths), (self.projected, state.projected)]
         pairs.append((self.lane, state.lane))
         for mine, theirs in [*pairs, *zip(self.predictor.tensors, state.predictor.tensors, strict=True)]:
@@ -111,13 +143,13 @@ class _Loop:
 
     def _capture(self) -> None:
         saved = [x.clone() for x in self._changing()]
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
+        self._side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._side):
             self._iterate()  # libraries set themselves up outside the graph
-        torch.cuda.current_stream().wait_stream(side)
+        torch.cuda.current_stream().wait_stream(self._side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Other threads may go on with what they do on the GPU; only one can capture.
+        with _capturing, torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
             self._iterate()
         self._graph = graph
         for mine, before in zip(self._changing(), saved, strict=True):

@@ -111,6 +111,26 @@ def test_ctc_reports_the_errors_of_its_best_path_in_evaluation():
     assert "error" not in head.train().loss(frames, torch.tensor([5, 4]), targets, torch.tensor([3, 2]))[1]
 
 
+def test_ctc_with_a_forbidden_symbol_is_one_without_it_and_refuses_it_as_a_label():
+    torch.manual_seed(0)
+    head, without = CTCHead(encoder_size=4, vocab_size=6), CTCHead(encoder_size=4, vocab_size=5)
+    with torch.no_grad():
+        head.output.bias[5] = -torch.inf
+        without.output.weight.copy_(head.output.weight[:5])
+        without.output.bias.copy_(head.output.bias[:5])
+    x = torch.randn(2, 7, 4, requires_grad=True)
+    batch = torch.tensor([7, 5]), torch.tensor([[1, 2], [3, -1]]), torch.tensor([2, 1])
+    losses = [one.loss(x, *batch)[0] for one in (head, without)]
+    torch.testing.assert_close(*losses)
+    ours, theirs = (
+        torch.autograd.grad(loss.sum(), (x, *one.parameters())) for loss, one in zip(losses, (head, without))
+    )
+    torch.testing.assert_close(ours[0], theirs[0])
+    torch.testing.assert_close((ours[1][:5], ours[2][:5]), theirs[1:])
+    with pytest.raises(NonFiniteLossError, match="utterance 1 .*the CTC loss is inf; no path through it"):
+        head.loss(x, batch[0], torch.tensor([[1, 2], [5, -1]]), batch[2])
+
+
 def test_ctc_names_the_utterance_of_a_nan():
     head = CTCHead(encoder_size=4, vocab_size=5)
     x = torch.randn(2, 3, 4)

@@ -14,7 +14,8 @@ from espnet_jst.heads.joint import factorized_log_probs
 from espnet_jst.losses import (
     PrunedTransducerLoss,
     band,
-    joint_chunks,
+    fused_joint,
+    joint_torch,
     prune_ranges,
     pruned_rnnt_loss,
     rnnt_loss,
@@ -91,7 +92,7 @@ def whole(x, p):
 def test_a_band_of_the_whole_lattice_gives_the_full_loss_and_gradient(backend, hat, monkeypatch):
     monkeypatch.setenv(BACKEND_VARIABLE, backend)
     for seed in range(12 if backend in ("triton", "k2") else 40):
-        monkeypatch.setattr(joint_chunks, "CHUNK_BYTES", 1 if seed % 2 else 1 << 20)
+        monkeypatch.setitem(fused_joint.PART_BYTES, "cpu", 1 if seed % 2 else 1 << 20)
         x, p, joint, targets, frames, labels = batch(seed)
         joint.hat = hat
         logits = joint(x[:, :, None], p[:, None])
@@ -134,25 +135,16 @@ def test_tritons_kernels_give_what_pytorch_gives_over_several_tiles(hat):
     from espnet_jst.losses import joint_triton
 
     g = torch.Generator().manual_seed(0)
-    N, V, J = 70, 150, 20
+    N, V, J = 70, 150, 40
     hidden, weight, bias = (torch.randn(*shape, generator=g) for shape in ((N, J), (V, J), (V,)))
     labels, kind = torch.randint(1, V, (N,), generator=g), {"blank": 0, "factorized": hat}
     inputs = hidden, weight, bias, labels
-    plain = joint_chunks.columns(*inputs, **kind)
+    plain = joint_torch.columns(*inputs, **kind)
     torch.testing.assert_close(joint_triton.columns(*inputs, **kind), plain, atol=1e-5, rtol=1e-5)
     from_above = torch.randn(3, N, generator=g).unbind()
-    expected = joint_chunks.gradients(*inputs, plain[2], *from_above, **kind)
-    ours = joint_triton.gradients(*inputs, plain[2], *from_above, **kind)
+    expected = joint_torch.d_logits(*inputs, plain[2], *from_above, **kind)
+    ours = joint_triton.d_logits(*inputs, plain[2], *from_above, **kind)
     torch.testing.assert_close(ours, expected, atol=1e-4, rtol=1e-5)
-
-
-def test_a_layer_too_wide_for_the_kernels_takes_the_chunks(monkeypatch):
-    from espnet_jst.losses import joint_triton
-
-    monkeypatch.setattr(joint_triton, "MOST_FEATURES", 4)
-    inputs = torch.randn(6, 5), torch.randn(7, 5), torch.randn(7), torch.randint(1, 7, (6,))
-    kind = {"blank": 0, "factorized": False}
-    torch.testing.assert_close(joint_triton.columns(*inputs, **kind), joint_chunks.columns(*inputs, **kind))
 
 
 def test_the_blank_of_hat_does_not_depend_on_the_labels():
@@ -206,6 +198,19 @@ def test_every_utterance_fits_its_band(prune_range):
         _, pruned = module(x, frames, p, targets, labels, joint)
         full = rnnt_loss(joint(x[:, :, None], p[:, None]), targets, frames, labels)
         assert (pruned >= full - 1e-4).all()  # a band has fewer paths
+
+
+def test_a_tie_of_two_windows_is_no_matter_of_rounding():
+    g = torch.Generator().manual_seed(0)
+    B, T, R = 50, 12, 2
+    taken = torch.rand(B, 6, 1, generator=g)
+    taken[:, 4:] = taken[:, :2]  # the last window holds what the first one holds, and those between less
+    taken[:, 2:4] *= 0.1 * taken[:, :2].amin(1, keepdim=True)
+    blanks = taken.expand(B, 6, T).contiguous()
+    frames, labels = torch.full((B,), T), torch.full((B,), 5)
+    ranges = prune_ranges(torch.zeros(B, 5, T + 1), blanks, frames, labels, R)
+    # The first of equal ones, until the band must rise to its end; differences of a running sum took either.
+    assert not ranges[:, : T - 1 - 4, 0].any()
 
 
 def test_padding_never_changes_a_value():

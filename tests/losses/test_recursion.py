@@ -122,3 +122,23 @@ def test_without_numba_the_slower_one_is_taken(monkeypatch):
     assert backends.backend(torch.device("cpu")) == "numba"
     monkeypatch.setattr(backends, "_imports", lambda name: name not in ("numba", "k2"))
     assert backends.backend(torch.device("cpu")) == "torch"
+
+
+def test_numba_without_a_cache_compiles_once_a_start_and_not_never(monkeypatch, caplog):
+    from numba.core import caching
+
+    from espnet_jst.losses import recursion_numba
+
+    # As where no folder can be written, and as where one is full.
+    with monkeypatch.context() as no_folder:
+        for kind in (caching.CacheImpl, *caching.CacheImpl.__subclasses__()):
+            no_folder.setattr(kind, "_locator_classes", [])
+        compiled = recursion_numba._compiled()
+    monkeypatch.setattr(recursion_numba, "_occupation", compiled)
+    assert recursion_numba.usable() and not caplog.text
+
+    def full_disk(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(recursion_numba, "_occupation", full_disk)
+    assert recursion_numba.usable() and "No space left on device" in caplog.text

@@ -264,6 +264,47 @@ def test_label_looping_writes_what_the_frame_synchronous_search_writes(predictor
 
 
 @torch.no_grad()
+def test_two_sessions_that_meet_inside_label_looping_write_what_each_writes_alone(monkeypatch):
+    monkeypatch.setattr(label_looping, "ITERATIONS", 3)
+    head, x, lengths = peaky_head(3, "lstm")
+    search = LabelLooping(head, max_symbols=3, blank_penalty=BlankPenalty([0.0]))
+    start = GreedySearch(head).init_state
+    one, other = (x, lengths, start(3)), (x.flip(1), lengths, start(3))
+    alone = [search.step(*session) for session in (one, other)]
+    run, met = label_looping._Loop.run, []
+
+    def meeting(loop):  # between the first session's labels and its reading them, the other one begins and ends
+        found = run(loop)
+        if not met:
+            met.append(None)
+            met.append(search.step(*other))
+        return found
+
+    monkeypatch.setattr(label_looping._Loop, "run", meeting)
+    together = [search.step(*one), met[1]]
+    assert sum(map(len, alone[0][0])) > 10
+    for (found, state), (expected, expected_state) in zip(together, alone):
+        assert found == expected
+        assert torch.equal(state.projected, expected_state.projected)
+
+
+@torch.no_grad()
+def test_label_looping_keeps_the_memory_of_a_few_shapes_only(monkeypatch):
+    head, x, lengths = peaky_head(0, "stateless")
+    search = LabelLooping(head, blank_penalty=BlankPenalty([0.0]))
+    monkeypatch.setattr(label_looping, "KEPT_LOOPS", 3)
+    for T in range(1, 7):
+        search.step(x[:, :T], lengths.clamp(max=T), GreedySearch(head).init_state(3))
+    assert len(search._free) == 3
+    kept = search._free[-1][1]
+    search.step(x, lengths, GreedySearch(head).init_state(3))
+    assert search._free[-1][1] is kept
+    head.joint.output.weight.data = head.joint.output.weight.data.clone()  # elsewhere: a graph would read the old one
+    search.step(x, lengths, GreedySearch(head).init_state(3))
+    assert search._free[-1][1] is not kept
+
+
+@torch.no_grad()
 def test_greedy_with_one_symbol_a_frame_writes_what_espnets_greedy_writes():
     from espnet2.asr.decoder.transducer_decoder import TransducerDecoder
     from espnet2.asr.transducer.beam_search_transducer import BeamSearchTransducer
