@@ -62,6 +62,8 @@ def _run(args: argparse.Namespace) -> None:
     signature = dict(pair.split("=", 1) for pair in args.signature) if args.signature else None
     scores = score_directory(args.hyp_dir, args.ref_dir, signature=signature, word_times=args.word_times, **shared)
     console.print(_score_table(scores))
+    for note in dict.fromkeys(note for entry in scores["lanes"].values() for note in entry["notes"]):
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     for lane, missing in scores["missing_hypotheses"].items():
         if missing:
             console.print(f"{lane}: {len(missing)} hypotheses are missing and count as empty: {' '.join(missing[:5])}")

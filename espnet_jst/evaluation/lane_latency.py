@@ -53,13 +53,13 @@ def lane_latency(
     for key, reference, hypothesis in zip(texts.keys, texts.references, texts.hypotheses, strict=True):
         if key not in decoded:
             continue
-        utterance, words = decoded[key], decoded[key].lane(texts.lane)
-        items.append(_timed(utterance, words, len(reference.split())))
-        if [word.text for word in words] != hypothesis.split():
+        utterance, words, expected = decoded[key], texts.words(decoded[key]), texts.units(reference)
+        items.append(_timed(utterance, words, len(expected)))
+        if [word.text for word in words] != texts.units(hypothesis):
             differs.append(key)
         ends = (word_ends or {}).get(key)
-        if ends is not None and len(ends) == len(reference.split()):
-            pairs = matching_words(reference.split(), [word.text for word in words])
+        if ends is not None and len(ends) == len(expected):
+            pairs = matching_words(expected, [word.text for word in words])
             lags += word_lags(pairs, ends, [heard_s(word, utterance.duration_s) for word in words])
         elif word_ends is not None:
             unusable.append(key)
@@ -91,8 +91,8 @@ def utterance_laal(texts: LaneTexts, decoded: Mapping[str, DecodedUtterance]) ->
     for key, reference in zip(texts.keys, texts.references, strict=True):
         if key in decoded:
             utterance = decoded[key]
-            delays = [1000.0 * heard_s(word, utterance.duration_s) for word in utterance.lane(texts.lane)]
-            value = latency_metrics(delays, 1000.0 * utterance.duration_s, len(reference.split()))["LAAL"]
+            delays = [1000.0 * heard_s(word, utterance.duration_s) for word in texts.words(utterance)]
+            value = latency_metrics(delays, 1000.0 * utterance.duration_s, len(texts.units(reference)))["LAAL"]
             if not math.isnan(value):
                 result[key] = value
     return result
@@ -113,15 +113,15 @@ def lane_gap(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtterance]
     for key, line in read_texts(alignment).items():
         if key not in decoded:
             continue
-        seen = {name: _emissions(references[name].get(key, ""), decoded[key], name) for name in references}
+        seen = {t.lane: _emissions(t, references[t.lane].get(key, ""), decoded[key]) for t in lanes}
         gaps += lane_gaps(_links(line, f"{alignment}: utterance {key!r}"), seen[TRANSCRIPT], seen[TRANSLATION])
     return summary([1000.0 * gap for gap in gaps])
 
 
-def _emissions(reference: str, utterance: DecodedUtterance, lane: str) -> dict[int, float]:
+def _emissions(texts: LaneTexts, reference: str, utterance: DecodedUtterance) -> dict[int, float]:
     """When each reference word that was got right appeared, by its index, in s."""
-    words = utterance.lane(lane)
-    pairs = matching_words(reference.split(), [word.text for word in words])
+    words = texts.words(utterance)
+    pairs = matching_words(texts.units(reference), [word.text for word in words])
     return {i: heard_s(words[j], utterance.duration_s) for i, j in pairs}
 
 

@@ -146,7 +146,7 @@ def _boundaries(spans: list[tuple[int, int]], limit: int, shift_s: float, conf: 
 
 
 def share_spans(spans: Sequence[tuple[float, float]], counts: Sequence[int]) -> list[tuple[float, float]]:
-    """(Start, end) of every word, where each span belongs to several words (`Tokenizer.groups`) that share it evenly."""
+    """(Start, end) of every word, where a span belongs to several (`Tokenizer.groups`), which share it evenly."""
     return [
         (start + k * (end - start) / count, start + (k + 1) * (end - start) / count)
         for (start, end), count in zip(spans, counts, strict=True)

@@ -22,9 +22,8 @@ _UNFIT = ("Cc", "Cs", "Co")
 _JOINER = "\u2060"  # invisible; keeps a player from reading "<b" in SRT as a tag
 _TTML, _XML = "http://www.w3.org/ns/ttml", "http://www.w3.org/XML/1998/namespace"
 _HANGING = 4  # columns that a comma may stand beyond a line's end
-_LONG = (
-    "ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶฯๆຯໆ"  # as little at the beginning of a line as a comma
-)
+# As little at the beginning of a line as a comma.
+_LONG = "ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶฯๆຯໆ"
 
 
 @dataclass

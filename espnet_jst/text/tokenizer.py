@@ -77,7 +77,8 @@ class Tokenizer:
         """
         ids: list[int] = []
         for run, space in self._runs(words):
-            ids += [space] * (space is not None)
+            if space is not None:
+                ids.append(space)
             ids += [self._ids[run[0]]] if self._is_tag_word(run[0]) else self._encode_run(run)
         return ids
 

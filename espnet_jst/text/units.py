@@ -1,8 +1,8 @@
 """What a word is: what stands between blanks, and in scripts without blanks a character with its marks.
 
-The text alone decides, so that alignment, serialization, streaming and scoring count the same units: "用GPT-4吧" has the
-units 用, GPT-4 and 吧. A unit that stands directly behind the one before it is a `Glued`, so that units join to exactly
-the text that they come from.
+The text alone decides, so that alignment, serialization, streaming and scoring count the same units: "用GPT-4吧" has
+the units 用, GPT-4 and 吧. A unit that stands directly behind the one before it is a `Glued`, so that units join to
+exactly the text that they come from.
 """
 
 from __future__ import annotations
@@ -127,7 +127,18 @@ def join_texts(texts: Sequence[str], glued: Sequence[bool | None] | None = None)
 
 
 def canonical(text: str, code: str | None = None) -> str:
-    """A text with blanks only where its scripts want them, so that "今天 天气" equals "今天天气"; others as they are."""
+    """A text with blanks only where its scripts want them: "今天 天气" becomes "今天天气"."""
     if language(code).blanks or has_blanks(text):
         return " ".join(text.split())
     return join_texts([str(unit) for unit in split_units(text)])
+
+
+def main_script(texts: Iterable[str]) -> str | None:
+    """What most letters are: "zh" (Han), "ja" (with kana) or "other" for scripts without blanks, None for the rest."""
+    line = "".join(texts)
+    unspaced = [c for c in line if c.isalpha() and not has_blanks(c)] if not has_blanks(line) else []
+    if 2 * len(unspaced) <= sum(c.isalpha() for c in line):
+        return None
+    if 2 * sum(bool(_EAST_ASIAN.match(c)) for c in unspaced) <= len(unspaced):
+        return "other"
+    return "ja" if any("\u3040" <= c <= "\u30ff" for c in unspaced) else "zh"

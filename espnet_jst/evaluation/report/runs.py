@@ -89,7 +89,7 @@ def measure(decoded_set: DecodedSet) -> list[Utterance]:
     lowercase = str(decoded_set.scores["case"]).startswith("lc")
     for texts in decoded_set.lanes:
         if texts.lane == TRANSCRIPT:
-            counts = edit_score(texts.references, texts.hypotheses).per_utterance
+            counts = edit_score(texts.references, texts.hypotheses, language=texts.language).per_utterance
             for key, (errors, words) in zip(texts.keys, counts, strict=True):
                 found[key].wer = 100.0 * errors / max(words, 1)
         if texts.lane == TRANSLATION:
@@ -109,7 +109,7 @@ def choose(decoded_set: DecodedSet, utterances: Sequence[Utterance], worst: int)
     """
     lengths: Counter[str] = Counter()
     for texts in decoded_set.lanes:
-        lengths.update({key: len(text.split()) for key, text in zip(texts.keys, texts.references, strict=True)})
+        lengths.update({key: len(texts.units(text)) for key, text in zip(texts.keys, texts.references, strict=True)})
     chosen: dict[str, Utterance] = {}
 
     def take(reason: str, ranked: Sequence[Utterance]) -> None:
