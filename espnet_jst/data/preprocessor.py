@@ -10,6 +10,7 @@ from espnet2.train.preprocessor import AbsPreprocessor
 
 from espnet_jst.config import check_keys
 from espnet_jst.data import augment
+from espnet_jst.data.checks import NO_VALUE
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.spec import HeadSpec
@@ -21,7 +22,7 @@ from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 TEXT_OF_LANE = {TRANSCRIPT: "src_text", TRANSLATION: "text"}
 TEXT_NAMES = ("text", "src_text", "alignment", "word_times")
-NONE = "-"  # ESPnet's readers refuse an empty value
+NONE = NO_VALUE
 FIXES = {
     "text": "the translation: text.<case>.<tgt> of stage 3",
     "src_text": "the transcript: text.<case>.<src> of stage 3",

@@ -119,4 +119,4 @@ def _licenses(license: str, data_license: bool) -> list[str]:
 
 def _deepen(markdown: str) -> str:
     """The same text with every heading two levels lower, to stand under "## Results"."""
-    return "\n".join("##" + line if line.startswith("#") else line for line in markdown.strip().splitlines())
+    return "\n".join("##" + line if line.startswith("#") else line for line in markdown.strip().split("\n"))

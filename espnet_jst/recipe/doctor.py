@@ -10,6 +10,7 @@ from pathlib import Path
 from espnet_jst.data import checks
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
+from espnet_jst.data.text_checks import is_speechless
 from espnet_jst.data.utterances import AudioItem, DataSet, Tables, check_utterance, read_audio, read_set
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.recipe.options import RecipeOptions
@@ -80,7 +81,7 @@ def diagnose(
     work = partial(hear, fs=options.fs_hz, strict_fs=options.strict_fs, limits=limit)
     parts = run_shards(work, split(data.items, SHARD), nj=options.nj, title="reading audio")
     errors = data.problems + [problem for part in parts for problem in part.problems]
-    remarks = [remark for part in parts for remark in part.remarks]
+    remarks = data.remarks + [remark for part in parts for remark in part.remarks]
     lengths = {key: samples for part in parts for key, samples in part.samples.items()}
     for key, samples in lengths.items():
         try:
@@ -122,6 +123,10 @@ def _text_remarks(
             reason = f"{name}: the vocabulary lacks {' '.join(map(repr, unknown))}"
             fix = "correct the text, or train the token list on text that holds it"
             yield Problem(key, reason, fix, "unknown-character", WARNING)
+    for name in texts:
+        if is_speechless(tables[name][key]):
+            fix = "check what was said, or remove the utterance"
+            yield Problem(key, f"{name}: no letter and no digit", fix, "text-without-letters", WARNING)
     times = tables.get("word_times", {}).get(key, "-").split()
     if times and times != ["-"] and float(times[-1]) > duration_s + SLACK_S:
         reason = f"the last word ends at {float(times[-1]):g} s and the audio at {duration_s:.2f} s"
