@@ -106,7 +106,7 @@ def _results(sets: Sequence[DecodedSet]) -> Html:
     remarks = [tag("p", f"{text}.", class_="note") for text in notes]
     made = [tag("li", f"{item.name} ({item.folder}): {_signature(item)}") for item in sets]
     how = tag("details", tag("summary", "How the hypotheses were made"), tag("ul", *made))
-    columns = tag("ul", *(tag("li", tag("b", key), f": {text}") for key, text in meanings), class_="note")
+    columns = tag("ul", *(tag("li", tag("em", key), f": {text}") for key, text in meanings), class_="note")
     words = [tag("p", note, class_="note"), *remarks, columns]
     return tag("section", tag("h2", "Results"), *tables, *words, how, id="results")
 
