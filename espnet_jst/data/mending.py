@@ -26,9 +26,10 @@ def mend_tables(directory: str | Path, tables: Tables, texts: tuple[str, str]) -
         texts: file names of transcript and translation.
 
     Returns:
-        Warnings on what was mended; errors where links or times no longer fit what they count.
+        Warnings on what was mended; errors on names that no file may have, and where links or times no longer fit
+        what they count.
     """
-    remarks, errors = _marks(Path(directory), texts), []
+    remarks, errors = _marks(Path(directory), texts), _blank_keys(tables["wav.scp"])
     for name in texts:
         table = tables[name]
         for key, text in table.items():
@@ -48,6 +49,11 @@ def mend_tables(directory: str | Path, tables: Tables, texts: tuple[str, str]) -
         fix = "nothing, or align the text again"
         remarks.append(Problem(key, reason, fix, "links-by-words", WARNING))
     return remarks, errors
+
+
+def _blank_keys(wav: Iterable[str]) -> list[Problem]:
+    reason, fix = "its name holds a blank that is not U+0020, at which other programs cut it", "rename the utterance"
+    return [Problem(key, reason, fix, "key-blank") for key in wav if len(key.split()) != 1]
 
 
 def _marks(directory: Path, names: Iterable[str]) -> list[Problem]:

@@ -89,7 +89,8 @@ def make_cues(
             # A translation's audio span is that of its block: it belongs where the block ends.
             while current + 1 < len(cues) and cues[current + 1].start_s < word.end_s:
                 current += 1
-            _append(cues[current].lanes.setdefault(lane, []), word)
+            shown = cues[current].lanes.setdefault(lane, [])
+            shown.append(_unit(shown, word))
             cues[current].end_s = max(cues[current].end_s, word.end_s)
     for cue, following in zip(cues, [*cues[1:], None], strict=True):
         cue.end_s = max(cue.end_s, cue.start_s + min_s)
@@ -106,12 +107,13 @@ def _break(lane: str, words: Sequence[Word], pause_s: float, max_chars: int, max
         text = _clean(word.text)
         if cues:
             cue = cues[-1]
-            length = width + 1 + _columns(text)
+            unit = _unit(cue.lanes[lane], word)
+            length = width + _columns(unit) + (not isinstance(unit, Glued))
             hangs = length <= max_chars + _HANGING and _stays(cue.lanes[lane][-1], text)
             fits = hangs or (length <= max_chars and word.end_s - cue.start_s <= max_s)
             if word.start_s - cue.end_s < pause_s and fits:
-                _append(cue.lanes[lane], word)
-                width = _columns(join_units(cue.lanes[lane]))
+                cue.lanes[lane].append(unit)
+                width = length
                 cue.end_s = max(cue.end_s, word.end_s)
                 continue
         start = max(word.start_s, cues[-1].start_s + 0.001) if cues else word.start_s
@@ -120,10 +122,11 @@ def _break(lane: str, words: Sequence[Word], pause_s: float, max_chars: int, max
     return cues
 
 
-def _append(units: list[str], word: Word) -> None:
+def _unit(before: Sequence[str], word: Word) -> str:
+    """The word as a unit behind others of its line."""
     text = _clean(word.text)
-    glued = not needs_blank(units[-1], text) if word.glued is None and units else word.glued
-    units.append(Glued(text) if glued else text)
+    glued = not needs_blank(before[-1], text) if word.glued is None and before else word.glued
+    return Glued(text) if glued else text
 
 
 def _stays(before: str, text: str) -> bool:
