@@ -152,7 +152,7 @@ def test_long_lines_break_between_characters_by_the_columns_that_they_take(as_se
     cues = parsed(format_words(words, "srt", max_chars=24), "srt")
     assert "".join(text for _, _, text in cues) == CHINESE
     assert [len(text) for _, _, text in cues[:2]] == [12, 12] and len(cues) == 3
-    assert all(first[1] <= second[0] for first, second in zip(cues, cues[1:]))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(cues))
 
 
 def test_no_line_begins_with_a_comma():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -134,7 +135,7 @@ def test_what_was_shown_never_changes_and_is_the_whole_in_the_end():
         words = [word for k, index in enumerate(ids) for word in machine.push(index, k)] + machine.flush()
         for lane, text in written.items():
             assert "".join(word.text for word in words if word.lane == lane) == text
-        assert all(first.first_frame <= second.first_frame for first, second in zip(words, words[1:]))
+        assert all(first.first_frame <= second.first_frame for first, second in itertools.pairwise(words))
 
 
 def test_characters_of_a_language_without_blanks_are_aligned():
