@@ -42,9 +42,10 @@ class Mended(NamedTuple):
 
 def mend(text: str) -> Mended:
     """The text in NFC with plain blanks and without invisible characters."""
-    if text.isascii() and text.isprintable():
-        return Mended(" ".join(text.split()), [])
-    changes = []
+    changes: list[tuple[str, str]] = []
+    plain = text.isprintable() and not any(sign in text for sign in _BLANK_LOOKING)
+    if plain and unicodedata.is_normalized("NFC", text):
+        return Mended(" ".join(text.split()), changes)
     if taken := Counter(c for place, c in enumerate(text) if _invisible(text, place)):
         text = "".join(c for place, c in enumerate(text) if not _invisible(text, place))
         changes.append(("text-invisible", f"{_listed(taken)} taken out"))
@@ -91,7 +92,7 @@ def check_signs(name: str, text: str, tags: Sequence[str]) -> None:
     if lost:
         fix = "take the text from its source again: a conversion has lost characters"
         raise BadItem(f"{name}: {_listed(lost)} stands for what was lost", fix, "text-replacement")
-    control = Counter(c for c in text if _is_control(c))
+    control = Counter() if text.isprintable() else Counter(c for c in text if _is_control(c))
     if control:
         fix = "remove it; is the file text, in UTF-8?"
         raise BadItem(f"{name}: the text holds the control character {_listed(control)}", fix, "text-control")

@@ -12,7 +12,8 @@ from espnet_jst.evaluation.files import DecodedUtterance, read_texts, some_names
 from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.latency import latency_metrics, wall_clock_delays
 from espnet_jst.evaluation.quality import matching_words
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.units import split_units
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, unit_words
 
 
 def heard_s(word: Word, duration_s: float) -> float:
@@ -58,9 +59,9 @@ def lane_latency(
         if [word.text for word in words] != texts.units(hypothesis):
             differs.append(key)
         ends = (word_ends or {}).get(key)
-        if ends is not None and len(ends) == len(expected):
-            pairs = matching_words(expected, [word.text for word in words])
-            lags += word_lags(pairs, ends, [heard_s(word, utterance.duration_s) for word in words])
+        if ends is not None and len(ends) == len(split_units(reference)):
+            emissions = _emissions(reference, utterance, texts.lane)
+            lags += word_lags([(i, i) for i in sorted(emissions)], ends, emissions)
         elif word_ends is not None:
             unusable.append(key)
     result = corpus_latency(items)
@@ -113,15 +114,18 @@ def lane_gap(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtterance]
     for key, line in read_texts(alignment).items():
         if key not in decoded:
             continue
-        seen = {t.lane: _emissions(t, references[t.lane].get(key, ""), decoded[key]) for t in lanes}
+        seen = {name: _emissions(references[name].get(key, ""), decoded[key], name) for name in references}
         gaps += lane_gaps(_links(line, f"{alignment}: utterance {key!r}"), seen[TRANSCRIPT], seen[TRANSLATION])
     return summary([1000.0 * gap for gap in gaps])
 
 
-def _emissions(texts: LaneTexts, reference: str, utterance: DecodedUtterance) -> dict[int, float]:
-    """When each reference word that was got right appeared, by its index, in s."""
-    words = texts.words(utterance)
-    pairs = matching_words(texts.units(reference), [word.text for word in words])
+def _emissions(reference: str, utterance: DecodedUtterance, lane: str) -> dict[int, float]:
+    """When each reference word that was got right appeared, by its index, in s.
+
+    Links and times count the units that the text alone tells, whatever its language.
+    """
+    words = [unit for word in utterance.lane(lane) for unit in unit_words(word)]
+    pairs = matching_words(split_units(reference), [word.text for word in words])
     return {i: heard_s(words[j], utterance.duration_s) for i, j in pairs}
 
 

@@ -64,6 +64,10 @@ class LaneTexts:
         if self.unit == "character":
             found.append(f"{self.lane} ({self.language}): a word is a character; words of other scripts stay words")
         base = language(self.language).code
+        if self.unit == "word" and main_script(self.references):
+            found.append(
+                f"{self.lane}: {self.language} counts words between blanks, this text has few: another language?"
+            )
         if base in _MECAB and self.tokenize != f"{base}-mecab":
             used = self.tokenize or "13a"
             found.append(f"BLEU of {self.language} counts by {used}: pip install 'sacrebleu[{base}]' for words")

@@ -67,7 +67,11 @@ def model_card(
         "tags": ["espnet", "espnet_jst", "audio", "automatic-speech-recognition", "speech-translation", "streaming"],
         "library_name": "espnet",
     }
-    optional = {"language": list(dict.fromkeys(language(code).code for code in info.languages)), "datasets": [info.dataset], "license": info.license}
+    optional = {
+        "language": list(dict.fromkeys(language(code).code for code in info.languages)),
+        "datasets": [info.dataset],
+        "license": info.license,
+    }
     front.update({key: value for key, value in optional.items() if value and value != [""]})
     shown = {key: value for key, value in config.items() if key not in ("token_list", "src_token_list")}
     return "\n".join(

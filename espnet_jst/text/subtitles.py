@@ -81,7 +81,7 @@ def make_cues(
     order = _lane_order(words)
     if not order:
         return []
-    words = [unit for word in words for unit in unit_words(word)]
+    words = [unit for word in words for unit in unit_words(word, word.language)]
     cues = _break(order[0], [word for word in words if word.lane == order[0]], pause_s, max_chars, max_s)
     for lane in order[1:]:
         current = 0

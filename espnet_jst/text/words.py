@@ -55,11 +55,11 @@ def unit_words(word: Word, language: str | None = None) -> list[Word]:
     """A word as units: a sentence without blanks gives a word for each character, which share its time evenly.
 
     Args:
-        language: of the word, where it does not name its own.
+        language: one that is known to write blanks keeps its words whole, whatever their script.
     """
     if has_blanks(word.text):
         return [word]
-    units = split_units(word.text, word.language or language)
+    units = split_units(word.text, language)
     if len(units) < 2:
         return [word]
     step = (word.end_s - word.start_s) / len(units)

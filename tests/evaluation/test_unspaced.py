@@ -129,3 +129,24 @@ def test_results_say_what_a_word_is(tmp_path):
     hyp, ref = folders(tmp_path / "exp" / "st_a" / "decode", "zh")
     score(hyp, ref, "zh")
     assert "a word is a character" in write_results(tmp_path / "exp").read_text("utf-8")
+
+
+def test_a_code_that_does_not_fit_the_text_is_doubted(tmp_path):
+    notes = score(*folders(tmp_path, "de"), "de")["notes"]
+    assert len(notes) == 1 and "another language?" in notes[0]
+    assert score(*folders(tmp_path, "fr", {"u1": "bon"}, {"u1": "bon"}), "fr")["notes"] == []
+
+
+def test_links_and_times_count_the_units_of_the_text_whatever_the_language(tmp_path):
+    references, hypotheses = {"u1": "오늘 天氣 좋다"}, {"u1": "오늘 天氣 좋다"}
+    spoken = {"u1": [word(text, 1.0 + k) for k, text in enumerate(["오늘", "天氣", "좋다"])]}
+    hyp, ref = folders(tmp_path, "ko", hypotheses, references, spoken)
+    write_table(hyp / "src_text", {"u1": "today weather good"})
+    write_table(ref / "text.lc.en", {"u1": "today weather good"})
+    write_table(ref / "alignment", {"u1": "0-0 1-1 1-2 2-3"})
+    line = json.loads((hyp / "words.jsonl").read_text("utf-8"))
+    line["words"] += [word(t, 0.5, lane="transcript") for t in ("today", "weather", "good")]
+    (hyp / "words.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    found = score_directory(hyp, ref, src_lang="en", tgt_lang="ko", n_bootstrap=0)
+    assert found["lane_gap_ms"]["words"] == 4 and found["lane_gap_ms"]["mean"] == 1500.0
+    assert found["lanes"]["translation"]["latency"]["length_ratio"] == 1.0
