@@ -55,7 +55,7 @@ class LaneTexts:
 
     @property
     def unit(self) -> str:
-        """ "word", or "character" where the language is written without blanks."""
+        """What is counted: "word", or "character" where the language is written without blanks."""
         return "character" if self.tokenize in UNSPACED else "word"
 
     def notes(self) -> list[str]:
