@@ -37,14 +37,17 @@ def read_table(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, st
         any line is no part of its key.
 
     Raises:
-        DataError: the file is missing, or a line is bad and `on_bad` is None.
+        DataError: the file is missing or UTF-16, or a line is bad and `on_bad` is None.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; run the stage that writes it, or give another data directory")
     table: dict[str, str] = {}
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path}: UTF-16, which no program reads here; iconv -f utf-16 -t utf-8")
     # Only a line feed ends a line; the carriage return of Windows before it is stripped with the blanks.
-    for number, raw in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, raw in enumerate(content.split(b"\n"), start=1):
         line = without_mark(raw).strip()
         key_bytes, _, value_bytes = line.partition(b" ")
         if not key_bytes:

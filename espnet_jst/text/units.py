@@ -49,7 +49,7 @@ def has_blanks(text: str) -> bool:
 
 def extends(before: str, character: str) -> bool:
     """Whether a character belongs to the one before it: a mark, a vowel sign, what a joiner or linker ties to it."""
-    if before[-1:] in _LINKERS and before:
+    if before and before[-1] in _LINKERS:
         return True
     return character in _JOINERS or character in _VOWELS or unicodedata.category(character)[0] == "M"
 
@@ -107,8 +107,7 @@ def needs_blank(before: str, after: str) -> bool:
     East Asian scripts have none on either side. The others without blanks have none among themselves, and one where a
     word or number of another script comes in.
     """
-    last = before.rstrip("".join(_JOINERS))[-1:]
-    base = next((c for c in reversed(last and before) if unicodedata.category(c)[0] != "M"), last)
+    base = next((c for c in reversed(before) if not extends("x", c)), before[-1:])
     if not base or not after:
         return False
     if _EAST_ASIAN.match(base) or _EAST_ASIAN.match(after):
