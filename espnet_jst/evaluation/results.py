@@ -21,8 +21,8 @@ EXPLAINED = {
     "TER": "edits in percent of the reference, less is better",
     "LAAL": "how far words lag behind a writer who spreads them evenly over the audio, as many as were written or as "
     "the reference has, whichever is more",
-    "LAAL_CA": "the same with the time of computation",
-    "AL": "the same with the reference's number of words",
+    "LAAL_CA": "LAAL with the time of computation",
+    "AL": "LAAL with the reference's number of words",
     "YAAL": "LAAL of the words that were shown before the audio ended",
     "DAL": "the lag when no word may follow the one before it faster than at an even pace",
     "AP": "mean share of the audio that was heard when a word was shown",
@@ -136,6 +136,7 @@ def _environment(scores: Mapping[str, Any]) -> list[str]:
 
 def _experiment(datasets: Mapping[str, dict]) -> list[str]:
     lines: list[str] = []
+    told: list[tuple[str, str]] = []
     for lane, headline, espnet_tables in (
         (TRANSLATION, "BLEU", ("BLEU", "chrF++", "TER")),
         (TRANSCRIPT, "WER", ("WER", "CER")),
@@ -153,7 +154,9 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
             ),
         )
         lines += ["", "Latency in ms (AP: ratio), counted at the end of the chunk that shows the word."]
-        meanings = "; ".join(f"{key}: {text}" for key, text in explained((headline, *LATENCY)))
+        new = [part for part in explained((headline, *LATENCY)) if part not in told]
+        told += new
+        meanings = "; ".join(f"{key}: {text}" for key, text in new)
         lines += ["", f"{meanings}.", *(f"\n{note}." for note in _notes(rows.values()))]
         for metric in espnet_tables:
             lines += ["", f"### {metric}", "", *_espnet_table(metric, rows)]
