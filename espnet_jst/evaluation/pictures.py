@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -283,8 +284,10 @@ def dress(axis: Axes, title: str) -> None:
 
 
 def save(figure: Figure, path: Path | str) -> Path:
-    """Write a figure; the folder is made."""
+    """Write a figure; the folder is made. Characters that the font lacks are boxes, which is no warning each."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, facecolor="white")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, dpi=130, facecolor="white")
     return path
