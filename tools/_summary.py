@@ -26,14 +26,19 @@ def main(experiment: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from espnet_jst.evaluation.results import explained, short_names
+
     table = Table("decoding", "set", "WER %", "LAAL s", "BLEU", "chrF++", "LAAL s", "RTF", title="Results")
     for column in table.columns[2:]:
         column.justify = "right"
-    for path in sorted(experiment.glob("*/*/scores.json")):
-        mode = "streaming" if "streaming" in path.parts[-3] else "whole utterances"
-        table.add_row(*row(json.loads(path.read_text(encoding="utf-8")), mode))
+    paths = sorted(experiment.glob("*/*/scores.json"))
+    runs = short_names({path.parts[-3] for path in paths})
+    for path in paths:
+        table.add_row(*row(json.loads(path.read_text(encoding="utf-8")), runs[path.parts[-3]]))
     Console(width=None if sys.stdout.isatty() else 100).print(table)
-    print("WER and the first LAAL: transcript. BLEU, chrF++ and the second LAAL: translation. RTF: one core.")
+    print("WER and the first LAAL: transcript. BLEU, chrF++ and the second LAAL: translation.")
+    for name, meaning in explained(("WER", "BLEU", "LAAL", "RTF")):
+        print(f"{name}: {meaning}.")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,9 @@ def run_main(body: Callable[[], int | None]) -> int:
     try:
         return body() or 0
     except JSTError as error:
-        print(f"error: {error}", file=sys.stderr)
+        from espnet_jst.data.kaldi import printable
+
+        print("error: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -158,8 +158,10 @@ def _run(args: argparse.Namespace) -> None:
 def _lines(path: str | None) -> list[str]:
     if path is None:
         return []
+    from espnet_jst.text.lines import read_lines
+
     try:
-        return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in read_lines(path) if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--phrases {path}: cannot be read ({error}); give a text file, one phrase a line") from error
 

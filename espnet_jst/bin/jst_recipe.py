@@ -35,8 +35,12 @@ def _run(options: RecipeOptions) -> None:
     from espnet_jst.recipe.recipe import recipe_stages
     from espnet_jst.recipe.stage import run_stages
     from espnet_jst.recipe.workers import workers
+    from espnet_jst.text.languages import unknown_note
 
     say = Console(highlight=False, markup=False, soft_wrap=True).print
+    for code in (options.src_lang, options.tgt_lang):
+        if note := unknown_note(code):
+            say(note)
     stages = recipe_stages(options)
     with workers(options.scheduler):
         run_stages(stages, first=options.stage, last=options.stop_stage, force=options.force, say=say)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from espnet_jst.config import CommandParser
@@ -47,24 +48,31 @@ def main(cmd: Sequence[str] | None = None) -> None:
     try:
         _run(args)
     except JSTError as error:
-        sys.exit(f"jst_score: {error}")
+        from espnet_jst.data.kaldi import printable
+
+        sys.exit(f"jst_score: {printable(str(error))}")
 
 
 def _run(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from espnet_jst.evaluation import compare_directories, score_directory, write_results
+    from espnet_jst.evaluation.files import some_names
 
     console = Console()
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     shared = {
         key: getattr(args, key) for key in ("src_lang", "tgt_lang", "case", "src_case", "lanes", "n_bootstrap", "seed")
     }
     signature = dict(pair.split("=", 1) for pair in args.signature) if args.signature else None
     scores = score_directory(args.hyp_dir, args.ref_dir, signature=signature, word_times=args.word_times, **shared)
     console.print(_score_table(scores))
+    for note in dict.fromkeys(note for entry in scores["lanes"].values() for note in entry["notes"]):
+        say(note)
     for lane, missing in scores["missing_hypotheses"].items():
         if missing:
-            console.print(f"{lane}: {len(missing)} hypotheses are missing and count as empty: {' '.join(missing[:5])}")
+            shown = some_names(missing)
+            say(f"{lane}: {len(missing)} hypotheses are missing and count as empty: {shown}")
     if args.compare:
         console.print(_comparison_table(compare_directories(args.hyp_dir, args.compare, args.ref_dir, **shared)))
     if args.exp_dir:

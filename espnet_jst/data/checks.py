@@ -14,9 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from espnet_jst.data.audio_file import BadItem
-from espnet_jst.data.kaldi import read_table
+from espnet_jst.data.kaldi import printable, read_table
+from espnet_jst.data.text_checks import check_signs
 
 SKIPPED = "skipped.jsonl"
+NO_VALUE = "-"  # ESPnet's readers refuse an empty value: this stands for one in links, times and texts
 ERROR = "error"
 WARNING = "warning"
 
@@ -40,7 +42,7 @@ class Problem:
     severity: str = ERROR
 
     def __str__(self) -> str:
-        return f"{self.utt_id}: {self.reason}; {self.fix}"
+        return printable(f"{self.utt_id}: {self.reason}; {self.fix}")
 
     @classmethod
     def of(cls, utt_id: str, bad: BadItem) -> Problem:
@@ -83,7 +85,7 @@ def check_duration(samples: int, fs: int, limits: Limits) -> None:
 
 
 def check_text(name: str, text: str, limits: Limits) -> None:
-    """Refuse text that is empty, very long, or holds a symbol reserved for the serialized output.
+    """Refuse text that is empty, very long, or holds signs that no speaker said (`text_checks`).
 
     Args:
         name: file or lane, for the message.
@@ -92,16 +94,13 @@ def check_text(name: str, text: str, limits: Limits) -> None:
     Raises:
         BadItem: names the file and the length or the symbol.
     """
-    words = text.split()
-    if not words:
-        raise BadItem(f"{name}: the text is empty", "write the text or remove the utterance", "text-empty")
+    if not text.strip() or text.strip() == NO_VALUE:
+        what = f"'{NO_VALUE}', which stands for nothing" if text.strip() else "empty, or of invisible characters"
+        raise BadItem(f"{name}: the text is {what}", "write the text or remove the utterance", "text-empty")
     if len(text) > limits.max_chars:
         reason = f"{name}: {len(text)} characters of text, over {limits.max_chars}"
         raise BadItem(reason, "split the utterance or raise --max_text_chars", "text-long")
-    reserved = sorted(set(words) & set(limits.tags))
-    if reserved:
-        reason = f"{name}: the text holds the reserved symbol {reserved[0]}"
-        raise BadItem(reason, "remove it or choose other tags", "text-reserved-symbol")
+    check_signs(name, text, limits.tags)
 
 
 def check_fit(name: str, labels: Sequence[object], samples: int, fs: int, limits: Limits) -> None:
@@ -233,8 +232,9 @@ def read_skipped(directory: str | Path) -> Iterator[Problem]:
     """Read `skipped.jsonl`; nothing where the file does not exist."""
     path = Path(directory) / SKIPPED
     if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield Problem(**json.loads(line))
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            if line:
+                yield Problem(**json.loads(line))
 
 
 def read_tables(directory: str | Path, names: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[Problem]]:

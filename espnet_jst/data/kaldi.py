@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,23 +33,27 @@ def read_table(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, st
             first line counts); without it such a line is an error.
 
     Returns:
-        key -> rest of the line, stripped; an empty string for a line that holds only a key.
+        key -> rest of the line, stripped; an empty string for a line that holds only a key. A byte order mark before
+        any line is no part of its key.
 
     Raises:
-        DataError: the file is missing, or a line is bad and `on_bad` is None.
+        DataError: the file is missing or UTF-16, or a line is bad and `on_bad` is None.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; run the stage that writes it, or give another data directory")
     table: dict[str, str] = {}
-    # Editors on Windows put a mark before the first line, which would hide in its key.
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    for number, raw in enumerate(content.splitlines(), start=1):
-        key_bytes, _, value_bytes = raw.strip().partition(b" ")
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path}: UTF-16, which no program reads here; iconv -f utf-16 -t utf-8")
+    # Only a line feed ends a line; the carriage return of Windows before it is stripped with the blanks.
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        line = without_mark(raw).strip()
+        key_bytes, _, value_bytes = line.partition(b" ")
         if not key_bytes:
             continue
         if b"\t" in key_bytes:
-            key_bytes, _, value_bytes = raw.strip().partition(b"\t")
+            key_bytes, _, value_bytes = line.partition(b"\t")
         key = key_bytes.decode("utf-8", errors="replace")
         reason = fix = kind = ""
         try:
@@ -64,10 +69,28 @@ def read_table(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, st
         if not reason:
             table[key] = value
         elif on_bad is None:
-            raise DataError(f"{key}: {reason}; {fix}")
+            raise DataError(f"{printable(key)}: {reason}; {fix}")
         else:
             on_bad(key, reason, fix, kind)
     return table
+
+
+def printable(text: str) -> str:
+    """A key or message that shows what it holds: what is not seen, and marks that hide in letters, as escapes."""
+    hidden = not unicodedata.is_normalized("NFC", text)
+    return "".join(
+        c.encode("unicode_escape").decode("ascii")
+        if not c.isprintable() or (hidden and unicodedata.category(c)[0] == "M")
+        else c
+        for c in text
+    )
+
+
+def without_mark(line: bytes) -> bytes:
+    """A line without the byte order marks before it: editors on Windows and joined files leave them in keys."""
+    while line.startswith(codecs.BOM_UTF8):
+        line = line[len(codecs.BOM_UTF8) :]
+    return line
 
 
 def write_table(path: str | Path, table: Mapping[str, object]) -> None:
@@ -98,7 +121,7 @@ def read_segments(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str,
             segments[key] = _segment(value)
         except ValueError as error:
             if on_bad is None:
-                raise DataError(f"{key}: {path}: {error}; correct it") from None
+                raise DataError(f"{printable(key)}: {path}: {error}; correct it") from None
             on_bad(key, f"{path}: {error}", "correct the line", "segment-invalid")
     return segments
 
@@ -139,7 +162,7 @@ def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "", s
     for name, keys in tables.items():
         missing = sorted(every - set(keys))
         if missing:
-            shown = " ".join(missing[:show]) + (" ..." if len(missing) > show else "")
+            shown = printable(" ".join(missing[:show])) + (" ..." if len(missing) > show else "")
             lacks.append(f"{name} lacks {len(missing)} of {len(every)} ({shown})")
     if lacks:
         raise DataError(

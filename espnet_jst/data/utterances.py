@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from espnet_jst.data import audio_file, checks, kaldi
 from espnet_jst.data.audio_file import AudioInfo, BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
+from espnet_jst.data.mending import mend_tables
+from espnet_jst.text.units import split_units
 
 OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", "utt2spk")
 LOUD = 1.5  # lossy codecs overshoot full scale by a little
@@ -49,12 +51,14 @@ class DataSet:
         tables: texts and optional tables by file name.
         problems: why the other utterances are left out.
         lines: usable lines of each file that must name the same utterances.
+        remarks: texts, links and times that were mended (`mending`).
     """
 
     items: list[AudioItem]
     tables: dict[str, dict[str, str]]
     problems: list[Problem]
     lines: dict[str, int]
+    remarks: list[Problem] = field(default_factory=list)
 
     @property
     def optional(self) -> list[str]:
@@ -63,7 +67,7 @@ class DataSet:
 
 
 def read_set(directory: str | Path, src_text: str, tgt_text: str) -> DataSet:
-    """Read the tables of a data directory; lines that cannot be used become problems.
+    """Read the tables of a data directory and mend its texts; lines that cannot be used become problems.
 
     Raises:
         DataError: `wav.scp` or a text is missing.
@@ -71,6 +75,8 @@ def read_set(directory: str | Path, src_text: str, tgt_text: str) -> DataSet:
     directory = Path(directory)
     extras = [extra for extra in OPTIONAL if (directory / extra).exists()]
     tables, problems = checks.read_tables(directory, ["wav.scp", src_text, tgt_text, *extras])
+    remarks, errors = mend_tables(directory, tables, (src_text, tgt_text))
+    problems += errors
     wav = tables.pop("wav.scp")
     owner = "segments" if (directory / "segments").exists() else "wav.scp"
     if owner == "segments":
@@ -85,7 +91,7 @@ def read_set(directory: str | Path, src_text: str, tgt_text: str) -> DataSet:
     problems += [problem for problem in checks.missing_items(needed) if problem.utt_id not in bad]
     bad = {problem.utt_id for problem in problems}
     lines = {name: len(table) for name, table in needed.items()}
-    return DataSet([item for item in items if item.utt_id not in bad], tables, problems, lines)
+    return DataSet([item for item in items if item.utt_id not in bad], tables, problems, lines, remarks)
 
 
 def _segmented(wav: dict[str, str], segments: dict[str, Segment], problems: list[Problem]) -> list[AudioItem]:
@@ -174,8 +180,9 @@ def check_utterance(key: str, tables: Tables, texts: tuple[str, str], *, samples
     checks.check_duration(samples, fs, limits)
     checks.check_text(texts[0], source, limits)
     checks.check_text(texts[1], target, limits)
-    checks.check_fit(texts[0], source.split(), samples, fs, limits)
+    checks.check_fit(texts[0], source.split(), samples, fs, limits)  # pieces may hold several characters
+    words, others = (len(split_units(text)) for text in (source, target))
     if "alignment" in tables:
-        checks.check_alignment(tables["alignment"].get(key, "-"), len(source.split()), len(target.split()))
+        checks.check_alignment(tables["alignment"].get(key, "-"), words, others)
     if "word_times" in tables:
-        checks.check_word_times(tables["word_times"].get(key, "-"), len(source.split()))
+        checks.check_word_times(tables["word_times"].get(key, "-"), words)

@@ -88,14 +88,16 @@ def _add_ends(result: dict, items: Sequence[TimedHypothesis], suffix: str, delay
 
 
 def word_lags(
-    matches: Sequence[tuple[int, int]], reference_ends: Sequence[float], emissions: Sequence[float]
+    matches: Sequence[tuple[int, int]],
+    reference_ends: Sequence[float],
+    emissions: Sequence[float] | Mapping[int, float],
 ) -> list[float]:
     """Emission minus the end of the spoken word, for the words that were recognised.
 
     Args:
         matches: (reference index, hypothesis index) of equal words (`quality.matching_words`).
         reference_ends: end of each reference word in the audio, (|Y*|,).
-        emissions: audio heard when each written word was shown, (|Y|,), in the same unit.
+        emissions: audio heard when each written word was shown, by its index, in the same unit.
     """
     return [emissions[j] - reference_ends[i] for i, j in matches]
 

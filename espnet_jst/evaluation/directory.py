@@ -11,7 +11,7 @@ import numpy as np
 from espnet_jst.evaluation.environment import environment
 from espnet_jst.evaluation.files import DecodedUtterance, plain, read_numbers, read_signature, read_words, write_json
 from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
-from espnet_jst.evaluation.lanes import LaneTexts, bleu_tokenizer, load_lanes
+from espnet_jst.evaluation.lanes import LaneTexts, load_lanes
 from espnet_jst.evaluation.latency_logs import write_logs
 from espnet_jst.evaluation.quality import EditScore, MetricScore, edit_score, translation_scores
 from espnet_jst.evaluation.score_files import sclite_row, write_edit_result, write_translation_result
@@ -78,6 +78,8 @@ def score_directory(
     for texts in loaded:
         scores["lanes"][texts.lane] = {
             "language": texts.language,
+            "unit": texts.unit,
+            "notes": texts.notes(),
             "reference": texts.reference_file,
             "utterances": len(texts.keys),
             "quality": _quality(texts, hyp_dir, case, n_bootstrap, seed),
@@ -92,14 +94,15 @@ def score_directory(
 
 
 def _quality(texts: LaneTexts, hyp_dir: Path, case: str, n_bootstrap: int, seed: int) -> dict:
-    words = edit_score(texts.references, texts.hypotheses)
-    chars = edit_score(texts.references, texts.hypotheses, unit="char")
+    words, chars = (
+        edit_score(texts.references, texts.hypotheses, unit=unit, language=texts.language) for unit in ("word", "char")
+    )
     main = texts.lane == TRANSLATION
     translation = translation_scores(
         texts.references,
         texts.hypotheses,
         lowercase=case.startswith("lc"),
-        tokenize=bleu_tokenizer(texts.language),
+        tokenize=texts.tokenize,
         n_bootstrap=n_bootstrap if main else 0,  # the transcript's intervals are those of WER and CER
         seed=seed,
     )

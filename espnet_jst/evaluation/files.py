@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.data.kaldi import read_table
+from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.errors import DataError
+from espnet_jst.text.lines import read_lines
 from espnet_jst.text.words import Word
 
 _WORD_FIELDS = {item.name for item in fields(Word)}
@@ -69,13 +70,12 @@ def read_words(path: Path) -> dict[str, DecodedUtterance]:
     if not path.exists():
         raise DataError(f"{path} does not exist; decode with jst_inference, which writes it")
     result: dict[str, DecodedUtterance] = {}
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                utterance = _decoded(line, f"{path}:{number}")
-                if utterance.utt_id in result:
-                    raise DataError(f"{path}:{number}: utterance {utterance.utt_id!r} comes twice; decode again")
-                result[utterance.utt_id] = utterance
+    for number, line in enumerate(read_lines(path), 1):
+        if line.strip():
+            utterance = _decoded(line, f"{path}:{number}")
+            if utterance.utt_id in result:
+                raise DataError(f"{path}:{number}: utterance {utterance.utt_id!r} comes twice; decode again")
+            result[utterance.utt_id] = utterance
     return result
 
 
@@ -123,7 +123,7 @@ def write_text(text: str, path: Path) -> None:
 
 def some_names(names: Sequence[str], limit: int = 5) -> str:
     """The first few names and how many more there are, for a message."""
-    shown = ", ".join(names[:limit])
+    shown = printable(", ".join(names[:limit]))
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from espnet_jst.errors import DataError
+from espnet_jst.text.lines import read_lines
 
 _RESULTS = re.compile(r"(\d+)epoch results: (.*)$")
 _PART = re.compile(r"\[(\w+)\] ")
@@ -31,7 +32,7 @@ def read_history(path: Path | str) -> list[dict]:
     if not log.exists():
         raise DataError(f"{log} does not exist; give the experiment directory of a training or its train.log")
     epochs: dict[int, dict] = {}
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_lines(log, errors="replace"):
         found = _RESULTS.search(line)
         if not found:
             continue

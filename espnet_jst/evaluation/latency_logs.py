@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ def write_logs(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtteranc
     streams, written = folder / "simulstream", []
     write_text(_SIMULSTREAM, streams / "config.yaml")
     for texts in lanes:
+        # Characters of a script without blanks stand apart, so that the tools count what we count.
         rows = [
-            (decoded[key], reference)
+            (replace(decoded[key], words=tuple(texts.words(decoded[key]))), " ".join(texts.units(reference)))
             for key, reference in zip(texts.keys, texts.references, strict=True)
             if key in decoded
         ]

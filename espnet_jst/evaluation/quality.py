@@ -16,6 +16,8 @@ from sacrebleu.significance import PairedTest
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
+from espnet_jst.evaluation.lanes import UNSPACED
+from espnet_jst.text.units import canonical, split_units
 
 TRANSLATION_METRICS = ("BLEU", "chrF++", "TER")
 
@@ -61,8 +63,13 @@ class EditScore:
         return 100.0 * count / self.reference_units
 
 
-def edit_score(references: Sequence[str], hypotheses: Sequence[str], *, unit: str = "word") -> EditScore:
+def edit_score(
+    references: Sequence[str], hypotheses: Sequence[str], *, unit: str = "word", language: str | None = None
+) -> EditScore:
     """WER (`unit="word"`) or CER (`unit="char"`, single spaces counted) of a test set.
+
+    In scripts without blanks a character is a word, and blanks that they do not need are not counted; `language` says
+    that a text is of a language with blanks whatever its script.
 
     Empty texts are allowed: an empty hypothesis is all deletions, an empty reference all insertions.
 
@@ -73,7 +80,9 @@ def edit_score(references: Sequence[str], hypotheses: Sequence[str], *, unit: st
     check_choice(unit, ("word", "char"), "unit")
     _check_pairs(references, hypotheses)
     process = jiwer.process_words if unit == "word" else jiwer.process_characters
-    output = process([_spaced(text) for text in references], [_spaced(text) for text in hypotheses])
+    prepare = _spaced if unit == "word" else canonical
+    wanted, written = ([prepare(text, language) for text in texts] for texts in (references, hypotheses))
+    output = process(wanted, written)
     rows = []
     for reference, chunks in zip(output.references, output.alignments, strict=True):
         wrong = sum(
@@ -128,10 +137,24 @@ class MetricScore:
     json_text: str
 
 
+class UnitTER(TER):
+    """TER over the units of a text, where words do not stand between blanks."""
+
+    def _preprocess_segment(self, sent: str) -> str:
+        return super()._preprocess_segment(_spaced(sent))
+
+    def get_signature(self) -> Any:
+        """sacrebleu's signature, with what a unit is."""
+        signature = super().get_signature()
+        signature.info["tok"] = f"{signature.info['tok']}-units"
+        return signature
+
+
 def make_metric(name: str, *, lowercase: bool = False, tokenize: str | None = None) -> Metric:
     """sacrebleu's metric of that name ("BLEU", "chrF", "chrF++", "TER").
 
-    `tokenize` is BLEU's tokenizer, None for sacrebleu's default.
+    `tokenize` is BLEU's tokenizer, None for sacrebleu's default. One for a language without blanks lets TER count units
+    of the text (`text.units`), which its signature names.
 
     Raises:
         ConfigError: the name is unknown.
@@ -140,7 +163,7 @@ def make_metric(name: str, *, lowercase: bool = False, tokenize: str | None = No
     if name == "BLEU":
         return BLEU(lowercase=lowercase, tokenize=tokenize)
     if name == "TER":
-        return TER(case_sensitive=not lowercase)
+        return (UnitTER if tokenize in UNSPACED else TER)(case_sensitive=not lowercase)
     return CHRF(word_order=2 if name == "chrF++" else 0, lowercase=lowercase)
 
 
@@ -158,7 +181,8 @@ def translation_scores(
 
     Args:
         lowercase: compare without case.
-        tokenize: BLEU's tokenizer ("13a" by default, "zh" for Chinese, "char" for scripts without spaces).
+        tokenize: BLEU's tokenizer ("13a" by default, "zh" for Chinese, "char" for scripts without spaces); see
+            `lanes.bleu_tokenizer`.
         n_bootstrap: resamples for the 95 % interval (sacrebleu's bootstrap); 0 for none.
         seed: of the bootstrap.
 
@@ -220,8 +244,8 @@ def sacrebleu_seed(seed: int) -> Iterator[None]:
             os.environ["SACREBLEU_SEED"] = before
 
 
-def _spaced(text: str) -> str:
-    return " ".join(text.split())
+def _spaced(text: str, language: str | None = None) -> str:
+    return " ".join(split_units(text, language))
 
 
 def _check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,25 @@ from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import write_text
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
+# Folder names of stage 12: configuration, weights, mode.
+_TAG = re.compile(r"(?P<conf>.+?)_st_model_(?P<model>.+)_(?P<mode>streaming|offline)")
+_MODES = {"streaming": "streaming", "offline": "whole utterances"}
+EXPLAINED = {
+    "WER, CER": "errors in percent of the reference's words, characters",
+    "BLEU, chrF++": "agreement with the reference, 0 to 100, more is better",
+    "TER": "edits in percent of the reference, less is better",
+    "LAAL": "how far words lag behind a writer who spreads them evenly over the audio, as many as were written or as "
+    "the reference has, whichever is more",
+    "LAAL_CA": "LAAL with the time of computation",
+    "AL": "LAAL with the reference's number of words",
+    "YAAL": "LAAL of the words that were shown before the audio ended",
+    "DAL": "the lag when no word may follow the one before it faster than at an even pace",
+    "AP": "mean share of the audio that was heard when a word was shown",
+    "FTL": "when the first word was shown, after the start of the audio (median, 90 % of utterances)",
+    "LTL": "when the last word was shown, after the end of the audio (median, 90 % of utterances)",
+    "length ratio": "words written for each word of the reference",
+    "RTF": "seconds of computation for a second of audio",
+}
 LATENCY = ("LAAL", "LAAL_CA", "AL", "YAAL", "DAL", "AP", "FTL P50/P90", "LTL P50/P90", "length ratio", "RTF")
 
 
@@ -45,6 +65,35 @@ def find_scores(exp_dir: Path) -> dict[Path, dict]:
     return found
 
 
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """What a table calls decoded sets: <decoding run>/<set> without what all the runs share.
+
+    Args:
+        names: paths below the experiment, such as "decode_st_model_valid.loss.ave_streaming/test", which becomes
+            "streaming/test"; runs that were named by hand keep their names.
+
+    Returns:
+        Path -> short name, no two the same.
+    """
+    names = list(names)
+    found = {name: _TAG.fullmatch(name.split("/")[0]) for name in names}
+    differ = [part for part in ("conf", "model") if len({match[part] for match in found.values() if match}) > 1]
+    short = {}
+    for name, match in found.items():
+        run, *rest = name.split("/")
+        if match:
+            run = ", ".join([_MODES[match["mode"]], *(match[part] for part in differ)])
+        short[name] = "/".join([run, *rest])
+    twice = {text for text in short.values() if list(short.values()).count(text) > 1}
+    return {name: name if text in twice else text for name, text in short.items()}
+
+
+def explained(names: Iterable[str]) -> list[tuple[str, str]]:
+    """(Names, what they mean) of the columns of a table, in the order of `EXPLAINED`."""
+    names = [name.split(" P50")[0] for name in names]
+    return [(key, text) for key, text in EXPLAINED.items() if any(part in names for part in key.split(", "))]
+
+
 def format_results(exp_dir: Path, found: Mapping[Path, dict]) -> str:
     """The text of RESULTS.md.
 
@@ -64,7 +113,10 @@ def format_results(exp_dir: Path, found: Mapping[Path, dict]) -> str:
         name = above[-1] if above else exp_dir.name
         experiments.setdefault(name, {})[f"{tag}/{dataset}"] = scores
     for name in sorted(experiments):
-        lines += ["", f"## {name}", *_experiment(experiments[name])]
+        datasets = experiments[name]
+        short = short_names(datasets)
+        lines += ["", f"## {name}", *_experiment({short[path]: scores for path, scores in datasets.items()})]
+        lines += [f"- {text}: folder `{path}`" for path, text in short.items() if text != path]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -84,6 +136,7 @@ def _environment(scores: Mapping[str, Any]) -> list[str]:
 
 def _experiment(datasets: Mapping[str, dict]) -> list[str]:
     lines: list[str] = []
+    told: list[tuple[str, str]] = []
     for lane, headline, espnet_tables in (
         (TRANSLATION, "BLEU", ("BLEU", "chrF++", "TER")),
         (TRANSCRIPT, "WER", ("WER", "CER")),
@@ -101,9 +154,17 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
             ),
         )
         lines += ["", "Latency in ms (AP: ratio), counted at the end of the chunk that shows the word."]
+        new = [part for part in explained((headline, *LATENCY)) if part not in told]
+        told += new
+        meanings = "; ".join(f"{key}: {text}" for key, text in new)
+        lines += ["", f"{meanings}.", *(f"\n{note}." for note in _notes(rows.values()))]
         for metric in espnet_tables:
             lines += ["", f"### {metric}", "", *_espnet_table(metric, rows)]
     return [*lines, "", "### Signatures", "", *_signatures(datasets)]
+
+
+def _notes(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(note for entry in entries for note in entry.get("notes", ())))
 
 
 def latency_cells(latency: Mapping[str, Any] | None) -> list[str]:

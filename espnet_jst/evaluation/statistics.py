@@ -10,7 +10,7 @@ import numpy as np
 
 from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.lane_latency import utterance_laal
-from espnet_jst.evaluation.lanes import LaneTexts, bleu_tokenizer
+from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.quality import TRANSLATION_METRICS, edit_score, make_metric
 from espnet_jst.text.words import TRANSCRIPT
 
@@ -34,11 +34,11 @@ def lane_statistics(
     """
     if texts.lane == TRANSCRIPT:
         found = {
-            "WER": edit_statistics(texts.references, texts.hypotheses, unit="word"),
-            "CER": edit_statistics(texts.references, texts.hypotheses, unit="char"),
+            "WER": edit_statistics(texts.references, texts.hypotheses, unit="word", language=texts.language),
+            "CER": edit_statistics(texts.references, texts.hypotheses, unit="char", language=texts.language),
         }
     else:
-        tokenize = bleu_tokenizer(texts.language)
+        tokenize = texts.tokenize
         pairs = texts.references, texts.hypotheses
         found = {
             name: translation_statistics(name, *pairs, lowercase=lowercase, tokenize=tokenize)
@@ -57,9 +57,11 @@ def rate(sums: np.ndarray) -> float:
     return float(sums[0] / sums[1]) if sums[1] else math.nan
 
 
-def edit_statistics(references: Sequence[str], hypotheses: Sequence[str], *, unit: str) -> Statistics:
+def edit_statistics(
+    references: Sequence[str], hypotheses: Sequence[str], *, unit: str, language: str | None = None
+) -> Statistics:
     """Errors in percent and reference units of each utterance: WER (`unit="word"`) or CER (`"char"`)."""
-    pairs = edit_score(references, hypotheses, unit=unit).per_utterance
+    pairs = edit_score(references, hypotheses, unit=unit, language=language).per_utterance
     return Statistics(np.array([(100.0 * wrong, units) for wrong, units in pairs], dtype=np.float64), rate)
 
 

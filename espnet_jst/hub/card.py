@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from espnet_jst.text.languages import language
 from espnet_jst.version import __version__
 
 REPOSITORY = "owner/name@revision"  # stands in a card until the pack is uploaded (`publish.name_repository`)
@@ -35,7 +36,7 @@ class CardInfo:
 
     Attributes:
         name: name of the model, the title of the card.
-        languages: language codes, the spoken one first, for example ("en", "de").
+        languages: language codes in any form (`text.languages`), the spoken one first, for example ("en", "de").
         dataset: name of the training data.
         license: licence of the weights, as the hub's identifier; share-alike data hands its licence on.
         command: how the model was made, from the recipe's folder.
@@ -66,7 +67,11 @@ def model_card(
         "tags": ["espnet", "espnet_jst", "audio", "automatic-speech-recognition", "speech-translation", "streaming"],
         "library_name": "espnet",
     }
-    optional = {"language": list(info.languages), "datasets": [info.dataset], "license": info.license}
+    optional = {
+        "language": list(dict.fromkeys(language(code).code for code in info.languages)),
+        "datasets": [info.dataset],
+        "license": info.license,
+    }
     front.update({key: value for key, value in optional.items() if value and value != [""]})
     shown = {key: value for key, value in config.items() if key not in ("token_list", "src_token_list")}
     return "\n".join(
@@ -119,4 +124,4 @@ def _licenses(license: str, data_license: bool) -> list[str]:
 
 def _deepen(markdown: str) -> str:
     """The same text with every heading two levels lower, to stand under "## Results"."""
-    return "\n".join("##" + line if line.startswith("#") else line for line in markdown.strip().splitlines())
+    return "\n".join("##" + line if line.startswith("#") else line for line in markdown.strip().split("\n"))

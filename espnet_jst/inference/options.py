@@ -14,7 +14,9 @@ from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.config_file import read_yaml
 from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
+from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import Glued, has_blanks, split_units
 from espnet_jst.text.words import LANES
 from espnet_jst.weights import load_strict, read_weights
 
@@ -107,15 +109,22 @@ class DecodingOptions:
                 raise ConfigError(f"phrase {phrase!r} cannot be written with the model's tokens: leave it out")
         for name, labels in spelled.items():
             if labels:
-                bias = PhraseBias(list(labels.values()), tokenizers[name].vocab_size, bonus=self.phrase_bonus)
+                forms = [form for spellings in labels.values() for form in spellings]
+                bias = PhraseBias(forms, tokenizers[name].vocab_size, bonus=self.phrase_bonus)
                 found[name].append(bias)
         return found
 
 
-def _spelled(phrases: Sequence[str], tokenizer: Tokenizer) -> dict[str, list[int]]:
-    """Labels of the phrases that a vocabulary can write."""
-    labels = {phrase: tokenizer.encode(phrase.split()) for phrase in phrases}
-    return {phrase: ids for phrase, ids in labels.items() if ids and tokenizer.unk_id not in ids}
+def _spelled(phrases: Sequence[str], tokenizer: Tokenizer) -> dict[str, list[list[int]]]:
+    """Labels of the phrases that a vocabulary can write; in scripts without blanks also those inside a text."""
+    spelled: dict[str, list[list[int]]] = {}
+    for phrase in phrases:
+        units = split_units(phrase)
+        forms = [units, [Glued(units[0]), *units[1:]]] if units and not has_blanks(units[0]) else [units]
+        labels = [ids for ids in map(tokenizer.encode, forms) if ids and tokenizer.unk_id not in ids]
+        if labels:
+            spelled[phrase] = labels
+    return spelled
 
 
 def load_language_model(config: str | Path, weights: str | Path, device: str) -> tuple[Any, list[str]]:
@@ -130,5 +139,5 @@ def load_language_model(config: str | Path, weights: str | Path, device: str) ->
     model = import_espnet_tasks(["lm"])["lm"].LMTask.build_model(argparse.Namespace(**values))
     load_strict(model, read_weights(weights), weights)
     listed = values["token_list"]
-    tokens = listed if isinstance(listed, list) else Path(listed).read_text(encoding="utf-8").splitlines()
+    tokens = listed if isinstance(listed, list) else read_tokens(listed)
     return model.to(device).eval().lm, [str(token) for token in tokens]

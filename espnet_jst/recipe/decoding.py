@@ -14,6 +14,7 @@ from espnet_jst.recipe.command import Job, python, run_jobs
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_each, split_evenly
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.text.lines import read_lines
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
 WRITTEN = ("text", "words.jsonl")  # src_text as well, where the model has a transcript
@@ -120,8 +121,8 @@ def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:
     if "text" not in sources:
         raise DataError(f"{out}: the decoder wrote no text; see {folders[0].parent}")
     for name, paths in sources.items():
-        lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        ordered = lines if name.endswith(".jsonl") else sorted(lines, key=lambda line: line.split()[0].encode("utf-8"))
+        lines = [line for path in paths for line in read_lines(path) if line.strip()]
+        ordered = lines if name.endswith(".jsonl") else sorted(lines, key=lambda line: line.split(" ")[0].encode())
         (out / name).write_text("".join(f"{line}\n" for line in ordered), encoding="utf-8")
     signature = next((path for folder in folders for path in sorted(folder.rglob("signature.json"))), None)
     if signature is not None:

@@ -10,12 +10,14 @@ from pathlib import Path
 from espnet_jst.data import checks
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
+from espnet_jst.data.text_checks import is_speechless
 from espnet_jst.data.utterances import AudioItem, DataSet, Tables, check_utterance, read_audio, read_set
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_shards, split
 from espnet_jst.recipe.prepare import SHARD, limits
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import split_units
 
 SLACK_S = 0.5  # word times of other programs may end a little after the audio
 
@@ -79,13 +81,13 @@ def diagnose(
     work = partial(hear, fs=options.fs_hz, strict_fs=options.strict_fs, limits=limit)
     parts = run_shards(work, split(data.items, SHARD), nj=options.nj, title="reading audio")
     errors = data.problems + [problem for part in parts for problem in part.problems]
-    remarks = [remark for part in parts for remark in part.remarks]
+    remarks = data.remarks + [remark for part in parts for remark in part.remarks]
     lengths = {key: samples for part in parts for key, samples in part.samples.items()}
     for key, samples in lengths.items():
         try:
             check_utterance(key, data.tables, texts, samples=samples, fs=options.fs_hz, limits=limit)
             if tokenizers:
-                pieces = tokenizers[0].encode(data.tables[texts[0]][key].split())
+                pieces = tokenizers[0].encode(split_units(data.tables[texts[0]][key]))
                 checks.check_fit(texts[0], pieces, samples, options.fs_hz, limit)
         except BadItem as bad:
             errors.append(Problem.of(key, bad))
@@ -121,6 +123,10 @@ def _text_remarks(
             reason = f"{name}: the vocabulary lacks {' '.join(map(repr, unknown))}"
             fix = "correct the text, or train the token list on text that holds it"
             yield Problem(key, reason, fix, "unknown-character", WARNING)
+    for name in texts:
+        if is_speechless(tables[name][key]):
+            fix = "check what was said, or remove the utterance"
+            yield Problem(key, f"{name}: no letter and no digit", fix, "text-without-letters", WARNING)
     times = tables.get("word_times", {}).get(key, "-").split()
     if times and times != ["-"] and float(times[-1]) > duration_s + SLACK_S:
         reason = f"the last word ends at {float(times[-1]):g} s and the audio at {duration_s:.2f} s"
@@ -172,7 +178,7 @@ def _misfits(directory: Path, texts: tuple[str, str]) -> int:
     tables, _ = checks.read_tables(directory, names)
     count = 0
     for key in set(tables[texts[0]]) & set(tables[texts[1]]):
-        source, target = (len(tables[text][key].split()) for text in texts)
+        source, target = (len(split_units(tables[text][key])) for text in texts)
         try:
             checks.check_alignment(tables.get("alignment", {}).get(key, "0-0"), source, target)
             checks.check_word_times(tables.get("word_times", {}).get(key, "-"), source)

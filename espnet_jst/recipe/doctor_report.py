@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from espnet_jst.data.checks import ERROR, WARNING, Problem
+from espnet_jst.data.kaldi import printable
 from espnet_jst.recipe.doctor import Diagnosis
 
 WIDTH = 140  # of a table that goes to a file or a pipe
@@ -37,7 +38,7 @@ def problem_table(problems: Sequence[Problem]) -> Table:
     for (severity, kind), group in sorted(groups.items(), key=_rank):
         style = "red" if severity == ERROR else "yellow"
         # Text, because a reason may hold what rich takes for markup.
-        example, fix = Text(f"{group[0].utt_id}: {group[0].reason}"), Text(group[0].fix)
+        example, fix = Text(printable(f"{group[0].utt_id}: {group[0].reason}")), Text(group[0].fix)
         table.add_row(kind, Text(severity, style=style), str(len(group)), example, fix)
     return table
 

@@ -16,6 +16,7 @@ import yaml
 from espnet_jst import config
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.text.token_list import read_tokens
 
 MODEL_KEYS = (
     *("frontend", "frontend_conf", "normalize", "normalize_conf", "encoder", "encoder_conf"),
@@ -51,7 +52,7 @@ def copy_token_lists(options: RecipeOptions) -> str:
         if kind != "bpe" or not model:
             raise ConfigError(f"{options.finetune}: token_type {kind!r} was not made by a recipe, which needs a model")
         out.mkdir(parents=True, exist_ok=True)
-        tokens = names if isinstance(names, list) else Path(names).read_text(encoding="utf-8").splitlines()
+        tokens = names if isinstance(names, list) else read_tokens(names)
         (out / "tokens.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
         shutil.copyfile(model, out / "bpe.model")
         sizes.append(f"{len(tokens)} tokens of {options.finetune} in {out / 'tokens.txt'}")

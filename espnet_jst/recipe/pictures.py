@@ -9,6 +9,7 @@ from pathlib import Path
 from espnet_jst.data import audio_file, kaldi
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.text.lines import read_lines
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
 
 UTTERANCES = 2
@@ -60,7 +61,6 @@ def _two_lanes(options: RecipeOptions, directory: Path, stem: Path) -> Iterator[
 
 def longest(words_file: Path, count: int) -> list[tuple[str, list[Word]]]:
     """The utterances with the most words (the first of equals): (utterance, words)."""
-    lines = words_file.read_text(encoding="utf-8").splitlines()
-    entries = [json.loads(line) for line in lines if line.strip()]
+    entries = [json.loads(line) for line in read_lines(words_file) if line.strip()]
     entries.sort(key=lambda entry: -len(entry["words"]))
     return [(entry["utt_id"], [Word(**word) for word in entry["words"]]) for entry in entries[:count]]

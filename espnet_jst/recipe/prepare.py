@@ -109,6 +109,7 @@ def format_set(options: RecipeOptions, name: str) -> str:
     tables = {"utt2spk": {item.utt_id: item.utt_id for item in data.items}, **data.tables}
     result = _format_audio(data.items, out, options)
     problems = data.problems + result.problems
+    result.changed.update(f"mended ({remark.kind})" for remark in data.remarks)
     _write_set(out, result, tables)
     checks.write_skipped(out, problems)
     return summary(len(result.wav), problems, result.changed)

@@ -140,7 +140,7 @@ def check_rate(args: argparse.Namespace, files: Sequence[Sequence[str]]) -> None
     for path, name, kind in files:
         if fs is None or name != "speech" or kind != "sound":
             continue
-        with open(path, encoding="utf-8") as lines:
+        with open(path, encoding="utf-8", newline="\n") as lines:
             audio = lines.readline().strip().partition(" ")[2]
         if Path(audio).is_file() and (rate := soundfile.info(audio).samplerate) != fs:
             raise DataError(

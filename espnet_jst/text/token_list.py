@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from espnet_jst.errors import DataError
+from espnet_jst.text.lines import read_lines
 
 BLANK = "<blank>"
 UNK = "<unk>"
@@ -31,8 +32,7 @@ def read_tokens(path: str | Path) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"token list {path} does not exist: run the token stage, or correct token_list")
-    tokens = path.read_text(encoding="utf-8").split("\n")
-    tokens = tokens[:-1] if tokens[-1] == "" else tokens
+    tokens = read_lines(path)
     if not tokens:
         raise DataError(f"token list {path} is empty: run the token stage again")
     return tokens

@@ -14,6 +14,7 @@ from espnet2.iterators.sequence_iter_factory import SequenceIterFactory, worker_
 from torch.utils.data import DataLoader
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.text.lines import read_lines
 from espnet_jst.training.processes import is_distributed
 
 
@@ -126,13 +127,12 @@ def speech_lengths(shape_files: Sequence[str]) -> dict[str, int]:
     if not named:
         raise ConfigError("--train_shape_file is missing: a curriculum or a time budget needs the lengths")
     lengths = {}
-    with open(named[0], encoding="utf-8") as lines:
-        for line in lines:
-            key, _, shape = line.strip().partition(" ")
-            first = shape.split(",")[0]
-            if not first.isdecimal():
-                raise ConfigError(f"{named[0]}: no length after {key!r}: give utt2num_samples or speech_shape")
-            lengths[key] = int(first)
+    for line in read_lines(named[0]):
+        key, _, shape = line.strip().partition(" ")
+        first = shape.split(",")[0]
+        if not first.isdecimal():
+            raise ConfigError(f"{named[0]}: no length after {key!r}: give utt2num_samples or speech_shape")
+        lengths[key] = int(first)
     return lengths
 
 

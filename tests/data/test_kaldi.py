@@ -69,3 +69,9 @@ def test_a_segment_without_audio_names_the_utterance(tmp_path, line):
     (tmp_path / "segments").write_text(line + "\n")
     with pytest.raises(DataError, match=r"^u: .*segments"):
         kaldi.read_segments(tmp_path / "segments")
+
+
+def test_a_file_in_utf16_is_one_message(tmp_path):
+    (tmp_path / "text").write_text("u1 one\nu2 two\n", encoding="utf-16")
+    with pytest.raises(DataError, match="UTF-16.*iconv"):
+        kaldi.read_table(tmp_path / "text", on_bad=lambda *bad: None)

@@ -6,7 +6,7 @@ import pytest
 from espnet_jst.data.preprocessor import JSTPreprocessor
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.spec import parse_heads
-from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
 
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", "a", "b", "X", "Y", "<sos/eos>"]
 JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
@@ -138,3 +138,11 @@ def test_a_token_list_without_the_tags_is_refused():
 def test_an_unknown_key_is_named_with_the_closest():
     with pytest.raises(ConfigError, match="did you mean 'speed_prob'"):
         preprocessor({"joint": JOINT}, sped_prob=0.3)
+
+
+def test_links_of_a_language_without_blanks_are_those_of_its_characters(tmp_path):
+    train_tokenizer([["a", "b"], ["今天"], ["天气"], ["今", "天"]] * 5, tmp_path, vocab_size=20, model_type="char")
+    tokenizer = Tokenizer.load(tmp_path)
+    prepare = JSTPreprocessor(False, specs=parse_heads({"joint": JOINT}), tokenizers={"tgt": tokenizer})
+    out = prepare("u0", {**DATA, "text": "今天气", "alignment": "0-0 1-1 1-2"})
+    assert words(out["target_joint"], tokenizer.tokens) == "<asr> ▁ a <st> ▁ 今 <asr> ▁ b <st> 天 气"

@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation import plot_curves, plot_latency, plot_two_lanes
-from espnet_jst.evaluation.pictures import COLOURS
+from espnet_jst.evaluation.pictures import COLOURS, new_figure, save
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
 
 WORDS = [
@@ -89,3 +89,10 @@ def test_the_latency_picture_names_the_medians(tmp_path, figures):
 def test_no_latency_at_all_is_said_in_the_picture(tmp_path, figures):
     plot_latency({TRANSCRIPT: []}, tmp_path / "latency.png")
     assert texts(figures[0].axes[0]) == ["nothing was written in any lane"]
+
+
+def test_a_script_that_the_font_lacks_is_drawn_in_silence(tmp_path, recwarn):
+    figure = new_figure(2, 2)
+    figure.subplots().set_title("今天 ខ្មែរ")
+    assert save(figure, tmp_path / "a.png").stat().st_size > 0
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]

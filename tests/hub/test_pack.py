@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from espnet_jst.errors import CheckpointError
-from espnet_jst.hub.card import CardInfo
+from espnet_jst.hub.card import CardInfo, model_card
 from espnet_jst.hub.load import decoding_options, resolve
 from espnet_jst.hub.pack import pack
 from espnet_jst.hub.safe_archive import file_sha256
@@ -329,3 +329,9 @@ def test_a_decoding_configuration_with_other_things_than_numbers_is_refused(
     packed = pack(experiment / "exp" / "st_tiny", tmp_path / "a.zip", wav=None, decoding=tmp_path / "decode.yaml")
     with pytest.raises(CheckpointError, match="blank_penalty.*not a number"):
         Speech2Text.from_pretrained(packed)
+
+
+def test_the_card_names_languages_as_the_hub_does() -> None:
+    info = CardInfo(languages=("eng", "zh-TW", "jp"))
+    front = yaml.safe_load(model_card(info, config={}, results="", fs=None).split("---")[1])
+    assert front["language"] == ["en", "zh", "ja"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from espnet_jst.search.greedy import Emission
 from espnet_jst.search.hypotheses import Hypothesis
 from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.words import join_words
 
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", "four", "two", "zwei", "und", "vierzig", "<sos/eos>"]
 ASR, ST, FOUR, TWO, ZWEI, UND, VIERZIG = range(2, 9)
@@ -107,3 +110,49 @@ def test_hypotheses_that_differ_in_their_tags_alone_become_one() -> None:
     best = recombined(head(), nbest)
     assert [len(h.emissions) for h in best] == [5, 4]
     assert best[0].score == pytest.approx(torch.tensor([-1.2, -1.5, -2.0]).logsumexp(0).item(), abs=1e-5)
+
+
+class Pieces(Tokenizer):
+    """A tokenizer of pieces that needs no SentencePiece model where words are whole pieces."""
+
+    def _load(self, bpemodel):
+        return None
+
+    def _pieces(self, word):
+        return re.findall("|".join(sorted(self.tokens, key=len, reverse=True)) + "|.", word)
+
+
+def test_a_translation_without_blanks_is_shown_as_it_is_emitted_and_says_where_blanks_stand() -> None:
+    tokens = ["<blank>", "<unk>", "<asr>", "<st>", "▁今", "天", "天气", "▁GP", "T", "吧", "▁好", "▁ok", "<sos/eos>"]
+    spec = HeadSpec(name="joint", kind="transducer", lanes=("transcript", "translation"))
+    stream = WordStream({"joint": SearchHead(spec, None, Pieces(tokens), Tags().lane_of, SHIFT_S)}, None)
+    ids = {token: index for index, token in enumerate(tokens)}
+    first = stream.push(emit((ids["<st>"], 0), (ids["▁今"], 1), (ids["天气"], 2), (ids["▁GP"], 3)), None, 0.4)
+    assert [(word.text, word.glued, word.emission_s) for word in first] == [
+        ("今", None, 0.4),
+        ("天", True, 0.4),
+        ("气", True, 0.4),
+    ]
+    second = stream.push(emit((ids["T"], 4), (ids["吧"], 5), (ids["▁好"], 6), (ids["▁ok"], 7)), None, 0.8, last=True)
+    assert [(word.text, word.glued) for word in second] == [("GPT", False), ("吧", True), ("好", False), ("ok", False)]
+    assert join_words(first + second) == "今天气 GPT吧 好 ok"
+
+
+def test_words_of_scripts_with_blanks_say_nothing_of_them() -> None:
+    stream = WordStream({"joint": head()}, None)
+    words = stream.push(emit((ASR, 0), (FOUR, 1), (TWO, 2), (ST, 2), (ZWEI, 3)), None, 0.5, last=True)
+    assert all("glued" not in word.as_dict() for word in words)
+
+
+def test_characters_that_share_a_piece_share_its_time() -> None:
+    tokens = ["<blank>", "<unk>", "▁", "天气", "好", "<sos/eos>"]
+    spec = HeadSpec(name="ctc", kind="ctc", lanes=("transcript",))
+    ctc = CTCHead(encoder_size=2, vocab_size=len(TOKENS))
+    timing = TimingHead(spec, ctc, Pieces(tokens), SHIFT_S, TimingConf(blank_penalty=0.0))
+    plain = HeadSpec(name="joint", kind="transducer", lanes=("transcript",))
+    search = SearchHead(plain, None, Pieces(tokens), Tags().lane_of, SHIFT_S)
+    words = WordStream({"joint": search}, timing).push(emit((3, 5), (4, 9)), peaks(10, (3, 3), (8, 4)), 1.0, last=True)
+    assert [word.text for word in words] == ["天", "气", "好"]
+    spans = [(word.start_s, word.end_s) for word in words]
+    assert spans[0][1] == spans[1][0] and spans[0][0] <= 0.3 <= spans[1][1] <= spans[2][0] <= 0.8
+    assert spans[0][1] - spans[0][0] == pytest.approx(spans[1][1] - spans[1][0], abs=2e-4)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import JSTError
-from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
+from espnet_jst.recipe.command import Job, failure, python, run_jobs, run_logged
 
 
 def test_a_failed_command_is_reported_by_its_last_error_and_its_log(tmp_path):
@@ -84,3 +84,9 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_progress_bar_does_not_hide_the_error_behind_it(tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(b"10 %\r50 %\rRuntimeError: no \xe2\x80\xa8 luck\n")
+    assert failure(log, 1).startswith("RuntimeError: no \u2028 luck")

@@ -102,3 +102,19 @@ def test_nothing_is_diagnosed_where_nothing_can_be_serialized(dump):
     said: list[str] = []
     run_stages(text_stages(replace(OPTIONS, token_joint=False)), say=said.append)
     assert "stage 5: cost of the policies: skip (two token lists: nothing is serialized)" in said
+
+
+def test_a_language_without_blanks_is_aligned_by_its_characters(dump):
+    numbers = dict(zip(["one", "two", "three"], ["一", "二", "三"], strict=True))
+    for name in ("train", "valid"):
+        table = {
+            key: "".join(numbers[word] for word in text.split())
+            for key, text in kaldi.read_table(dump / name / "text.lc.en").items()
+        }
+        kaldi.write_table(dump / name / "text.lc.cmn", table)
+    options = replace(OPTIONS, tgt_lang="cmn", token_type="bpe", nbpe=40)
+    run_stages(text_stages(options), say=str)
+    links = kaldi.read_table(dump / "train" / "alignment")
+    assert (links["u00"], links["u03"]) == ("0-0 1-1", "0-0")
+    tokens = Path("data/en_cmn_token_list/tgt_bpe_unigram40/tokens.txt").read_text("utf-8").split("\n")
+    assert {"一", "二", "三"} <= set(tokens)

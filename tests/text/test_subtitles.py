@@ -115,3 +115,55 @@ def test_a_cue_stays_long_enough_to_be_read():
 def test_an_unknown_format_names_the_closest():
     with pytest.raises(ConfigError, match="srt"):
         format_words(WORDS, "srtt")
+
+
+def spoken(texts, lane=TRANSCRIPT, step=0.2, **more):
+    return [Word(text, lane, step * k, step * (k + 1), step * (k + 1), **more) for k, text in enumerate(texts)]
+
+
+CHINESE = "今天天气真好我们出去走走吧，明天早上也要一起去公园看花好不好呀我们说定了"
+
+
+@pytest.mark.parametrize(
+    ("texts", "line"),
+    [
+        (list("今天天气真好"), "今天天气真好"),
+        (["我", "爱", "deep", "learning", "啊"], "我爱deep learning啊"),
+        (["ส", "วั", "ส", "ดี", "25", "ปี"], "สวัสดี 25 ปี"),
+        (["한국어는", "좋다"], "한국어는 좋다"),
+    ],
+)
+def test_scripts_without_blanks_get_none(texts, line):
+    assert format_words(spoken(texts), "txt") == line + "\n"
+    assert json.loads(format_words(spoken(texts), "json"))["text"] == {TRANSCRIPT: line}
+    assert parsed(format_words(spoken(texts), "srt"), "srt")[0][2] == line
+
+
+def test_what_the_tokens_said_of_a_blank_is_kept():
+    words = [Word("今", TRANSCRIPT, 0, 1, 1), Word("天", TRANSCRIPT, 1, 2, 2, glued=False)]
+    words += [Word("C", TRANSCRIPT, 2, 3, 3), Word("++", TRANSCRIPT, 3, 4, 4, glued=True)]
+    assert format_words(words, "txt") == "今 天C++\n"
+    assert [Word(**word) for word in json.loads(format_words(words, "json"))["words"]] == words
+
+
+@pytest.mark.parametrize("as_sentence", [False, True])
+def test_long_lines_break_between_characters_by_the_columns_that_they_take(as_sentence):
+    words = [Word(CHINESE, TRANSCRIPT, 0, 7, 7)] if as_sentence else spoken(CHINESE)
+    cues = parsed(format_words(words, "srt", max_chars=24), "srt")
+    assert "".join(text for _, _, text in cues) == CHINESE
+    assert [len(text) for _, _, text in cues[:2]] == [12, 12] and len(cues) == 3
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(cues))
+
+
+def test_no_line_begins_with_a_comma():
+    cues = parsed(format_words(spoken("今天天气真好，我们出去"), "srt", max_chars=12), "srt")
+    assert [text for _, _, text in cues] == ["今天天气真好，", "我们出去"]
+
+
+def test_ttml_names_the_language_of_each_line():
+    words = [*spoken(["four", "<two>"], language="eng"), *spoken("四二", TRANSLATION, language="cmn-Hant")]
+    text = format_words(words, "ttml")
+    assert 'xml:lang="en"' in text.split("\n")[0] and '<span xml:lang="zh-Hant">四二</span>' in text
+    assert parsed(text, "ttml")[0][2] == r"four <two>\N四二"
+    given = format_words(spoken(["x"]), "ttml", languages={TRANSCRIPT: "zh_TW"})
+    assert 'xml:lang="zh-TW"' in given and 'xml:lang="und"' in format_words(spoken(["x"]), "ttml")

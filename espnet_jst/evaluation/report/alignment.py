@@ -7,6 +7,7 @@ from collections.abc import Collection
 from espnet_jst.evaluation.quality import matching_words, word_differences
 from espnet_jst.evaluation.report.markup import Html, join, tag, text_width
 from espnet_jst.text.links import Link
+from espnet_jst.text.units import Glued, join_units, split_units
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 _FONT, _ROW, _BETWEEN = 13.0, 26.0, 58.0
@@ -19,8 +20,8 @@ def alignment_picture(links: Collection[Link], source: tuple[str, str], target: 
         links: (source word, target word) of the references.
         source, target: (reference, hypothesis) of each lane.
     """
-    right = [dict(matching_words(*(text.split() for text in pair))) for pair in (source, target)]
-    words = [pair[1].split() for pair in (source, target)]
+    right = [dict(matching_words(*(split_units(text) for text in pair))) for pair in (source, target)]
+    words = [split_units(pair[1]) for pair in (source, target)]
     widths = [[text_width(word, _FONT) + 14.0 for word in row] for row in words]
     full = max([120.0, *(sum(row) for row in widths)])
     middles: list[list[float]] = [[], []]
@@ -44,14 +45,16 @@ def alignment_picture(links: Collection[Link], source: tuple[str, str], target: 
     return tag("svg", tag("title", label), *lines, *parts, **size, role="img", aria_label=label, class_="alignment")
 
 
-def marked(reference: str, hypothesis: str) -> tuple[Html, Html]:
+def marked(reference: str, hypothesis: str, language: str | None = None) -> tuple[Html, Html]:
     """Reference and hypothesis; words that were lost or changed are `del`, words that came in their place `ins`."""
-    wanted, written = reference.split(), hypothesis.split()
+    wanted, written = split_units(reference, language), split_units(hypothesis, language)
     first: list[object] = []
     second: list[object] = []
     for kind, lost, came in word_differences(wanted, written):
         for words, span, name, out in ((wanted, lost, "del", first), (written, came, "ins", second)):
-            text = " ".join(words[span.start : span.stop])
+            text = join_units(words[span.start : span.stop])
             if text:
+                if out and not isinstance(words[span.start], Glued):
+                    out.append(" ")
                 out.append(text if kind == "equal" else tag(name, text))
-    return join(first, " "), join(second, " ")
+    return join(first), join(second)

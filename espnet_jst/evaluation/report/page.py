@@ -16,7 +16,7 @@ from espnet_jst.evaluation.report.charts import histogram, line_chart
 from espnet_jst.evaluation.report.markup import Html, join, table, tag
 from espnet_jst.evaluation.report.runs import DecodedSet, choose, load_sets, measure
 from espnet_jst.evaluation.report.utterances import utterance_card, utterance_table
-from espnet_jst.evaluation.results import LATENCY, latency_cells, with_interval
+from espnet_jst.evaluation.results import LATENCY, explained, latency_cells, with_interval
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 WORST = 4
@@ -99,9 +99,16 @@ def _results(sets: Sequence[DecodedSet]) -> Html:
     note = (
         "In brackets: 95 % intervals. Latency in ms (AP: ratio), counted at the end of the chunk that shows the word."
     )
-    made = [tag("li", f"{item.name}: {_signature(item)}") for item in sets]
+    meanings = explained([*QUALITY[TRANSCRIPT], *QUALITY[TRANSLATION], *LATENCY])
+    notes = dict.fromkeys(
+        note for item in sets for entry in item.scores["lanes"].values() for note in entry.get("notes", ())
+    )
+    remarks = [tag("p", f"{text}.", class_="note") for text in notes]
+    made = [tag("li", f"{item.name} ({item.folder}): {_signature(item)}") for item in sets]
     how = tag("details", tag("summary", "How the hypotheses were made"), tag("ul", *made))
-    return tag("section", tag("h2", "Results"), *tables, tag("p", note, class_="note"), how, id="results")
+    columns = tag("ul", *(tag("li", tag("em", key), f": {text}") for key, text in meanings), class_="note")
+    words = [tag("p", note, class_="note"), *remarks, columns]
+    return tag("section", tag("h2", "Results"), *tables, *words, how, id="results")
 
 
 def _signature(item: DecodedSet) -> str:

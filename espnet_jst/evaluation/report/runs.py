@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from espnet_jst.evaluation.files import DecodedUtterance, read_words
 from espnet_jst.evaluation.lane_latency import utterance_laal
 from espnet_jst.evaluation.lanes import LaneTexts, load_lane
 from espnet_jst.evaluation.quality import edit_score, make_metric
-from espnet_jst.evaluation.results import find_scores
+from espnet_jst.evaluation.results import find_scores, short_names
 from espnet_jst.text.align.pharaoh import read_pharaoh
 from espnet_jst.text.links import Link
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
@@ -25,13 +25,14 @@ class DecodedSet:
     """One decode directory with its references.
 
     Attributes:
-        name: path below the experiment, <inference tag>/<set>.
+        name: what the page calls it (`results.short_names`).
         scores: content of scores.json.
         lanes: texts of the lanes; empty where the references are not there.
         decoded: words with times; empty where the decoder wrote no words.jsonl.
         links: word alignment of the references by utterance, where the data directory has one.
         audio: audio file by utterance.
         notes: what could not be shown, and why.
+        folder: path below the experiment, <inference tag>/<set>.
     """
 
     name: str
@@ -41,6 +42,7 @@ class DecodedSet:
     links: Mapping[str, set[Link]] = field(default_factory=dict)
     audio: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    folder: str = ""
 
 
 def load_sets(exp_dir: Path, data_dir: Path) -> list[DecodedSet]:
@@ -49,11 +51,19 @@ def load_sets(exp_dir: Path, data_dir: Path) -> list[DecodedSet]:
     Raises:
         DataError: nothing was scored, or scores.json or words.jsonl is damaged.
     """
-    return [_load(exp_dir, data_dir, folder, scores) for folder, scores in find_scores(exp_dir).items()]
+    found = find_scores(exp_dir)
+    paths = {
+        folder: folder.relative_to(exp_dir).as_posix() if folder != exp_dir else folder.resolve().name
+        for folder in found
+    }
+    short = short_names(paths.values())
+    return [
+        replace(_load(data_dir, folder, scores, short[paths[folder]]), folder=paths[folder])
+        for folder, scores in found.items()
+    ]
 
 
-def _load(exp_dir: Path, data_dir: Path, folder: Path, scores: Mapping[str, Any]) -> DecodedSet:
-    name = folder.relative_to(exp_dir).as_posix() if folder != exp_dir else folder.resolve().name
+def _load(data_dir: Path, folder: Path, scores: Mapping[str, Any], name: str) -> DecodedSet:
     reference, notes = data_dir / scores["references"], []
     lanes: list[LaneTexts] = []
     try:
@@ -89,7 +99,7 @@ def measure(decoded_set: DecodedSet) -> list[Utterance]:
     lowercase = str(decoded_set.scores["case"]).startswith("lc")
     for texts in decoded_set.lanes:
         if texts.lane == TRANSCRIPT:
-            counts = edit_score(texts.references, texts.hypotheses).per_utterance
+            counts = edit_score(texts.references, texts.hypotheses, language=texts.language).per_utterance
             for key, (errors, words) in zip(texts.keys, counts, strict=True):
                 found[key].wer = 100.0 * errors / max(words, 1)
         if texts.lane == TRANSLATION:
@@ -109,7 +119,7 @@ def choose(decoded_set: DecodedSet, utterances: Sequence[Utterance], worst: int)
     """
     lengths: Counter[str] = Counter()
     for texts in decoded_set.lanes:
-        lengths.update({key: len(text.split()) for key, text in zip(texts.keys, texts.references, strict=True)})
+        lengths.update({key: len(texts.units(text)) for key, text in zip(texts.keys, texts.references, strict=True)})
     chosen: dict[str, Utterance] = {}
 
     def take(reason: str, ranked: Sequence[Utterance]) -> None:

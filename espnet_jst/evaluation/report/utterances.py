@@ -16,6 +16,7 @@ from espnet_jst.evaluation.report.alignment import alignment_picture, marked
 from espnet_jst.evaluation.report.markup import Html, join, scroll_box, table, tag
 from espnet_jst.evaluation.report.runs import DecodedSet, Utterance
 from espnet_jst.evaluation.report.timeline import SHOWN_S, timeline
+from espnet_jst.text.languages import language
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 
@@ -56,9 +57,10 @@ def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, 
     texts = {lane.lane: _pair(lane, utterance.key) for lane in decoded_set.lanes}
     columns = []
     for lane in decoded_set.lanes:
-        wanted, written = marked(*texts[lane.lane])
-        entries = [tag("dt", "reference"), tag("dd", wanted or "(empty)", lang=lane.language, dir="auto")]
-        entries += [tag("dt", "written"), tag("dd", written or "(nothing)", lang=lane.language, dir="auto")]
+        wanted, written = marked(*texts[lane.lane], lane.language)
+        code = language(lane.language).tag
+        entries = [tag("dt", "reference"), tag("dd", wanted or "(empty)", lang=code, dir="auto")]
+        entries += [tag("dt", "written"), tag("dd", written or "(nothing)", lang=code, dir="auto")]
         heading = tag("h4", f"{lane.lane.capitalize()} ({lane.language})", class_=lane.lane)
         columns.append(tag("div", heading, tag("dl", *entries)))
     parts = [tag("div", *columns, class_="columns")]

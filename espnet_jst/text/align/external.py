@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.align.pharaoh import parse_pharaoh
+from espnet_jst.text.lines import split_lines
 from espnet_jst.text.links import Link
 
 Words = Sequence[Sequence[str]]
@@ -181,7 +182,7 @@ def _lines(sentences: Words) -> str:
 
 def _write_pairs(job: Job, folder: Path) -> Path:
     path = folder / "pairs"
-    sides = zip(_lines(job.sources).splitlines(), _lines(job.targets).splitlines(), strict=True)
+    sides = zip(split_lines(_lines(job.sources)), split_lines(_lines(job.targets)), strict=True)
     path.write_text("".join(f"{source} ||| {target}\n" for source, target in sides), encoding="utf-8")
     return path
 
@@ -209,7 +210,7 @@ def _read(aligner: str, path: Path) -> str:
 
 
 def _parse(aligner: str, text: str, job: Job) -> list[set[Link]]:
-    lines = text.splitlines()
+    lines = split_lines(text)
     if len(lines) != len(job.names):
         where = f"{job.names[len(lines)]} has none" if len(lines) < len(job.names) else f"{job.names[-1]} is the last"
         raise DataError(

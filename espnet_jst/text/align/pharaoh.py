@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from espnet_jst.errors import DataError
+from espnet_jst.text.lines import read_lines
 from espnet_jst.text.links import Link
 
 EMPTY = "-"
@@ -45,7 +46,7 @@ def read_pharaoh(path: str | Path) -> dict[str, set[Link]]:
     if not path.is_file():
         raise DataError(f"alignment file {path} does not exist: run the alignment stage, or correct the path")
     alignments: dict[str, set[Link]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         utterance, _, text = line.strip().partition(" ")
         if not utterance:
             continue
