@@ -22,7 +22,7 @@ import soundfile
 
 from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.data.containers import find_layout, sizes
-from espnet_jst.data.containers.splice import BUFFER, Layout, Piece, Splice
+from espnet_jst.data.containers.splice import BUFFER, Layout, Splice
 from espnet_jst.data.signal import Mixer, check_numbers
 from espnet_jst.errors import JSTError
 
@@ -47,6 +47,7 @@ class AudioInfo:
         form: container as libsndfile names it ("WAV").
         coding: coding as libsndfile names it ("PCM_24").
         notes: what the header says wrongly although the audio is all there.
+        plain: other programs that use libsndfile read the same; False where something had to be put right.
     """
 
     fs: int
@@ -55,6 +56,7 @@ class AudioInfo:
     form: str
     coding: str
     notes: tuple[str, ...] = ()
+    plain: bool = True
 
 
 class AudioFile:
@@ -163,7 +165,7 @@ class AudioFile:
         if not MIN_FS <= fs <= MAX_FS:
             raise BadItem(f"a sampling rate of {fs} Hz", "correct its header", "audio-unreadable")
         known = samples if samples < UNKNOWN else None
-        return AudioInfo(fs, channels, known, form, coding, layout.notes), layout
+        return AudioInfo(fs, channels, known, form, coding, layout.notes, not layout.parts), layout
 
     def _decoders(self, layout: Layout) -> Iterator[_Decoder]:
         """A decoder for each part, open until the next one is asked for."""
@@ -188,10 +190,12 @@ class AudioFile:
                 if skip >= decoder.frames:
                     skip -= decoder.frames
                     continue
-                if decoder.frames < UNKNOWN:
+                here = decoder.frames
+                if skip and here < UNKNOWN and decoder.can_seek:
                     decoder.seek(skip)
-                    skip = 0
-                while left and len(block := decoder.take(min(size, skip + left))):
+                    here, skip = here - skip, 0
+                while left and here and len(block := decoder.take(min(size, here, skip + left))):
+                    here -= len(block)
                     skip, block = max(0, skip - len(block)), block[skip:]
                     left -= len(block)
                     yield block
@@ -204,6 +208,11 @@ class _Decoder(soundfile.SoundFile):
 
     def seekable(self) -> bool:
         return False
+
+    @property
+    def can_seek(self) -> bool:
+        """True where a sample can be sought, which some codings do not allow."""
+        return super().seekable()
 
     def take(self, count: int) -> np.ndarray:
         """The next samples, at most `count`, float32 (n, C); none at the end."""
@@ -272,7 +281,7 @@ def _opened(source: Source) -> tuple[BinaryIO, bool]:
         return io.BytesIO(source), False
     if source.seekable():
         return source, False
-    copy = tempfile.TemporaryFile()
+    copy = tempfile.TemporaryFile()  # noqa: SIM115  closed with the AudioFile
     shutil.copyfileobj(source, copy)
     return copy, False
 
@@ -294,4 +303,4 @@ def _what_it_is(stream: BinaryIO) -> str:
         return "MP4 or M4A"
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return "WebM or Matroska"
-    return "it is text" if all(byte >= 32 or byte in b"\t\r\n" for byte in head) else ""
+    return "it is text" if all(32 <= byte < 255 or byte in b"\t\r\n" for byte in head) else ""

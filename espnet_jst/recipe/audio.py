@@ -100,7 +100,7 @@ class _Rewriter:
         return self.path.as_posix(), self.made, changes + ["cut"] * (self.item.segment is not None)
 
     def _if_needed(self, blocks: Iterator[np.ndarray], info: AudioInfo) -> None:
-        right = info.fs == self.fs and info.channels == 1 and self.item.segment is None and not info.notes
+        right = info.plain and info.fs == self.fs and info.channels == 1 and self.item.segment is None
         # soundfile takes what is so called for samples without a header.
         if right and not self.item.path.lower().endswith(".raw"):
             deque(blocks, maxlen=0)
