@@ -26,7 +26,7 @@ from espnet_jst.data.containers.splice import BUFFER, Layout, Splice
 from espnet_jst.data.signal import Mixer, check_numbers
 from espnet_jst.errors import JSTError
 
-__all__ = ["AGAIN", "AudioFile", "AudioInfo", "BadItem", "Source", "inspect", "read"]
+__all__ = ["AGAIN", "AudioFile", "AudioInfo", "BadItem", "Source", "blame", "inspect", "is_command", "read"]
 
 Source = str | Path | bytes | BinaryIO
 """A path, the bytes of a file, or a binary file object (what cannot seek is copied first)."""
@@ -113,17 +113,9 @@ class AudioFile:
             BadItem: damaged data, fewer samples than the header says, NaN, infinite or absurd samples; a piece that
                 lies outside the file.
         """
-        done = 0
-        for block in self._decoded(start, stop):
+        for block in self._counted(start, stop):
             check_numbers(block, self.name)
-            done += len(block)
             yield block
-        promised = self.info.samples if stop is None else stop
-        if promised is not None and done < promised - start and self.info.samples is not None:
-            reason = f"{self.name}: {done} of {promised - start} samples can be decoded"
-            raise BadItem(reason, AGAIN, "audio-truncated")
-        if self.info.samples is None:
-            self._check_range(start, stop, start + done)
 
     def mono(self, start: int = 0, stop: int | None = None, *, mixer: Mixer | None = None) -> Iterator[np.ndarray]:
         """The mean of the channels in blocks, float32 (n,); `mixer` keeps account of the levels.
@@ -132,8 +124,21 @@ class AudioFile:
             BadItem: as `blocks`.
         """
         mixer = mixer or Mixer(self.name)
-        for block in self.blocks(start, stop):
+        for block in self._counted(start, stop):
             yield mixer.mix(block)
+
+    def _counted(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
+        """As `blocks`, of whatever numbers there are."""
+        done = 0
+        for block in self._decoded(start, stop):
+            done += len(block)
+            yield block
+        promised = self.info.samples if stop is None else stop
+        if promised is not None and done < promised - start and self.info.samples is not None:
+            reason = f"{self.name}: {done} of {promised - start} samples can be decoded"
+            raise BadItem(reason, AGAIN, "audio-truncated")
+        if self.info.samples is None:
+            self._check_range(start, stop, start + done)
 
     def _check_range(self, start: int, stop: int | None, samples: int) -> None:
         # Half a second of slack: times rounded by other programs often end just after the file.
@@ -182,7 +187,7 @@ class AudioFile:
                 yield decoder
 
     def _decoded(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
-        """As `blocks`, without checks of what is in them."""
+        """As `_counted`, however few there are."""
         size = max(1, BLOCK // self.info.channels)
         skip, left = start, UNKNOWN if stop is None else stop - start
         with blame(self.name, "damaged audio data", "audio-damaged"):
@@ -273,6 +278,9 @@ def blame(name: str, what: str, kind: str) -> Iterator[None]:
 def _opened(source: Source) -> tuple[BinaryIO, bool]:
     """A stream that can seek, and whether it is a file."""
     if isinstance(source, str | Path):
+        if is_command(source):
+            fix = "run such commands once: espnet-jst convert-pipes DIR OUT makes a data directory of files"
+            raise BadItem("wav.scp holds the command, not a file", fix, "audio-command")
         if not _is_file(Path(source)):
             fix = "correct wav.scp (relative paths start at the folder in which the command runs)"
             raise BadItem("no such file", fix, "audio-missing")
@@ -284,6 +292,11 @@ def _opened(source: Source) -> tuple[BinaryIO, bool]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115  closed with the AudioFile
     shutil.copyfileobj(source, copy)
     return copy, False
+
+
+def is_command(path: str | Path) -> bool:
+    """True for a line of a Kaldi `wav.scp` that is a command whose output is the audio."""
+    return str(path).rstrip().endswith("|")
 
 
 def _is_file(path: Path) -> bool:

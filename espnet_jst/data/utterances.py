@@ -137,9 +137,6 @@ def hear(
     Raises:
         BadItem: the audio cannot be used.
     """
-    if item.path.endswith("|"):
-        reason = f"wav.scp holds the command {item.path!r}"
-        raise BadItem(reason, "run it once and name the audio file that it makes", "audio-command")
     segment = item.segment or Segment("", 0.0, -1.0)
     with blame(item.path, "cannot be used", "audio-unreadable"), AudioFile(item.path) as audio:
         info, mixer = audio.info, Mixer(item.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -109,10 +110,23 @@ class _Rewriter:
 
     def _write(self, blocks: Iterator[np.ndarray], info: AudioInfo, *, gain: float = 1.0) -> None:
         self.made = 0
-        try:
-            with soundfile.SoundFile(self.part, "w", self.fs, 1, "PCM_16") as file:
-                for block in resampled(blocks, info.fs, self.fs):
-                    file.write(np.clip(np.round(block * (gain * 32768)), -32768, 32767).astype(np.int16))
-                    self.made += len(block)
-        except (OSError, soundfile.SoundFileError) as error:
-            raise DataError(f"{self.path}: cannot be written ({error}); make room, or check the rights") from error
+        with writing(self.part, self.fs) as file:
+            for block in resampled(blocks, info.fs, self.fs):
+                file.write(np.clip(np.round(block * (gain * 32768)), -32768, 32767).astype(np.int16))
+                self.made += len(block)
+
+
+@contextmanager
+def writing(
+    path: Path, fs: int, *, channels: int = 1, coding: str = "PCM_16", form: str | None = None
+) -> Iterator[soundfile.SoundFile]:
+    """An audio file to write.
+
+    Raises:
+        DataError: it cannot be written. That is no fault of the item, and the next one would fail in the same way.
+    """
+    try:
+        with soundfile.SoundFile(path, "w", fs, channels, coding, format=form) as file:
+            yield file
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DataError(f"{path}: cannot be written ({error}); make room, or check the rights") from error

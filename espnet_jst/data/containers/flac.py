@@ -28,11 +28,12 @@ def flac_layout(stream: BinaryIO, size: int) -> Layout:
         stream.seek(start)
         head = bytearray(stream.read(COUNT + 5))
         counted = int.from_bytes(head[COUNT:], "big") & COUNT_MASK
-        there, ends = _count(stream, start, stop)
+        there, frame = _count(stream, start, stop)
         # Where more is promised than there is, the file was cut short, and the decoder says so.
         if there > counted:
             notes.append(f"the header counts {counted} samples, {there} are there and taken")
             # A last frame that does not end with the file may not be the last: the decoder shall go on to the end.
+            ends = _crc(frame, 16, 0x8005) == 0
             other = int.from_bytes(head[COUNT:], "big") & ~COUNT_MASK | (there if ends else 0)
             head[COUNT:] = other.to_bytes(5, "big")
         parts.append((bytes(head), (start + COUNT + 5, stop)))
@@ -53,8 +54,8 @@ def _starts(stream: BinaryIO, size: int) -> Iterator[int]:
         yield from sorted(found)
 
 
-def _count(stream: BinaryIO, start: int, stop: int) -> tuple[int, bool]:
-    """Samples up to the end of the last frame, 0 where none is found; and whether that ends at `stop`."""
+def _count(stream: BinaryIO, start: int, stop: int) -> tuple[int, bytes]:
+    """Samples up to the end of the last frame, 0 where none is found; and the bytes from there to `stop`."""
     first = _first_frame(stream, start)
     stream.seek(first)
     model = stream.read(16)
@@ -67,9 +68,9 @@ def _count(stream: BinaryIO, start: int, stop: int) -> tuple[int, bool]:
         found = _samples_after(head, block)
         # All frames of a stream have the same sampling rate and bits of a sample.
         if found and head[2] & 0x0F == model[2] & 0x0F and head[3] & 0x0F == model[3] & 0x0F:
-            return found, _crc(tail[at:], 16, 0x8005) == 0
+            return found, tail[at:]
         at = tail.rfind(model[:2], 0, at + 1)
-    return 0, False
+    return 0, b""
 
 
 def _first_frame(stream: BinaryIO, start: int) -> int:
