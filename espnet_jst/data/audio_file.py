@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,8 @@ Source = str | Path | bytes | BinaryIO
 
 UNKNOWN = 1 << 60  # samples: more than any file holds, what libsndfile says where the header does not count
 BLOCK = 1 << 18  # values (samples times channels) read at once
+LOSSY = ("OGG", "MP3")
+BEFORE_S, LAST_PAGE_S = 2, 40
 MIN_FS, MAX_FS = 1000, 1_000_000  # Hz; beyond, the header is damaged
 
 
@@ -59,6 +61,9 @@ class AudioInfo:
     plain: bool = True
 
 
+_known: dict[tuple[int, ...], tuple[AudioInfo, Layout]] = {}  # the last file: one recording may have many segments
+
+
 class AudioFile:
     """An audio file, to be used in a `with` statement.
 
@@ -82,7 +87,7 @@ class AudioFile:
             if self._stream is not source:
                 stack.callback(self._stream.close)
             with blame(self.name, "not readable as audio", "audio-unreadable"):
-                self.info, self._layout = self._examine()
+                self.info, self._layout = self._examined()
             self.close = stack.pop_all().close
 
     def __enter__(self) -> AudioFile:
@@ -150,6 +155,16 @@ class AudioFile:
                 "segment-outside",
             )
 
+    def _examined(self) -> tuple[AudioInfo, Layout]:
+        if not self._native:
+            return self._examine()
+        state = _state(self._stream)
+        if state not in _known:
+            found = self._examine()
+            _known.clear()
+            _known[state] = found
+        return _known[state]
+
     def _examine(self) -> tuple[AudioInfo, Layout]:
         size = self._stream.seek(0, os.SEEK_END)
         if size == 0:
@@ -182,7 +197,9 @@ class AudioFile:
             return
         for pieces in layout.parts or (((0, self._stream.seek(0, os.SEEK_END)),),):
             splice = Splice(self._stream, pieces)
-            with _Decoder(io.BufferedReader(splice, BUFFER)) as decoder:
+            with splice.errors():
+                decoder = _Decoder(io.BufferedReader(splice, BUFFER))
+            with decoder:
                 decoder.splice = splice
                 yield decoder
 
@@ -196,9 +213,9 @@ class AudioFile:
                     skip -= decoder.frames
                     continue
                 here = decoder.frames
-                if skip and here < UNKNOWN and decoder.can_seek:
-                    decoder.seek(skip)
-                    here, skip = here - skip, 0
+                if skip and here < UNKNOWN:
+                    sought = decoder.seek_before(skip)
+                    here, skip = here - sought, skip - sought
                 while left and here and len(block := decoder.take(min(size, here, skip + left))):
                     here -= len(block)
                     skip, block = max(0, skip - len(block)), block[skip:]
@@ -214,17 +231,19 @@ class _Decoder(soundfile.SoundFile):
     def seekable(self) -> bool:
         return False
 
-    @property
-    def can_seek(self) -> bool:
-        """True where a sample can be sought, which some codings do not allow."""
-        return super().seekable()
+    def seek_before(self, sample: int) -> int:
+        """Go to a sample from which everything from `sample` on is decoded as it is from the start. Returns which."""
+        if not super().seekable():
+            return 0
+        if self.format in LOSSY:
+            # The frames after a jump lack those before them, and libsndfile misses its aim in Vorbis' last page.
+            sample = min(sample - BEFORE_S * self.samplerate, self.frames - LAST_PAGE_S * self.samplerate)
+        return self.seek(sample) if sample > 0 else 0
 
     def take(self, count: int) -> np.ndarray:
         """The next samples, at most `count`, float32 (n, C); none at the end."""
-        block = self.read(count, dtype="float32", always_2d=True)
-        if self.splice is not None and self.splice.error is not None:
-            raise self.splice.error
-        return block
+        with nullcontext() if self.splice is None else self.splice.errors():
+            return self.read(count, dtype="float32", always_2d=True)
 
 
 def inspect(source: Source) -> AudioInfo:
@@ -292,6 +311,12 @@ def _opened(source: Source) -> tuple[BinaryIO, bool]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115  closed with the AudioFile
     shutil.copyfileobj(source, copy)
     return copy, False
+
+
+def _state(stream: BinaryIO) -> tuple[int, ...]:
+    """What tells a file from others, and from what it was before."""
+    state = os.fstat(stream.fileno())
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def is_command(path: str | Path) -> bool:

@@ -106,7 +106,8 @@ class Mixer:
             BadItem: nothing of the signal is left, or its scale cannot be told.
         """
         means = self._sums / max(1, self.samples)
-        power, *channels = self._powers / max(1, self.samples) - np.square(means)
+        powers = self._powers / max(1, self.samples) - np.square(means)
+        power, *channels = np.where(powers <= CONSTANT * np.square(self._offsets), 0.0, powers)
         if channels and power < CANCELLED / len(channels) * np.mean(channels):
             reason = f"{self.name}: the {len(channels)} channels cancel each other when they are mixed down"
             raise BadItem(reason, "take one of them, or turn the polarity of one", "audio-silent")
@@ -115,7 +116,7 @@ class Mixer:
             raise BadItem(reason, "convert it again from its source", "audio-nan")
         if self.peak == 0:
             return [Remark("every sample is zero", "check the recording", "audio-silent")]
-        if power < CONSTANT * self._offsets[0] ** 2:
+        if power == 0:
             return [Remark("every sample is the same", "check the recording", "audio-silent")]
         if self.peak > LOUD:
             reason = f"samples up to {self.peak:.4g}, full scale is 1"
