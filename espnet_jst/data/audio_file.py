@@ -8,33 +8,25 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
+from espnet_jst.data.audio_source import Source, blame, file_state, is_command, opened, what_it_is
 from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.data.containers import find_layout, sizes
 from espnet_jst.data.containers.splice import BUFFER, Layout, Splice
+from espnet_jst.data.decoder import Decoder
 from espnet_jst.data.signal import Mixer, check_numbers
-from espnet_jst.errors import JSTError
 
 __all__ = ["AGAIN", "AudioFile", "AudioInfo", "BadItem", "Source", "blame", "inspect", "is_command", "read"]
 
-Source = str | Path | bytes | BinaryIO
-"""A path, the bytes of a file, or a binary file object (what cannot seek is copied first)."""
-
 UNKNOWN = 1 << 60  # samples: more than any file holds, what libsndfile says where the header does not count
 BLOCK = 1 << 18  # values (samples times channels) read at once
-LOSSY = ("OGG", "MP3")
-BEFORE_S, LAST_PAGE_S = 2, 40
 MIN_FS, MAX_FS = 1000, 1_000_000  # Hz; beyond, the header is damaged
 
 
@@ -80,10 +72,10 @@ class AudioFile:
     """
 
     def __init__(self, source: Source, *, name: str = "") -> None:
-        self.name = name or (str(source) if isinstance(source, str | Path) else "the recording")
+        self.name = name or (str(source) if isinstance(source, str | os.PathLike) else "the recording")
         with ExitStack() as stack:
             with blame(self.name, "cannot be read", "audio-unreadable"):
-                self._stream, self._native = _opened(source)
+                self._stream, self._native = opened(source)
             if self._stream is not source:
                 stack.callback(self._stream.close)
             with blame(self.name, "not readable as audio", "audio-unreadable"):
@@ -158,12 +150,13 @@ class AudioFile:
     def _examined(self) -> tuple[AudioInfo, Layout]:
         if not self._native:
             return self._examine()
-        state = _state(self._stream)
-        if state not in _known:
+        state = file_state(self._stream)
+        found = _known.get(state)
+        if found is None:
             found = self._examine()
             _known.clear()
             _known[state] = found
-        return _known[state]
+        return found
 
     def _examine(self) -> tuple[AudioInfo, Layout]:
         size = self._stream.seek(0, os.SEEK_END)
@@ -179,7 +172,7 @@ class AudioFile:
                 fs, channels, form, coding = decoder.samplerate, decoder.channels, decoder.format, decoder.subtype
                 samples += decoder.frames
         except soundfile.LibsndfileError as error:
-            raise RuntimeError(_what_it_is(self._stream) or error.error_string) from None
+            raise RuntimeError(what_it_is(self._stream) or error.error_string) from None
         if samples <= 0:
             raise sizes.empty()
         if not MIN_FS <= fs <= MAX_FS:
@@ -187,18 +180,18 @@ class AudioFile:
         known = samples if samples < UNKNOWN else None
         return AudioInfo(fs, channels, known, form, coding, layout.notes, not layout.parts), layout
 
-    def _decoders(self, layout: Layout) -> Iterator[_Decoder]:
+    def _decoders(self, layout: Layout) -> Iterator[Decoder]:
         """A decoder for each part, open until the next one is asked for."""
         if self._native and not layout.parts:
             number = self._stream.fileno()
             os.lseek(number, 0, os.SEEK_SET)
-            with _Decoder(number, closefd=False) as decoder:
+            with Decoder(number, closefd=False) as decoder:
                 yield decoder
             return
         for pieces in layout.parts or (((0, self._stream.seek(0, os.SEEK_END)),),):
             splice = Splice(self._stream, pieces)
             with splice.errors():
-                decoder = _Decoder(io.BufferedReader(splice, BUFFER))
+                decoder = Decoder(io.BufferedReader(splice, BUFFER))
             with decoder:
                 decoder.splice = splice
                 yield decoder
@@ -221,29 +214,6 @@ class AudioFile:
                     skip, block = max(0, skip - len(block)), block[skip:]
                     left -= len(block)
                     yield block
-
-
-class _Decoder(soundfile.SoundFile):
-    """A file that is read in a row: soundfile would seek after each block, to where the header may say no."""
-
-    splice: Splice | None = None
-
-    def seekable(self) -> bool:
-        return False
-
-    def seek_before(self, sample: int) -> int:
-        """Go to a sample from which everything from `sample` on is decoded as it is from the start. Returns which."""
-        if not super().seekable():
-            return 0
-        if self.format in LOSSY:
-            # The frames after a jump lack those before them, and libsndfile misses its aim in Vorbis' last page.
-            sample = min(sample - BEFORE_S * self.samplerate, self.frames - LAST_PAGE_S * self.samplerate)
-        return self.seek(sample) if sample > 0 else 0
-
-    def take(self, count: int) -> np.ndarray:
-        """The next samples, at most `count`, float32 (n, C); none at the end."""
-        with nullcontext() if self.splice is None else self.splice.errors():
-            return self.read(count, dtype="float32", always_2d=True)
 
 
 def inspect(source: Source) -> AudioInfo:
@@ -274,71 +244,3 @@ def read(source: Source, *, start_s: float = 0.0, end_s: float = -1.0) -> tuple[
     with AudioFile(source) as audio:
         blocks = list(audio.blocks(*audio.range(start_s, end_s)))
         return np.concatenate(blocks), audio.info.fs
-
-
-@contextmanager
-def blame(name: str, what: str, kind: str) -> Iterator[None]:
-    """Whatever a library raises in here becomes an error of the named item."""
-    try:
-        yield
-    except BadItem as bad:
-        if bad.reason.startswith(name):
-            raise
-        raise BadItem(f"{name}: {bad.reason}", bad.fix, bad.kind) from None
-    except JSTError:
-        raise
-    except MemoryError:
-        raise BadItem(f"{name}: {what} (not enough memory)", "cut it into pieces", kind) from None
-    except Exception as error:
-        fix = AGAIN if kind == "audio-damaged" else "convert it to WAV or FLAC, or get the real file"
-        raise BadItem(f"{name}: {what} ({str(error) or type(error).__name__})", fix, kind) from None
-
-
-def _opened(source: Source) -> tuple[BinaryIO, bool]:
-    """A stream that can seek, and whether it is a file."""
-    if isinstance(source, str | Path):
-        if is_command(source):
-            fix = "run such commands once: espnet-jst convert-pipes DIR OUT makes a data directory of files"
-            raise BadItem("wav.scp holds the command, not a file", fix, "audio-command")
-        if not _is_file(Path(source)):
-            fix = "correct wav.scp (relative paths start at the folder in which the command runs)"
-            raise BadItem("no such file", fix, "audio-missing")
-        return open(source, "rb"), True
-    if isinstance(source, bytes):
-        return io.BytesIO(source), False
-    if source.seekable():
-        return source, False
-    copy = tempfile.TemporaryFile()  # noqa: SIM115  closed with the AudioFile
-    shutil.copyfileobj(source, copy)
-    return copy, False
-
-
-def _state(stream: BinaryIO) -> tuple[int, ...]:
-    """What tells a file from others, and from what it was before."""
-    state = os.fstat(stream.fileno())
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
-
-
-def is_command(path: str | Path) -> bool:
-    """True for a line of a Kaldi `wav.scp` that is a command whose output is the audio."""
-    return str(path).rstrip().endswith("|")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name longer than the file system takes, or with a zero byte
-        return False
-
-
-def _what_it_is(stream: BinaryIO) -> str:
-    """What a file is that libsndfile does not read, where its first bytes tell."""
-    stream.seek(0)
-    head = stream.read(256)
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS: git lfs pull gets the file"
-    if head[4:8] == b"ftyp":
-        return "MP4 or M4A"
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return "WebM or Matroska"
-    return "it is text" if all(32 <= byte < 255 or byte in b"\t\r\n" for byte in head) else ""

@@ -133,6 +133,7 @@ def hear(
         strict_fs: another rate is refused.
         limits: refuse audio outside of these, before its samples are read where the header tells.
         write: receives the blocks, mixed down, float32 (n,), and takes all of them; by default they are only checked.
+            An error of its own must be a `JSTError`: any other counts as the item's.
 
     Raises:
         BadItem: the audio cannot be used.
