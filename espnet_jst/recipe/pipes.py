@@ -23,9 +23,9 @@ from espnet_jst.data.checks import SKIPPED, Problem, write_skipped
 from espnet_jst.data.names import file_name
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.recipe.audio import writing
-from espnet_jst.recipe.pool import run_shards, split
+from espnet_jst.recipe.pool import run_shards, split_evenly
 
-SHARD = 20
+SHARDS = 8  # of each process: commands differ in how long they take
 SHOWN = 300  # characters of a command's last words
 SIGPIPE = 128 + signal.SIGPIPE  # a reader that took what it wanted
 FORMS = {"WAV": ".wav", "WAVEX": ".wav", "FLAC": ".flac"}
@@ -102,7 +102,7 @@ def convert_pipes(
     (out / "audio").mkdir(parents=True, exist_ok=True)
     work = partial(_convert_shard, folder=out / "audio", timeout_s=timeout_s)
     result = Converted()
-    for part in run_shards(work, split(pipes, SHARD), nj=nj, title="running commands"):
+    for part in run_shards(work, split_evenly(pipes, SHARDS * nj), nj=nj, title="running commands"):
         result.files |= part.files
         result.before += part.before
         result.problems += part.problems

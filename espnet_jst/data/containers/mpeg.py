@@ -25,12 +25,13 @@ _KBITS = {
 
 @dataclass(frozen=True)
 class _Frame:
-    """The head of a frame: its kind, which all frames of a recording share, and its size in bytes."""
+    """The head of a frame: its kind, which all frames of a recording share, kbit/s, and its size in bytes."""
 
     version: int
     layer: int
     fs: int
     mono: bool
+    kbits: int
     size: int
 
     @property
@@ -47,14 +48,26 @@ class _Frame:
 
 @dataclass
 class _Recording:
-    """Frames of one recording: what its header counts (None: nothing), what is there, and where."""
+    """Frames of one recording.
 
-    counted: int | None = None
+    Attributes:
+        counted: how many its header counts; 0 where it does not.
+        understood: libsndfile reads that header.
+        frames: how many are there.
+        runs: where.
+        kbits: their bit rates.
+    """
+
+    counted: int = 0
+    understood: bool = False
     frames: int = 0
     runs: list[tuple[int, int]] = field(default_factory=list)
+    kbits: set[int] = field(default_factory=set)
 
-    def add(self, start: int, stop: int) -> None:
+    def add(self, start: int, frame: _Frame) -> None:
+        stop = start + frame.size
         self.frames += 1
+        self.kbits.add(frame.kbits)
         if self.runs and self.runs[-1][1] == start:
             start = self.runs.pop()[0]
         self.runs.append((start, stop))
@@ -83,11 +96,11 @@ def mpeg_layout(stream: BinaryIO, size: int) -> Layout:
         if position + frame.size > size:
             notes.append("the last frame is not complete and left out")
             break
-        counted = _counted(head, frame)
-        if counted is not None:
-            recordings.append(_Recording(counted))
+        header = _header(head, frame)
+        if header is not None:
+            recordings.append(header)
         else:
-            recordings[-1].add(position, position + frame.size)
+            recordings[-1].add(position, frame)
         position += frame.size
     recordings = [recording for recording in recordings if recording.frames or recording.counted]
     return _laid_out(stream, start, model, recordings, notes)
@@ -96,19 +109,25 @@ def mpeg_layout(stream: BinaryIO, size: int) -> Layout:
 def _laid_out(stream: BinaryIO, start: int, model: _Frame, recordings: list[_Recording], notes: list[str]) -> Layout:
     for recording in recordings:
         # Some count the frame that holds the number, too.
-        if (recording.counted or 0) > recording.frames + 1 and not sizes.is_placeholder(recording.counted or 0):
+        if recording.counted > recording.frames + 1 and not sizes.is_placeholder(recording.counted):
             raise sizes.cut_short()
-    frames = sum(recording.frames for recording in recordings)
+    frames, first = sum(recording.frames for recording in recordings), recordings[0]
+    in_a_row = len(recordings) == 1 and len(first.runs) == 1 and start == after_tags(stream, 0) and not notes
     if not frames:
         raise sizes.empty()
-    in_a_row = len(recordings) == 1 and len(recordings[0].runs) == 1 and start == after_tags(stream, 0)
-    if in_a_row and recordings[0].counted == frames:
+    if in_a_row and first.understood and first.counted == frames:
         return Layout()
+    runs = [run for recording in recordings for run in recording.runs]
+    if model.layer != 3:
+        # No header counts these; libsndfile divides the size of the file, tags and all, by that of a frame.
+        if len(set().union(*(recording.kbits for recording in recordings))) > 1:
+            reason = f"MPEG layer {model.layer} of changing bit rate, of which libsndfile reads a part"
+            raise BadItem(reason, "convert it to WAV or FLAC", "audio-unreadable")
+        return Layout((tuple(runs),), tuple(notes))
     if len(recordings) > 1:
         notes.append(f"{len(recordings)} recordings one after the other, all are taken")
     else:
-        notes.append(f"the header counts {recordings[0].counted or 0} frames, {frames} are there and taken")
-    runs = [run for recording in recordings for run in recording.runs]
+        notes.append(f"the header counts {first.counted} frames, {frames} are there and taken")
     return Layout(((_info_frame(stream, runs[0][0], model, frames), *runs),), tuple(notes))
 
 
@@ -123,12 +142,12 @@ def _info_frame(stream: BinaryIO, position: int, model: _Frame, frames: int) -> 
     return (bytes(head) + bytes(model.info_at - 4) + content).ljust(frame.size, b"\0")
 
 
-def _counted(head: bytes, frame: _Frame) -> int | None:
-    """The number of frames that a first frame holds; 0 where it does not say, None of a frame of audio."""
+def _header(head: bytes, frame: _Frame) -> _Recording | None:
+    """The recording that starts with a frame which counts the others; None for a frame of audio."""
     tag = head[frame.info_at : frame.info_at + 12]
     if tag[:4] in (b"Xing", b"Info"):
-        return int.from_bytes(tag[8:12], "big") if tag[7] & 1 else 0
-    return int.from_bytes(head[50:54], "big") if head[36:40] == b"VBRI" else None
+        return _Recording(int.from_bytes(tag[8:12], "big") if tag[7] & 1 else 0, understood=True)
+    return _Recording(int.from_bytes(head[50:54], "big")) if head[36:40] == b"VBRI" else None
 
 
 def _skip(stream: BinaryIO, position: int, size: int) -> int:
@@ -184,4 +203,4 @@ def _parse(head: bytes) -> _Frame | None:
         size = (12000 * kbits // fs + padding) * 4
     else:
         size = (144000 if version == 3 or layer == 2 else 72000) * kbits // fs + padding
-    return _Frame(version, layer, fs, head[3] >> 6 == 3, size)
+    return _Frame(version, layer, fs, head[3] >> 6 == 3, kbits, size)

@@ -81,6 +81,30 @@ def test_every_kind_of_frame_is_counted(fs, channels):
     assert samples.shape == (frames(content) * (1152 if fs >= 32000 else 576) - DELAY, channels)
 
 
+def silent(kbits: int, layer: int) -> bytes:
+    """Fifty silent frames of layer I or II at 44.1 kHz; libsndfile does not write them."""
+    code = {(64, 1): 2, (128, 1): 4, (64, 2): 4, (128, 2): 8}[kbits, layer]
+    size = 144000 * kbits // 44100 if layer == 2 else 12000 * kbits // 44100 * 4
+    return (bytes([0xFF, 0xFF if layer == 1 else 0xFD, code << 4, 0xC0]) + bytes(size - 4)) * 50
+
+
+@pytest.mark.parametrize(("layer", "frame"), [(1, 384), (2, 1152)])
+def test_other_layers_are_heard_whole_or_refused(layer, frame):
+    for content, times in ((silent(64, layer), 50), (silent(128, layer) * 2, 100), (ID3 + silent(64, layer), 50)):
+        assert len(decoded(content)[0]) == times * frame
+    with pytest.raises(BadItem, match="of changing bit rate"):
+        decoded(silent(64, layer) + silent(128, layer))
+
+
+def test_a_header_of_another_encoder_counts_as_well():
+    size = MP3.find(MP3[:2], COUNT)
+    header = bytearray(MP3[:4] + bytes(size - 4))
+    header[36:40], header[50:54] = b"VBRI", frames(MP3).to_bytes(4, "big")
+    assert len(decoded(bytes(header) + headless(MP3))[0]) == length(MP3)
+    with pytest.raises(BadItem, match="ends before its header says"):
+        decoded(bytes(header) + headless(MP3)[:6000])
+
+
 def test_a_file_that_was_cut_short_is_refused():
     with pytest.raises(BadItem, match="ends before its header says"):
         decoded(MP3[: len(MP3) * 6 // 10])
