@@ -175,6 +175,9 @@ class AudioFile:
             raise RuntimeError(what_it_is(self._stream) or error.error_string) from None
         if samples <= 0:
             raise sizes.empty()
+        if samples < layout.least:
+            reason = f"libsndfile finds {samples} of at least {layout.least} samples"
+            raise BadItem(reason, "convert it to WAV or FLAC", "audio-damaged")
         if not MIN_FS <= fs <= MAX_FS:
             raise BadItem(f"a sampling rate of {fs} Hz", "correct its header", "audio-unreadable")
         known = samples if samples < UNKNOWN else None

@@ -44,7 +44,7 @@ def find_layout(stream: BinaryIO, size: int) -> Layout:
         return find(stream, size)
     behind = find(cast(BinaryIO, io.BufferedReader(Splice(stream, [(start, size)]))), size - start)
     parts = behind.parts or (((0, size - start),),)
-    return Layout(tuple(tuple(_moved(piece, start) for piece in part) for part in parts), behind.notes)
+    return Layout(tuple(tuple(_moved(piece, start) for piece in part) for part in parts), behind.notes, behind.least)
 
 
 def _moved(piece: Piece, by: int) -> Piece:

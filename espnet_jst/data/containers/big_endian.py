@@ -38,8 +38,11 @@ def aiff_layout(stream: BinaryIO, size: int) -> Layout:
     frame = _frame_bytes(stream, common, form) if common else 0
     stream.seek(common + 2)
     counted = int.from_bytes(stream.read(4), "big")
-    there = size - start if text else length - 8
-    if not frame or (not text and abs(counted * frame - there) < frame):
+    there = size - start
+    if not text:
+        # Of two sizes that differ, the larger one that the file has room for.
+        there = max(length - 8, counted * frame if counted * frame <= there else 0)
+    if not frame or (not text and max(abs(counted * frame - there), abs(length - 8 - there)) < frame):
         return Layout()
     text = text or sizes.note(counted * frame, there)
     head = _patched(stream, start, {4: size - 8, common + 2: there // frame, position + 4: there + 8})

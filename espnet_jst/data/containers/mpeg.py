@@ -12,6 +12,7 @@ from espnet_jst.data.containers.splice import Layout
 from espnet_jst.data.containers.tags import after_tags
 
 SEARCHED = 1 << 16  # bytes that are searched for a frame, and that may follow the last one
+PADDING = 4  # frames of a recording that may hold none of it: the encoder's delay, and what fills the last one
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _KBITS = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -37,6 +38,12 @@ class _Frame:
     @property
     def kind(self) -> tuple:
         return self.version, self.layer, self.fs, self.mono
+
+    @property
+    def samples(self) -> int:
+        if self.layer == 1:
+            return 384
+        return 1152 if self.version == 3 or self.layer == 2 else 576
 
     @property
     def info_at(self) -> int:
@@ -83,8 +90,7 @@ def mpeg_layout(stream: BinaryIO, size: int) -> Layout:
     if first is None:
         return Layout()  # not MP3
     start, model = first
-    recordings, notes = [_Recording()], []
-    position = start
+    recordings, position = [_Recording()], start
     while position < size:
         head = _read(stream, position)
         frame = _parse(head)
@@ -94,8 +100,7 @@ def mpeg_layout(stream: BinaryIO, size: int) -> Layout:
         if frame.kind != model.kind:
             raise BadItem("recordings of different kinds in one file", "convert them apart", "audio-unreadable")
         if position + frame.size > size:
-            notes.append("the last frame is not complete and left out")
-            break
+            raise sizes.cut_short()
         header = _header(head, frame)
         if header is not None:
             recordings.append(header)
@@ -103,32 +108,32 @@ def mpeg_layout(stream: BinaryIO, size: int) -> Layout:
             recordings[-1].add(position, frame)
         position += frame.size
     recordings = [recording for recording in recordings if recording.frames or recording.counted]
-    return _laid_out(stream, start, model, recordings, notes)
+    return _laid_out(stream, start, model, recordings)
 
 
-def _laid_out(stream: BinaryIO, start: int, model: _Frame, recordings: list[_Recording], notes: list[str]) -> Layout:
+def _laid_out(stream: BinaryIO, start: int, model: _Frame, recordings: list[_Recording]) -> Layout:
     for recording in recordings:
         # Some count the frame that holds the number, too.
         if recording.counted > recording.frames + 1 and not sizes.is_placeholder(recording.counted):
             raise sizes.cut_short()
     frames, first = sum(recording.frames for recording in recordings), recordings[0]
-    in_a_row = len(recordings) == 1 and len(first.runs) == 1 and start == after_tags(stream, 0) and not notes
+    in_a_row = len(recordings) == 1 and len(first.runs) == 1 and start == after_tags(stream, 0)
     if not frames:
         raise sizes.empty()
+    least = (frames - PADDING) * model.samples
     if in_a_row and first.understood and first.counted == frames:
-        return Layout()
+        return Layout(least=least)
     runs = [run for recording in recordings for run in recording.runs]
     if model.layer != 3:
         # No header counts these; libsndfile divides the size of the file, tags and all, by that of a frame.
         if len(set().union(*(recording.kbits for recording in recordings))) > 1:
             reason = f"MPEG layer {model.layer} of changing bit rate, of which libsndfile reads a part"
             raise BadItem(reason, "convert it to WAV or FLAC", "audio-unreadable")
-        return Layout((tuple(runs),), tuple(notes))
+        return Layout((tuple(runs),), (), least)
+    note = f"the header counts {first.counted} frames, {frames} are there and taken"
     if len(recordings) > 1:
-        notes.append(f"{len(recordings)} recordings one after the other, all are taken")
-    else:
-        notes.append(f"the header counts {first.counted} frames, {frames} are there and taken")
-    return Layout(((_info_frame(stream, runs[0][0], model, frames), *runs),), tuple(notes))
+        note = f"{len(recordings)} recordings one after the other, all are taken"
+    return Layout(((_info_frame(stream, runs[0][0], model, frames), *runs),), (note,), least)
 
 
 def _info_frame(stream: BinaryIO, position: int, model: _Frame, frames: int) -> bytes:
@@ -146,7 +151,9 @@ def _header(head: bytes, frame: _Frame) -> _Recording | None:
     """The recording that starts with a frame which counts the others; None for a frame of audio."""
     tag = head[frame.info_at : frame.info_at + 12]
     if tag[:4] in (b"Xing", b"Info"):
-        return _Recording(int.from_bytes(tag[8:12], "big") if tag[7] & 1 else 0, understood=True)
+        # Decoders take it for audio where something stands before.
+        alone = not any(head[4 : frame.info_at])
+        return _Recording(int.from_bytes(tag[8:12], "big") if tag[7] & 1 else 0, understood=alone)
     return _Recording(int.from_bytes(head[50:54], "big")) if head[36:40] == b"VBRI" else None
 
 

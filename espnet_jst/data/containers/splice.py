@@ -22,10 +22,12 @@ class Layout:
         parts: runs that are decoded one after the other, each as the pieces of a file of its own; none where the
             header is right and the file can be read as it is.
         notes: what the header says wrongly.
+        least: samples of which a decoder that finds fewer has missed some.
     """
 
     parts: tuple[tuple[Piece, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    least: int = 0
 
 
 class Splice(io.RawIOBase):

@@ -105,9 +105,16 @@ def test_a_header_of_another_encoder_counts_as_well():
         decoded(bytes(header) + headless(MP3)[:6000])
 
 
-def test_a_file_that_was_cut_short_is_refused():
+@pytest.mark.parametrize("content", [MP3, headless(MP3)])
+def test_a_file_that_was_cut_short_is_refused(content):
     with pytest.raises(BadItem, match="ends before its header says"):
-        decoded(MP3[: len(MP3) * 6 // 10])
+        decoded(content[: len(content) * 6 // 10])
+
+
+@pytest.mark.parametrize("position", [6, 8, 12])
+def test_a_first_frame_that_decoders_take_for_audio_is_replaced(position):
+    samples, info = decoded(MP3[:position] + b"\x01" + MP3[position + 1 :])
+    assert len(samples) == length(MP3) and not info.plain
 
 
 def test_a_hole_is_refused_with_its_place():
