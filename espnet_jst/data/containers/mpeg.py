@@ -116,10 +116,11 @@ def _laid_out(stream: BinaryIO, start: int, model: _Frame, recordings: list[_Rec
         # Some count the frame that holds the number, too.
         if recording.counted > recording.frames + 1 and not sizes.is_placeholder(recording.counted):
             raise sizes.cut_short()
-    frames, first = sum(recording.frames for recording in recordings), recordings[0]
-    in_a_row = len(recordings) == 1 and len(first.runs) == 1 and start == after_tags(stream, 0)
+    frames = sum(recording.frames for recording in recordings)
     if not frames:
         raise sizes.empty()
+    first = recordings[0]
+    in_a_row = len(recordings) == 1 and len(first.runs) == 1 and start == after_tags(stream, 0)
     least = (frames - PADDING) * model.samples
     if in_a_row and first.understood and first.counted == frames:
         return Layout(least=least)

@@ -117,6 +117,14 @@ def test_a_first_frame_that_decoders_take_for_audio_is_replaced(position):
     assert len(samples) == length(MP3) and not info.plain
 
 
+@pytest.mark.parametrize("count", [0, 72])
+def test_a_header_without_frames_is_called_so(count):
+    header = patched(MP3, {COUNT: count}, "big")[: MP3.find(MP3[:2], COUNT)]
+    with pytest.raises(BadItem) as error:
+        decoded(header)
+    assert error.value.kind == ("audio-truncated" if count else "audio-header-only")
+
+
 def test_a_hole_is_refused_with_its_place():
     with pytest.raises(BadItem, match="damaged or missing data at byte") as error:
         decoded(MP3[:6000] + bytes(600) + MP3[6600:])
