@@ -9,7 +9,9 @@ import pytest
 import soundfile
 
 from espnet_jst.data import kaldi
+from espnet_jst.data.utterances import AudioItem
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.recipe.audio import format_shard
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.prepare import format_set, prepare_stages, remove_bad
 from espnet_jst.recipe.stage import run_stages
@@ -183,6 +185,19 @@ def test_what_only_we_read_rightly_is_written_again_for_others(corpus):
     for key, seconds in (("crashed", 1), ("joined", 2), ("called_raw", 1)):
         samples, fs = soundfile.read(wav[key])
         assert (fs, len(samples), lengths[key]) == (FS, seconds * FS, str(seconds * FS))
+
+
+@pytest.mark.parametrize("fs", [FS, 2 * FS])
+def test_other_samples_have_another_digest_and_the_same_the_same(corpus, fs):
+    digests = []
+    other = tone(30.0, fs)
+    other[29 * fs :] += 0.001
+    for number, wave in enumerate((tone(30.0, fs), tone(30.0, fs), other)):
+        path = corpus.add(f"u{number}", wave, fs=fs)
+        item = AudioItem(f"u{number}", str(path))
+        [digest] = format_shard([item], out=corpus.path, fs=FS, strict_fs=False, audio_format="flac").digests.values()
+        digests.append(digest)
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("scale", [32768.0, 2.0**28, 4.0])
