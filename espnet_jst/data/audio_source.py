@@ -14,7 +14,7 @@ from typing import BinaryIO
 from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.errors import JSTError
 
-Source = str | os.PathLike | bytes | BinaryIO
+Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 """A path, the bytes of a file, or a binary file object (what cannot seek is copied first)."""
 
 
@@ -46,9 +46,9 @@ def opened(source: Source) -> tuple[BinaryIO, bool]:
             fix = "correct wav.scp (relative paths start at the folder in which the command runs)"
             raise BadItem("no such file", fix, "audio-missing")
         return open(source, "rb"), True
-    if isinstance(source, bytes):
+    if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source), False
-    if source.seekable():
+    if getattr(source, "seekable", lambda: False)():
         return source, False
     copy = tempfile.TemporaryFile()  # noqa: SIM115  closed with the AudioFile
     shutil.copyfileobj(source, copy)

@@ -120,7 +120,14 @@ def test_a_segment_outside_the_file_is_refused(tmp_path, tone):
         audio_file.read(tmp_path / "a.wav", start_s=0.5, end_s=2.0)
 
 
-@pytest.mark.parametrize("kind", ["bytes", "path", "file", "stream in memory", "pipe"])
+class Reader:
+    """No more than a stream that can be read, such as the answer of a server."""
+
+    def __init__(self, content: bytes) -> None:
+        self.read = io.BytesIO(content).read
+
+
+@pytest.mark.parametrize("kind", ["bytes", "view", "path", "file", "stream in memory", "pipe", "reader"])
 def test_whatever_holds_a_file_is_read(tmp_path, tone, kind):
     soundfile.write(tmp_path / "a.wav", tone, 8000)
     content = (tmp_path / "a.wav").read_bytes()
@@ -129,11 +136,18 @@ def test_whatever_holds_a_file_is_read(tmp_path, tone, kind):
         threading.Thread(target=lambda: (os.write(writing, content), os.close(writing))).start()
         source = os.fdopen(reading, "rb")
     else:
-        source = {"bytes": content, "path": tmp_path / "a.wav", "stream in memory": io.BytesIO(content)}.get(kind)
-        source = source or open(tmp_path / "a.wav", "rb")  # noqa: SIM115
+        makers = {
+            "bytes": lambda: content,
+            "view": lambda: memoryview(content),
+            "path": lambda: tmp_path / "a.wav",
+            "file": lambda: open(tmp_path / "a.wav", "rb"),  # noqa: SIM115
+            "stream in memory": lambda: io.BytesIO(content),
+            "reader": lambda: Reader(content),
+        }
+        source = makers[kind]()
     samples, fs = audio_file.read(source)
     assert (fs, samples.shape) == (8000, (8000, 1))
-    if kind not in ("bytes", "path"):
+    if hasattr(source, "close"):
         assert not source.closed
         source.close()
 
