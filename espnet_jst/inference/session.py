@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from espnet_jst.errors import JSTError
+from espnet_jst.compat import float32_by_default
+from espnet_jst.errors import DataError, JSTError
 from espnet_jst.inference.audio import as_samples
 from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, recombined
 from espnet_jst.inference.resample import Resampler
@@ -18,6 +20,32 @@ from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel, Tap
 from espnet_jst.search.greedy import Emission
 from espnet_jst.text.words import Word
+
+
+class SampleQueue:
+    """Samples that wait for their chunk; taking costs what is taken, however much waits."""
+
+    def __init__(self) -> None:
+        self._packets: deque[np.ndarray] = deque()
+        self.samples = 0
+
+    def put(self, samples: np.ndarray) -> None:
+        """Add samples, (n,)."""
+        if len(samples):
+            self._packets.append(samples)
+            self.samples += len(samples)
+
+    def take(self, count: int) -> np.ndarray:
+        """The oldest `count` samples, which must be there, (count,)."""
+        taken, left = [np.zeros(0, dtype=np.float32)], count
+        while left:
+            packet = self._packets.popleft()
+            taken.append(packet[:left])
+            if len(packet) > left:
+                self._packets.appendleft(packet[left:])
+            left -= len(taken[-1])
+        self.samples -= count
+        return np.concatenate(taken)
 
 
 class Session:
@@ -37,8 +65,10 @@ class Session:
         words: all words so far.
         compute: for each chunk, `audio_s` (seconds heard at its end) and `elapsed_s` (seconds of computation).
         tokens: for each searched head, its emissions so far.
+        nbest: after `finish`, for each head searched with a beam, (score, emissions), best first.
     """
 
+    @float32_by_default()
     def __init__(
         self,
         model: JSTModel,
@@ -52,13 +82,13 @@ class Session:
         self.words: list[Word] = []
         self.compute: list[dict[str, float]] = []
         self.tokens: dict[str, list[Emission]] = {name: [] for name in heads}
+        self.nbest: dict[str, list[tuple[float, list[Emission]]]] = {}
         self._model, self._schedule, self._heads, self._timing = model, schedule, heads, timing
         self._resampler = Resampler(self.fs, model.fs)
         self._stream = WordStream(heads, timing)
         self._state = model.init_state(1, chunk_frames=schedule.chunk_frames, left_chunks=schedule.left_chunks)
         self._searches: dict[str, Any] = {name: head.search.init_state(1) for name, head in heads.items()}
-        self._waiting: list[np.ndarray] = []
-        self._waiting_samples = 0
+        self._waiting = SampleQueue()
         self._chunks = 0
         self._fed = 0
         self._finished = False
@@ -77,43 +107,36 @@ class Session:
         """
         if self._finished:
             raise JSTError("the session is finished: open a new one with Speech2Text.session()")
-        self._wait(self._resampler.push(as_samples(samples, allow_empty=True)))
-        words: list[Word] = []
-        while self._schedule.chunk_frames and self._missing() <= 0:
-            words += self._advance(last=False)
-        return words
+        self._waiting.put(self._resampler.push(as_samples(samples, allow_empty=True)))
+        return self._complete_chunks()
 
     def finish(self) -> list[Word]:
         """No samples follow -> the remaining words. A second call gives none."""
         if self._finished:
             return []
-        self._wait(self._resampler.finish())
-        words: list[Word] = []
-        while self._schedule.chunk_frames and self._missing() <= 0:
-            words += self._advance(last=False)
+        self._waiting.put(self._resampler.finish())
+        words = self._complete_chunks()
         self._finished = True
-        if self._fed + self._waiting_samples:
-            words += self._advance(last=True)
+        if self._fed + self._waiting.samples:
+            words += self._advance(self._waiting.samples, last=True)
         return words
 
-    def _wait(self, samples: np.ndarray) -> None:
-        if len(samples):
-            self._waiting.append(samples)
-            self._waiting_samples += len(samples)
+    def _complete_chunks(self) -> list[Word]:
+        words: list[Word] = []
+        while self._schedule.chunk_frames and self._missing() <= self._waiting.samples:
+            words += self._advance(self._missing(), last=False)
+        return words
 
     def _missing(self) -> int:
-        """Samples that the next chunk still lacks."""
-        return self._schedule.samples(self._chunks) - self._fed - self._waiting_samples
+        """Samples that the next chunk needs and the model has not got yet."""
+        return self._schedule.samples(self._chunks) - self._fed
 
+    @float32_by_default()
     @torch.inference_mode()
-    def _advance(self, *, last: bool) -> list[Word]:
+    def _advance(self, count: int, *, last: bool) -> list[Word]:
         started = time.perf_counter()
-        samples = np.concatenate(self._waiting) if self._waiting else np.zeros(0, dtype=np.float32)
-        count = len(samples) if last else self._schedule.samples(self._chunks) - self._fed
-        rest = samples[count:]
-        self._waiting, self._waiting_samples = ([rest] if len(rest) else []), len(rest)
         device = next(self._model.parameters()).device
-        speech = torch.from_numpy(samples[None, :count].copy()).to(device)
+        speech = torch.from_numpy(self._waiting.take(count)[None]).to(device)
         taps, self._state = self._model.step(speech, self._state, last=last)
         self._fed += count
         self._chunks += 1
@@ -130,6 +153,7 @@ class Session:
             [emissions], self._searches[name] = head.search.step(tap.x, tap.lengths, self._searches[name])
             if last and hasattr(head.search, "finish"):
                 nbest = recombined(head, head.search.finish(self._searches[name])[0])
+                self.nbest[name] = [(hypothesis.score, hypothesis.emissions) for hypothesis in nbest]
                 emissions = nbest[0].emissions[len(self.tokens[name]) :]
             self.tokens[name] += emissions
             new[name] = emissions
