@@ -1,4 +1,4 @@
-"""Installs espnet_jst. Version ranges are in here, the versions that were tested in constraints.txt."""
+"""Installs espnet_jst. Version ranges are in here, the versions that were tested in constraints/."""
 
 import re
 from pathlib import Path
@@ -16,15 +16,24 @@ def read_version() -> str:
     return match.group(1)
 
 
+# Two lines of versions, told apart by Python: ESPnet 202611 needs 3.12, 202511 ends at 3.11 (docs/installation.md).
+NEW, OLD = '; python_version >= "3.12"', '; python_version < "3.12"'
+
 # Every package of the project's card is a plain requirement; the heavy ones are imported only where they are used.
 REQUIREMENTS = [
-    "espnet==202511",  # exact: the plugin relies on module globals of this release (docs/installation.md)
-    "torch>=2.10,<2.12",  # 2.10: the first whose weights_only unpickler is safe; 2.12 leaves no torchaudio
-    "torchaudio>=2.10,<2.12",
-    "setuptools>=65,<74",  # espnet's own bound; s3prl would move it outside
-    "espnet_model_zoo>=0.1.7,<0.2",
-    "s3prl==0.4.18",
-    "sentencepiece==0.2.0",
+    "espnet==202611" + NEW,  # exact: the plugin relies on module globals of these releases
+    "espnet==202511" + OLD,
+    "torch>=2.11,<2.15,!=2.12.0,!=2.12.1" + NEW,  # espnet's own bounds
+    "torch>=2.10,<2.12" + OLD,  # 2.10: the first whose weights_only unpickler is safe; 2.12 wants a newer setuptools
+    "torchaudio>=2.11,<2.12" + NEW,
+    "torchaudio>=2.10,<2.12" + OLD,
+    "setuptools>=77.0.3,<82" + NEW,  # espnet's own bounds
+    "setuptools>=65,<74" + OLD,
+    "espnet_model_zoo>=0.1.11,<0.2" + NEW,  # the first without distutils, which Python 3.12 dropped
+    "espnet_model_zoo>=0.1.7,<0.1.11" + OLD,
+    "espnet-s3prl==2026.5.14",  # ESPnet's release of s3prl: s3prl 0.4.18 fails with torchaudio 2.11
+    "sentencepiece==0.2.1" + NEW,  # espnet's own pins
+    "sentencepiece==0.2.0" + OLD,
     "sacrebleu>=2.4,<3",
     "humanfriendly>=10",
     "jiwer>=4,<5",
@@ -72,7 +81,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.12",  # espnet_model_zoo 0.1 needs distutils, which 3.12 dropped
+    python_requires=">=3.11,<3.14",  # 3.14: espnet's own end
     packages=find_packages(include=["espnet_jst", "espnet_jst.*"]),
     package_data={"espnet_jst": ["py.typed", "evaluation/report/style.css", "evaluation/report/script.js"]},
     install_requires=REQUIREMENTS,
@@ -80,8 +89,9 @@ setup(
     entry_points={"console_scripts": ["espnet-jst = espnet_jst.bin.cli:main"]},
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
-        "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Multimedia :: Sound/Audio :: Speech",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],

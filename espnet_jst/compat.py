@@ -1,4 +1,4 @@
-"""Every workaround for ESPnet 202511: one function each, with its reason."""
+"""Every workaround for ESPnet 202511 and 202611: one function each, with its reason."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def load_pretrained_model(init_param: str, model: Any, ignore_init_mismatch: boo
 def safe_checkpoints() -> Iterator[list[Any]]:
     """Within it ESPnet's training saves atomically and loads safely.
 
-    ESPnet 202511 saves over its only copy (a kill leaves an unreadable checkpoint), loads everything with
+    ESPnet saves over its only copy (a kill leaves an unreadable checkpoint), loads everything with
     `weights_only=False`, and its averaging and task do so too; all of them look `torch` up in their own namespace.
 
     Yields:

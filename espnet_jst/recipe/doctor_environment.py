@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Sequence
 
 from espnet_jst.data.checks import Problem
 from espnet_jst.errors import ConfigError
+
+CONSTRAINTS = f"constraints/espnet-{'202611' if sys.version_info >= (3, 12) else '202511'}.txt"
 
 
 def requirements() -> list[str]:
@@ -18,7 +21,7 @@ def requirements() -> list[str]:
     try:
         return importlib.metadata.requires("espnet_jst") or []
     except importlib.metadata.PackageNotFoundError:
-        raise ConfigError("espnet_jst is not installed here: pip install -c constraints.txt -e .") from None
+        raise ConfigError(f"espnet_jst is not installed here: pip install -c {CONSTRAINTS} -e .") from None
 
 
 def check_environment(lines: Sequence[str]) -> list[Problem]:
@@ -34,7 +37,7 @@ def check_environment(lines: Sequence[str]) -> list[Problem]:
         wanted = Requirement(line)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
-        fix = f"pip install -c constraints.txt '{wanted.name}{wanted.specifier}' (docs/installation.md)"
+        fix = f"pip install -c {CONSTRAINTS} '{wanted.name}{wanted.specifier}' (docs/installation.md)"
         try:
             version = importlib.metadata.version(wanted.name)
         except importlib.metadata.PackageNotFoundError:

@@ -31,7 +31,7 @@ def make_corpus(root: Path, *, train: int = 12, valid: int = 4) -> Path:
         tables: dict[str, list[str]] = {"wav.scp": [], "text": [], "src_text": [], "alignment": [], "shape": []}
         for number in range(count):
             source = [list(WORDS)[i] for i in rng.randint(0, 3, size=1 + number % 3)]
-            audio = np.concatenate([_tone(WORDS[word][1], rng) for word in source])
+            audio = np.concatenate([tone(WORDS[word][1], rng) for word in source])
             soundfile.write(folder / f"{name}{number}.wav", audio, FS)
             row = {
                 "wav.scp": folder / f"{name}{number}.wav",
@@ -94,6 +94,7 @@ def write_config(root: Path, name: str = "train.yaml", **changes: Any) -> Path:
     return path
 
 
-def _tone(hertz: float, rng: np.random.RandomState) -> np.ndarray:
+def tone(hertz: float, rng: np.random.RandomState) -> np.ndarray:
+    """A word: its pitch for 0.12 to 0.16 s, a little noise in it."""
     t = np.arange(int(FS * (0.12 + 0.04 * rng.rand()))) / FS
     return 0.3 * np.sin(2 * np.pi * hertz * t) + 0.01 * rng.randn(len(t))
