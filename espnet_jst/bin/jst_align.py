@@ -62,11 +62,12 @@ def _links(args: argparse.Namespace) -> None:
     from espnet_jst.data.kaldi import check_same_keys, read_table
     from espnet_jst.text import align_corpus
     from espnet_jst.text.align import write_pharaoh
+    from espnet_jst.text.units import split_units
 
     source, target = read_table(args.src), read_table(args.tgt)
     check_same_keys({args.src: source, args.tgt: target})
     keys = list(source)
-    sources, targets = [source[key].split() for key in keys], [target[key].split() for key in keys]
+    sources, targets = [split_units(source[key]) for key in keys], [split_units(target[key]) for key in keys]
     links = align_corpus(
         sources,
         targets,
@@ -87,9 +88,10 @@ def _corrupt(args: argparse.Namespace) -> None:
         raise ConfigError("--corrupt needs --alignment, the links, and --tgt, the translations that they point into")
     from espnet_jst.data.kaldi import read_table
     from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
+    from espnet_jst.text.units import split_units
 
     links = read_pharaoh(args.alignment)
-    words = {key: len(text.split()) for key, text in read_table(args.tgt).items()}
+    words = {key: len(split_units(text)) for key, text in read_table(args.tgt).items()}
     wrong = corrupt_links(links, words, args.corrupt, seed=args.seed)
     write_pharaoh(args.output, wrong)
     moved = sum(len(wrong[key] - links[key]) for key in links)

@@ -16,6 +16,7 @@ from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.text.serialize import serialize
 from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import split_units
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 TEXT_OF_LANE = {TRANSCRIPT: "src_text", TRANSLATION: "text"}
@@ -106,7 +107,7 @@ class JSTPreprocessor(AbsPreprocessor):
         return out
 
     def _target(self, uid: str, name: str, spec: HeadSpec, data: Mapping[str, Any]) -> np.ndarray:
-        lanes = {lane: _words(uid, data, TEXT_OF_LANE[lane], name) for lane in spec.lanes}
+        lanes = {lane: _units(uid, data, TEXT_OF_LANE[lane], name) for lane in spec.lanes}
         try:
             words = self._serialized(uid, name, spec, lanes, data) if spec.serialized else lanes[spec.lanes[0]]
             return np.array(self.tokenizers[name].encode(words), dtype=np.int64)
@@ -151,6 +152,10 @@ def checked_speech(uid: str, speech: np.ndarray, *, finite: bool) -> np.ndarray:
     if finite and not np.isfinite(speech).all():
         raise DataError(f"utterance {uid!r}: the audio has samples that are not numbers: stage 3 leaves it out")
     return speech.astype(np.float32, copy=False)
+
+
+def _units(uid: str, data: Mapping[str, Any], text: str, head: str) -> list[str]:
+    return split_units(" ".join(_words(uid, data, text, head)))
 
 
 def _words(uid: str, data: Mapping[str, Any], text: str, head: str) -> list[str]:

@@ -12,6 +12,7 @@ from espnet_jst.data import audio_file, checks, kaldi
 from espnet_jst.data.audio_file import AudioInfo, BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
+from espnet_jst.text.units import split_units
 
 OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", "utt2spk")
 LOUD = 1.5  # lossy codecs overshoot full scale by a little
@@ -174,8 +175,9 @@ def check_utterance(key: str, tables: Tables, texts: tuple[str, str], *, samples
     checks.check_duration(samples, fs, limits)
     checks.check_text(texts[0], source, limits)
     checks.check_text(texts[1], target, limits)
-    checks.check_fit(texts[0], source.split(), samples, fs, limits)
+    checks.check_fit(texts[0], source.split(), samples, fs, limits)  # pieces may hold several characters
+    words, others = (len(split_units(text)) for text in (source, target))
     if "alignment" in tables:
-        checks.check_alignment(tables["alignment"].get(key, "-"), len(source.split()), len(target.split()))
+        checks.check_alignment(tables["alignment"].get(key, "-"), words, others)
     if "word_times" in tables:
-        checks.check_word_times(tables["word_times"].get(key, "-"), len(source.split()))
+        checks.check_word_times(tables["word_times"].get(key, "-"), words)

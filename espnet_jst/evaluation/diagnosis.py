@@ -14,6 +14,7 @@ from espnet_jst.text.diagnose import SerializationReport, diagnose
 from espnet_jst.text.links import Link
 from espnet_jst.text.policies import exact_gamma
 from espnet_jst.text.serialize import serialize
+from espnet_jst.text.units import split_units
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -107,8 +108,8 @@ def read_and_compare(
     followed = [links[str(alignment)][key] for key in keys]
     gold = followed if reference is None else [links[str(reference)][key] for key in keys]
     reports = compare_policies(
-        [source[key].split() for key in keys],
-        [target[key].split() for key in keys],
+        [split_units(source[key]) for key in keys],
+        [split_units(target[key]) for key in keys],
         followed,
         reference=gold,
         policies=policies,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.history import read_history
 from espnet_jst.text.diagnose import SerializationReport
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,12 +128,12 @@ def _draw_lane(axis: Axes, words: Sequence[Word], lane: str, inches_a_second: fl
         axis.annotate(
             "", xy=(emission, 0.33), xytext=(start + width, 0.66), arrowprops=arrow | {"connectionstyle": curve}
         )
-    shown: dict[float, list[str]] = {}
+    shown: dict[float, list[Word]] = {}
     for word in words:
-        shown.setdefault(round(word.emission_s, 3), []).append(word.text)
+        shown.setdefault(round(word.emission_s, 3), []).append(word)
     moments = sorted(shown)
     for moment, following in zip(moments, [*moments[1:], math.inf]):
-        text = " ".join(shown[moment])
+        text = join_words(shown[moment])
         room = min(following - moment, moment - max([0.0, *(m for m in moments if m < moment)]), 1e3)
         size = _fitting_size(text, max(room, 0.3) * inches_a_second, 10.0)
         label = axis.text(moment, 0.18, text, ha="center", va="center", fontsize=size, color=colour)
@@ -141,13 +142,8 @@ def _draw_lane(axis: Axes, words: Sequence[Word], lane: str, inches_a_second: fl
 
 def word_bars(words: Sequence[Word]) -> list[tuple[float, float, float, str]]:
     """(start, end, emission, text) with neighbours of one span and one moment joined: a block's translation."""
-    bars: list[tuple[float, float, float, str]] = []
-    for word in words:
-        if bars and bars[-1][:3] == (word.start_s, word.end_s, word.emission_s):
-            bars[-1] = (*bars[-1][:3], f"{bars[-1][3]} {word.text}")
-        else:
-            bars.append((word.start_s, word.end_s, word.emission_s, word.text))
-    return bars
+    groups = groupby(words, key=lambda word: (word.start_s, word.end_s, word.emission_s))
+    return [(*span, join_words(group)) for span, group in groups]
 
 
 def _fitting_size(text: str, width_inches: float, largest: float) -> float:

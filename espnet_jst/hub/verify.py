@@ -55,10 +55,11 @@ def _decode(pack: str, wav: str) -> dict[str, str]:
     import soundfile
 
     from espnet_jst.inference import Speech2Text
+    from espnet_jst.text.words import join_words
 
     speech, fs = soundfile.read(wav, dtype="float32")
     lanes = Speech2Text.from_pretrained(pack)(speech, fs=fs)[0][3].lanes
-    return {lane: " ".join(word.text for word in words) for lane, words in lanes.items()}
+    return {lane: join_words(words) for lane, words in lanes.items()}
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
-from espnet_jst.inference.word_times import TimingConf, WordTimer
+from espnet_jst.inference.word_times import TimingConf, WordTimer, share_spans
 from espnet_jst.search.greedy import Emission
 from espnet_jst.search.hypotheses import Hypothesis as BeamHypothesis
 from espnet_jst.text.assembler import AssembledWord, LaneOfTag, WordAssembler
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import Glued, needs_blank
 from espnet_jst.text.words import TRANSCRIPT, Word
 
 
@@ -47,7 +48,7 @@ def recombined(head: SearchHead, nbest: Sequence[BeamHypothesis]) -> list[BeamHy
         lanes: dict[str, tuple] = {}
         words = [word for emission in hypothesis.emissions for word in assembler.push(*emission)]
         for word in words + assembler.flush():
-            lanes[word.lane] = (*lanes.get(word.lane, ()), (word.language, word.text))
+            lanes[word.lane] = (*lanes.get(word.lane, ()), (word.language, word.glued, word.text))
         key = tuple(sorted(lanes.items()))
         if key in best:
             score = float(np.logaddexp(best[key].score, hypothesis.score))
@@ -87,6 +88,7 @@ class WordStream:
             self._timer = WordTimer(timing.frame_shift_s, blank=timing.head.blank, conf=timing.conf)
         self._blocks: dict[str, tuple[int, float, float]] = {}
         self._transcript_end_s = 0.0
+        self._last_texts: dict[str, str] = {}
 
     @property
     def broken_words(self) -> int:
@@ -129,7 +131,7 @@ class WordStream:
         places = [i for i, (_, word) in enumerate(found) if word.lane == TRANSCRIPT]
         times = None
         if self._timer is not None and self._timing is not None and places:
-            times = self._timer.align([self._timing.tokenizer.encode([found[i][1].text]) for i in places])
+            times = self._aligned([found[i][1] for i in places])
         spans = {}
         for place, i in enumerate(places):
             start_s, end_s = times[place] if times else self._seconds(*found[i])
@@ -137,6 +139,23 @@ class WordStream:
             self._transcript_end_s = max(start_s, min(end_s, heard_s))
             spans[i] = (start_s, self._transcript_end_s)
         return spans
+
+    def _aligned(self, words: Sequence[AssembledWord]) -> list[tuple[float, float]] | None:
+        """Spans of transcript words by the CTC head; characters that share a piece share its time evenly."""
+        assert self._timer is not None and self._timing is not None
+        groups = self._timing.tokenizer.groups([Glued(word.text) if word.glued else word.text for word in words])
+        times = self._timer.align([ids for ids, _ in groups])
+        return times and share_spans(times, [count for _, count in groups])
+
+    def _glued(self, word: AssembledWord) -> bool | None:
+        """True where no blank stands before the word, False where one stands although the scripts want none."""
+        before = self._last_texts.get(word.lane, "")
+        self._last_texts[word.lane] = word.text
+        if not before:
+            return None
+        usual = not needs_blank(before, word.text)
+        glued = usual if word.glued is None else word.glued
+        return True if glued else False if usual else None
 
     def _word(self, name: str, word: AssembledWord, span: tuple[float, float] | None, heard_s: float) -> Word:
         block, start_s, end_s = self._blocks.get(name, (-1, 0.0, 0.0))
@@ -156,6 +175,7 @@ class WordStream:
             emission_s=round(heard_s, 4),
             language=word.language,
             confidence=round(min(1.0, math.exp(word.logp)), 4),
+            glued=self._glued(word),
         )
 
     def _seconds(self, name: str, word: AssembledWord) -> tuple[float, float]:

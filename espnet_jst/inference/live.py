@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,5 +75,5 @@ def _table(title: str, words: Sequence[Word], heard_s: float) -> Table:
     table.add_column(ratio=1)
     lanes = dict.fromkeys([TRANSCRIPT, TRANSLATION, *(word.lane for word in words)])
     for lane in lanes:
-        table.add_row(lane, escape(" ".join(word.text for word in words if word.lane == lane)))
+        table.add_row(lane, escape(join_words(word for word in words if word.lane == lane)))
     return table

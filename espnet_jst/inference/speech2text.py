@@ -20,7 +20,7 @@ from espnet_jst.inference.session import Session
 from espnet_jst.model import JSTModel
 from espnet_jst.search.greedy import Emission
 from espnet_jst.tasks.build import build_tokenizers
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Hypothesis:
 
     def text(self, lane: str) -> str:
         """The words of a lane as a line."""
-        return " ".join(word.text for word in self.lanes.get(lane, ()))
+        return join_words(self.lanes.get(lane, ()))
 
 
 Result = tuple[str, list[str], list[int], Hypothesis]

@@ -13,8 +13,9 @@ from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference.audio import read_audio
 from espnet_jst.inference.loading import build_timing_head, load_model
 from espnet_jst.inference.resample import resample
-from espnet_jst.inference.word_times import TimingConf, ctc_word_times
+from espnet_jst.inference.word_times import TimingConf, ctc_word_times, share_spans
 from espnet_jst.tasks.build import build_tokenizers
+from espnet_jst.text.units import split_units
 
 Spans = list[tuple[float, float]]
 
@@ -35,7 +36,7 @@ def transcript_times(
     Args:
         st_train_config: config.yaml of the training run, or None for the one beside the weights.
         st_model_file: weights of a model with a CTC head on the transcript.
-        texts: utterance -> words.
+        texts: utterance -> text; a script without blanks has a time for each character.
         files: utterance -> audio file.
         device: where the model runs.
         conf: how boundaries are drawn.
@@ -60,12 +61,14 @@ def transcript_times(
             samples, fs = read_audio(files[key])
             speech = torch.from_numpy(resample(samples, fs, model.fs))[None].to(device)
             tap = model.encode(speech, torch.tensor([speech.size(1)], device=device))[timing.spec.reads]
-            words = [timing.tokenizer.encode([word]) for word in text.split()]
+            groups = timing.tokenizer.groups(split_units(text))
+            labels = [ids for ids, _ in groups]
             found = ctc_word_times(
-                timing.head.log_probs(tap.x)[0], words, timing.frame_shift_s, blank=timing.head.blank, conf=timing.conf
+                timing.head.log_probs(tap.x)[0], labels, timing.frame_shift_s, blank=timing.head.blank, conf=timing.conf
             )
             duration_s = len(samples) / fs
-            spans[key] = [(min(span.start_s, duration_s), min(span.end_s, duration_s)) for span in found]
+            clipped = [(min(span.start_s, duration_s), min(span.end_s, duration_s)) for span in found]
+            spans[key] = share_spans(clipped, [count for _, count in groups])
         except BadItem as error:
             skipped.append(Problem.of(key, error))
         except DataError as error:

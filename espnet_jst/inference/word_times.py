@@ -145,6 +145,15 @@ def _boundaries(spans: list[tuple[int, int]], limit: int, shift_s: float, conf: 
     return out
 
 
+def share_spans(spans: Sequence[tuple[float, float]], counts: Sequence[int]) -> list[tuple[float, float]]:
+    """(Start, end) of every word, where each span belongs to several words (`Tokenizer.groups`) that share it evenly."""
+    return [
+        (start + k * (end - start) / count, start + (k + 1) * (end - start) / count)
+        for (start, end), count in zip(spans, counts, strict=True)
+        for k in range(count)
+    ]
+
+
 class WordTimer:
     """Times of a stream's words, given for good when a word is shown.
 

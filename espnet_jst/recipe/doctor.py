@@ -16,6 +16,7 @@ from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_shards, split
 from espnet_jst.recipe.prepare import SHARD, limits
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import split_units
 
 SLACK_S = 0.5  # word times of other programs may end a little after the audio
 
@@ -85,7 +86,7 @@ def diagnose(
         try:
             check_utterance(key, data.tables, texts, samples=samples, fs=options.fs_hz, limits=limit)
             if tokenizers:
-                pieces = tokenizers[0].encode(data.tables[texts[0]][key].split())
+                pieces = tokenizers[0].encode(split_units(data.tables[texts[0]][key]))
                 checks.check_fit(texts[0], pieces, samples, options.fs_hz, limit)
         except BadItem as bad:
             errors.append(Problem.of(key, bad))
@@ -172,7 +173,7 @@ def _misfits(directory: Path, texts: tuple[str, str]) -> int:
     tables, _ = checks.read_tables(directory, names)
     count = 0
     for key in set(tables[texts[0]]) & set(tables[texts[1]]):
-        source, target = (len(tables[text][key].split()) for text in texts)
+        source, target = (len(split_units(tables[text][key])) for text in texts)
         try:
             checks.check_alignment(tables.get("alignment", {}).get(key, "0-0"), source, target)
             checks.check_word_times(tables.get("word_times", {}).get(key, "-"), source)

@@ -16,6 +16,7 @@ from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_each
 from espnet_jst.recipe.prepare import limits, summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.text.units import split_units
 
 if TYPE_CHECKING:
     from espnet_jst.text.align import AlignmentScore
@@ -86,8 +87,8 @@ def train_token_lists(options: RecipeOptions) -> str:
     from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
 
     train = options.raw / options.train_set
-    source = [text.split() for text in kaldi.read_table(train / options.src_text).values()]
-    target = [text.split() for text in kaldi.read_table(train / options.tgt_text).values()]
+    source = [split_units(text) for text in kaldi.read_table(train / options.src_text).values()]
+    target = [split_units(text) for text in kaldi.read_table(train / options.tgt_text).values()]
     tags = tag_symbols(options)
     lines = {"src": source, "tgt": source + target if options.token_joint else target}
     sizes = []
@@ -107,7 +108,7 @@ def remove_unfitting(options: RecipeOptions, name: str, tokenizer: Tokenizer) ->
     problems = []
     for key, text in texts.items():
         try:
-            pieces = tokenizer.encode(text.split())
+            pieces = tokenizer.encode(split_units(text))
             checks.check_fit(options.src_text, pieces, int(samples[key]), options.fs_hz, limits(options))
         except BadItem as bad:
             problems.append(Problem.of(key, bad))
@@ -162,8 +163,8 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
         source = kaldi.read_table(options.raw / name / options.src_text)
         target = kaldi.read_table(options.raw / name / options.tgt_text)
         keys += [(name, key) for key in source]
-        sources += [text.split() for text in source.values()]
-        targets += [target[key].split() for key in source]
+        sources += [split_units(text) for text in source.values()]
+        targets += [split_units(target[key]) for key in source]
     mapper = partial(run_each, nj=options.nj, title="word alignment")
     links = align_corpus(
         sources,

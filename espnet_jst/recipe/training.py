@@ -20,6 +20,7 @@ from espnet_jst.recipe.pool import split_evenly
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.workers import workers
 from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
+from espnet_jst.text.units import split_units
 
 SHARD = 2000  # statistics of fewer utterances are not worth the start of a further process
 
@@ -101,7 +102,7 @@ def spoil_links(options: RecipeOptions) -> str:
     """Write the training links of `--corrupt_links`: the same ones move, whatever the seed of the training is."""
     base = options.raw / options.train_set
     links = read_pharaoh(base / "alignment")
-    words = {key: len(text.split()) for key, text in kaldi.read_table(base / options.tgt_text).items()}
+    words = {key: len(split_units(text)) for key, text in kaldi.read_table(base / options.tgt_text).items()}
     wrong = corrupt_links(links, words, options.corrupt_links)
     write_pharaoh(links_file(options, options.train_set), wrong)
     return f"{sum(len(wrong[key] - links[key]) for key in links)} of {sum(map(len, links.values()))}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from espnet_jst.text.tags import parse_tag
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import has_blanks, split_units
 from espnet_jst.text.words import TRANSCRIPT
 
 LaneOfTag = Callable[[str], "tuple[str, str | None] | None"]
@@ -14,7 +15,7 @@ LaneOfTag = Callable[[str], "tuple[str, str | None] | None"]
 
 @dataclass(frozen=True)
 class AssembledWord:
-    """A completed word.
+    """A completed word, or a completed character of a script without blanks (`text.units`).
 
     Attributes:
         text: the word, without markers.
@@ -25,6 +26,7 @@ class AssembledWord:
         logp: mean log-probability of its tokens, in nats.
         block: running number of its block: a transcript group and the translation groups that follow it, up to the
             next transcript group. The audio span of a translation word is that of the transcript words of its block.
+        glued: whether it stands directly behind the word before it in its lane; None where the tokens do not say.
     """
 
     text: str
@@ -34,6 +36,7 @@ class AssembledWord:
     last_frame: int
     logp: float
     block: int
+    glued: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class HeldWord:
     last_frame: int
     logp_sum: float
     count: int
+    glued: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class AssemblerState:
         translated: the block has words outside the transcript, so that the next transcript word opens a new block.
         cut: a tag has just closed a word, so that a continuing token shows that the word was broken.
         broken_words: words that a tag has cut in two.
+        opened: nothing was written since the lane was opened.
+        unspaced: lanes whose last word is of a script without blanks: what follows without a marker is glued to it.
     """
 
     lane: str
@@ -68,6 +74,8 @@ class AssemblerState:
     translated: bool = False
     cut: bool = False
     broken_words: int = 0
+    opened: bool = True
+    unspaced: frozenset[str] = frozenset()
 
 
 class WordAssembler:
@@ -76,7 +84,8 @@ class WordAssembler:
     Robust against what a model may write: a repeated tag does nothing, without a first tag words go to the default
     lane, a tag at the end does nothing, a tag inside a word closes it (the rest is a word of its own and
     `broken_words` counts it). A word is held back until the next token shows that it is complete, unless
-    `tokenizer.words_end_themselves`.
+    `tokenizer.words_end_themselves`. In a script without blanks every character is a word of its own, complete with the
+    token that writes it unless a mark of the vocabulary could follow.
 
     Args:
         tokenizer: says which tokens are tags and which begin a word.
@@ -116,47 +125,72 @@ class WordAssembler:
         opened = self._lane_of_tag(tokenizer.tokens[token_id]) if is_tag else None
         if opened is not None:
             return self._switch(*opened)
-        words: list[AssembledWord] = []
-        if is_tag or tokenizer.starts_word(token_id):
-            words += self.flush()
-        elif self.state.cut and tokenizer.marks_word_starts:
-            self.state = replace(self.state, broken_words=self.state.broken_words + 1)
-        self._extend(tokenizer.piece_text(token_id), frame, logp)
+        starts = is_tag or tokenizer.starts_word(token_id)
+        words = self.flush() if starts else []
+        text = tokenizer.piece_text(token_id)
+        if self.state.held is None:
+            self._open(text, frame, starts)
+        words += self._extend(text, frame, logp)
         if is_tag or tokenizer.words_end_themselves:
             words += self.flush()
         return words
 
     def flush(self) -> list[AssembledWord]:
         """The held-back word, if there is one: call it at the end of the utterance."""
-        state = self.state
-        held = state.held
-        if held is None:
-            return []
-        self.state = replace(state, held=None)
-        if not held.text:
-            return []
-        mean = held.logp_sum / held.count
-        word = (held.text, state.lane, state.language, held.first_frame, held.last_frame, mean, state.block)
-        return [AssembledWord(*word)]
+        held = self.state.held
+        self.state = replace(self.state, held=None)
+        return [self._word(held)] if held is not None and held.text else []
 
     def _switch(self, lane: str, language: str | None) -> list[AssembledWord]:
         if (lane, language) == (self.state.lane, self.state.language):
             return []
         words = self.flush()
-        self.state = replace(self.state, lane=lane, language=language, cut=bool(words))
+        self.state = replace(self.state, lane=lane, language=language, cut=bool(words), opened=True)
         return words
 
-    def _extend(self, text: str, frame: int, logp: float) -> None:
-        state, held = self.state, self.state.held
-        if held is None:
-            in_transcript = state.lane == TRANSCRIPT
-            state = replace(
-                state,
-                block=state.block + (in_transcript and state.translated),
-                translated=not in_transcript,
-                cut=False,
-            )
-            held = HeldWord(text, frame, frame, logp, 1)
-        else:
-            held = HeldWord(held.text + text, held.first_frame, frame, held.logp_sum + logp, held.count + 1)
-        self.state = replace(state, held=held)
+    def _open(self, text: str, frame: int, starts: bool) -> None:
+        """Begin a word with a token that adds `text`."""
+        state, in_transcript = self.state, self.state.lane == TRANSCRIPT
+        glued = None if self._tokenizer.words_end_themselves else self._glued(text, starts)
+        self.state = replace(
+            state,
+            held=HeldWord("", frame, frame, 0.0, 0, glued),
+            block=state.block + (in_transcript and state.translated),
+            translated=not in_transcript,
+            cut=False,
+            broken_words=state.broken_words
+            + (state.cut and not starts and self._tokenizer.marks_word_starts and not glued),
+            opened=False,
+        )
+
+    def _glued(self, text: str, starts: bool) -> bool | None:
+        state = self.state
+        if starts or not (state.lane in state.unspaced or (text and not has_blanks(text[0]))):
+            return False
+        # Behind a tag, tokens that mark the space between two words do not say whether one is there.
+        return None if state.opened and not self._tokenizer.marks_word_starts else True
+
+    def _extend(self, text: str, frame: int, logp: float) -> list[AssembledWord]:
+        """Add text to the open word; returns what is complete, the last character too where nothing can follow it."""
+        held = self.state.held
+        assert held is not None
+        longer = replace(held, text=held.text + text, last_frame=frame)
+        longer = replace(longer, logp_sum=held.logp_sum + logp, count=held.count + 1)
+        units = split_units(longer.text)
+        if not units:
+            self.state = replace(self.state, held=longer)
+            return []
+        first = held if units[0] == held.text else replace(longer, text=str(units[0]))
+        parts = [first, *(HeldWord(str(unit), frame, frame, logp, 1, True) for unit in units[1:])]
+        done = parts if self._tokenizer.completes(parts[-1].text) else parts[:-1]
+        words = [self._word(part) for part in done]
+        self.state = replace(self.state, held=None if done is parts else parts[-1])
+        return words
+
+    def _word(self, held: HeldWord) -> AssembledWord:
+        state = self.state
+        lanes = state.unspaced - {state.lane} if has_blanks(held.text[-1]) else state.unspaced | {state.lane}
+        self.state = replace(state, unspaced=lanes)
+        mean = held.logp_sum / held.count
+        first, last = held.first_frame, held.last_frame
+        return AssembledWord(held.text, state.lane, state.language, first, last, mean, state.block, held.glued)

@@ -6,11 +6,13 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from espnet_jst.config import check_choice
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.languages import language
+from espnet_jst.text.units import Glued, has_blanks, join_units, needs_blank
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words, unit_words
 
 FORMATS = ("json", "srt", "vtt", "ttml", "txt")
 
@@ -18,11 +20,16 @@ FORMATS = ("json", "srt", "vtt", "ttml", "txt")
 _GUARDS = {"{": "\ue000", "}": "\ue001", "\\": "\ue002"}
 _UNFIT = ("Cc", "Cs", "Co")
 _JOINER = "\u2060"  # invisible; keeps a player from reading "<b" in SRT as a tag
+_TTML, _XML = "http://www.w3.org/ns/ttml", "http://www.w3.org/XML/1998/namespace"
+_HANGING = 4  # columns that a comma may stand beyond a line's end
+_LONG = (
+    "ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶฯๆຯໆ"  # as little at the beginning of a line as a comma
+)
 
 
 @dataclass
 class Cue:
-    """What is shown at once: times in seconds and the words of each lane."""
+    """What is shown at once: times in seconds and the words of each lane (`text.units.join_units` makes the line)."""
 
     start_s: float
     end_s: float
@@ -37,16 +44,18 @@ def format_words(
     max_chars: int = 42,
     max_s: float = 6.0,
     min_s: float = 0.5,
+    languages: Mapping[str, str] | None = None,
 ) -> str:
-    """Write recognised words as text.
+    """Write recognised words as text. Scripts without blanks get none, and their lines break between characters.
 
     Args:
         words: words of any lanes, each lane in order.
         fmt: "json" (text of each lane and every word with its times), "srt", "vtt", "ttml" or "txt" (a line a lane).
         pause_s: a silence that ends a cue.
-        max_chars: characters of the leading lane's line in one cue.
+        max_chars: columns of the leading lane's line in one cue; a character of a wide script (Chinese) takes two.
         max_s: longest cue, measured on the audio of its words.
         min_s: shortest time on the screen, unless the next cue comes sooner.
+        languages: language of each lane, for TTML's `xml:lang`; where it is missing, that of the lane's words.
 
     Raises:
         ConfigError: the format is unknown.
@@ -59,7 +68,8 @@ def format_words(
     if fmt == "txt":
         return "".join(text + "\n" for text in _lane_texts(words).values())
     cues = make_cues(words, pause_s=pause_s, max_chars=max_chars, max_s=max_s, min_s=min_s)
-    return _subtitle_file(cues, _lane_order(words), fmt)
+    text = _subtitle_file(cues, _lane_order(words), fmt)
+    return _with_languages(text, cues, _lane_languages(words, languages or {})) if fmt == "ttml" else text
 
 
 def make_cues(
@@ -72,6 +82,7 @@ def make_cues(
     order = _lane_order(words)
     if not order:
         return []
+    words = [unit for word in words for unit in unit_words(word)]
     cues = _break(order[0], [word for word in words if word.lane == order[0]], pause_s, max_chars, max_s)
     for lane in order[1:]:
         current = 0
@@ -79,7 +90,7 @@ def make_cues(
             # A translation's audio span is that of its block: it belongs where the block ends.
             while current + 1 < len(cues) and cues[current + 1].start_s < word.end_s:
                 current += 1
-            cues[current].lanes.setdefault(lane, []).append(_clean(word.text))
+            _append(cues[current].lanes.setdefault(lane, []), word)
             cues[current].end_s = max(cues[current].end_s, word.end_s)
     for cue, following in zip(cues, [*cues[1:], None], strict=True):
         cue.end_s = max(cue.end_s, cue.start_s + min_s)
@@ -91,18 +102,46 @@ def make_cues(
 def _break(lane: str, words: Sequence[Word], pause_s: float, max_chars: int, max_s: float) -> list[Cue]:
     """Cues of the leading lane; a start never lies before the one before it."""
     cues: list[Cue] = []
+    width = 0
     for word in words:
         text = _clean(word.text)
         if cues:
             cue = cues[-1]
-            length = sum(len(shown) + 1 for shown in cue.lanes[lane]) + len(text)
-            if word.start_s - cue.end_s < pause_s and length <= max_chars and word.end_s - cue.start_s <= max_s:
-                cue.lanes[lane].append(text)
+            length = width + 1 + _columns(text)
+            hangs = length <= max_chars + _HANGING and _stays(cue.lanes[lane][-1], text)
+            fits = hangs or (length <= max_chars and word.end_s - cue.start_s <= max_s)
+            if word.start_s - cue.end_s < pause_s and fits:
+                _append(cue.lanes[lane], word)
+                width = _columns(join_units(cue.lanes[lane]))
                 cue.end_s = max(cue.end_s, word.end_s)
                 continue
         start = max(word.start_s, cues[-1].start_s + 0.001) if cues else word.start_s
         cues.append(Cue(start_s=start, end_s=max(word.end_s, start), lanes={lane: [text]}))
+        width = _columns(text)
     return cues
+
+
+def _append(units: list[str], word: Word) -> None:
+    text = _clean(word.text)
+    glued = not needs_blank(units[-1], text) if word.glued is None and units else word.glued
+    units.append(Glued(text) if glued else text)
+
+
+def _stays(before: str, text: str) -> bool:
+    """Whether a line must not begin with this unit of a script without blanks, nor end with the one before it."""
+    if not text or (has_blanks(text) and has_blanks(before)):
+        return False
+    return unicodedata.category(text[0]) in ("Pe", "Pf", "Po") or text[0] in _LONG or _opens(before)
+
+
+def _opens(unit: str) -> bool:
+    return unicodedata.category(unit[-1:] or " ") in ("Ps", "Pi")
+
+
+def _columns(text: str) -> int:
+    """Columns that a text takes: two for a wide character, none for a mark."""
+    shown = (c for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown)
 
 
 def _subtitle_file(cues: Sequence[Cue], order: Sequence[str], fmt: str) -> str:
@@ -110,13 +149,43 @@ def _subtitle_file(cues: Sequence[Cue], order: Sequence[str], fmt: str) -> str:
 
     subtitles = pysubs2.SSAFile()
     for cue in cues:
-        lines = [_escape(" ".join(cue.lanes[lane]), fmt) for lane in order if lane in cue.lanes]
+        lines = [_escape(join_units(cue.lanes[lane]), fmt) for lane in order if lane in cue.lanes]
         start, end = round(1000 * cue.start_s), round(1000 * cue.end_s)
         subtitles.append(pysubs2.SSAEvent(start=start, end=max(end, start + 1), text=r"\N".join(lines)))
     text = subtitles.to_string(fmt)
     for character, guard in _GUARDS.items():
         text = text.replace(guard, character).replace(f"&#{ord(guard)};", character)
     return text.rstrip("\n") + "\n"
+
+
+def _lane_languages(words: Sequence[Word], given: Mapping[str, str]) -> dict[str, str]:
+    """BCP 47 tag of each lane, in the order of the lanes; "und" where no word and nothing else names the language."""
+    named = {word.lane: word.language for word in reversed(words) if word.language}
+    return {lane: language(given.get(lane) or named.get(lane)).tag for lane in _lane_order(words)}
+
+
+def _with_languages(text: str, cues: Sequence[Cue], tags: Mapping[str, str]) -> str:
+    """TTML with the `xml:lang` that it requires; a line in another language than the document's is a span."""
+    from xml.etree import ElementTree
+
+    root = ElementTree.fromstring(text)
+    main = next(iter(tags.values()), "und")
+    root.set(f"{{{_XML}}}lang", main)
+    for paragraph, cue in zip(root.iter(f"{{{_TTML}}}p"), cues, strict=True):
+        lanes = [lane for lane in tags if lane in cue.lanes]
+        breaks = [None, *paragraph.findall(f"{{{_TTML}}}br")]
+        for lane, line in reversed(list(zip(lanes, breaks, strict=True))):
+            if tags[lane] == main:
+                continue
+            span = ElementTree.Element(f"{{{_TTML}}}span", {f"{{{_XML}}}lang": tags[lane]})
+            if line is None:
+                span.text, paragraph.text = paragraph.text, None
+            else:
+                span.text, line.tail = line.tail, None
+            paragraph.insert(0 if line is None else list(paragraph).index(line) + 1, span)
+    ElementTree.register_namespace("", _TTML)
+    ElementTree.register_namespace("tts", f"{_TTML}#styling")
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _escape(text: str, fmt: str) -> str:
@@ -144,4 +213,4 @@ def _lane_order(words: Sequence[Word]) -> list[str]:
 
 
 def _lane_texts(words: Sequence[Word]) -> dict[str, str]:
-    return {lane: " ".join(_clean(w.text) for w in words if w.lane == lane) for lane in _lane_order(words)}
+    return {lane: _clean(join_words(w for w in words if w.lane == lane)) for lane in _lane_order(words)}

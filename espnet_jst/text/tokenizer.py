@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, UNK, WORD_START, is_tag, read_tokens
 from espnet_jst.text.train_tokenizer import train_tokenizer
+from espnet_jst.text.units import Glued, extends, has_blanks, may_extend, split_units
 
 __all__ = ["Tokenizer", "find_tokenizer", "read_tokens", "train_tokenizer"]
 
@@ -43,12 +44,15 @@ class Tokenizer:
         self._tags = {index for index, token in enumerate(self.tokens) if is_tag(token)}
         self._processor = self._load(bpemodel) if token_type == "bpe" else None
         self._cache: dict[str, list[int]] = {}
+        self._complete: dict[str, bool] = {}
         # ESPnet's characters mark the space between two words, not the beginning of a word.
         self.marks_word_starts = token_type != "char"
         words = [i for i in range(len(self.tokens)) if i not in self._tags | self._special | {self.unk_id}]
         self.words_end_themselves = token_type == "word" or (
             token_type == "bpe" and all(self.tokens[index].startswith(WORD_START) for index in words)
         )
+        # What could still follow a character of a script without blanks.
+        self._marks = sorted({self.tokens[i][0] for i in words if self.tokens[i] and extends("x", self.tokens[i][0])})
 
     @classmethod
     def load(cls, directory: str | Path, *, token_type: str = "bpe") -> Tokenizer:
@@ -65,22 +69,42 @@ class Tokenizer:
     def encode(self, words: Sequence[str]) -> list[int]:
         """Token ids of words and tags, in order; what the vocabulary lacks becomes `unk_id`.
 
+        Words that are `Glued` (`text.units`) are encoded together with the one before them, so that pieces may span
+        several characters; behind a tag they get no word marker.
+
         Raises:
             DataError: a word is empty or holds white space.
         """
         ids: list[int] = []
-        in_lane = False
-        for word in words:
-            index = self._ids.get(word)
-            if index is not None and index in self._tags:
-                ids.append(index)
-                in_lane = False
-                continue
-            if self.token_type == "char" and in_lane:
-                ids.append(self._ids.get(SPACE, self.unk_id))
-            ids.extend(self._encode_word(word))
-            in_lane = True
+        for run, space in self._runs(words):
+            ids += [space] * (space is not None)
+            ids += [self._ids[run[0]]] if self._is_tag_word(run[0]) else self._encode_run(run)
         return ids
+
+    def groups(self, words: Sequence[str]) -> list[tuple[list[int], int]]:
+        """Token ids of the words of one lane, by the fewest words that share no token.
+
+        Returns:
+            (ids, number of words that they write) of each group: one word each, but where a piece spans several.
+        """
+        found: list[tuple[list[int], int]] = []
+        for run, _ in self._runs(words):
+            self._encode_run(run)  # refuses what is not a word
+            pieces, ids, written, wanted = self._run_pieces(run), [], 0, 0
+            left = list(run)
+            count = 0
+            for piece in pieces:
+                ids.append(self._id(piece))
+                written += len(piece.removeprefix(WORD_START))
+                while left and wanted < written:
+                    wanted += len(left.pop(0))
+                    count += 1
+                if written == wanted and count:
+                    found.append((ids, count))
+                    ids, count = [], 0
+            if ids or left:
+                found.append((ids, count + len(left)))
+        return found
 
     def unknown(self, words: Sequence[str]) -> list[str]:
         """The pieces of words that the vocabulary lacks, each once."""
@@ -90,7 +114,10 @@ class Tokenizer:
         )
 
     def decode(self, ids: Sequence[int]) -> list[str]:
-        """Words and tags, in order; `<blank>` and `<sos/eos>` are skipped. A tag ends the word before it."""
+        """Words and tags, in order; `<blank>` and `<sos/eos>` are skipped. A tag ends the word before it.
+
+        A script without blanks gives its characters (`text.units`).
+        """
         words: list[str] = []
         open_word = False
         for index in ids:
@@ -104,7 +131,7 @@ class Tokenizer:
                 words.append("")
             words[-1] += self.piece_text(index)
             open_word = True
-        return [word for word in words if word]
+        return [unit for word in words for unit in split_units(word)]
 
     def is_tag(self, index: int) -> bool:
         """Whether a token has the form `<...>` and is not one of ESPnet's special tokens."""
@@ -124,15 +151,62 @@ class Tokenizer:
         token = self.tokens[index]
         return "" if token == SPACE else token.removeprefix(WORD_START)
 
-    def _encode_word(self, word: str) -> list[int]:
-        ids = self._cache.get(word)
+    def completes(self, unit: str) -> bool:
+        """Whether a unit is a character of a script without blanks that no token of the vocabulary could extend."""
+        found = self._complete.get(unit)
+        if found is None:
+            if len(self._complete) >= _CACHE_WORDS:
+                self._complete.clear()
+            # A letter stands for the tokens that no mark opens: they belong to a unit that ends with a linker.
+            found = not has_blanks(unit[0]) and not any(may_extend(unit, mark) for mark in [*self._marks, "x"])
+            self._complete[unit] = found
+        return found
+
+    def _is_tag_word(self, word: str) -> bool:
+        return self._ids.get(word) in self._tags
+
+    def _runs(self, words: Sequence[str]) -> Iterator[tuple[list[str], int | None]]:
+        """Words that are encoded together, and the token of the space before them, where characters have one."""
+        run: list[str] = []
+        in_lane, space = False, None
+        for word in words:
+            is_tag = self._is_tag_word(word)
+            if run and isinstance(word, Glued) and not (is_tag or self.words_end_themselves):
+                run.append(word)
+                continue
+            if run:
+                yield run, space
+            if is_tag:
+                yield [word], None
+                run, in_lane = [], False
+                continue
+            glued = isinstance(word, Glued)
+            space = self._ids.get(SPACE, self.unk_id) if self.token_type == "char" and in_lane and not glued else None
+            run, in_lane = [word], True
+        if run:
+            yield run, space
+
+    def _encode_run(self, run: Sequence[str]) -> list[int]:
+        marker = "" if isinstance(run[0], Glued) else WORD_START
+        key = marker + "".join(run)
+        ids = self._cache.get(key)
         if ids is None:
-            if word.split() != [word]:
-                raise DataError(f"{word!r} is not one word: split the text at white space before encoding")
+            wrong = next((word for word in run if word.split() != [word]), None)
+            if wrong is not None:
+                raise DataError(f"{wrong!r} is not one word: split the text at white space before encoding")
             if len(self._cache) >= _CACHE_WORDS:
                 self._cache.clear()
-            ids = self._cache[word] = [self._id(piece) for piece in self._pieces(word)]
+            ids = self._cache[key] = [self._id(piece) for piece in self._run_pieces(run)]
         return ids
+
+    def _run_pieces(self, run: Sequence[str]) -> list[str]:
+        pieces = self._pieces("".join(run))
+        if self._processor is None or self.words_end_themselves or not isinstance(run[0], Glued):
+            return pieces
+        # SentencePiece marks the beginning of a word; this text goes on with what is before the tag.
+        first = pieces[0].removeprefix(WORD_START)
+        known = [first] if first in self._ids else list(first)
+        return [*known, *pieces[1:]]
 
     def _pieces(self, word: str) -> list[str]:
         if self._processor is not None:

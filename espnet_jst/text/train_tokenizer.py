@@ -11,6 +11,7 @@ from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.tags import ASR_TAG, ST_TAG
 from espnet_jst.text.token_list import BLANK, SOS_EOS, UNK
+from espnet_jst.text.units import join_units
 
 MODEL_TYPES = ("unigram", "bpe", "char", "word")
 
@@ -27,7 +28,7 @@ def train_tokenizer(
     the same files. `Tokenizer.load(out_dir)` reads them.
 
     Args:
-        lines: word lists of both languages; tags in them are left out.
+        lines: word lists of both languages (`text.units.split_units`); tags in them are left out.
         out_dir: directory to write to, made when it is missing.
         vocab_size: pieces, `<unk>` and tags included (ESPnet's `nbpe`; the token list has two more). A limit: a small
             text that cannot fill it gives fewer. Not used by "char" and "word", which take all that occurs.
@@ -40,7 +41,9 @@ def train_tokenizer(
     """
     check_choice(model_type, MODEL_TYPES, "model_type")
     known = set(tags)
-    texts = [" ".join(word for word in line if word not in known) for line in lines]
+    # Pieces of a model of words begin with a marker, so that a glued unit cannot be told: each stands for itself.
+    join = " ".join if model_type == "word" else join_units
+    texts = [join(word for word in line if word not in known) for line in lines]
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise DataError("no text to train the tokenizer on: check the text files of the training set")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+
+from espnet_jst.text.units import has_blanks, join_texts, split_units
 
 TRANSCRIPT = "transcript"
 TRANSLATION = "translation"
@@ -11,7 +14,7 @@ LANES = (TRANSCRIPT, TRANSLATION)
 
 @dataclass(frozen=True)
 class Word:
-    """A recognised or translated word.
+    """A recognised or translated word; in a script without blanks a character with its marks (`text.units`).
 
     Attributes:
         text: the word, without subword markers.
@@ -23,6 +26,7 @@ class Word:
         speaker: speaker label where the model writes one.
         final: False while a search may still change the word.
         confidence: mean posterior probability of its tokens, in [0, 1].
+        glued: whether it stands directly behind the word before it in its lane; None: its script decides.
     """
 
     text: str
@@ -34,7 +38,38 @@ class Word:
     speaker: str | None = None
     final: bool = True
     confidence: float | None = None
+    glued: bool | None = None
 
     def as_dict(self) -> dict:
         """Plain values for JSON; fields that are None are left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def join_words(words: Iterable[Word]) -> str:
+    """The line that the words of one lane make: blanks where their scripts have them."""
+    words = list(words)
+    return join_texts([word.text for word in words], [word.glued for word in words])
+
+
+def unit_words(word: Word, language: str | None = None) -> list[Word]:
+    """A word as units: a sentence without blanks gives a word for each character, which share its time evenly.
+
+    Args:
+        language: of the word, where it does not name its own.
+    """
+    if has_blanks(word.text):
+        return [word]
+    units = split_units(word.text, word.language or language)
+    if len(units) < 2:
+        return [word]
+    step = (word.end_s - word.start_s) / len(units)
+    return [
+        replace(
+            word,
+            text=str(unit),
+            start_s=word.start_s + k * step,
+            end_s=word.start_s + (k + 1) * step,
+            glued=True if k else word.glued,
+        )
+        for k, unit in enumerate(units)
+    ]

@@ -11,7 +11,7 @@ from espnet_jst.evaluation.lane_latency import heard_chunks, heard_s
 from espnet_jst.evaluation.pictures import chunk_ends, envelope, word_bars
 from espnet_jst.evaluation.report.charts import ticks
 from espnet_jst.evaluation.report.markup import Html, cut, pack_rows, tag, text_width
-from espnet_jst.text.words import Word
+from espnet_jst.text.words import Word, join_words
 
 SHOWN_S = 30.0  # a longer recording is cut: its picture would be as wide as a house
 _LEFT, _RIGHT = 92.0, 24.0
@@ -92,10 +92,10 @@ def _labels(
     words: Sequence[Word], lane: str, duration_s: float, at: Any, top: float, width: float
 ) -> tuple[list[Html], float]:
     """What was shown at each moment, with a mark at it. Returns parts and height."""
-    shown: dict[float, list[str]] = {}
+    shown: dict[float, list[Word]] = {}
     for word in words:
-        shown.setdefault(heard_s(word, duration_s), []).append(word.text)
-    texts = [cut(" ".join(said), _FONT, _LONGEST_LABEL) for said in shown.values()]
+        shown.setdefault(heard_s(word, duration_s), []).append(word)
+    texts = [cut(join_words(said), _FONT, _LONGEST_LABEL) for said in shown.values()]
     places = []
     for moment, text in zip(shown, texts, strict=True):
         length = text_width(text, _FONT) + 8.0
@@ -105,7 +105,7 @@ def _labels(
     parts: list[Html] = []
     for moment, text, (x1, x2), row in zip(shown, texts, places, rows, strict=True):
         x, y = at(moment), top + 8.0 + _LABEL * row
-        about = f"shown at {moment:.2f} s: {' '.join(shown[moment])}"
+        about = f"shown at {moment:.2f} s: {join_words(shown[moment])}"
         parts += [
             tag("path", d=f"M{x - 4:.1f},{top:.1f} l8,0 l-4,6 z", class_=f"mark {lane}"),
             tag("g", tag("title", about), tag("text", text, x=(x1 + x2) / 2, y=y + 11, class_=f"shown mid {lane}")),
