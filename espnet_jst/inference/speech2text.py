@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from espnet_jst.compat import float32_by_default, work_after_fork
 from espnet_jst.inference.audio import as_samples
 from espnet_jst.inference.batch import Decoded, decode_batch
 from espnet_jst.inference.decoding import WordStream
@@ -77,7 +80,11 @@ class Speech2Text:
         chosen = DecodingOptions.parse(options)
         self._set_up(*load_model(st_train_config, st_model_file, device), chosen)
 
+    @float32_by_default()
     def _set_up(self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions) -> None:
+        work_after_fork()
+        if next(model.parameters()).dtype != torch.float32:  # built under another default; the caller's own is left alone
+            model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
         self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
         self.tokenizers = build_tokenizers(args)
