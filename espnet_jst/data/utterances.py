@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from espnet_jst.data import audio_file, checks, kaldi
-from espnet_jst.data.audio_file import AudioInfo, BadItem
+from espnet_jst.data import checks, kaldi
+from espnet_jst.data.audio_file import AudioFile, AudioInfo, BadItem, blame
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
+from espnet_jst.data.signal import Mixer, Remark
 from espnet_jst.text.units import split_units
 
 OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", "utt2spk")
-LOUD = 1.5  # lossy codecs overshoot full scale by a little
 Tables = Mapping[str, Mapping[str, str]]
 
 _SUFFIXES = {
@@ -100,21 +101,39 @@ def _segmented(wav: dict[str, str], segments: dict[str, Segment], problems: list
     return items
 
 
-def read_audio(
-    item: AudioItem, *, fs: int, strict_fs: bool, limits: Limits | None = None
-) -> tuple[np.ndarray, int, list[Problem]]:
-    """Read the samples of an utterance.
+@dataclass(frozen=True)
+class Heard:
+    """What the samples of an utterance are.
+
+    Attributes:
+        samples: their number.
+        fs: their rate in Hz.
+        peak: the largest after mixing down.
+        remarks: what is changed or doubtful.
+    """
+
+    samples: int
+    fs: int
+    peak: float
+    remarks: list[Problem]
+
+
+def hear(
+    item: AudioItem,
+    *,
+    fs: int,
+    strict_fs: bool,
+    limits: Limits | None = None,
+    write: Callable[[Iterator[np.ndarray], AudioInfo], None] | None = None,
+) -> Heard:
+    """Read every sample of an utterance, a block at a time.
 
     Args:
         item: the utterance.
         fs: sampling rate of the model in Hz.
         strict_fs: another rate is refused.
-        limits: refuse audio outside of these before its samples are read.
-
-    Returns:
-        samples: float32 (N, C).
-        rate: their sampling rate in Hz.
-        remarks: what is changed or suspicious.
+        limits: refuse audio outside of these, before its samples are read where the header tells.
+        write: receives the blocks, mixed down, float32 (n,), and takes all of them; by default they are only checked.
 
     Raises:
         BadItem: the audio cannot be used.
@@ -123,39 +142,51 @@ def read_audio(
         reason = f"wav.scp holds the command {item.path!r}"
         raise BadItem(reason, "run it once and name the audio file that it makes", "audio-command")
     segment = item.segment or Segment("", 0.0, -1.0)
-    piece = audio_file.locate(item.path, start_s=segment.start_s, end_s=segment.end_s)
-    if limits is not None:
-        checks.check_duration(piece.samples, piece.info.fs, limits)
-    if piece.info.fs != fs and strict_fs:
-        reason = f"{item.path}: {piece.info.fs} Hz instead of {fs} Hz"
-        raise BadItem(reason, "resample it, or leave --strict_fs off", "audio-rate")
-    samples = audio_file.read_piece(piece)
-    return samples, piece.info.fs, _remarks(item, piece.info, samples, fs)
+    with blame(item.path, "cannot be used", "audio-unreadable"), AudioFile(item.path) as audio:
+        info, mixer = audio.info, Mixer(item.path)
+        start, stop = audio.range(segment.start_s, segment.end_s)
+        if limits is not None and stop is not None:
+            checks.check_duration(stop - start, info.fs, limits)
+        if info.fs != fs and strict_fs:
+            reason = f"{item.path}: {info.fs} Hz instead of {fs} Hz"
+            raise BadItem(reason, "resample it, or leave --strict_fs off", "audio-rate")
+        blocks = audio.mono(start, stop, mixer=mixer)
+        if limits is not None:
+            blocks = _bounded(blocks, mixer, info.fs, limits)
+        if write is None:
+            deque(blocks, maxlen=0)
+        else:
+            write(blocks, info)
+    remarks = [*_header_remarks(item, info, fs), *mixer.remarks(info.coding)]
+    problems = [Problem(item.utt_id, f"{item.path}: {reason}", fix, kind, WARNING) for reason, fix, kind in remarks]
+    return Heard(mixer.samples, info.fs, mixer.peak, problems)
 
 
-def _remarks(item: AudioItem, info: AudioInfo, samples: np.ndarray, fs: int) -> list[Problem]:
-    """What is changed in usable audio, or makes one doubt it."""
+def _bounded(blocks: Iterator[np.ndarray], mixer: Mixer, fs: int, limits: Limits) -> Iterator[np.ndarray]:
+    """The blocks, until there are too many: a header may not know the length."""
+    for block in blocks:
+        if mixer.samples > limits.max_s * fs:
+            checks.check_duration(mixer.samples, fs, limits)
+        yield block
+    checks.check_duration(mixer.samples, fs, limits)
+
+
+def _header_remarks(item: AudioItem, info: AudioInfo, fs: int) -> list[Remark]:
+    """What is changed in usable audio, or makes one doubt it, by its header."""
     found = []
-
-    def remark(kind: str, reason: str, fix: str) -> None:
-        found.append(Problem(item.utt_id, f"{item.path}: {reason}", fix, kind, WARNING))
-
     if info.fs != fs:
-        remark("audio-rate", f"{info.fs} Hz is resampled to {fs} Hz", "give --fs if the model shall have this rate")
+        reason = f"{info.fs} Hz is resampled to {fs} Hz"
+        found.append(Remark(reason, "give --fs if the model shall have this rate", "audio-rate"))
     if info.channels > 1:
-        remark("audio-stereo", f"{info.channels} channels are mixed down", "take one channel if speakers differ by it")
+        reason = f"{info.channels} channels are mixed down"
+        found.append(Remark(reason, "take one channel if speakers differ by it", "audio-stereo"))
     if info.coding in _DEPTHS:
-        remark(
-            "audio-depth", f"{_DEPTHS[info.coding]} samples instead of 16", "convert to 16 bit to save space and time"
-        )
-    forms = _SUFFIXES.get(Path(item.path).suffix.lower(), (info.form,))
-    if info.form not in forms:
-        remark("audio-mislabelled", f"the name is wrong, the file is {info.form}", "rename it, or convert it")
-    peak = float(np.abs(samples).max(initial=0.0))
-    if peak == 0:
-        remark("audio-silent", "every sample is zero", "check the recording")
-    elif peak > LOUD:
-        remark("audio-loud", f"samples up to {peak:.4g}, full scale is 1", "divide them by their largest value")
+        reason = f"{_DEPTHS[info.coding]} samples instead of 16"
+        found.append(Remark(reason, "convert to 16 bit to save space and time", "audio-depth"))
+    if info.form not in _SUFFIXES.get(Path(item.path).suffix.lower(), (info.form,)):
+        reason = f"the name is wrong, the file is {info.form}"
+        found.append(Remark(reason, "rename it, or convert it", "audio-mislabelled"))
+    found += [Remark(note, "write the file again if that is wrong", "audio-header") for note in info.notes]
     return found
 
 

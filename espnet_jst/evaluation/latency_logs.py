@@ -97,7 +97,7 @@ def stream_events(index: int, utterance: DecodedUtterance, lane: str) -> Iterato
 
 def _wav_name(utterance: DecodedUtterance) -> str:
     # simulstream takes the name without folder and suffix: an utterance "talk.1" must not become "talk".
-    return utterance.utt_id.replace("/", "_") + ".wav"
+    return utterance.utt_id.replace("%", "%25").replace("/", "%2F") + ".wav"
 
 
 def _ms(seconds: float) -> float:

@@ -59,7 +59,7 @@ class Session:
         schedule: when chunks are complete.
         heads: the heads that are searched, by name.
         timing: the CTC head for word times, or None.
-        fs: sampling rate of the samples in Hz; 8,000 to 48,000, or the model's.
+        fs: sampling rate of the samples in Hz; 8,000 to 384,000, or the model's.
 
     Attributes:
         words: all words so far.

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import soundfile
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.audio_file import AudioInfo, BadItem
 from espnet_jst.data.checks import Problem
-from espnet_jst.data.utterances import AudioItem, read_audio
+from espnet_jst.data.names import file_name
+from espnet_jst.data.resampling import resampled
+from espnet_jst.data.utterances import AudioItem, hear
+from espnet_jst.errors import DataError
 
-CHANGES = {"audio-stereo": "downmixed", "audio-rate": "resampled"}
+CHANGES = {
+    "audio-stereo": "downmixed",
+    "audio-rate": "resampled",
+    "audio-header": "with a wrong header",
+    "audio-loud": "scaled",
+}
 
 
 @dataclass
@@ -50,35 +59,60 @@ def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: b
     """
     result = Formatted()
     for item in items:
+        path = out / f"{file_name(item.utt_id)}.{audio_format}"
         try:
-            path, samples, changes = _format_one(item, out=out, fs=fs, strict_fs=strict_fs, audio_format=audio_format)
+            formatted = _Rewriter(item, path, fs, strict_fs).run()
         except BadItem as bad:
             result.problems.append(Problem.of(item.utt_id, bad))
             continue
-        result.wav[item.utt_id] = path
+        result.wav[item.utt_id], samples, changes = formatted
         result.samples[item.utt_id] = str(samples)
         result.changed.update(changes)
     return result
 
 
-def _format_one(
-    item: AudioItem, *, out: Path, fs: int, strict_fs: bool, audio_format: str
-) -> tuple[str, int, list[str]]:
-    samples, rate, remarks = read_audio(item, fs=fs, strict_fs=strict_fs)
-    changes = [CHANGES[remark.kind] for remark in remarks if remark.kind in CHANGES]
-    if item.segment is not None:
-        changes.append("cut")
-    if not changes:
-        return item.path, len(samples), changes
-    mono = samples.mean(axis=1)
-    if rate != fs:
-        import soxr
+class _Rewriter:
+    """One utterance, and the file `path` for it where it cannot stay as it is."""
 
-        mono = soxr.resample(mono, rate, fs)
-    path = out / f"{item.utt_id.replace('/', '_')}.{audio_format}"
-    pcm = np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
-    # Written under a name of its own: the shard of a worker that was lost is run again, perhaps before it ends.
-    part = path.with_name(f"{path.stem}.{uuid4().hex[:8]}.{audio_format}")
-    soundfile.write(part, pcm, fs, subtype="PCM_16")
-    part.replace(path)
-    return path.as_posix(), len(pcm), changes
+    def __init__(self, item: AudioItem, path: Path, fs: int, strict_fs: bool) -> None:
+        self.item, self.path, self.fs, self.strict_fs = item, path, fs, strict_fs
+        # Under a name of its own: the shard of a worker that was lost is run again, perhaps before it ends.
+        self.part = path.with_name(f"{path.stem}={uuid4().hex[:8]}{path.suffix}")
+        self.made = 0
+
+    def run(self) -> tuple[str, int, list[str]]:
+        """Path, samples, and what was changed.
+
+        Raises:
+            BadItem: the utterance cannot be used.
+        """
+        try:
+            heard = hear(self.item, fs=self.fs, strict_fs=self.strict_fs, write=self._if_needed)
+            changes = [CHANGES[remark.kind] for remark in heard.remarks if remark.kind in CHANGES]
+            if "scaled" in changes:
+                write = partial(self._write, gain=1 / heard.peak)
+                hear(self.item, fs=self.fs, strict_fs=self.strict_fs, write=write)
+            if not self.made:
+                return self.item.path, heard.samples, changes
+            self.part.replace(self.path)
+        finally:
+            self.part.unlink(missing_ok=True)
+        return self.path.as_posix(), self.made, changes + ["cut"] * (self.item.segment is not None)
+
+    def _if_needed(self, blocks: Iterator[np.ndarray], info: AudioInfo) -> None:
+        right = info.fs == self.fs and info.channels == 1 and self.item.segment is None and not info.notes
+        # soundfile takes what is so called for samples without a header.
+        if right and not self.item.path.lower().endswith(".raw"):
+            deque(blocks, maxlen=0)
+        else:
+            self._write(blocks, info)
+
+    def _write(self, blocks: Iterator[np.ndarray], info: AudioInfo, *, gain: float = 1.0) -> None:
+        self.made = 0
+        try:
+            with soundfile.SoundFile(self.part, "w", self.fs, 1, "PCM_16") as file:
+                for block in resampled(blocks, info.fs, self.fs):
+                    file.write(np.clip(np.round(block * (gain * 32768)), -32768, 32767).astype(np.int16))
+                    self.made += len(block)
+        except (OSError, soundfile.SoundFileError) as error:
+            raise DataError(f"{self.path}: cannot be written ({error}); make room, or check the rights") from error

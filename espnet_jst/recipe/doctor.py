@@ -10,7 +10,7 @@ from pathlib import Path
 from espnet_jst.data import checks
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
-from espnet_jst.data.utterances import AudioItem, DataSet, Tables, check_utterance, read_audio, read_set
+from espnet_jst.data.utterances import AudioItem, DataSet, Tables, check_utterance, hear, read_set
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_shards, split
@@ -45,7 +45,7 @@ class Diagnosis:
 
 
 @dataclass
-class Heard:
+class Shard:
     """What reading the audio of a shard gave: lengths at the model's rate, errors, and remarks on the good ones."""
 
     samples: dict[str, int] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def diagnose(
     """
     texts = find_texts(Path(directory), src_text, tgt_text)
     data, limit = read_set(directory, *texts), limits(options)
-    work = partial(hear, fs=options.fs_hz, strict_fs=options.strict_fs, limits=limit)
+    work = partial(read_shard, fs=options.fs_hz, strict_fs=options.strict_fs, limits=limit)
     parts = run_shards(work, split(data.items, SHARD), nj=options.nj, title="reading audio")
     errors = data.problems + [problem for part in parts for problem in part.problems]
     remarks = [remark for part in parts for remark in part.remarks]
@@ -99,18 +99,18 @@ def diagnose(
     return Diagnosis(str(directory), texts, len(good), sum(good.values()) / options.fs_hz, errors + remarks)
 
 
-def hear(items: Sequence[AudioItem], *, fs: int, strict_fs: bool, limits: Limits) -> Heard:
+def read_shard(items: Sequence[AudioItem], *, fs: int, strict_fs: bool, limits: Limits) -> Shard:
     """Read every sample of some utterances."""
-    heard = Heard()
+    shard = Shard()
     for item in items:
         try:
-            samples, rate, remarks = read_audio(item, fs=fs, strict_fs=strict_fs, limits=limits)
+            heard = hear(item, fs=fs, strict_fs=strict_fs, limits=limits)
         except BadItem as bad:
-            heard.problems.append(Problem.of(item.utt_id, bad))
+            shard.problems.append(Problem.of(item.utt_id, bad))
             continue
-        heard.samples[item.utt_id] = round(len(samples) * fs / rate)
-        heard.remarks += remarks
-    return heard
+        shard.samples[item.utt_id] = round(heard.samples * fs / heard.fs)
+        shard.remarks += heard.remarks
+    return shard
 
 
 def _text_remarks(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from espnet_jst.data import audio_file, kaldi
+from espnet_jst.data.names import file_name
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
@@ -54,7 +55,7 @@ def _two_lanes(options: RecipeOptions, directory: Path, stem: Path) -> Iterator[
     for key, words in longest(directory / "words.jsonl", UTTERANCES):
         samples, fs = audio_file.read(wav[key])
         reference = {TRANSCRIPT: source[key], TRANSLATION: target[key]}
-        path = stem.with_name(f"{stem.name}_{key}.png")
+        path = stem.with_name(f"{stem.name}_{file_name(key)}.png")
         yield plot_two_lanes(samples.mean(axis=1), fs, words, path, reference, title=key, chunk_s=chunk_s)
 
 

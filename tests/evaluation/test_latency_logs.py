@@ -88,7 +88,7 @@ def test_without_computation_times_a_line_is_a_moment_at_which_words_were_shown(
     utterance = DecodedUtterance("talk.1/x", 2.0, words)
     assert instance(0, utterance, "null sieben", TRANSLATION)["elapsed"] == []
     name, *lines = stream_events(0, utterance, TRANSLATION)
-    assert name["metadata"]["wav_name"] == "talk.1_x.wav"
+    assert name["metadata"]["wav_name"] == "talk.1%2Fx.wav"
     assert [(line["total_audio_processed"], line["generated_tokens"]) for line in lines] == [
         (1.2, ["null"]),
         (2.0, ["sieben"]),
