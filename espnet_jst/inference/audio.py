@@ -63,7 +63,7 @@ class Recording:
             speech, fs = samples.data, int(samples.sample_rate)
         self._coding, samples_in = "", None
         with ExitStack() as stack:
-            if isinstance(speech, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(speech, "read"):
+            if is_file(speech):
                 audio = stack.enter_context(open_audio(speech, name))
                 self.name, self.fs, self._coding = audio.name, audio.info.fs, audio.info.coding
                 channels, samples_in = audio.info.channels, audio.info.samples
@@ -95,6 +95,10 @@ class Recording:
     ) -> None:
         self.close()
 
+    def say(self, remark: Remark) -> None:
+        """Tell whoever asked for it what is doubtful."""
+        self._notify(self.name, remark)
+
     def blocks(self) -> Iterator[np.ndarray]:
         """The mean of the channels, float32 (n,) each; at the end, what the whole signal shows is refused or said.
 
@@ -109,7 +113,18 @@ class Recording:
         if not mixer.samples:
             raise BadItem(f"{self.name}: no samples", "leave it out or check how it was cut", "audio-header-only")
         for remark in mixer.remarks(self._coding):
-            self._notify(self.name, remark)
+            self.say(remark)
+
+
+def recording_of(speech: Any, fs: int | None, model_fs: int) -> Recording:
+    """A recording; samples without a rate have the model's."""
+    is_array = not (isinstance(speech, Mapping) or is_file(speech) or hasattr(speech, "get_all_samples"))
+    return Recording(speech, fs or model_fs if is_array else fs)
+
+
+def is_file(speech: Any) -> bool:
+    """A path, the bytes of an audio file, or a file object."""
+    return isinstance(speech, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(speech, "read")
 
 
 def packets(blocks: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:
@@ -202,7 +217,7 @@ def _of_mapping(speech: Mapping, fs: int | None, name: str) -> tuple[Any, int | 
     if speech.get("array") is not None:
         rate = speech.get("sampling_rate", fs)
         if rate is None or (fs is not None and fs != rate):
-            raise DataError(f"{name or 'speech'}: sampling_rate is {rate}, and fs={fs} is given: one of them is needed")
+            raise DataError(f"{name or 'speech'}: sampling_rate is {rate} and fs is {fs}: one rate is needed")
         return speech["array"], int(rate), name
     for key in ("bytes", "path"):
         if speech.get(key):

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from espnet_jst.compat import float32_by_default
+from espnet_jst.data.signal import LOST, LOUD, Remark
 from espnet_jst.errors import DataError, JSTError
-from espnet_jst.inference.audio import as_samples
-from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, recombined
+from espnet_jst.inference.audio import as_samples, warn
+from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, check_finite, recombined
 from espnet_jst.inference.resample import Resampler
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel, Tap
@@ -92,6 +93,7 @@ class Session:
         self._chunks = 0
         self._fed = 0
         self._finished = False
+        self._peak, self._warned = 0.0, False
 
     @property
     def duration_s(self) -> float:
@@ -105,9 +107,13 @@ class Session:
             DataError: the samples are not usable (see `as_samples`); the session goes on without them.
             JSTError: the session is finished.
         """
+        return self.feed(self._heard(as_samples(samples, allow_empty=True)))
+
+    def feed(self, samples: np.ndarray) -> list[Word]:
+        """As `push`, without its checks: for blocks of a Recording, float32 (n,)."""
         if self._finished:
             raise JSTError("the session is finished: open a new one with Speech2Text.session()")
-        self._waiting.put(self._resampler.push(as_samples(samples, allow_empty=True)))
+        self._waiting.put(self._resampler.push(samples))
         return self._complete_chunks()
 
     def finish(self) -> list[Word]:
@@ -117,9 +123,21 @@ class Session:
         self._waiting.put(self._resampler.finish())
         words = self._complete_chunks()
         self._finished = True
+        if 0 < self._peak <= LOST:
+            reason = f"no sample beyond {self._peak:.3g}, full scale is 1: 16-bit values in 32 bits?"
+            warn("the stream", Remark(reason, "give them in the scale of their type", "audio-quiet"))
         if self._fed + self._waiting.samples:
             words += self._advance(self._waiting.samples, last=True)
         return words
+
+    def _heard(self, samples: np.ndarray) -> np.ndarray:
+        """The samples; a scale that is not [-1, 1] is said once."""
+        self._peak = max(self._peak, float(np.abs(samples).max(initial=0.0)))
+        if self._peak > LOUD and not self._warned:
+            self._warned = True
+            reason = f"samples up to {self._peak:.4g}, full scale is 1"
+            warn("the stream", Remark(reason, "divide them by their largest value", "audio-loud"))
+        return samples
 
     def _complete_chunks(self) -> list[Word]:
         words: list[Word] = []
@@ -138,6 +156,11 @@ class Session:
         device = next(self._model.parameters()).device
         speech = torch.from_numpy(self._waiting.take(count)[None]).to(device)
         taps, self._state = self._model.step(speech, self._state, last=last)
+        try:
+            check_finite(taps, self._heads)
+        except DataError as error:
+            self._finished = True
+            raise DataError(f"{self._fed / self._model.fs:.2f} s: {error}; the session ends here") from error
         self._fed += count
         self._chunks += 1
         heard_s = self.duration_s if last else self._resampler.heard_samples(self._fed) / self.fs
