@@ -11,7 +11,7 @@ import sys
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -57,15 +57,17 @@ def import_espnet_tasks(tasks: Sequence[str]) -> dict[str, types.ModuleType]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Imports of ESPnet's without the line on standard output that an optional package is missing, nor warnings."""
+    """ESPnet's modules without their lines about an optional package that is missing, and without warnings.
+
+    Whatever else they print comes out on standard error: standard output belongs to the program.
+    """
     said = io.StringIO()
     try:
-        with redirect_stdout(said), warnings.catch_warnings():
+        with redirect_stdout(said), redirect_stderr(said), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        others = [line for line in said.getvalue().splitlines() if "Flash Attention" not in line]
-        sys.stderr.writelines(f"{line}\n" for line in others)
+        sys.stderr.writelines(line for line in said.getvalue().splitlines(True) if "Flash Attention" not in line)
 
 
 def silence_others() -> None:
