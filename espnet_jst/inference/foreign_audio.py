@@ -36,9 +36,39 @@ def open_audio(speech: Any, name: str = "") -> AudioFile:
             if bad.kind != "audio-unreadable" or _is_text(source):
                 raise
             if shutil.which("ffmpeg") is None:
-                fix = f"{bad.fix}; with ffmpeg on the path it would be tried"
-                raise BadItem(bad.reason, fix, bad.kind) from None
+                raise _without_ffmpeg(bad) from None
             return _owning(AudioFile(_converted(source, name, stack), name=name), stack)
+
+
+def check_header(speech: Any) -> None:
+    """Look at the header of a plain file; what a pipe holds, and what only ffmpeg reads, is seen when it is opened.
+
+    Raises:
+        BadItem: as `open_audio`.
+    """
+    with ExitStack() as stack:
+        if not _is_path(speech) or speech == STDIN or _is_pipe(Path(speech)):
+            return
+        source = _source(speech, stack)
+        try:
+            stack.enter_context(AudioFile(source))
+        except BadItem as bad:
+            if bad.kind != "audio-unreadable" or _is_text(source):
+                raise
+            if shutil.which("ffmpeg") is None:
+                raise _without_ffmpeg(bad) from None
+
+
+def _without_ffmpeg(bad: BadItem) -> BadItem:
+    return BadItem(bad.reason, f"{bad.fix}; with ffmpeg on the path it would be tried", bad.kind)
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _owning(audio: AudioFile, stack: ExitStack) -> AudioFile:
