@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Input:
 
 
 def find_inputs(arguments: Sequence[str]) -> list[Input]:
-    """Files as given; of a folder the audio files in it and below, sorted.
+    """Files as given; of a folder the audio files in it, sorted.
 
     Raises:
         DataError: a folder has no audio file.
@@ -47,21 +47,13 @@ def find_inputs(arguments: Sequence[str]) -> list[Input]:
         if argument == STDIN:
             found.append(Input(STDIN, Path("stdin")))
         elif os.path.isdir(argument):
-            inside = sorted(_audio_files(path))
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
             if not inside:
-                raise DataError(f"{argument}: no audio file in this folder or below ({' '.join(SUFFIXES)})")
-            found += [Input(str(file), file.relative_to(path).with_suffix("")) for file in inside]
+                raise DataError(f"{argument}: no audio file in this folder, and those in it are not searched")
+            found += [Input(str(file), Path(file.stem)) for file in inside]
         else:
             found.append(Input(argument, Path(path.stem)))
     return found
-
-
-def _audio_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield Path(parent) / name
 
 
 def check_outputs(inputs: Sequence[Input], folder: str | None, ending: str) -> None:

@@ -1,7 +1,7 @@
 """Recordings in, transcript and translation out.
 
 A FILE is what libsndfile reads (WAV, FLAC, OGG, MP3 ...), with ffmpeg on the path also M4A, WebM and the like; several
-channels are mixed down. It may be a folder (the audio files in it and below), a pipe, or - for standard input.
+channels are mixed down. It may be a folder (the audio files in it), a pipe, or - for standard input.
 Several files give one document: text under each file's name, JSON Lines (an object a file), or one file of subtitles in
 which the recordings follow each other. Exit status: 0 all files done, 1 some could not be used or nothing worked.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -47,7 +48,15 @@ def _logaddexp(a: float, b: float) -> float:
     return b + math.log1p(math.exp(a - b))  # also where one is NaN, which must get through
 
 
-@numba.njit(cache=True, nogil=True)
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compiled by numba, and kept for the next process where it finds a folder that it can write."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except (OSError, RuntimeError):
+        return numba.njit(nogil=True)(function)
+
+
+@_compiled
 def _occupation(
     blank: np.ndarray, label: np.ndarray, first: np.ndarray, frames: np.ndarray, labels: np.ndarray
 ) -> tuple[Any, Any, Any]:
