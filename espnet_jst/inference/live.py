@@ -84,7 +84,7 @@ def _table(title: str, words: Sequence[Word], heard_s: float, console: Console, 
     lanes = list(dict.fromkeys([TRANSCRIPT, TRANSLATION, *(word.lane for word in words)]))
     width, height = console.width, console.height
     named = width >= NARROW
-    headed = not newest or height > len(lanes)
+    headed = not newest or height > len(lanes) + 1
     # One column more would be wrapped by some terminals, and one line more scrolls the first one away.
     columns = max(1, width - 1 - (max(map(len, lanes)) + 2 if named else 0))
     lines = max(1, (height - 1 - headed) // len(lanes))
