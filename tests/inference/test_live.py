@@ -59,12 +59,12 @@ def test_a_small_terminal_shows_the_newest_words_and_at_the_end_all(
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", str(lines))
     console = Console(file=Terminal(), width=columns, height=lines)
-    words = [word for session in [Recorded()] for _ in range(200) for word in session.feed(np.zeros(1))]
+    words = [word for session in [Recorded()] for _ in range(600) for word in session.feed(np.zeros(1))]
     with console.capture() as captured:
         console.print(_table("a very long name of a recording.wav", words, 20.0, console, newest=True))
     shown = re.sub("\x1b[^m]*m", "", captured.get()).rstrip("\n").splitlines()
     assert len(shown) < max(lines, 3) and all(len(line) <= columns for line in shown)
-    assert "w199" in captured.get() and "w200" in captured.get() and "w1 " not in captured.get()
+    assert "w599" in captured.get() and "w600" in captured.get() and "w1 " not in captured.get()
     terminal = Terminal()
     show_stream(Recorded(), [np.zeros(800 * 200, dtype=np.float32)], title="x", stream=terminal)
     end = terminal.getvalue()[terminal.getvalue().rindex("20.0 s") :]

@@ -122,3 +122,20 @@ def test_without_numba_the_slower_one_is_taken(monkeypatch):
     assert backends.backend(torch.device("cpu")) == "numba"
     monkeypatch.setattr(backends, "_imports", lambda name: name not in ("numba", "k2"))
     assert backends.backend(torch.device("cpu")) == "torch"
+
+
+def test_numba_compiles_where_no_cache_can_be_written(monkeypatch):
+    pytest.importorskip("numba")
+    from espnet_jst.losses import recursion_numba
+
+    asked = []
+
+    def njit(**options):
+        asked.append(options)
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(recursion_numba.numba, "njit", njit)
+    assert recursion_numba._compiled(len)([1, 2]) == 2
+    assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]
