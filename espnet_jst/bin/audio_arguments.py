@@ -76,7 +76,7 @@ def check_outputs(inputs: Sequence[Input], folder: str | None, ending: str) -> N
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
-                raise ConfigError(f"--output_dir {folder}: {path} is a folder; remove it or choose another --output_dir")
+                raise ConfigError(f"--output_dir {folder}: {path} is a folder; remove it or choose another")
             with path.open("a") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
                 pass
         except OSError as error:

@@ -171,7 +171,7 @@ class _Transcription:
 
 
 def _prefer_utf8(*, document: bool) -> None:
-    """Documents and what is piped on are UTF-8, whatever the locale; a terminal that lacks a character gets its code."""
+    """Documents and what is piped on are UTF-8 in any locale; a terminal that lacks a character gets its code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         terminal = sys.stdout.isatty() and not document
         sys.stdout.reconfigure(encoding=sys.stdout.encoding if terminal else "utf-8", errors="backslashreplace")

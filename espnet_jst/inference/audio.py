@@ -192,8 +192,8 @@ def channels_of(speech: Any) -> np.ndarray:
         return samples[:, None]
     if samples.ndim != 2 or min(samples.shape) > MAX_CHANNELS or samples.shape[0] == samples.shape[1]:
         raise DataError(
-            f"speech has shape {samples.shape}, of which it cannot be told which axis is time: give a 1-D array, or one "
-            f"of shape (samples, channels), at most {MAX_CHANNELS} channels"
+            f"speech has shape {samples.shape}, of which it cannot be told which axis is time: give a 1-D array, or "
+            f"one of shape (samples, channels), at most {MAX_CHANNELS} channels"
         )
     return samples if samples.shape[0] > samples.shape[1] else samples.T
 
@@ -222,7 +222,8 @@ def _of_mapping(speech: Mapping, fs: int | None, name: str) -> tuple[Any, int | 
     for key in ("bytes", "path"):
         if speech.get(key):
             return speech[key], fs, name
-    raise DataError(f"speech is a dictionary of {sorted(map(str, speech))}: give 'array' and 'sampling_rate', or 'path'")
+    found = sorted(map(str, speech))
+    raise DataError(f"speech is a dictionary of {found}: give 'array' and 'sampling_rate', or 'path'")
 
 
 def read_audio(path: str | Path) -> tuple[np.ndarray, int]:

@@ -23,7 +23,6 @@ from espnet_jst.inference.speech2text import Result, Speech2Text
 from espnet_jst.text.words import TRANSCRIPT
 from espnet_jst.version import __version__
 
-
 PACKET_S = 0.5
 
 
@@ -139,9 +138,7 @@ class _Run:
         self.speech2text, self.streaming, self.notify = speech2text, streaming, notify
         self.skipped: list[Problem] = []
 
-    def decode(
-        self, items: Sequence[tuple[str, str]], size: int
-    ) -> Iterator[tuple[str, list[Result] | None]]:
+    def decode(self, items: Sequence[tuple[str, str]], size: int) -> Iterator[tuple[str, list[Result] | None]]:
         """Utterances with their results, None where there are none; short ones in batches of `size`."""
         batch: list[tuple[str, np.ndarray, int]] = []
         for utt_id, path in items:
@@ -170,9 +167,7 @@ class _Run:
             return (np.concatenate(list(recording.blocks())), recording.fs), None
         return None, None
 
-    def _decode_batch(
-        self, batch: Sequence[tuple[str, np.ndarray, int]]
-    ) -> Iterator[tuple[str, list[Result] | None]]:
+    def _decode_batch(self, batch: Sequence[tuple[str, np.ndarray, int]]) -> Iterator[tuple[str, list[Result] | None]]:
         if len(batch) > 1:
             try:
                 results = self.speech2text.decode([(samples, fs) for _, samples, fs in batch])

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from espnet_jst.data.audio_file import AudioFile, BadItem
 
@@ -118,7 +118,7 @@ def _seekable(stream: Any, stack: ExitStack) -> Any:
         raise BadItem("a file object of text", 'open it with "rb"', "audio-unreadable")
     if hasattr(stream, "seekable") and stream.seekable():
         return stream
-    copy = stack.enter_context(tempfile.TemporaryFile())
+    copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     shutil.copyfileobj(stream, copy)
     copy.seek(0)
     return copy
@@ -127,7 +127,7 @@ def _seekable(stream: Any, stack: ExitStack) -> Any:
 def _is_text(source: Any) -> bool:
     """Text, for example a pointer of Git LFS, which no converter reads."""
     with ExitStack() as stack:
-        stream: IO[bytes] = _stream(source, stack)
+        stream = _stream(source, stack)
         head = stream.read(256)
     return all(byte >= 32 or byte in b"\t\r\n" for byte in head)
 
@@ -141,16 +141,16 @@ def _stream(source: Any, stack: ExitStack) -> Any:
     return source
 
 
-def _converted(source: Any, name: str, stack: ExitStack) -> IO[bytes]:
+def _converted(source: Any, name: str, stack: ExitStack) -> BinaryIO:
     """A WAV file by ffmpeg."""
     path = source
     if not isinstance(source, Path):
-        copy = stack.enter_context(tempfile.NamedTemporaryFile())
+        copy = stack.enter_context(tempfile.NamedTemporaryFile())  # noqa: SIM115
         with ExitStack() as own:
             shutil.copyfileobj(_stream(source, own), copy)
         copy.flush()
         path = Path(copy.name)
-    wav = stack.enter_context(tempfile.TemporaryFile())
+    wav = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     # file: keeps a name such as "concat:..." from being a protocol, and only local files may be opened by it.
     command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
     try:
@@ -164,4 +164,4 @@ def _converted(source: Any, name: str, stack: ExitStack) -> IO[bytes]:
     if failed:
         reason = f"{name}: neither libsndfile nor ffmpeg can read it ({said[-1] if said else 'no audio in it'})"
         raise BadItem(reason, "convert it to WAV or FLAC, or get the real file", "audio-unreadable")
-    return wav
+    return cast(BinaryIO, wav)

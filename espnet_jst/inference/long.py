@@ -48,9 +48,9 @@ def check_whole(model: JSTModel, samples: int, free: float | None) -> None:
     needed = whole_bytes(model, samples)
     if free is not None and needed > free:
         raise DataError(
-            f"{samples / model.fs / 60:.1f} minutes or more: this model hears a recording as a whole, which takes about "
-            f"{needed / 2**30:.1f} GiB here, and {free / 2**30:.1f} GiB are free; give a chunk (--chunk_s 2.56), for "
-            "which it needs no more than for a short one, or cut the recording"
+            f"{samples / model.fs / 60:.1f} minutes or more: this model hears a recording as a whole, which takes "
+            f"about {needed / 2**30:.1f} GiB here, and {free / 2**30:.1f} GiB are free; give a chunk (--chunk_s 2.56), "
+            "with which it needs no more than for a short one, or cut the recording"
         )
 
 

@@ -86,7 +86,7 @@ class Speech2Text:
     @float32_by_default()
     def _set_up(self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions) -> None:
         work_after_fork()
-        if next(model.parameters()).dtype != torch.float32:  # built under another default; the caller's own is left alone
+        if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
         self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
@@ -175,9 +175,7 @@ class Speech2Text:
             results |= {i: self._nbest(item) for i, item in zip(short, decoded, strict=True)}
         return [results[i] for i in range(len(utterances))]
 
-    def _whole(
-        self, taken: list[np.ndarray], rest: Iterator[np.ndarray] | None, recording: Recording
-    ) -> np.ndarray:
+    def _whole(self, taken: list[np.ndarray], rest: Iterator[np.ndarray] | None, recording: Recording) -> np.ndarray:
         """All samples of a recording, as long as the model can hear them at once."""
         free, costly = free_bytes(), False
         count = sum(map(len, taken))
@@ -186,7 +184,7 @@ class Speech2Text:
             check_whole(self.st_model, count * self.fs // recording.fs, free)
             if count > COSTLY_S * recording.fs and not costly:
                 costly = True
-                reason = f"over {COSTLY_S / 60:g} minutes are heard as a whole: time grows with the square of the length"
+                reason = f"over {COSTLY_S / 60:g} minutes are heard as a whole: time grows with the length squared"
                 recording.say(Remark(reason, "give a chunk, --chunk_s 2.56, for a steady pace", "audio-long"))
             taken.append(block)
         return np.concatenate(taken)

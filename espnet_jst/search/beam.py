@@ -99,7 +99,7 @@ class BeamSearch:
         scores = state.beam.scores.clone()
         for scorer, memory in zip(self.scorers, state.beam.memory[1:], strict=True):
             scores += scorer.final(memory).view_as(scores)
-        lists = []
+        lists: list[list[Hypothesis]] = []
         for given, pending, row in zip(state.given, state.pending, scores.tolist(), strict=True):
             order = sorted((k for k, score in enumerate(row) if score > NEVER), key=lambda k: -row[k])
             if not order:
@@ -217,7 +217,8 @@ class BeamSearch:
 
     def _show(self, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
         """Give out what all hypotheses of a stream share: the emissions of its best one, as far as labels agree."""
-        out, given, pending = [], [], []
+        out: list[list[Emission]] = []
+        given, pending = [], []
         for before, paths, scores in zip(state.given, state.pending, state.beam.scores.tolist(), strict=True):
             alive = [k for k, score in enumerate(scores) if score > NEVER]
             if not alive:

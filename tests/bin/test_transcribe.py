@@ -168,7 +168,8 @@ def test_standard_output_is_utf_8_and_may_close(tmp_path: Path) -> None:
     """In a locale of ASCII, and with a reader that has read enough: no traceback, the status of a broken pipe."""
     program = tmp_path / "program.py"
     program.write_text(
-        "import sys\nfrom espnet_jst.bin.arguments import run_main\nfrom espnet_jst.bin.transcribe import _prefer_utf8\n"
+        "import sys\nfrom espnet_jst.bin.arguments import run_main\n"
+        "from espnet_jst.bin.transcribe import _prefer_utf8\n"
         "_prefer_utf8(document=False)\n"
         "def body():\n    for _ in range(int(sys.argv[1])): print('\\u00fcber \\u4e00 \\udcff')\n"
         "sys.exit(run_main(body))\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pysubs2
@@ -46,7 +47,7 @@ def test_subtitles_go_on_in_time_and_number(fmt: str, order: tuple[int, ...]) ->
         expected += [(offset + 1000 * word.start_s) for word in spoken if word.lane == "transcript"]
         offset += 1000 * duration_s
     assert [cue.start for cue in cues] == expected
-    assert all(a.end <= b.start for a, b in zip(cues, cues[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(cues))
     if fmt == "srt":
         numbers = [int(block.splitlines()[0]) for block in text.split("\n\n") if block.strip()]
         assert numbers == list(range(1, len(expected) + 1))
@@ -80,4 +81,4 @@ def test_text_stands_under_the_names() -> None:
 def test_a_short_cue_at_the_end_is_not_overtaken_by_the_next_recording() -> None:
     short = ("short.wav", [Word("hm", "transcript", 0.0, 0.05, 0.1)], 0.1)
     cues = pysubs2.SSAFile.from_string(document("srt", [short, short, short]))
-    assert all(a.end <= b.start for a, b in zip(cues, cues[1:], strict=False)) and len(cues) == 3
+    assert all(a.end <= b.start for a, b in pairwise(cues)) and len(cues) == 3
