@@ -15,6 +15,7 @@ COMMANDS = {
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
     "doctor": ("espnet_jst.bin.jst_doctor", "examine a data directory before training"),
+    "convert-pipes": ("espnet_jst.bin.jst_convert_pipes", "run the commands of a wav.scp once, into audio files"),
     "diagnose": ("espnet_jst.bin.jst_diagnose", "what each policy costs, before any training"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
     "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
@@ -23,7 +24,7 @@ COMMANDS = {
 
 def usage() -> str:
     """What `espnet-jst --help` prints."""
-    lines = [f"  {name:<11}{text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: espnet-jst COMMAND ...",

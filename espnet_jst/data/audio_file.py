@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
+from espnet_jst.data.audio_source import Source, blame, file_state, is_command, opened, what_it_is
 from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.data.containers import find_layout, sizes
-from espnet_jst.data.containers.splice import BUFFER, Layout, Piece, Splice
+from espnet_jst.data.containers.splice import BUFFER, Layout, Splice
+from espnet_jst.data.decoder import Decoder
 from espnet_jst.data.signal import Mixer, check_numbers
-from espnet_jst.errors import JSTError
 
-__all__ = ["AGAIN", "AudioFile", "AudioInfo", "BadItem", "Source", "inspect", "read"]
-
-Source = str | Path | bytes | BinaryIO
-"""A path, the bytes of a file, or a binary file object (what cannot seek is copied first)."""
+__all__ = ["AGAIN", "AudioFile", "AudioInfo", "BadItem", "Source", "blame", "inspect", "is_command", "read"]
 
 UNKNOWN = 1 << 60  # samples: more than any file holds, what libsndfile says where the header does not count
 BLOCK = 1 << 18  # values (samples times channels) read at once
@@ -47,6 +41,7 @@ class AudioInfo:
         form: container as libsndfile names it ("WAV").
         coding: coding as libsndfile names it ("PCM_24").
         notes: what the header says wrongly although the audio is all there.
+        plain: other programs that use libsndfile read the same; False where something had to be put right.
     """
 
     fs: int
@@ -55,6 +50,10 @@ class AudioInfo:
     form: str
     coding: str
     notes: tuple[str, ...] = ()
+    plain: bool = True
+
+
+_known: dict[tuple[int, ...], tuple[AudioInfo, Layout]] = {}  # the last file: one recording may have many segments
 
 
 class AudioFile:
@@ -73,14 +72,14 @@ class AudioFile:
     """
 
     def __init__(self, source: Source, *, name: str = "") -> None:
-        self.name = name or (str(source) if isinstance(source, str | Path) else "the recording")
+        self.name = name or (str(source) if isinstance(source, str | os.PathLike) else "the recording")
         with ExitStack() as stack:
             with blame(self.name, "cannot be read", "audio-unreadable"):
-                self._stream, self._native = _opened(source)
+                self._stream, self._native = opened(source)
             if self._stream is not source:
                 stack.callback(self._stream.close)
             with blame(self.name, "not readable as audio", "audio-unreadable"):
-                self.info, self._layout = self._examine()
+                self.info, self._layout = self._examined()
             self.close = stack.pop_all().close
 
     def __enter__(self) -> AudioFile:
@@ -111,17 +110,9 @@ class AudioFile:
             BadItem: damaged data, fewer samples than the header says, NaN, infinite or absurd samples; a piece that
                 lies outside the file.
         """
-        done = 0
-        for block in self._decoded(start, stop):
+        for block in self._counted(start, stop):
             check_numbers(block, self.name)
-            done += len(block)
             yield block
-        promised = self.info.samples if stop is None else stop
-        if promised is not None and done < promised - start and self.info.samples is not None:
-            reason = f"{self.name}: {done} of {promised - start} samples can be decoded"
-            raise BadItem(reason, AGAIN, "audio-truncated")
-        if self.info.samples is None:
-            self._check_range(start, stop, start + done)
 
     def mono(self, start: int = 0, stop: int | None = None, *, mixer: Mixer | None = None) -> Iterator[np.ndarray]:
         """The mean of the channels in blocks, float32 (n,); `mixer` keeps account of the levels.
@@ -130,8 +121,21 @@ class AudioFile:
             BadItem: as `blocks`.
         """
         mixer = mixer or Mixer(self.name)
-        for block in self.blocks(start, stop):
+        for block in self._counted(start, stop):
             yield mixer.mix(block)
+
+    def _counted(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
+        """As `blocks`, of whatever numbers there are."""
+        done = 0
+        for block in self._decoded(start, stop):
+            done += len(block)
+            yield block
+        promised = self.info.samples if stop is None else stop
+        if promised is not None and done < promised - start and self.info.samples is not None:
+            reason = f"{self.name}: {done} of {promised - start} samples can be decoded"
+            raise BadItem(reason, AGAIN, "audio-truncated")
+        if self.info.samples is None:
+            self._check_range(start, stop, start + done)
 
     def _check_range(self, start: int, stop: int | None, samples: int) -> None:
         # Half a second of slack: times rounded by other programs often end just after the file.
@@ -142,6 +146,17 @@ class AudioFile:
                 "correct its line in segments",
                 "segment-outside",
             )
+
+    def _examined(self) -> tuple[AudioInfo, Layout]:
+        if not self._native:
+            return self._examine()
+        state = file_state(self._stream)
+        found = _known.get(state)
+        if found is None:
+            found = self._examine()
+            _known.clear()
+            _known[state] = found
+        return found
 
     def _examine(self) -> tuple[AudioInfo, Layout]:
         size = self._stream.seek(0, os.SEEK_END)
@@ -157,30 +172,35 @@ class AudioFile:
                 fs, channels, form, coding = decoder.samplerate, decoder.channels, decoder.format, decoder.subtype
                 samples += decoder.frames
         except soundfile.LibsndfileError as error:
-            raise RuntimeError(_what_it_is(self._stream) or error.error_string) from None
+            raise RuntimeError(what_it_is(self._stream) or error.error_string) from None
         if samples <= 0:
             raise sizes.empty()
+        if samples < layout.least:
+            reason = f"libsndfile finds {samples} of at least {layout.least} samples"
+            raise BadItem(reason, "convert it to WAV or FLAC", "audio-damaged")
         if not MIN_FS <= fs <= MAX_FS:
             raise BadItem(f"a sampling rate of {fs} Hz", "correct its header", "audio-unreadable")
         known = samples if samples < UNKNOWN else None
-        return AudioInfo(fs, channels, known, form, coding, layout.notes), layout
+        return AudioInfo(fs, channels, known, form, coding, layout.notes, not layout.parts), layout
 
-    def _decoders(self, layout: Layout) -> Iterator[_Decoder]:
+    def _decoders(self, layout: Layout) -> Iterator[Decoder]:
         """A decoder for each part, open until the next one is asked for."""
         if self._native and not layout.parts:
             number = self._stream.fileno()
             os.lseek(number, 0, os.SEEK_SET)
-            with _Decoder(number, closefd=False) as decoder:
+            with Decoder(number, closefd=False) as decoder:
                 yield decoder
             return
         for pieces in layout.parts or (((0, self._stream.seek(0, os.SEEK_END)),),):
             splice = Splice(self._stream, pieces)
-            with _Decoder(io.BufferedReader(splice, BUFFER)) as decoder:
+            with splice.errors():
+                decoder = Decoder(io.BufferedReader(splice, BUFFER))
+            with decoder:
                 decoder.splice = splice
                 yield decoder
 
     def _decoded(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
-        """As `blocks`, without checks of what is in them."""
+        """As `_counted`, however few there are."""
         size = max(1, BLOCK // self.info.channels)
         skip, left = start, UNKNOWN if stop is None else stop - start
         with blame(self.name, "damaged audio data", "audio-damaged"):
@@ -188,29 +208,15 @@ class AudioFile:
                 if skip >= decoder.frames:
                     skip -= decoder.frames
                     continue
-                if decoder.frames < UNKNOWN:
-                    decoder.seek(skip)
-                    skip = 0
-                while left and len(block := decoder.take(min(size, skip + left))):
+                here = decoder.frames
+                if skip and here < UNKNOWN:
+                    sought = decoder.seek_before(skip)
+                    here, skip = here - sought, skip - sought
+                while left and here and len(block := decoder.take(min(size, here, skip + left))):
+                    here -= len(block)
                     skip, block = max(0, skip - len(block)), block[skip:]
                     left -= len(block)
                     yield block
-
-
-class _Decoder(soundfile.SoundFile):
-    """A file that is read in a row: soundfile would seek after each block, to where the header may say no."""
-
-    splice: Splice | None = None
-
-    def seekable(self) -> bool:
-        return False
-
-    def take(self, count: int) -> np.ndarray:
-        """The next samples, at most `count`, float32 (n, C); none at the end."""
-        block = self.read(count, dtype="float32", always_2d=True)
-        if self.splice is not None and self.splice.error is not None:
-            raise self.splice.error
-        return block
 
 
 def inspect(source: Source) -> AudioInfo:
@@ -241,57 +247,3 @@ def read(source: Source, *, start_s: float = 0.0, end_s: float = -1.0) -> tuple[
     with AudioFile(source) as audio:
         blocks = list(audio.blocks(*audio.range(start_s, end_s)))
         return np.concatenate(blocks), audio.info.fs
-
-
-@contextmanager
-def blame(name: str, what: str, kind: str) -> Iterator[None]:
-    """Whatever a library raises in here becomes an error of the named item."""
-    try:
-        yield
-    except BadItem as bad:
-        if bad.reason.startswith(name):
-            raise
-        raise BadItem(f"{name}: {bad.reason}", bad.fix, bad.kind) from None
-    except JSTError:
-        raise
-    except MemoryError:
-        raise BadItem(f"{name}: {what} (not enough memory)", "cut it into pieces", kind) from None
-    except Exception as error:
-        fix = AGAIN if kind == "audio-damaged" else "convert it to WAV or FLAC, or get the real file"
-        raise BadItem(f"{name}: {what} ({str(error) or type(error).__name__})", fix, kind) from None
-
-
-def _opened(source: Source) -> tuple[BinaryIO, bool]:
-    """A stream that can seek, and whether it is a file."""
-    if isinstance(source, str | Path):
-        if not _is_file(Path(source)):
-            fix = "correct wav.scp (relative paths start at the folder in which the command runs)"
-            raise BadItem("no such file", fix, "audio-missing")
-        return open(source, "rb"), True
-    if isinstance(source, bytes):
-        return io.BytesIO(source), False
-    if source.seekable():
-        return source, False
-    copy = tempfile.TemporaryFile()
-    shutil.copyfileobj(source, copy)
-    return copy, False
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name longer than the file system takes, or with a zero byte
-        return False
-
-
-def _what_it_is(stream: BinaryIO) -> str:
-    """What a file is that libsndfile does not read, where its first bytes tell."""
-    stream.seek(0)
-    head = stream.read(256)
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS: git lfs pull gets the file"
-    if head[4:8] == b"ftyp":
-        return "MP4 or M4A"
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return "WebM or Matroska"
-    return "it is text" if all(byte >= 32 or byte in b"\t\r\n" for byte in head) else ""

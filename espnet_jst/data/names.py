@@ -12,9 +12,9 @@ _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 def file_name(utt_id: str) -> str:
     """A file name without suffix that belongs to this id alone.
 
-    Short ids of small ASCII letters, digits and `_ . -` are their own names. Of others, what can stand in a file name is
-    kept, and a hash of the whole id follows behind `=`: ids may hold slashes, be of any length, or differ by case or
-    Unicode form alone, which some file systems take for the same name.
+    Short ids of small ASCII letters, digits and `_ . -` are their own names. Of others, what can stand in a file name
+    is kept, and a hash of the whole id follows behind `=`: ids may hold slashes, be of any length, or differ by case
+    or Unicode form alone, which some file systems take for the same name.
     """
     if len(utt_id) <= LONGEST and _PLAIN.fullmatch(utt_id) and not utt_id.endswith("."):
         return utt_id

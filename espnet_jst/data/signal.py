@@ -17,6 +17,7 @@ LOUD = 1.5  # lossy codecs overshoot full scale by a little
 SPIKE = 32.0  # full scale is 1; a signal in another scale has many samples beyond it, not single ones
 QUIET = 2.0**-8  # 16-bit values in 24 bits, or 24-bit ones in 32
 LOST = 2.0**-16  # 16-bit values in 32 bits
+CONSTANT = 1e-12  # power of a signal against that of its constant part: what rounding leaves
 CANCELLED = 0.02  # power of the mean of C channels against a Cth of the mean of their powers: 1 for one that speaks
 
 
@@ -28,24 +29,30 @@ class Remark(NamedTuple):
     kind: str
 
 
-def check_numbers(samples: np.ndarray, name: str) -> None:
+def check_numbers(samples: np.ndarray, name: str) -> float:
     """Refuse samples that are no numbers, or finite and absurd.
 
     Args:
         samples: floats of any shape, full scale 1.
         name: what the message calls them.
 
+    Returns:
+        The largest absolute sample.
+
     Raises:
         BadItem: names the number of such samples, or the largest.
     """
-    # NaN passes through the maximum, so that one pass is enough for good samples.
-    if not samples.size or max(float(samples.max()), -float(samples.min())) < ABSURD:
-        return
+    if not samples.size:
+        return 0.0
+    # NaN is the largest and the smallest of any samples.
+    peak = max(float(samples.max()), -float(samples.min()))
+    if peak < ABSURD:
+        return peak
     fix = "convert it again from its source"
     bad = int(np.count_nonzero(~np.isfinite(samples)))
     if bad:
         raise BadItem(f"{name}: {bad} samples are NaN or infinite", fix, "audio-nan")
-    raise BadItem(f"{name}: a sample of {np.abs(samples).max():.3g}, full scale is 1", fix, "audio-nan")
+    raise BadItem(f"{name}: a sample of {peak:.3g}, full scale is 1", fix, "audio-nan")
 
 
 @dataclass
@@ -62,8 +69,9 @@ class Mixer:
     peak: float = 0.0
     samples: int = 0
     _over: int = 0
-    _sums: np.ndarray = field(default_factory=lambda: np.zeros((2, 1)))
-    _mono: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    _offsets: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    _sums: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    _powers: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     def mix(self, block: np.ndarray) -> np.ndarray:
         """The mean of the channels of the next block, float32 (n, C) -> (n,).
@@ -71,15 +79,21 @@ class Mixer:
         Raises:
             BadItem: as `check_numbers`.
         """
-        check_numbers(block, self.name)
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-        size = np.abs(mono)
-        self.peak = max(self.peak, float(size.max(initial=0.0)))
-        self._over += int(np.count_nonzero(size > 1))
-        self.samples += len(mono)
-        self._mono = self._mono + _sums(mono)
+        peak = check_numbers(block, self.name)
+        mono, tracks = block[:, 0], block
         if block.shape[1] > 1:
-            self._sums = self._sums + _sums(block)
+            mono = block.mean(axis=1)
+            peak, tracks = check_numbers(mono, self.name), np.column_stack([mono, block])
+        if peak > 1:
+            self._over += int(np.count_nonzero(np.abs(mono) > 1))
+        self.peak = max(self.peak, peak)
+        # Of the mean, then of each channel; without the constant part, sums in 32 bits are good enough.
+        if not self.samples and len(mono):
+            self._offsets = tracks.mean(axis=0)
+        tracks = tracks - self._offsets
+        self._sums = self._sums + tracks.sum(axis=0)
+        self._powers = self._powers + np.einsum("nc,nc->c", tracks, tracks)
+        self.samples += len(mono)
         return mono
 
     def remarks(self, coding: str = "") -> list[Remark]:
@@ -91,9 +105,11 @@ class Mixer:
         Raises:
             BadItem: nothing of the signal is left, or its scale cannot be told.
         """
-        power, channels = (_power(sums, self.samples) for sums in (self._mono, self._sums))
-        if self._sums.shape[1] > 1 and float(power) < CANCELLED / channels.size * float(channels.mean()):
-            reason = f"{self.name}: the {self._sums.shape[1]} channels cancel each other when they are mixed down"
+        means = self._sums / max(1, self.samples)
+        powers = self._powers / max(1, self.samples) - np.square(means)
+        power, *channels = np.where(powers <= CONSTANT * np.square(self._offsets), 0.0, powers)
+        if channels and power < CANCELLED / len(channels) * np.mean(channels):
+            reason = f"{self.name}: the {len(channels)} channels cancel each other when they are mixed down"
             raise BadItem(reason, "take one of them, or turn the polarity of one", "audio-silent")
         if self.peak > SPIKE and self._over < 0.01 * self.samples:
             reason = f"{self.name}: single samples up to {self.peak:.4g}, full scale is 1"
@@ -112,17 +128,3 @@ class Mixer:
             reason = f"no sample beyond {self.peak:.3g}, full scale is 1"
             return [Remark(reason, "check the recording, and the scale in which it was written", "audio-quiet")]
         return []
-
-
-def _sums(samples: np.ndarray) -> np.ndarray:
-    """Sum and sum of squares over time: (2,) of (n,), (2, C) of (n, C)."""
-    exact = samples.astype(np.float64)
-    return np.stack([exact.sum(axis=0), np.square(exact).sum(axis=0)])
-
-
-def _power(sums: np.ndarray, count: int) -> np.ndarray:
-    """Power without the constant part, which nobody hears."""
-    mean = sums / max(1, count)
-    power = mean[1] - np.square(mean[0])
-    # What remains of a constant by rounding.
-    return np.where(power < 1e-9 * mean[1], 0.0, power)

@@ -134,13 +134,11 @@ def hear(
         strict_fs: another rate is refused.
         limits: refuse audio outside of these, before its samples are read where the header tells.
         write: receives the blocks, mixed down, float32 (n,), and takes all of them; by default they are only checked.
+            An error of its own must be a `JSTError`: any other counts as the item's.
 
     Raises:
         BadItem: the audio cannot be used.
     """
-    if item.path.endswith("|"):
-        reason = f"wav.scp holds the command {item.path!r}"
-        raise BadItem(reason, "run it once and name the audio file that it makes", "audio-command")
     segment = item.segment or Segment("", 0.0, -1.0)
     with blame(item.path, "cannot be used", "audio-unreadable"), AudioFile(item.path) as audio:
         info, mixer = audio.info, Mixer(item.path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,10 +31,11 @@ CHANGES = {
 
 @dataclass
 class Formatted:
-    """What a shard of utterances became: paths, samples, problems, and counts of what was changed."""
+    """What a shard of utterances became: paths, samples, their digests, problems, and counts of what was changed."""
 
     wav: dict[str, str] = field(default_factory=dict)
     samples: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     changed: Counter[str] = field(default_factory=Counter)
 
@@ -40,8 +43,13 @@ class Formatted:
         """Take in the result of another shard."""
         self.wav |= other.wav
         self.samples |= other.samples
+        self.digests |= other.digests
         self.problems += other.problems
         self.changed += other.changed
+
+    def tables(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        """Paths, numbers of samples, digests of the samples."""
+        return self.wav, self.samples, self.digests
 
 
 def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: bool, audio_format: str) -> Formatted:
@@ -61,14 +69,18 @@ def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: b
     for item in items:
         path = out / f"{file_name(item.utt_id)}.{audio_format}"
         try:
-            formatted = _Rewriter(item, path, fs, strict_fs).run()
+            used, samples, digest, changes = _Rewriter(item, path, fs, strict_fs).run()
         except BadItem as bad:
             result.problems.append(Problem.of(item.utt_id, bad))
             continue
-        result.wav[item.utt_id], samples, changes = formatted
+        result.wav[item.utt_id] = used
         result.samples[item.utt_id] = str(samples)
+        result.digests[item.utt_id] = digest
         result.changed.update(changes)
     return result
+
+
+_digest = partial(hashlib.blake2b, digest_size=12)  # other samples have another
 
 
 class _Rewriter:
@@ -78,10 +90,10 @@ class _Rewriter:
         self.item, self.path, self.fs, self.strict_fs = item, path, fs, strict_fs
         # Under a name of its own: the shard of a worker that was lost is run again, perhaps before it ends.
         self.part = path.with_name(f"{path.stem}={uuid4().hex[:8]}{path.suffix}")
-        self.made = 0
+        self.made, self.digest = 0, _digest()
 
-    def run(self) -> tuple[str, int, list[str]]:
-        """Path, samples, and what was changed.
+    def run(self) -> tuple[str, int, str, list[str]]:
+        """Path, samples, their digest, and what was changed.
 
         Raises:
             BadItem: the utterance cannot be used.
@@ -93,26 +105,43 @@ class _Rewriter:
                 write = partial(self._write, gain=1 / heard.peak)
                 hear(self.item, fs=self.fs, strict_fs=self.strict_fs, write=write)
             if not self.made:
-                return self.item.path, heard.samples, changes
+                return self.item.path, heard.samples, self.digest.hexdigest(), changes
             self.part.replace(self.path)
         finally:
             self.part.unlink(missing_ok=True)
-        return self.path.as_posix(), self.made, changes + ["cut"] * (self.item.segment is not None)
+        changes += ["cut"] * (self.item.segment is not None)
+        return self.path.as_posix(), self.made, self.digest.hexdigest(), changes
 
     def _if_needed(self, blocks: Iterator[np.ndarray], info: AudioInfo) -> None:
-        right = info.fs == self.fs and info.channels == 1 and self.item.segment is None and not info.notes
+        right = info.plain and info.fs == self.fs and info.channels == 1 and self.item.segment is None
         # soundfile takes what is so called for samples without a header.
         if right and not self.item.path.lower().endswith(".raw"):
-            deque(blocks, maxlen=0)
+            for block in blocks:
+                self.digest.update(np.ascontiguousarray(block).data)
         else:
             self._write(blocks, info)
 
     def _write(self, blocks: Iterator[np.ndarray], info: AudioInfo, *, gain: float = 1.0) -> None:
-        self.made = 0
-        try:
-            with soundfile.SoundFile(self.part, "w", self.fs, 1, "PCM_16") as file:
-                for block in resampled(blocks, info.fs, self.fs):
-                    file.write(np.clip(np.round(block * (gain * 32768)), -32768, 32767).astype(np.int16))
-                    self.made += len(block)
-        except (OSError, soundfile.SoundFileError) as error:
-            raise DataError(f"{self.path}: cannot be written ({error}); make room, or check the rights") from error
+        self.made, self.digest = 0, _digest()
+        with writing(self.part, self.fs) as file:
+            for block in resampled(blocks, info.fs, self.fs):
+                pcm = np.clip(np.round(block * (gain * 32768)), -32768, 32767).astype(np.int16)
+                file.write(pcm)
+                self.digest.update(pcm.data)
+                self.made += len(pcm)
+
+
+@contextmanager
+def writing(
+    path: Path, fs: int, *, channels: int = 1, coding: str = "PCM_16", form: str | None = None
+) -> Iterator[soundfile.SoundFile]:
+    """An audio file to write.
+
+    Raises:
+        DataError: it cannot be written. That is no fault of the item, and the next one would fail in the same way.
+    """
+    try:
+        with soundfile.SoundFile(path, "w", fs, channels, coding, format=form) as file:
+            yield file
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DataError(f"{path}: cannot be written ({error}); make room, or check the rights") from error

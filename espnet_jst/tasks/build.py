@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
 from espnet_jst.config import check_choice, check_keys, closest
+from espnet_jst.data import audio_file
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.build import build_heads
@@ -142,7 +141,7 @@ def check_rate(args: argparse.Namespace, files: Sequence[Sequence[str]]) -> None
             continue
         with open(path, encoding="utf-8") as lines:
             audio = lines.readline().strip().partition(" ")[2]
-        if Path(audio).is_file() and (rate := soundfile.info(audio).samplerate) != fs:
+        if Path(audio).is_file() and (rate := audio_file.inspect(audio).fs) != fs:
             raise DataError(
                 f"{audio} is at {rate} Hz and the model works at {fs} Hz (frontend_conf.fs): "
                 f"stage 3 resamples with --fs {fs}"

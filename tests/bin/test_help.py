@@ -29,6 +29,7 @@ sys.exit(status)
         ("espnet_jst.bin.cli", ["--version"]),
         ("espnet_jst.bin.cli", ["transcribe", "--help"]),
         ("espnet_jst.bin.cli", ["doctor", "--help"]),
+        ("espnet_jst.bin.cli", ["convert-pipes", "--help"]),
         ("espnet_jst.bin.jst_inference", ["--help"]),
         ("espnet_jst.bin.jst_align", ["--help"]),
         ("espnet_jst.bin.jst_report", ["--help"]),

@@ -9,7 +9,9 @@ import pytest
 import soundfile
 
 from espnet_jst.data import kaldi
+from espnet_jst.data.utterances import AudioItem
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.recipe.audio import format_shard
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.prepare import format_set, prepare_stages, remove_bad
 from espnet_jst.recipe.stage import run_stages
@@ -151,6 +153,90 @@ def test_bad_items_are_left_out_and_listed_and_the_good_ones_go_on(corpus):
     }.items():
         assert reason in reasons.pop(key), key
     assert not reasons
+
+
+def test_no_two_utterances_share_a_file(corpus):
+    pitches = {"spk/1": 40, "spk_1": 9, "SPK_1": 5, "spk%2F1": 3, "x" * 300: 2, "x" * 299 + "y": 1.5, "..": 4}
+    for number, (key, pitch) in enumerate(pitches.items()):
+        wave = (0.3 * np.sin(np.arange(16000) / pitch)).astype(np.float32)
+        soundfile.write(f"data/train/{number}.wav", wave, 2 * FS)
+        for table, value in zip(corpus.tables.values(), (f"data/train/{number}.wav", "one two", "zwölf", "speaker")):
+            table[key] = value
+    assert prepared(corpus) == {}
+    wav = kaldi.read_table("dump/raw/train/wav.scp")
+    assert len({path.casefold() for path in wav.values()}) == len(wav) == 8
+    for key, pitch in pitches.items():
+        samples, _ = soundfile.read(wav[key])
+        spectrum = np.abs(np.fft.rfft(samples[1000:7000]))
+        assert spectrum.argmax() == pytest.approx(6000 * 2 / (2 * np.pi * pitch), abs=2), key
+
+
+def test_what_only_we_read_rightly_is_written_again_for_others(corpus):
+    path = corpus.add("crashed", tone(1.0))
+    path.write_bytes(path.read_bytes()[:40] + bytes(4) + path.read_bytes()[44:])
+    path = corpus.add("joined", tone(1.0))
+    path.write_bytes(path.read_bytes() * 2)
+    corpus.add("called_raw", tone(1.0))
+    Path("data/train/called_raw.wav").rename("data/train/called.raw")
+    corpus.tables["wav.scp"]["called_raw"] = "data/train/called.raw"
+    corpus.write()
+    assert "4 utterances, 2 with a wrong header" in format_set(OPTIONS, "train")
+    wav, lengths = (kaldi.read_table(f"dump/raw/org/train/{name}") for name in ("wav.scp", "utt2num_samples"))
+    for key, seconds in (("crashed", 1), ("joined", 2), ("called_raw", 1)):
+        samples, fs = soundfile.read(wav[key])
+        assert (fs, len(samples), lengths[key]) == (FS, seconds * FS, str(seconds * FS))
+
+
+@pytest.mark.parametrize("fs", [FS, 2 * FS])
+def test_other_samples_have_another_digest_and_the_same_the_same(corpus, fs):
+    digests = []
+    other = tone(30.0, fs)
+    other[29 * fs :] += 0.001
+    for number, wave in enumerate((tone(30.0, fs), tone(30.0, fs), other)):
+        path = corpus.add(f"u{number}", wave, fs=fs)
+        item = AudioItem(f"u{number}", str(path))
+        [digest] = format_shard([item], out=corpus.path, fs=FS, strict_fs=False, audio_format="flac").digests.values()
+        digests.append(digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("scale", [32768.0, 2.0**28, 4.0])
+@pytest.mark.parametrize("fs", [FS, 2 * FS])
+def test_samples_in_another_scale_are_scaled_and_not_clipped(corpus, scale, fs):
+    corpus.add("loud", tone(1.0, fs) * 3 * scale, fs=fs, subtype="FLOAT")
+    corpus.write()
+    assert "1 scaled" in format_set(OPTIONS, "train")
+    samples, _ = soundfile.read(kaldi.read_table("dump/raw/org/train/wav.scp")["loud"])
+    assert np.abs(samples[1000:-1000] - tone(1.0)[1000:-1000, 0] / 0.3).max() < 0.02
+
+
+def test_a_disk_that_is_full_stops_the_stage_and_is_no_fault_of_the_utterances(corpus, monkeypatch):
+    corpus.add("rate", tone(1.0, fs=16000), fs=16000)
+    corpus.write()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    with pytest.raises(DataError, match="rate.*cannot be written .*No space left.*make room"):
+        format_set(OPTIONS, "train")
+    assert not list(Path("dump/raw/org/train/data").iterdir())
+
+
+def test_an_utterance_whose_decoder_fails_in_any_way_is_left_out_alone(corpus, monkeypatch):
+    import espnet_jst.data.decoder as decoder
+
+    corpus.add("bad", tone(1.5))
+    take = decoder.Decoder.take
+
+    def fail(self, count: int) -> np.ndarray:
+        if self.frames == 1.5 * FS:
+            raise MemoryError
+        return take(self, count)
+
+    monkeypatch.setattr(decoder.Decoder, "take", fail)
+    assert "not enough memory" in prepared(corpus)["bad"]
+    assert kept() == {"good"}
 
 
 def test_broken_lines_of_the_tables_are_listed_too(corpus):

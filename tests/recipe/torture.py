@@ -22,8 +22,16 @@ ERRORS = {
     "cut_aiff": "audio-truncated",
     "cut_flac": "audio-damaged",
     "hole_flac": "audio-damaged",
+    "cut_nist": "audio-truncated",
+    "hole_mp3": "audio-damaged",
+    "lost_ogg_page": "audio-damaged",
     "nan": "audio-nan",
     "infinite": "audio-nan",
+    "absurd": "audio-nan",
+    "spike": "audio-nan",
+    "channels_cancel": "audio-silent",
+    "channels_nearly_cancel": "audio-silent",
+    "16_in_32_bits": "audio-quiet",
     "one_sample": "audio-short",
     "click": "audio-short",
     "twenty_minutes": "audio-long",
@@ -66,6 +74,15 @@ WARNINGS = {
     "flac_named_wav": {"audio-mislabelled"},
     "silent": {"audio-silent"},
     "loud": {"audio-loud", "audio-depth"},
+    "constant": {"audio-silent"},
+    "16_in_24_bits": {"audio-quiet", "audio-depth"},
+    "wav_to_a_pipe": {"audio-header"},
+    "crashed_recorder": {"audio-header"},
+    "flac_of_unknown_length": {"audio-header"},
+    "mp3_without_count": {"audio-header"},
+    "joined_mp3": {"audio-header"},
+    "joined_ogg": {"audio-header"},
+    "joined_wav": {"audio-header"},
     "times_of_another": {"times-outside"},
     "no_speaker": {"keys-differ"},
     "only_links": {"keys-differ"},
@@ -94,6 +111,7 @@ class Torture:
         }
         self._good()
         self._broken_files()
+        self._wrong_headers()
         self._audio_outside_limits()
         self._doubtful_audio()
         self._texts()
@@ -138,7 +156,7 @@ class Torture:
         self.add("command")
         self.tables["wav.scp"]["command"] = "sox talk.mp3 -t wav - |"
         self.sound("header_only", noise(0.0))
-        for suffix in ("wav", "ogg", "aiff", "flac"):
+        for suffix in ("wav", "ogg", "aiff", "flac", "nist"):
             path = self.sound(f"cut_{suffix}", noise(4.0), suffix=suffix)
             content = path.read_bytes()
             path.write_bytes(content[: len(content) * 6 // 10])
@@ -146,10 +164,36 @@ class Torture:
         content = path.read_bytes()
         middle = len(content) // 2
         path.write_bytes(content[:middle] + bytes(4000) + content[middle + 4000 :])
-        for key, value in (("nan", np.nan), ("infinite", np.inf)):
+        path = self.sound("hole_mp3", noise(4.0), suffix="mp3")
+        content = path.read_bytes()
+        path.write_bytes(content[:9000] + bytes(900) + content[9900:])
+        path = self.sound("lost_ogg_page", noise(4.0), suffix="ogg")
+        first, second, _, *others = path.read_bytes().split(b"OggS")[1:]
+        path.write_bytes(b"".join(b"OggS" + page for page in (first, second, *others)))
+        for key, value in (("nan", np.nan), ("infinite", np.inf), ("absurd", 1e30), ("spike", 1e5)):
             wave = noise(1.0)
             wave[100] = value
             soundfile.write(self.add(key), wave, FS, subtype="FLOAT")
+        left = noise(1.0)
+        for key, right in (("channels_cancel", -left), ("channels_nearly_cancel", 0.001 * noise(1.0)[::-1] - left)):
+            self.sound(key, np.concatenate([left, right], axis=1))
+        soundfile.write(self.add("16_in_32_bits"), (noise(1.0) * 32768).astype(np.int32), FS, subtype="PCM_32")
+
+    def _wrong_headers(self) -> None:
+        for key, riff, data in (("wav_to_a_pipe", 0x7FFFF024, 0x7FFFF000), ("crashed_recorder", 0, 0)):
+            path = self.sound(key)
+            content = path.read_bytes()
+            sizes = [size.to_bytes(4, "little") for size in (riff, data)]
+            path.write_bytes(content[:4] + sizes[0] + content[8:40] + sizes[1] + content[44:])
+        path = self.sound("flac_of_unknown_length", suffix="flac")
+        content = path.read_bytes()
+        path.write_bytes(content[:21] + bytes([content[21] & 0xF0]) + bytes(4) + content[26:])
+        path = self.sound("mp3_without_count", suffix="mp3")
+        content = path.read_bytes()
+        path.write_bytes(content[content.find(content[:2], content.find(b"Xing")) :])
+        for suffix in ("mp3", "ogg", "wav"):
+            path = self.sound(f"joined_{suffix}", noise(0.5), suffix=suffix)
+            path.write_bytes(path.read_bytes() * 2)
 
     def _audio_outside_limits(self) -> None:
         self.sound("one_sample", noise(1.0)[:1])
@@ -167,6 +211,8 @@ class Torture:
             soundfile.write(self.add(f"{form.lower()}_named_wav"), noise(1.0), FS, format=form)
         self.sound("silent", np.zeros(FS, np.int16))
         soundfile.write(self.add("loud"), noise(1.0) * 32768, FS, subtype="FLOAT")
+        self.sound("constant", np.full(FS, 3000, np.int16))
+        soundfile.write(self.add("16_in_24_bits"), noise(1.0) / 256, FS, subtype="PCM_24")
 
     def _texts(self) -> None:
         self.sound("empty_source", source="")

@@ -87,9 +87,7 @@ def _take_data(stream: BinaryIO, wave: _Wave, start: int, length: int, size: int
         wave.data = [(start, size)]
 
 
-def _explained(
-    stream: BinaryIO, wave: _Wave, end: int, size: int, *, padded: bool = False, stray: int = STRAY
-) -> bool:
+def _explained(stream: BinaryIO, wave: _Wave, end: int, size: int, *, padded: bool = False, stray: int = STRAY) -> bool:
     """True where what follows the samples is no audio, or audio of further chunks or of another wave: both are noted
     in `wave`."""
     for name, start, length, odd in _chunks(stream, end, size, padded=padded):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -21,22 +22,19 @@ class Layout:
         parts: runs that are decoded one after the other, each as the pieces of a file of its own; none where the
             header is right and the file can be read as it is.
         notes: what the header says wrongly.
+        least: samples of which a decoder that finds fewer has missed some.
     """
 
     parts: tuple[tuple[Piece, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    least: int = 0
 
 
 class Splice(io.RawIOBase):
-    """The pieces of a file in a row, to be read and sought.
-
-    Attributes:
-        error: what reading the file raised. It cannot pass through the decoder, which is not Python: whoever reads
-            looks here afterwards.
-    """
+    """The pieces of a file in a row, to be read and sought."""
 
     def __init__(self, stream: BinaryIO, pieces: Sequence[Piece]) -> None:
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
         self._stream, self._pieces = stream, [piece for piece in pieces if _length(piece)]
         self._position = 0
         self._starts = [0]
@@ -61,11 +59,20 @@ class Splice(io.RawIOBase):
         try:
             found = self._take(len(buffer))
         except BaseException as error:
-            self.error = error
+            self._error = error
             return 0
         buffer[: len(found)] = found
         self._position += len(found)
         return len(found)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise at the end what reading the file raised in between: it cannot pass through a decoder in C."""
+        try:
+            yield
+        finally:
+            if self._error is not None:
+                raise self._error
 
     def _take(self, count: int) -> bytes:
         for piece, start, stop in zip(self._pieces, self._starts, self._starts[1:]):
