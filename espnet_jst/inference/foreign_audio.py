@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from espnet_jst.data.audio_file import AudioFile, BadItem
+from espnet_jst.data.audio_source import is_command, what_it_is
 
 STDIN = "-"
 FFMPEG_S = 3600  # a conversion that takes longer hangs
@@ -85,16 +86,14 @@ def _is_path(speech: Any) -> bool:
 
 def _source(speech: Any, stack: ExitStack) -> Any:
     """What AudioFile takes: a plain file's path, bytes, or a stream that can seek."""
-    if isinstance(speech, (bytearray, memoryview)):
-        return bytes(speech)
     if not _is_path(speech):
-        return speech if isinstance(speech, bytes) else _seekable(speech, stack)
+        return speech if isinstance(speech, (bytes, bytearray, memoryview)) else _seekable(speech, stack)
     if speech == STDIN:
         return _seekable(sys.stdin.buffer, stack)
     path = Path(speech)
-    if str(path).rstrip().endswith("|"):
+    if is_command(path):
         raise BadItem(
-            f"{path}: a command, not a file", "write the audio to a file, as the format stage does", "audio-command"
+            f"{path}: a command, not a file", "write its output to a file (espnet-jst convert-pipes)", "audio-command"
         )
     try:
         mode = path.stat().st_mode
@@ -127,15 +126,14 @@ def _seekable(stream: Any, stack: ExitStack) -> Any:
 def _is_text(source: Any) -> bool:
     """Text, for example a pointer of Git LFS, which no converter reads."""
     with ExitStack() as stack:
-        stream = _stream(source, stack)
-        head = stream.read(256)
-    return all(byte >= 32 or byte in b"\t\r\n" for byte in head)
+        said = what_it_is(_stream(source, stack))
+    return "text" in said or "pointer" in said
 
 
 def _stream(source: Any, stack: ExitStack) -> Any:
     if isinstance(source, Path):
         return stack.enter_context(source.open("rb"))
-    if isinstance(source, bytes):
+    if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
     source.seek(0)
     return source
