@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from espnet_jst.compat import silence_others
 from espnet_jst.config import check_keys
 from espnet_jst.errors import ConfigError, JSTError
 
@@ -89,9 +91,20 @@ def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: S
 
 
 def run_main(body: Callable[[], int | None]) -> int:
-    """Run a program; an error that the package raised on purpose is one line on stderr and exit status 1."""
+    """Run a program; an error that the package raised on purpose is one line on stderr and exit status 1.
+
+    A reader of standard output that goes away, as `head` does, ends it without a word, with the status of SIGPIPE.
+    """
+    silence_others()
     try:
-        return body() or 0
+        status = body() or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Python flushes standard output once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
     except JSTError as error:
         from espnet_jst.data.kaldi import printable
 

@@ -1,16 +1,23 @@
-"""Recordings in, transcript and translation out."""
+"""Recordings in, transcript and translation out.
+
+A FILE is what libsndfile reads (WAV, FLAC, OGG, MP3 ...), with ffmpeg on the path also M4A, WebM and the like; several
+channels are mixed down. It may be a folder (the audio files in it), a pipe, or - for standard input.
+Several files give one document: text under each file's name, JSON Lines (an object a file), or one file of subtitles in
+which the recordings follow each other. Exit status: 0 all files done, 1 some could not be used or nothing worked.
+"""
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from espnet_jst.bin.arguments import lane_values, run_main
+from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
-from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.errors import JSTError
 
 FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
@@ -18,12 +25,14 @@ FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = CommandParser(prog="espnet-jst transcribe", description=__doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG or MP3, one channel, 8 to 48 kHz")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="audio file, folder, pipe, or -: standard input")
     parser.add_argument("--model", required=True, help="packed zip, folder, or hub tag owner/name@revision")
     parser.add_argument("--format", choices=FORMATS, default="txt", help="txt: a line a lane (default)")
-    parser.add_argument("--output_dir", help="write FILE's stem with the format's ending here, not to standard output")
+    parser.add_argument(
+        "--output_dir", help="a document a file, FILE's stem with the format's ending, here, not one on standard output"
+    )
     parser.add_argument("--stream", action="store_true", help="show the words as they appear, chunk by chunk")
-    parser.add_argument("--realtime", action="store_true", help="with --stream: at the speed of speech")
+    parser.add_argument("--realtime", action="store_true", help="as --stream, at the speed of speech")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole file; default: the model's own")
     parser.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
     parser.add_argument("--beam_size", type=int, help="hypotheses kept; 1: greedy; default: the pack's, or 1")
@@ -40,69 +49,132 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> int:
     """Parse and run. Exit status: 0 all files done, 1 some could not be used or nothing worked."""
     args = get_parser().parse_args(cmd)
-    return run_main(lambda: _run(args))
+    return run_main(lambda: _Transcription(args).run())
 
 
-def _run(args: argparse.Namespace) -> int:
-    names = [Path(name).stem for name in args.files]
-    if args.output_dir and len(set(names)) < len(names):
-        raise ConfigError("two files have the same name and would overwrite each other in --output_dir: run them apart")
-    good, failed = _read(args.files)
-    if not good:
-        return 1
-    from espnet_jst.inference import Speech2Text
+class _Transcription:
+    """One run of the command; whatever is wrong with one file is said, and the others go on."""
 
-    given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
-    given = {key: value for key, value in given.items() if value is not None}
-    speech2text = Speech2Text.from_pretrained(args.model, device=args.device, **given)
-    for name, samples, fs in good:
+    def __init__(self, args: argparse.Namespace) -> None:
+        from espnet_jst.inference.remarks import Once
+
+        self.args, self.said = args, Once()
+        self.streams = args.stream or args.realtime
+        self.failed: list[str] = []
+
+    def run(self) -> int:
+        """Everything that can be known is checked before the model is loaded, the headers of the files included."""
+        args = self.args
+        inputs = find_inputs(args.files)
+        check_outputs(inputs, args.output_dir, args.format)
+        self._check_options()
+        good = [item for item in inputs if self._has_header(item)]
+        if good:
+            _prefer_utf8(document=bool(args.format != "txt"))
+            self._transcribe(good, several=len(inputs) > 1)
+        self.said.summarize()
+        if self.failed and len(inputs) > 1:
+            print(f"failed: {len(self.failed)} of {len(inputs)} files: {', '.join(self.failed)}", file=sys.stderr)
+        return 1 if self.failed else 0
+
+    def _check_options(self) -> None:
+        args = self.args
+        self.given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
+        self.given = {key: value for key, value in self.given.items() if value is not None}
+        if args.device != "cpu":
+            from espnet_jst.inference.device import check_device
+
+            check_device(args.device)
+        if self.given:
+            from espnet_jst.inference.options import DecodingOptions
+
+            DecodingOptions.parse(self.given)
+
+    def _has_header(self, item: Input) -> bool:
+        from espnet_jst.inference.foreign_audio import check_header
+
         try:
-            _write(args, name, _decode(args, speech2text, name, samples, fs), several=len(args.files) > 1)
-        except JSTError as error:
-            print(f"error: {name}: {error}", file=sys.stderr)
-            failed += 1
-    return 1 if failed else 0
+            check_header(item.source)
+            return True
+        except Exception as error:
+            self._fail(item, error)
+            return False
 
+    def _transcribe(self, inputs: Sequence[Input], *, several: bool) -> None:
+        from espnet_jst.inference import Speech2Text
+        from espnet_jst.inference.documents import Document
 
-def _read(files: Sequence[str]) -> tuple[list[tuple[str, Any, int]], int]:
-    """What can be read, and how many files cannot; each of those gets one message, before a model is loaded."""
-    from espnet_jst.inference.audio import read_audio
+        args = self.args
+        speech2text = Speech2Text.from_pretrained(args.model, device=args.device, **self.given)
+        lanes = [lane for head in speech2text.heads.values() for lane in head.spec.lanes]
+        shown = self.streams and args.format == "txt" and not args.output_dir  # word by word, which is all there is
+        common = Document(sys.stdout, args.format, several=several, lanes=lanes)
+        for item, words, duration_s in self._decoded(speech2text, inputs):
+            if not words:
+                print(f"{item.name}: no words were recognised", file=sys.stderr)
+            if args.output_dir:
+                self._write_file(item, words, duration_s, lanes)
+            elif not shown:
+                common.add(item.name, words, duration_s)
+        if not args.output_dir and not shown:
+            common.close()
 
-    good, failed = [], 0
-    for name in files:
+    def _decoded(self, speech2text: Any, inputs: Sequence[Input]) -> Iterator[tuple[Input, list, float]]:
+        for item in inputs:
+            try:
+                words, duration_s = self._decode(speech2text, item)
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                self._fail(item, error)
+            else:
+                yield item, words, duration_s
+
+    def _decode(self, speech2text: Any, item: Input) -> tuple[list, float]:
+        from espnet_jst.inference.audio import Recording
+
+        with Recording(item.source, name=item.name, notify=self.said) as recording:
+            if not self.streams:
+                hyp = speech2text.decode_recording(recording)[0][3]
+                return hyp.words, hyp.duration_s
+            from espnet_jst.inference.live import show_stream
+
+            # Standard output belongs to the document where one is asked for: it may be piped on.
+            document = self.args.format != "txt" and not self.args.output_dir
+            session = speech2text.session(recording.fs)
+            words = show_stream(
+                session,
+                recording.blocks(),
+                title=item.name,
+                realtime=self.args.realtime,
+                stream=sys.stderr if document else sys.stdout,
+            )
+            return words, session.duration_s
+
+    def _write_file(self, item: Input, words: list, duration_s: float, lanes: Sequence[str]) -> None:
+        from espnet_jst.inference.documents import Document
+
         try:
-            good.append((name, *read_audio(name)))
-        except JSTError as error:
-            print(f"error: {error}", file=sys.stderr)
-            failed += 1
-    return good, failed
+            with item.output(self.args.output_dir, self.args.format).open("w", encoding="utf-8") as stream:
+                document = Document(stream, self.args.format, lanes=lanes)
+                document.add(item.name, words, duration_s)
+                document.close()
+        except OSError as error:
+            self._fail(item, error)
+
+    def _fail(self, item: Input, error: Exception) -> None:
+        from espnet_jst.inference.remarks import item_error
+
+        reason = str(error) if isinstance(error, JSTError) else item_error(error)
+        print(f"error: {reason if item.name in reason else f'{item.name}: {reason}'}", file=sys.stderr)
+        self.failed.append(item.name)
 
 
-def _decode(args: argparse.Namespace, speech2text: Any, name: str, samples: Any, fs: int) -> list:
-    if not args.stream:
-        return speech2text(samples, fs)[0][3].words
-    from espnet_jst.inference.live import show_stream
-
-    # Standard output belongs to the document where one is asked for: it may be piped on.
-    document = args.format != "txt" and not args.output_dir
-    stream = sys.stderr if document else sys.stdout
-    return show_stream(speech2text.session(fs), samples, title=name, realtime=args.realtime, stream=stream)
-
-
-def _write(args: argparse.Namespace, name: str, words: list, *, several: bool) -> None:
-    from espnet_jst.text.subtitles import format_words
-
-    if args.stream and args.format == "txt" and not args.output_dir:
-        return  # shown already
-    text = format_words(words, args.format)
-    if args.output_dir:
-        path = Path(args.output_dir) / f"{Path(name).stem}.{args.format}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return
-    if several and args.format == "txt":
-        print(f"{name}:")
-    print(text, end="")
+def _prefer_utf8(*, document: bool) -> None:
+    """Documents and what is piped on are UTF-8 in any locale; a terminal that lacks a character gets its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        terminal = sys.stdout.isatty() and not document
+        sys.stdout.reconfigure(encoding=sys.stdout.encoding if terminal else "utf-8", errors="backslashreplace")
 
 
 if __name__ == "__main__":

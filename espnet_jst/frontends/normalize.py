@@ -23,7 +23,8 @@ class RunningMVN(AbsNormalize):
     """Subtract a running mean and divide by the global standard deviation.
 
     The mean of frame t is (prior_frames * global mean + decayed sum up to t) / (prior_frames + decayed count): the
-    first frames lean on the training data, later ones on the recording itself, and nothing looks ahead.
+    first frames lean on the training data, later ones on the recording itself, and nothing looks ahead. A frame that is
+    not finite is left out of the mean: it would stay in it for ever.
 
     Args:
         stats_file: `feats_stats.npz` of ESPnet's collect_stats (count, sum, sum_square).
@@ -80,9 +81,11 @@ class RunningMVN(AbsNormalize):
             if n == 0:
                 continue
             weights, heard = self.weights[:n, :n], block
+            counted = frames.isfinite().all(-1, keepdim=True)
             if self.ignore_silence:
-                sounds = (frames != frames[..., :1]).any(-1, keepdim=True).to(block)
-                heard, own = block * sounds, weights @ sounds
+                counted &= (frames != frames[..., :1]).any(-1, keepdim=True)
+            if self.ignore_silence or not counted.all():
+                heard, own = block.where(counted, 0.0), weights @ counted.to(block)
             else:
                 own = weights.sum(1, keepdim=True)
             totals = weights @ heard + self.fade[:n] * total[:, None]

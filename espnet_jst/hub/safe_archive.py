@@ -6,7 +6,9 @@ system, duplicate and overlapping members, decompression bombs, half-written fol
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -187,32 +189,50 @@ def default_cache() -> Path:
     """Where zips are unpacked: $JST_CACHE, or the user's cache folder."""
     if "JST_CACHE" in os.environ:
         return Path(os.environ["JST_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "espnet_jst"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user whom the system does not know
+        home = Path(tempfile.gettempdir())
+    return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache")) / "espnet_jst"
 
 
 def unpack_to_cache(zip_path: str | Path, cache_dir: str | Path | None = None) -> Path:
     """Unpack a zip once into a folder named by the SHA-256 of its bytes, or find it there.
 
     The folder appears by one rename: a kill leaves no half pack, and of two processes the slower uses the first's.
+    Where the cache cannot be written, the pack is unpacked for this process alone.
 
     Raises:
-        CheckpointError: the archive is refused or damaged, or the cache cannot be written.
+        CheckpointError: the archive is refused or damaged, or cannot be written anywhere.
     """
-    cache = Path(cache_dir) if cache_dir is not None else default_cache()
     try:
-        final = cache / "packs" / file_sha256(zip_path)
-        if final.is_dir():
-            return final
-        final.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
+        digest = file_sha256(zip_path)
     except OSError as error:
-        raise CheckpointError(f"{zip_path}: cannot be unpacked into {cache}: {error}; set JST_CACHE") from error
+        raise CheckpointError(f"{zip_path}: cannot be read: {error}") from error
+    try:
+        return _unpack_into(Path(cache_dir) if cache_dir is not None else default_cache(), zip_path, digest)
+    except OSError as error:
+        logging.warning(f"{error}: the pack is unpacked for this process alone; set JST_CACHE to a folder that lasts")
+    try:
+        apart = tempfile.mkdtemp(prefix="espnet_jst-")
+        atexit.register(shutil.rmtree, apart, ignore_errors=True)
+        return _unpack_into(Path(apart), zip_path, digest)
+    except OSError as error:
+        raise CheckpointError(f"{zip_path}: cannot be unpacked: {error}; set JST_CACHE") from error
+
+
+def _unpack_into(cache: Path, zip_path: str | Path, digest: str) -> Path:
+    final = cache / "packs" / digest
+    if final.is_dir():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
     try:
         extract(zip_path, partial / "pack")
         os.replace(partial / "pack", final)
-    except OSError as error:
+    except OSError:
         if not final.is_dir():
-            raise CheckpointError(f"{zip_path}: cannot be unpacked into {cache}: {error}; set JST_CACHE") from error
+            raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return final

@@ -1,78 +1,236 @@
-"""Audio as it comes in -> one float32 channel in [-1, 1], or one message that says what to do."""
+"""Audio as it comes in -> blocks of one float32 channel in [-1, 1], or one message that says what to do."""
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from espnet_jst.data import audio_file
 from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.signal import Mixer, Remark, check_numbers
 from espnet_jst.errors import DataError
+from espnet_jst.inference.foreign_audio import open_audio
 from espnet_jst.inference.resample import MAX_FS, MIN_FS
+
+MAX_CHANNELS = 32
+BLOCK = 1 << 16  # samples of an array that are converted at once
+
+Notify = Callable[[str, Remark], None]
+
+
+class AudioWarning(UserWarning):
+    """Something about usable audio that makes one doubt the result."""
+
+
+def warn(name: str, remark: Remark) -> None:
+    """Tell a programmer what is doubtful about a recording."""
+    warnings.warn(f"{name}: {remark.reason}; {remark.fix}", AudioWarning, stacklevel=2)
+
+
+class Recording:
+    """Anything that holds audio, read once and block by block; to be used in a `with` statement.
+
+    Args:
+        speech: path, bytes of an audio file or binary file object; samples as an array (see `channels_of`); a
+            dictionary of Hugging Face's `datasets` ({"array", "sampling_rate"} or {"bytes", "path"}) or the decoder
+            that takes its place there.
+        fs: sampling rate of an array in Hz.
+        name: what messages call it; by default a path.
+        notify: called with what is doubtful.
+
+    Attributes:
+        name: what messages call it.
+        fs: sampling rate in Hz.
+        duration_s: seconds as the header says; None where only reading tells.
+
+    Raises:
+        DataError: it cannot be used: missing, damaged, no audio, another rate than `fs`, or one outside 8-384 kHz.
+    """
+
+    def __init__(self, speech: Any, fs: int | None = None, *, name: str = "", notify: Notify = warn) -> None:
+        self._notify = notify
+        if isinstance(speech, Mapping):
+            speech, fs, name = _of_mapping(speech, fs, name)
+        elif hasattr(speech, "get_all_samples"):  # torchcodec's decoder
+            samples = speech.get_all_samples()
+            speech, fs = samples.data, int(samples.sample_rate)
+        self._coding, samples_in = "", None
+        with ExitStack() as stack:
+            if is_file(speech):
+                audio = stack.enter_context(open_audio(speech, name))
+                self.name, self.fs, self._coding = audio.name, audio.info.fs, audio.info.coding
+                channels, samples_in = audio.info.channels, audio.info.samples
+                self._blocks = audio.blocks()
+                for note in audio.info.notes:
+                    notify(self.name, Remark(note, "make it again if something is missing", "audio-header"))
+                if fs is not None and fs != self.fs:
+                    raise DataError(f"{self.name}: its header says {self.fs} Hz, but fs={fs} is given: leave out fs")
+            else:
+                array = channels_of(speech)
+                if array.dtype.kind in "iu" and array.dtype.itemsize == 2:
+                    self._coding = "PCM_16"
+                channels, samples_in = array.shape[1], len(array)
+                self.name, self.fs, self._blocks = name or "speech", int(fs or 0), _slices(array)
+            if not MIN_FS <= self.fs <= MAX_FS:
+                reason = f"{self.name}: {self.fs} Hz is outside {MIN_FS}-{MAX_FS} Hz"
+                raise BadItem(reason, "resample it, or give its true rate", "audio-rate")
+            self.close = stack.pop_all().close
+        self.duration_s = None if samples_in is None else samples_in / self.fs
+        if channels > 1:
+            fix = "take one channel if speakers differ by it"
+            notify(self.name, Remark(f"{channels} channels are mixed down", fix, "audio-stereo"))
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def say(self, remark: Remark) -> None:
+        """Tell whoever asked for it what is doubtful."""
+        self._notify(self.name, remark)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The mean of the channels, float32 (n,) each; at the end, what the whole signal shows is refused or said.
+
+        Raises:
+            DataError: damaged data; samples that are NaN, infinite or absurd; no samples; nothing that could be heard.
+        """
+        mixer = Mixer(self.name)
+        for block in self._blocks:
+            mono = np.ascontiguousarray(mixer.mix(block), dtype=np.float32)
+            if len(mono):
+                yield mono
+        if not mixer.samples:
+            raise BadItem(f"{self.name}: no samples", "leave it out or check how it was cut", "audio-header-only")
+        for remark in mixer.remarks(self._coding):
+            self.say(remark)
+
+
+def recording_of(speech: Any, fs: int | None, model_fs: int) -> Recording:
+    """A recording; samples without a rate have the model's."""
+    is_array = not (isinstance(speech, Mapping) or is_file(speech) or hasattr(speech, "get_all_samples"))
+    return Recording(speech, fs or model_fs if is_array else fs)
+
+
+def is_file(speech: Any) -> bool:
+    """A path, the bytes of an audio file, or a file object."""
+    return isinstance(speech, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(speech, "read")
+
+
+def packets(blocks: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:
+    """Blocks -> packets of at most `samples` samples."""
+    for block in blocks:
+        for start in range(0, len(block), samples):
+            yield block[start : start + samples]
+
+
+def take(blocks: Iterator[np.ndarray], samples: float) -> tuple[list[np.ndarray], Iterator[np.ndarray] | None]:
+    """The blocks until there are `samples` samples, and then the rest, or None where nothing is left."""
+    taken: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        if count + len(block) > samples:
+            return taken, chain([block], blocks)
+        taken.append(block)
+        count += len(block)
+    return taken, None
 
 
 def as_samples(speech: Any, *, allow_empty: bool = False) -> np.ndarray:
-    """Check samples and give them as float32 (n,).
+    """Check samples and give them as float32 (n,), the mean where there are several channels.
 
     Args:
-        speech: NumPy array, torch tensor or sequence of floats in [-1, 1], (n,), (n, 1) or (1, n); integer samples
-            (int16, int32) are scaled to [-1, 1].
+        speech: see `channels_of`.
         allow_empty: let an empty array pass: a packet of a stream may be empty, an utterance may not.
 
     Raises:
-        DataError: no samples, several channels, NaN or infinite samples, or no numbers at all.
+        DataError: no samples, NaN, infinite or absurd samples, or no samples at all.
+    """
+    array = channels_of(speech)
+    if not len(array) and not allow_empty:
+        raise DataError("speech has no samples: leave the utterance out or check how it was cut")
+    samples = _floats(array)
+    check_numbers(samples, "speech")
+    return np.ascontiguousarray(samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1), dtype=np.float32)
+
+
+def channels_of(speech: Any) -> np.ndarray:
+    """Samples in any of the usual layouts -> (n, C), of the type that they have.
+
+    Args:
+        speech: NumPy array, torch tensor or sequence, (n,), (n, C) or (C, n), further axes of length 1 allowed; floats
+            in [-1, 1] or integers (int16, int32), whose full scale is that of their type.
+
+    Raises:
+        DataError: no numbers, or it cannot be told which axis is time.
     """
     if hasattr(speech, "detach"):
-        speech = speech.detach().cpu().numpy()
+        speech = speech.detach().cpu()
+        speech = (speech.float() if speech.is_floating_point() else speech).numpy()  # NumPy has no bfloat16
     try:
         samples = np.asarray(speech)
     except ValueError as error:
         raise DataError(f"speech is not an array of samples ({error}): give one channel as a 1-D array") from error
-    if samples.ndim == 2 and 1 in samples.shape:
-        samples = samples.reshape(-1)
-    if samples.ndim != 1:
-        raise DataError(
-            f"speech has shape {samples.shape}, but one channel is needed: give a 1-D array, for example the mean "
-            "over channels or the channel that holds the speaker"
-        )
-    if samples.size == 0 and not allow_empty:
-        raise DataError("speech has no samples: leave the utterance out or check how it was cut")
-    if samples.dtype.kind in "iu":
-        samples = _scaled(samples)
-    elif samples.dtype.kind != "f":
+    if samples.dtype.kind not in "iuf":
         raise DataError(f"speech holds {samples.dtype} values: give floats in [-1, 1] or int16 or int32 samples")
-    samples = np.ascontiguousarray(samples, dtype=np.float32)
-    if not np.isfinite(samples).all():
-        where = int(np.flatnonzero(~np.isfinite(samples))[0])
-        raise DataError(f"speech has a NaN or infinite sample at position {where}: repair or leave out the recording")
-    return samples
-
-
-def _scaled(samples: np.ndarray) -> np.ndarray:
-    if samples.dtype.kind == "u" or (samples.dtype.itemsize == 8 and np.abs(samples).max(initial=0) > 2**15):
+    unknown = samples.dtype.kind == "u" or (samples.dtype.itemsize == 8 and samples.dtype.kind == "i")
+    if unknown and (samples.dtype.kind == "u" or np.abs(samples).max(initial=0) > 2**15):
         raise DataError(f"speech holds {samples.dtype} values of unknown scale: give floats in [-1, 1] or int16")
+    if samples.ndim > 1 and 1 in samples.shape:
+        samples = samples.reshape([size for size in samples.shape if size != 1] or [1])
+    if samples.ndim == 1:
+        return samples[:, None]
+    if samples.ndim != 2 or min(samples.shape) > MAX_CHANNELS or samples.shape[0] == samples.shape[1]:
+        raise DataError(
+            f"speech has shape {samples.shape}, of which it cannot be told which axis is time: give a 1-D array, or "
+            f"one of shape (samples, channels), at most {MAX_CHANNELS} channels"
+        )
+    return samples if samples.shape[0] > samples.shape[1] else samples.T
+
+
+def _floats(samples: np.ndarray) -> np.ndarray:
+    if samples.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            return samples.astype(np.float32, copy=False)
     full_scale = {1: 2**7, 2: 2**15, 4: 2**31, 8: 2**15}[samples.dtype.itemsize]
     return samples.astype(np.float32) / full_scale
 
 
+def _slices(array: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(array), BLOCK):
+        yield _floats(array[start : start + BLOCK])
+
+
+def _of_mapping(speech: Mapping, fs: int | None, name: str) -> tuple[Any, int | None, str]:
+    """What a dictionary of `datasets` holds, its rate, and its name."""
+    name = name or str(speech.get("path") or "")
+    if speech.get("array") is not None:
+        rate = speech.get("sampling_rate", fs)
+        if rate is None or (fs is not None and fs != rate):
+            raise DataError(f"{name or 'speech'}: sampling_rate is {rate} and fs is {fs}: one rate is needed")
+        return speech["array"], int(rate), name
+    for key in ("bytes", "path"):
+        if speech.get(key):
+            return speech[key], fs, name
+    found = sorted(map(str, speech))
+    raise DataError(f"speech is a dictionary of {found}: give 'array' and 'sampling_rate', or 'path'")
+
+
 def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
-    """Read one single-channel audio file (whatever libsndfile reads) -> float32 samples (n,) and sampling rate in Hz.
+    """Read one audio file -> float32 samples (n,), channels mixed down, and sampling rate in Hz.
 
     Raises:
-        BadItem: missing, empty, cut short, corrupt or multi-channel file, NaN samples, or a rate outside 8-48 kHz.
+        DataError: see Recording and its `blocks`.
     """
-    if str(path).rstrip().endswith("|"):
-        raise BadItem(
-            f"{path}: a command, not a file", "write the audio to a file, as the format stage does", "audio-command"
-        )
-    if not Path(path).is_file():
-        fix = "check the path; a relative one starts at the current folder"
-        raise BadItem(f"{path}: no such file", fix, "audio-missing")
-    samples, fs = audio_file.read(path)
-    if samples.shape[1] != 1:
-        raise BadItem(f"{path}: {samples.shape[1]} channels", "convert it to one channel", "audio-stereo")
-    if not MIN_FS <= fs <= MAX_FS:
-        raise BadItem(f"{path}: {fs} Hz is outside {MIN_FS}-{MAX_FS} Hz", "resample it", "audio-rate")
-    return samples[:, 0], fs
+    with Recording(path) as recording:
+        return np.concatenate(list(recording.blocks())), recording.fs

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, recombined
+from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, check_finite, recombined
 from espnet_jst.inference.resample import Resampler
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel, Tap
@@ -63,6 +63,9 @@ def decode_batch(
         heads: the heads that are searched, by name.
         timing: the CTC head for word times, or None.
         utterances: checked samples (n,) and their rate in Hz.
+
+    Raises:
+        DataError: an utterance cannot be decoded; `index` is its place.
     """
     heard = [Utterance(samples, fs, model.fs, schedule) for samples, fs in utterances]
     taps = model.encode(
@@ -70,6 +73,7 @@ def decode_batch(
         chunk_frames=schedule.chunk_frames,
         left_chunks=schedule.left_chunks,
     )
+    check_finite(taps, heads)
     rows = [_Row(utterance, WordStream(heads, timing), Decoded(utterance.duration_s, {})) for utterance in heard]
     log_probs = None if timing is None else timing.head.log_probs(taps[timing.spec.reads].x)
     states: dict[str, Any] = {name: head.search.init_state(len(rows)) for name, head in heads.items()}

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from espnet_jst.errors import DataError
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inference.word_times import TimingConf, WordTimer, share_spans
+from espnet_jst.model import Tap
 from espnet_jst.search.greedy import Emission
 from espnet_jst.search.hypotheses import Hypothesis as BeamHypothesis
 from espnet_jst.text.assembler import AssembledWord, LaneOfTag, WordAssembler
@@ -56,6 +59,23 @@ def recombined(head: SearchHead, nbest: Sequence[BeamHypothesis]) -> list[BeamHy
         else:
             best[key] = hypothesis
     return sorted(best.values(), key=lambda hypothesis: -hypothesis.score)
+
+
+def check_finite(taps: Mapping[str, Tap], heads: Mapping[str, SearchHead]) -> None:
+    """Refuse encoder outputs that are not numbers: a greedy search would write something of them.
+
+    Raises:
+        DataError: `index` is the utterance's place in the batch.
+    """
+    for head in heads.values():
+        tap = taps[head.spec.reads]
+        padding = torch.arange(tap.x.size(1), device=tap.x.device) >= tap.lengths[:, None]
+        bad = (~(tap.x.isfinite().all(-1) | padding).all(1)).nonzero()
+        if len(bad):
+            raise DataError(
+                "what the encoder makes of the audio is not finite: check the recording and the weights",
+                index=int(bad[0, 0]),
+            )
 
 
 @dataclass(frozen=True)

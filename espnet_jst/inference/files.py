@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,14 @@ import numpy as np
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.inference.audio import read_audio
+from espnet_jst.inference.audio import Notify, Recording, packets
+from espnet_jst.inference.long import WHOLE_S
+from espnet_jst.inference.remarks import Once, item_error
 from espnet_jst.inference.speech2text import Result, Speech2Text
 from espnet_jst.text.words import TRANSCRIPT
 from espnet_jst.version import __version__
+
+PACKET_S = 0.5
 
 
 @dataclass
@@ -99,45 +104,92 @@ def decode_files(
     if streaming and speech2text.nbest > 1:
         raise ConfigError("a stream has one result: --nbest above 1 needs --streaming false")
     output_dir, started = Path(output_dir), time.perf_counter()
-    skipped: list[Problem] = []
+    said = Once()
+    run = _Run(speech2text, streaming, said)
     decoded, audio_s = 0, 0.0
     with ResultWriter(output_dir, speech2text.nbest) as writer:
-        for batch in _batches(items, 1 if streaming else batch_size, skipped, on_progress):
-            speech = [(samples, fs) for _, samples, fs in batch]
-            results = [[stream_file(speech2text, *speech[0])]] if streaming else speech2text.decode(speech)
-            for (utt_id, _, _), result in zip(batch, results, strict=True):
-                writer.write(utt_id, result)
-                decoded, audio_s = decoded + 1, audio_s + result[0][3].duration_s
-            on_progress(len(batch))
+        for item, results in run.decode(items, 1 if streaming else batch_size):
+            if results is not None:
+                writer.write(item, results)
+                decoded, audio_s = decoded + 1, audio_s + results[0][3].duration_s
+            on_progress(1)
+    said.summarize()
+    order = {utt_id: place for place, (utt_id, _) in enumerate(items)}
+    skipped = sorted(run.skipped, key=lambda problem: order[problem.utt_id])
     write_skipped(output_dir, skipped)
     if not decoded and items:
         raise DataError(f"none of {len(items)} utterances could be decoded; the first: {skipped[0]}")
     return Summary(decoded, skipped, audio_s, time.perf_counter() - started)
 
 
-def stream_file(speech2text: Speech2Text, samples: np.ndarray, fs: int) -> Result:
-    """The samples of one file through a session, as a call's result with the computation time of each chunk."""
-    session = speech2text.session(fs)
-    session.push(samples)
+def stream_file(speech2text: Speech2Text, recording: Recording) -> Result:
+    """A recording through a session in packets, as a call's result with the computation time of each chunk."""
+    session = speech2text.session(recording.fs)
+    for packet in packets(recording.blocks(), round(PACKET_S * recording.fs)):
+        session.feed(packet)
     session.finish()
     return speech2text.stream_result(session)
 
 
-def _batches(
-    items: Sequence[tuple[str, str]], size: int, skipped: list[Problem], on_progress: Callable[[int], None]
-) -> Iterator[list[tuple[str, np.ndarray, int]]]:
-    batch: list[tuple[str, np.ndarray, int]] = []
-    for utt_id, path in items:
+class _Run:
+    """Decodes items, one file open at a time; an item that fails is a problem in `skipped`, whatever went wrong."""
+
+    def __init__(self, speech2text: Speech2Text, streaming: bool, notify: Notify) -> None:
+        self.speech2text, self.streaming, self.notify = speech2text, streaming, notify
+        self.skipped: list[Problem] = []
+
+    def decode(self, items: Sequence[tuple[str, str]], size: int) -> Iterator[tuple[str, list[Result] | None]]:
+        """Utterances with their results, None where there are none; short ones in batches of `size`."""
+        batch: list[tuple[str, np.ndarray, int]] = []
+        for utt_id, path in items:
+            short, results = self._read(utt_id, path, alone=size == 1)
+            if short is None:
+                if results is not None:
+                    yield from self._decode_batch(batch)
+                    batch = []
+                yield utt_id, results
+                continue
+            batch.append((utt_id, *short))
+            if len(batch) == size:
+                yield from self._decode_batch(batch)
+                batch = []
+        yield from self._decode_batch(batch)
+
+    def _read(
+        self, utt_id: str, path: str, *, alone: bool
+    ) -> tuple[tuple[np.ndarray, int] | None, list[Result] | None]:
+        """The samples and rate of a file that is short enough for a batch, or the results of another."""
+        with self._blame(utt_id), Recording(path, notify=self.notify) as recording:
+            if self.streaming:
+                return None, [stream_file(self.speech2text, recording)]
+            if alone or recording.duration_s is None or recording.duration_s > WHOLE_S:
+                return None, self.speech2text.decode_recording(recording)
+            return (np.concatenate(list(recording.blocks())), recording.fs), None
+        return None, None
+
+    def _decode_batch(self, batch: Sequence[tuple[str, np.ndarray, int]]) -> Iterator[tuple[str, list[Result] | None]]:
+        if len(batch) > 1:
+            try:
+                results = self.speech2text.decode([(samples, fs) for _, samples, fs in batch])
+            except Exception:  # of one of them, or all need too much memory: the others are not lost
+                for item in batch:
+                    yield from self._decode_batch([item])
+                return
+            yield from ((utt_id, result) for (utt_id, _, _), result in zip(batch, results, strict=True))
+        for utt_id, samples, fs in batch if len(batch) == 1 else ():
+            found = None
+            with self._blame(utt_id):
+                [found] = self.speech2text.decode([(samples, fs)])
+            yield utt_id, found
+
+    @contextmanager
+    def _blame(self, utt_id: str) -> Iterator[None]:
         try:
-            batch.append((utt_id, *read_audio(path)))
+            yield
         except BadItem as error:
-            skipped.append(Problem.of(utt_id, error))
-            on_progress(1)
-        if len(batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+            self.skipped.append(Problem.of(utt_id, error))
+        except Exception as error:
+            self.skipped.append(Problem(utt_id, item_error(error), "check the recording", "not-decoded"))
 
 
 def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: str | Path, **settings: Any) -> None:

@@ -4,42 +4,51 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
+from espnet_jst.inference.audio import packets
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from espnet_jst.inference.session import Session
 
 PACKET_S = 0.1
+NARROW = 30  # columns below which the names of the lanes are left out
 
 
 def show_stream(
-    session: Session, samples: np.ndarray, *, title: str = "", realtime: bool = False, stream: TextIO | None = None
+    session: Session,
+    blocks: Iterable[np.ndarray],
+    *,
+    title: str = "",
+    realtime: bool = False,
+    stream: TextIO | None = None,
 ) -> list[Word]:
     """Push a recording in packets of 0.1 s and show each word when it comes.
 
     Args:
         session: a fresh session.
-        samples: the recording at the session's rate, (n,).
+        blocks: the recording at the session's rate, checked (`Recording.blocks`), (n,) each.
         title: shown above the lanes.
         realtime: wait, so that the words come at the speed of speech.
-        stream: where to write; standard output by default. A terminal gets two growing lanes, anything else a line
-            for each word: emission time, lane, word.
+        stream: where to write; standard output by default. A terminal gets two growing lanes, of which the newest
+            lines are shown where it is too small for all, and at the end all; anything else gets a line for each word:
+            emission time, lane, word.
 
     Returns:
         All words.
     """
     stream = stream or sys.stdout
+    words: list[Word] = []
     if not stream.isatty():
         print(f"# {title}", file=stream)
-        words = []
-        for _, new in _packets(session, samples, realtime):
+        for _, new in _packets(session, blocks, realtime):
             words += new
             for word in new:
                 print(f"{word.emission_s:8.2f} s  {word.lane:<12} {word.text}", file=stream, flush=True)
@@ -47,33 +56,48 @@ def show_stream(
     from rich.console import Console
     from rich.live import Live
 
-    words = []
-    with Live(_table(title, words, 0.0), console=Console(file=stream), refresh_per_second=12) as live:
-        for heard_s, new in _packets(session, samples, realtime):
+    console = Console(file=stream)
+    with Live(console=console, refresh_per_second=12, transient=True, vertical_overflow="crop") as live:
+        for heard_s, new in _packets(session, blocks, realtime):
             words += new
-            live.update(_table(title, words, heard_s))
+            live.update(_table(title, words, heard_s, console, newest=True))
+    console.print(_table(title, words, session.duration_s, console, newest=False))
     return words
 
 
-def _packets(session: Session, samples: np.ndarray, realtime: bool):
+def _packets(session: Session, blocks: Iterable[np.ndarray], realtime: bool) -> Iterator[tuple[float, list[Word]]]:
     """Seconds heard and new words, packet by packet."""
-    size, started = max(1, round(PACKET_S * session.fs)), time.monotonic()
-    for start in range(0, len(samples), size):
-        heard_s = min(start + size, len(samples)) / session.fs
+    started, heard = time.monotonic(), 0
+    for packet in packets(iter(blocks), max(1, round(PACKET_S * session.fs))):
+        heard += len(packet)
         if realtime:
-            time.sleep(max(0.0, started + heard_s - time.monotonic()))
-        yield heard_s, session.push(samples[start : start + size])
-    yield len(samples) / session.fs, session.finish()
+            time.sleep(max(0.0, started + heard / session.fs - time.monotonic()))
+        yield heard / session.fs, session.feed(packet)
+    yield heard / session.fs, session.finish()
 
 
-def _table(title: str, words: Sequence[Word], heard_s: float) -> Table:
-    from rich.markup import escape
+def _table(title: str, words: Sequence[Word], heard_s: float, console: Console, *, newest: bool) -> Table:
+    """A row a lane; with `newest` no higher than the terminal, as many of the last lines as fit."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"{escape(title)}  {heard_s:.1f} s", show_header=False, expand=True, title_justify="left")
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(ratio=1)
-    lanes = dict.fromkeys([TRANSCRIPT, TRANSLATION, *(word.lane for word in words)])
+    lanes = list(dict.fromkeys([TRANSCRIPT, TRANSLATION, *(word.lane for word in words)]))
+    width, height = console.width, console.height
+    named = width >= NARROW
+    headed = not newest or height > len(lanes) + 1
+    # One column more would be wrapped by some terminals, and one line more scrolls the first one away.
+    columns = max(1, width - 1 - (max(map(len, lanes)) + 2 if named else 0))
+    lines = max(1, (height - 1 - headed) // len(lanes))
+    table = Table.grid(padding=(0, 2, 0, 0))
     for lane in lanes:
-        table.add_row(lane, escape(join_words(word for word in words if word.lane == lane)))
-    return table
+        spoken = [word for word in words if word.lane == lane]
+        # A line holds no more words than columns.
+        text = Text(join_words(spoken[-columns * lines :] if newest else spoken))
+        wrapped = list(text.wrap(console, columns)) if text else []
+        shown = Text("\n").join(wrapped[-lines:] if newest else wrapped)
+        table.add_row(*([Text(lane, style="bold")] if named else []), shown)
+    outer = Table.grid()
+    if headed:
+        outer.add_row(Text(f"{heard_s:.1f} s  {title}", style="italic", no_wrap=True, overflow="ellipsis"))
+    outer.add_row(table)
+    return outer

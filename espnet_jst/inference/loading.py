@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from espnet_jst.compat import float32_by_default
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.build import vocabulary_of
@@ -18,6 +19,7 @@ from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference.decoding import SearchHead, TimingHead
+from espnet_jst.inference.device import check_device
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.model import JSTModel
@@ -36,11 +38,13 @@ def load_model(
     """The model in evaluation mode and its training arguments; loading is strict.
 
     Raises:
-        CheckpointError, ConfigError: see JSTTask.load_model.
+        CheckpointError, ConfigError: see JSTTask.load_model; the device is not there.
     """
+    check_device(device)
     from espnet_jst.tasks.jst import JSTTask
 
-    model, args = JSTTask.load_model(st_train_config, st_model_file, device)
+    with float32_by_default():
+        model, args = JSTTask.load_model(st_train_config, st_model_file, device)
     return model.eval(), args
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from espnet_jst.errors import DataError
 
-MIN_FS, MAX_FS = 8000, 48000
+MIN_FS, MAX_FS = 8000, 384_000
 
 
 class Resampler:
@@ -19,11 +19,11 @@ class Resampler:
     and lags by 40 to 120 ms, which belongs to the latency.
 
     Args:
-        input_fs: sampling rate of the input in Hz, 8,000 to 48,000.
+        input_fs: sampling rate of the input in Hz, 8,000 to 384,000.
         output_fs: sampling rate of the output in Hz.
 
     Raises:
-        DataError: the input's rate is outside 8-48 kHz.
+        DataError: the input's rate is outside 8-384 kHz.
     """
 
     def __init__(self, input_fs: int, output_fs: int) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from espnet_jst.inference.audio import as_samples
+from espnet_jst.compat import float32_by_default, work_after_fork
+from espnet_jst.data.signal import Remark
+from espnet_jst.inference.audio import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, decode_batch
 from espnet_jst.inference.decoding import WordStream
 from espnet_jst.inference.loading import build_search_heads, build_timing_head, load_model, quantized
+from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, hears_whole, memory_errors
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.session import Session
@@ -77,7 +83,11 @@ class Speech2Text:
         chosen = DecodingOptions.parse(options)
         self._set_up(*load_model(st_train_config, st_model_file, device), chosen)
 
+    @float32_by_default()
     def _set_up(self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions) -> None:
+        work_after_fork()
+        if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
+            model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
         self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
         self.tokenizers = build_tokenizers(args)
@@ -120,8 +130,9 @@ class Speech2Text:
         """Decode one utterance.
 
         Args:
-            speech: samples in [-1, 1] (or integers), (n,), array or tensor.
-            fs: their sampling rate in Hz; by default the model's. Another rate is resampled.
+            speech: samples in [-1, 1] or integers, array or tensor, (n,), (n, C) or (C, n); a path, the bytes of a file
+                or a binary file object; or a dictionary of Hugging Face's `datasets`. Channels are mixed down.
+            fs: sampling rate of samples in Hz; by default the model's. Another rate is resampled.
 
         Returns:
             `nbest` entries (text, token, token_int, hyp), best first; text may be empty.
@@ -129,12 +140,61 @@ class Speech2Text:
         Raises:
             DataError: the audio cannot be used.
         """
-        return self.decode([(as_samples(speech), fs or self.fs)])[0]
+        with recording_of(speech, fs, self.fs) as recording:
+            return self.decode_recording(recording)
 
+    def decode_recording(self, recording: Recording) -> list[Result]:
+        """Decode a recording as it is read; a long one needs no more memory than a short one if the chunk is finite.
+
+        Raises:
+            DataError: the audio cannot be used, or it must be heard as a whole and does not fit into memory.
+        """
+        short, blocks = WHOLE_S * recording.fs, recording.blocks()
+        taken, rest = take(blocks, short)
+        if rest is not None and not hears_whole(self.schedule):
+            return self._through_session(chain(taken, rest), recording.fs)
+        return self.decode([(self._whole(taken, rest, recording), recording.fs)])[0]
+
+    @float32_by_default()
     def decode(self, utterances: Sequence[tuple[np.ndarray, int]]) -> list[list[Result]]:
-        """Decode several whole utterances in one batch: (checked samples, rate in Hz) each."""
-        decoded = decode_batch(self.st_model, self.schedule, self.heads, self.timing, utterances)
-        return [self._nbest(item) for item in decoded]
+        """Decode several whole utterances in one batch: (checked samples, rate in Hz) each. With a finite chunk, long
+        ones go through a session.
+
+        Raises:
+            DataError: one of them cannot be decoded; `index` is its place.
+        """
+        results: dict[int, list[Result]] = {}
+        for i, (samples, fs) in enumerate(utterances):
+            if len(samples) > WHOLE_S * fs and not hears_whole(self.schedule):
+                results[i] = self._through_session([samples], fs)
+        short = [i for i in range(len(utterances)) if i not in results]
+        if short:
+            batch = [utterances[i] for i in short]
+            with memory_errors(sum(len(samples) / fs for samples, fs in batch)):
+                decoded = decode_batch(self.st_model, self.schedule, self.heads, self.timing, batch)
+            results |= {i: self._nbest(item) for i, item in zip(short, decoded, strict=True)}
+        return [results[i] for i in range(len(utterances))]
+
+    def _whole(self, taken: list[np.ndarray], rest: Iterator[np.ndarray] | None, recording: Recording) -> np.ndarray:
+        """All samples of a recording, as long as the model can hear them at once."""
+        free, costly = free_bytes(), False
+        count = sum(map(len, taken))
+        for block in rest or ():
+            count += len(block)
+            check_whole(self.st_model, count * self.fs // recording.fs, free)
+            if count > COSTLY_S * recording.fs and not costly:
+                costly = True
+                reason = f"over {COSTLY_S / 60:g} minutes are heard as a whole: time grows with the length squared"
+                recording.say(Remark(reason, "give a chunk, --chunk_s 2.56, for a steady pace", "audio-long"))
+            taken.append(block)
+        return np.concatenate(taken)
+
+    def _through_session(self, blocks: Iterable[np.ndarray], fs: int) -> list[Result]:
+        session = self.session(fs)
+        for block in blocks:
+            session.feed(block)
+        session.finish()
+        return self._nbest(Decoded(session.duration_s, session.tokens, session.words, session.nbest))
 
     def session(self, fs: int | None = None) -> Session:
         """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words."""
@@ -142,7 +202,7 @@ class Speech2Text:
 
     def stream_result(self, session: Session) -> Result:
         """The result of a finished session in the form of a call's."""
-        decoded = Decoded(session.duration_s, session.tokens, session.words)
+        decoded = Decoded(session.duration_s, session.tokens, session.words, session.nbest)
         text, token, token_int, hyp = self._nbest(decoded)[0]
         return text, token, token_int, Hypothesis(**{**vars(hyp), "compute": session.compute})
 

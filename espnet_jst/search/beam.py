@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from espnet_jst.errors import DataError
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search.blank_penalty import BlankPenalty
@@ -65,7 +66,11 @@ class BeamSearch:
 
     @torch.no_grad()
     def step(self, x: Tensor, lengths: Tensor, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
-        """Encoder frames (B, T, D), the first `lengths` of which are valid -> emissions that are certain, state."""
+        """Encoder frames (B, T, D), the first `lengths` of which are valid -> emissions that are certain, state.
+
+        Raises:
+            DataError: no hypothesis of a stream has a probability; `index` is its place in the batch.
+        """
         encoded = self.head.joint.encoder_proj(x)
         tree, beam = Tree(state.beam.scores.numel()), state.beam.clone()
         beam.marks[0] = torch.arange(tree.roots, device=x.device).view_as(beam.scores)
@@ -86,13 +91,19 @@ class BeamSearch:
         return self._show(BeamState(beam, state.frames + lengths, state.given, pending))
 
     def finish(self, state: BeamState) -> list[list[Hypothesis]]:
-        """n-best lists, best first."""
+        """n-best lists, best first.
+
+        Raises:
+            DataError: as `step`.
+        """
         scores = state.beam.scores.clone()
         for scorer, memory in zip(self.scorers, state.beam.memory[1:], strict=True):
             scores += scorer.final(memory).view_as(scores)
-        lists = []
+        lists: list[list[Hypothesis]] = []
         for given, pending, row in zip(state.given, state.pending, scores.tolist(), strict=True):
             order = sorted((k for k, score in enumerate(row) if score > NEVER), key=lambda k: -row[k])
+            if not order:
+                raise _no_hypothesis(len(lists))
             lists.append([Hypothesis(given + pending[k], row[k]) for k in order])
         return lists
 
@@ -206,9 +217,12 @@ class BeamSearch:
 
     def _show(self, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
         """Give out what all hypotheses of a stream share: the emissions of its best one, as far as labels agree."""
-        out, given, pending = [], [], []
+        out: list[list[Emission]] = []
+        given, pending = [], []
         for before, paths, scores in zip(state.given, state.pending, state.beam.scores.tolist(), strict=True):
             alive = [k for k, score in enumerate(scores) if score > NEVER]
+            if not alive:
+                raise _no_hypothesis(len(out))
             shared = 0
             for column in zip(*(paths[k] for k in alive), strict=False):
                 if any(emission.token != column[0].token for emission in column):
@@ -219,6 +233,14 @@ class BeamSearch:
             given.append(before + best[:shared])
             pending.append([path[shared:] for path in paths])
         return out, replace(state, given=given, pending=pending)
+
+
+def _no_hypothesis(index: int) -> DataError:
+    return DataError(
+        "no hypothesis of the beam has a probability above 0: what the encoder makes of the audio is not finite, or a "
+        "penalty forbids everything; check the recording, the weights and blank_penalty",
+        index=index,
+    )
 
 
 def _merged(beam: Beam) -> Beam:

@@ -91,3 +91,19 @@ def test_running_mean_in_float32_stays_exact_over_a_long_stream(normalize):
         total, count = decay * total + frame - mean, decay * count + 1
     last = (x[0, -1].double().numpy() - mean - total / (50 + count)) / normalize.std.double().numpy()
     np.testing.assert_allclose(y[0, -1].numpy(), last, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), float("-inf")])
+def test_a_frame_that_overflows_leaves_the_running_mean(normalize, value):
+    frames = torch.randn(2, 300, 24) - 8
+    bad = frames.clone()
+    bad[0, 40, 3] = value
+    without = torch.cat([frames[:1, :40], frames[:1, 41:]], dim=1)
+    state = normalize.init_state(2)
+    out, state = normalize.step(bad, state)
+    assert state.total.isfinite().all() and out[0, 41:].isfinite().all() and not out[0, 40].isfinite().all()
+    expected, other = normalize.step(without, normalize.init_state(1))
+    torch.testing.assert_close(out[1], normalize.step(frames[1:], normalize.init_state(1))[0][0])
+    # The others fade by one frame more than if it had not been there.
+    torch.testing.assert_close(out[0, :40], expected[0, :40])
+    torch.testing.assert_close(state.total[:1], other.total, atol=2e-2 * float(other.total.abs().max()), rtol=0.1)

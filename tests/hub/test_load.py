@@ -10,6 +10,7 @@ import yaml
 
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.load import find_config, resolve
+from espnet_jst.hub.safe_archive import unpack_to_cache
 
 CONTENT = {"config.yaml": b"lr: 0.1\n", "valid.loss.ave.pth": b"pickle", "model.safetensors": b"tensors"}
 
@@ -181,3 +182,13 @@ def test_a_snapshot_may_link_into_its_blobs_only(hub_cache: Path, tmp_path: Path
     link.symlink_to(tmp_path / "outside")
     with pytest.raises(CheckpointError, match="leads outside"):
         resolve("owner/name")
+
+
+def test_a_cache_that_cannot_be_written_costs_an_unpacking_a_process(tmp_path: Path, caplog) -> None:
+    archive = zip_of(tmp_path / "m.zip", {"meta.yaml": meta(), **CONTENT})
+    (tmp_path / "file").touch()
+    found = resolve(archive, cache_dir=tmp_path / "file" / "cache")
+    assert Path(found["st_model_file"]).read_bytes() == b"tensors"
+    assert "for this process alone; set JST_CACHE" in caplog.text
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        unpack_to_cache(tmp_path / "missing.zip", tmp_path)

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from espnet_jst.bin import jst_inference
+from espnet_jst.errors import DataError
 from espnet_jst.inference import Speech2Text
 from tests.inference import tiny
 
@@ -31,7 +32,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(f"good{i} {folder / f'good{i}.wav'}")
     (folder / "empty.wav").touch()
     (folder / "text.wav").write_text("no audio")
-    soundfile.write(folder / "stereo.wav", np.zeros((800, 2)), 8000)
+    tone = 0.3 * np.sin(np.arange(800) / 9)
+    soundfile.write(folder / "stereo.wav", np.stack([tone, -tone], 1), 8000)
     soundfile.write(folder / "nan.wav", np.array([0.0, np.nan]), 8000, subtype="FLOAT")
     lines += [f"{name} {folder / f'{name}.wav'}" for name in BAD[:-1]] + ["pipe cat x.wav |"]
     (folder / "wav.scp").write_text("".join(f"{line}\n" for line in lines))
@@ -81,6 +83,25 @@ def test_bad_items_are_listed_with_the_fix_and_the_others_go_on(corpus: Path, mo
     assert [entry["utt_id"] for entry in skipped] == list(BAD)
     assert all(entry["reason"] and entry["fix"] for entry in skipped)
     assert sorted(table(tmp_path / "1best_recog" / "text")) == [f"good{i}" for i in range(4)]
+
+
+def test_an_utterance_that_fails_in_a_batch_is_left_out_alone(
+    corpus: Path, model: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = Speech2Text.decode
+
+    def broken(self: Speech2Text, utterances: list) -> list:
+        for index, (samples, _) in enumerate(utterances):
+            if len(samples) == 7200:
+                raise DataError("no hypothesis of the beam", index=index)
+        return decode(self, utterances)
+
+    monkeypatch.setattr(Speech2Text, "decode", broken)
+    assert run(corpus, model, tmp_path, "--batch_size", "4") == 0
+    assert sorted(table(tmp_path / "1best_recog" / "text")) == ["good0", "good2", "good3"]
+    skipped = [json.loads(line) for line in (tmp_path / "skipped.jsonl").read_text().splitlines()]
+    assert [entry["utt_id"] for entry in skipped] == ["good1", *BAD]
+    assert "no hypothesis" in skipped[0]["reason"]
 
 
 def test_the_computation_of_every_chunk_is_recorded(corpus: Path, model: dict, tmp_path: Path) -> None:

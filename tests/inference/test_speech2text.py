@@ -56,7 +56,7 @@ def test_a_tensor_integers_and_another_rate_are_taken() -> None:
 
 @pytest.mark.parametrize(
     ("speech", "message"),
-    [(np.zeros(0), "no samples"), (np.zeros((100, 2)), "one channel"), (np.full(10, np.nan), "NaN")],
+    [(np.zeros(0), "no samples"), (np.zeros((100, 100)), "which axis is time"), (np.full(10, np.nan), "NaN")],
 )
 def test_unusable_audio_is_refused_with_the_fix(speech: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):

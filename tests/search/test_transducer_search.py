@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from espnet_jst.errors import ConfigError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search import label_looping
 from espnet_jst.search.beam import BeamSearch
@@ -415,3 +415,18 @@ def test_64_desynchronised_sessions_write_what_each_writes_alone(beam_size):
         total += len(written)
         same += [e[:2] for e in written] == [e[:2] for e in alone[0]]
     assert same == 64 and total > 64 and max(batches) > 20
+
+
+@pytest.mark.parametrize("where", ["step", "finish"])
+def test_a_beam_without_a_living_hypothesis_names_the_stream(where):
+    head, x, lengths = peaky_head(0, "lstm")
+    search = BeamSearch(head, beam_size=3)
+    with pytest.raises(DataError, match="no hypothesis of the beam") as caught:
+        if where == "step":
+            x[1, 2] = torch.nan
+            search.step(x, lengths, search.init_state(3))
+        else:
+            state = search.init_state(3)
+            state.beam.scores[1] = float("-inf")
+            search.finish(state)
+    assert caught.value.index == 1

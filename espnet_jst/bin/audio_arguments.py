@@ -1,0 +1,84 @@
+"""The recordings that a command line names, and where their results go."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from espnet_jst.errors import ConfigError, DataError
+
+STDIN = "-"
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"),
+    *(".m4a", ".mp4", ".webm", ".mka", ".mkv", ".mov", ".aac", ".wma", ".amr", ".3gp", ".sph"),
+)
+"""Endings by which a folder's audio files are known."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A recording: what to open, and the path of its result without the ending."""
+
+    source: str
+    stem: Path
+
+    @property
+    def name(self) -> str:
+        """What messages and documents call it."""
+        return "standard input" if self.source == STDIN else self.source
+
+    def output(self, folder: str, ending: str) -> Path:
+        """Where its result goes."""
+        return Path(folder) / f"{self.stem}.{ending}"
+
+
+def find_inputs(arguments: Sequence[str]) -> list[Input]:
+    """Files as given; of a folder the audio files in it, sorted.
+
+    Raises:
+        DataError: a folder has no audio file.
+    """
+    found = []
+    for argument in arguments:
+        path = Path(argument)
+        if argument == STDIN:
+            found.append(Input(STDIN, Path("stdin")))
+        elif os.path.isdir(argument):
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not inside:
+                raise DataError(f"{argument}: no audio file in this folder, and those in it are not searched")
+            found += [Input(str(file), Path(file.stem)) for file in inside]
+        else:
+            found.append(Input(argument, Path(path.stem)))
+    return found
+
+
+def check_outputs(inputs: Sequence[Input], folder: str | None, ending: str) -> None:
+    """Make the folders of the results, before hours are spent on what cannot be written.
+
+    Raises:
+        ConfigError: two results would be one file, or one cannot be written.
+    """
+    if folder is None:
+        return
+    first: dict[Path, Input] = {}
+    for item in inputs:
+        other = first.setdefault(item.output(folder, ending), item)
+        if other is not item:
+            raise ConfigError(
+                f"{other.name} and {item.name} would both be written to {item.output(folder, ending)}: two files have "
+                "the same name and would overwrite each other in --output_dir; run them apart"
+            )
+    for path in first:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise ConfigError(f"--output_dir {folder}: {path} is a folder; remove it or choose another")
+            with path.open("a") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            said = error.strerror or str(error)
+            raise ConfigError(f"--output_dir {folder}: {path} cannot be written ({said}); choose another") from error
