@@ -172,10 +172,9 @@ class Pace:
         self._nominal = self.train.steps
         self._first: tuple[int, float] | None = None  # epoch that this run began with, and when
 
-    def total_steps(self, epoch: int) -> int:
-        """Steps of the whole training, if all epochs after `epoch` are as long as it."""
-        done = sum(self.taken.get(number, self._nominal) for number in range(1, epoch))
-        return done + self.taken.get(epoch, self._nominal) * (self.epochs - epoch + 1)
+    def steps_of_epochs(self, epoch: int) -> list[int]:
+        """Steps of every epoch of the training, if all after `epoch` are as long as it."""
+        return [self.taken.get(min(number, epoch), self._nominal) for number in range(1, self.epochs + 1)]
 
     def begin(self, epoch: int) -> int:
         """Number of steps that an epoch takes, so that it and those after it, of the same length, end in time."""

@@ -24,6 +24,9 @@ class TrackedBatches:
         loss: the latest loss, NaN before the first.
         tick: called after every batch.
         shown: whether this process of a distributed training is the one that shows it.
+
+    Attributes:
+        done: batches that were used; one that was only fetched does not count.
     """
 
     def __init__(
@@ -35,7 +38,8 @@ class TrackedBatches:
         tick: Callable[[], None] = lambda: None,
         shown: bool = True,
     ) -> None:
-        self.batches, self.label, self.loss, self.tick, self.shown = batches, label, loss, tick, shown
+        self.batches, self.label, self.loss, self.shown = batches, label, loss, shown
+        self.done, self._tick = 0, tick
 
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]  # a TypeError tells ESPnet that the length is not known
@@ -45,6 +49,11 @@ class TrackedBatches:
             return self._silently()
         terminal = terminal_stream()
         return self._with_lines() if terminal is None else self._with_bar(terminal)
+
+    def tick(self) -> None:
+        """Count a batch that was used."""
+        self.done += 1
+        self._tick()
 
     def _total(self) -> int | None:
         try:

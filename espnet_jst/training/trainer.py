@@ -19,6 +19,7 @@ from espnet_jst import compat
 from espnet_jst.data.checks import SKIPPED
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.training import budget
+from espnet_jst.training.accumulation import last_update, updates
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
 from espnet_jst.training.guard import LossGuard
@@ -149,9 +150,14 @@ class JSTTrainer(Trainer):
     def train_one_epoch(
         cls, *, model: Any, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any
     ) -> bool:
-        """ESPnet's, with progress and the guard. Returns whether every step was invalid."""
+        """ESPnet's, with progress, the guard and an update of its last steps. Returns whether no update was made."""
         tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], training=True)
-        return super().train_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
+        invalid = super().train_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
+        left = tracked.done % options.accum_grad
+        if not left or options.no_forward_run:
+            return invalid
+        trained = (others[name] for name in ("optimizers", "schedulers", "scaler"))
+        return not last_update(model, *trained, options, left=left, done=reporter.get_total_count()) and invalid
 
     @classmethod
     def validate_one_epoch(
@@ -222,12 +228,12 @@ def _plan_schedules(
         return
 
     def begin(epoch: int) -> None:
-        updates = options.max_epoch * (train.steps // options.accum_grad)
         if pace is not None:
             pace.begin(epoch)
-            updates = pace.total_steps(epoch) // options.accum_grad
+        steps = [train.steps] * options.max_epoch if pace is None else pace.steps_of_epochs(epoch)
+        total = sum(updates(count, options.accum_grad) for count in steps)
         for scheduler in planned:
-            scheduler.plan(updates)
+            scheduler.plan(total)
             logging.info(f"{scheduler}")
 
     train.plan(options.max_epoch, begin)

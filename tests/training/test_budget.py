@@ -81,7 +81,7 @@ def test_a_training_ends_in_time_whatever_else_the_machine_does(tmp_path, slower
     pace = planned(tmp_path / "budget.json", clock, minutes=20, train=counted(steps=20))
     clock.train(pace, range(1, pace.epochs + 1), slower)
     assert 0.9 * 1200 < clock.now_s < 1200
-    assert pace.total_steps(pace.epochs) == sum(pace.taken.values())
+    assert sum(pace.steps_of_epochs(pace.epochs)) == sum(pace.taken.values())
 
 
 @pytest.mark.parametrize(("minutes", "steps"), [(20, 20), (5, 60)])
@@ -114,7 +114,7 @@ def test_an_epoch_that_is_a_pass_over_the_data_stays_one(tmp_path):
     clock = Clock()
     pace = planned(tmp_path / "budget.json", clock, train=counted())
     clock.train(pace, range(1, pace.epochs + 1), 3.0)
-    assert not pace.taken and pace.train.steps == 3 and pace.total_steps(1) == 3 * pace.epochs
+    assert not pace.taken and pace.train.steps == 3 and pace.steps_of_epochs(1) == [3] * pace.epochs
 
 
 def test_a_budget_without_lengths_is_refused(tmp_path):
