@@ -1,6 +1,6 @@
 """The last update of an epoch, where `--accum_grad` does not divide its number of steps.
 
-ESPnet leaves the gradient of those steps to the next epoch. No checkpoint holds it, so a resumed training would lose it.
+ESPnet leaves the gradient of those steps to the next epoch. No checkpoint holds it: a resumed training would lose it.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from espnet2.torch_utils.device_funcs import to_device
 
+from espnet_jst.config import json_text
 from espnet_jst.errors import ConfigError
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.processes import first_process, is_distributed, is_first
@@ -183,7 +184,7 @@ class Pace:
             self.train.set_steps(self.taken[epoch])
         if is_first():
             plan = {**self.asked, "epochs": self.epochs, "steps": self.taken, "measured": asdict(self.costs)}
-            atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), self.path)
+            atomic_save(lambda stream: stream.write(json_text(plan, indent=1).encode()), self.path)
         return self.taken.get(epoch, self._nominal)
 
     def _steps(self, epoch: int) -> int:
