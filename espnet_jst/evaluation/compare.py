@@ -54,8 +54,8 @@ def compare_directories(
         result[lane] = {}
         for name, (rows, score) in first.items():
             systems = {"first": [rows], "second": [second[name].rows]}
-            options = {"limits": score_limits(name), "n_bootstrap": n_bootstrap, "seed": seed}
-            found = compare_systems(systems, score, baseline="first", **options)
+            limits, resampling = score_limits(name), {"n_bootstrap": n_bootstrap, "seed": seed}
+            found = compare_systems(systems, score, baseline="first", limits=limits, **resampling)
             result[lane][name] = {
                 "first": found["first"].mean,
                 "second": found["second"].mean,

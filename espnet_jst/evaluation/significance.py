@@ -102,8 +102,8 @@ def interval(
     seed: int = 12345,
 ) -> tuple[float, float]:
     """95 % interval of one system; arguments as `compare_systems`."""
-    options = {"limits": limits, "n_bootstrap": n_bootstrap, "seed": seed}
-    found = compare_systems({"": [rows]}, score, baseline="", **options)[""]
+    systems = {"": [rows]}
+    found = compare_systems(systems, score, baseline="", limits=limits, n_bootstrap=n_bootstrap, seed=seed)[""]
     return found.low, found.high
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -27,10 +28,11 @@ from espnet_jst.training.processes import first_process, is_distributed, is_firs
 from espnet_jst.weights import atomic_save, temporary_name
 
 PROBED_STEPS = 20
-WARMUP_STEPS = 2
-PROBE_SHARE = 0.05  # of the budget, after which no further step is timed
+PROBE_SHARE = 0.05  # of the budget, after which nothing further is timed but one step
 PROBED_VALIDATION = 4
+FORWARD_SHARE = 0.35  # of a training step's time, where there is none to time a validation
 LEAST_EPOCHS = 5  # of shorter length, if it must be: the clock is looked at before each
+LEAST_STEPS = 10  # of an epoch that a budget makes shorter: less is not worth its validation
 MARGIN = 0.97  # of the budget; the rest is for the end, which nothing can make up for
 
 
@@ -61,8 +63,21 @@ class StepCosts:
     def training_s(self, train: CountedBatches, epochs: int, done: int = 0) -> float:
         """Expected seconds of the epochs after `done` of a training of `epochs`, with validation and saving."""
         numbers = range(done + 1, epochs + 1)
-        fixed_s = len(numbers) * (self.validation_s + self.overhead_s)
-        return train.steps * sum(self.steps_s(train, numbers, epochs)) + fixed_s
+        return train.steps * sum(self.steps_s(train, numbers, epochs)) + len(numbers) * self.fixed_s
+
+    def steps_in(self, left_s: float, train: CountedBatches, epochs: int, done: int = 0) -> int:
+        """How many steps each of the epochs after `done` has, if all of them together take at most `left_s`."""
+        numbers = range(done + 1, epochs + 1)
+        return max(0, int((left_s - len(numbers) * self.fixed_s) / sum(self.steps_s(train, numbers, epochs))))
+
+    @property
+    def fixed_s(self) -> float:
+        """Seconds of an epoch without its steps."""
+        return self.validation_s + self.overhead_s
+
+
+class BudgetSpentError(Exception):
+    """The time of a training is over before an epoch that was planned."""
 
 
 def epochs_in(budget_s: float, training_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
@@ -86,9 +101,10 @@ def measure(
     output_dir: Path,
     most_s: float,
 ) -> StepCosts:
-    """Time training steps, for at most about `most_s` seconds, validation steps and a save, on copies of the model.
+    """Time training steps, validation steps and a save, on copies of the model.
 
-    In a distributed training every process measures at the same time, and all get the first one's figures.
+    That takes about `most_s` seconds at most, or two steps on the smallest batch where these take longer. In a
+    distributed training every process measures at the same time, and all get the first one's figures.
     """
     model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
     batches, sizes = train.probe(PROBED_STEPS)
@@ -104,27 +120,34 @@ def measure(
                 optimizer.step()
             optimizer.zero_grad()
 
-    for keys, batch in train.probe(WARMUP_STEPS)[0]:
+    begun = time.perf_counter()
+    for keys, batch in train.probe(1)[0]:
         step(keys, batch)  # compiles and fills caches, which no epoch pays again
     seconds: list[float] = []
-    begun = last = time.perf_counter()
+    last = time.perf_counter()
     for keys, batch in batches:
         step(keys, batch)
         now = time.perf_counter()
         seconds.append(now - last)
         last = now
-        if first_process(len(seconds) > 2 and now - begun > most_s):
+        if first_process(now - begun + seconds[-1] > most_s):
             break
     first_s, seconds, sizes = seconds[0], seconds[1:] or seconds, sizes[1:] if len(seconds) > 1 else sizes
     order = np.argsort(sizes[: len(seconds)], kind="stable")
     timed = [seconds[i] for i in order]
     start_s = max(0.0, first_s - float(np.mean(timed)))  # processes that load data start anew every epoch
-    validation_s, save_s = _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
-    return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, start_s + save_s))
+    left_s = first_process(most_s - (time.perf_counter() - begun))
+    forward_s = FORWARD_SHARE * float(np.mean(timed))
+    validation_s = _validation_s(model, valid, device, left_s, forward_s)
+    overhead_s = start_s + _save_s(model, optimizers, output_dir)
+    return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, overhead_s))
 
 
-def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
+def _validation_s(model: torch.nn.Module, valid: Any, device: str, left_s: float, forward_s: float) -> float:
+    """Seconds of a validation, measured in at most about `left_s`; `forward_s` is a guess at those of a batch."""
     batches = valid.build_iter(1)
+    if forward_s > left_s:
+        return forward_s * len(batches)
     model.eval()
     started = time.perf_counter()
     done = 0
@@ -132,7 +155,7 @@ def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
         for keys, batch in batches:
             model(utt_id=keys, **to_device(batch, device))
             done += 1
-            if done == PROBED_VALIDATION:
+            if first_process(done == PROBED_VALIDATION or time.perf_counter() - started > left_s):
                 break
     return (time.perf_counter() - started) / max(1, done) * len(batches)
 
@@ -171,39 +194,58 @@ class Pace:
 
     def __post_init__(self) -> None:
         self._nominal = self.train.steps
+        self._least = min(LEAST_STEPS, self._nominal)
         self._first: tuple[int, float] | None = None  # epoch that this run began with, and when
+        if self.taken and not self.train.adjustable:
+            self.train.set_steps(self._nominal)  # as in the run before
 
     def steps_of_epochs(self, epoch: int) -> list[int]:
         """Steps of every epoch of the training, if all after `epoch` are as long as it."""
         return [self.taken.get(min(number, epoch), self._nominal) for number in range(1, self.epochs + 1)]
 
     def begin(self, epoch: int) -> int:
-        """Number of steps that an epoch takes, so that it and those after it, of the same length, end in time."""
+        """Number of steps that an epoch takes, so that it and those after it, of the same length, end in time.
+
+        Epochs that would be too short are left out, so `epochs` may become less.
+
+        Raises:
+            BudgetSpentError: that goes for this epoch, too.
+        """
         if self.train.adjustable:
-            self.taken[epoch] = first_process(self._steps(epoch))
+            steps, last = first_process(self._fitting(epoch))
+            if epoch > 1 and (epoch > self.epochs or steps < self._least):
+                self.epochs = epoch - 1
+                raise BudgetSpentError
+            self.epochs = last
+            self.taken[epoch] = max(self._least, steps)
             self.train.set_steps(self.taken[epoch])
         if is_first():
             plan = {**self.asked, "epochs": self.epochs, "steps": self.taken, "measured": asdict(self.costs)}
             atomic_save(lambda stream: stream.write(json_text(plan, indent=1).encode()), self.path)
         return self.taken.get(epoch, self._nominal)
 
-    def _steps(self, epoch: int) -> int:
+    def _fitting(self, epoch: int) -> tuple[int, int]:
+        """Steps of an epoch, and the number of the last one."""
+        for last in range(self.epochs, epoch, -1):
+            steps = self._steps(epoch, last)
+            if steps >= self._least:
+                return steps, last
+        return self._steps(epoch, epoch), epoch
+
+    def _steps(self, epoch: int, last: int) -> int:
         now_s = self.clock_s()
         self._first = self._first or (epoch, now_s)
         expected = self._expected_s(range(self._first[0], epoch))
         slower = (now_s - self._first[1]) / expected if expected else 1.0  # than the probe was
         left_s = (MARGIN * 60 * self.asked["max_train_minutes"] - now_s) / max(slower, 1e-3)
-        ahead = range(epoch, self.epochs + 1)
-        steps = sum(self.costs.steps_s(self.train, ahead, self.epochs))
-        most = self._nominal if self.epochs == self.asked["max_epoch"] else 4 * self._nominal
-        fixed_s = len(ahead) * (self.costs.validation_s + self.costs.overhead_s)
-        return max(1, min(most, int((left_s - fixed_s) / steps)))
+        most = self._nominal if last == self.asked["max_epoch"] else 4 * self._nominal
+        return min(most, self.costs.steps_in(left_s, self.train, last, epoch - 1))
 
     def _expected_s(self, numbers: range) -> float:
         """Seconds that epochs which were begun should have taken."""
         steps_s = self.costs.steps_s(self.train, numbers, self.epochs)
         taken_s = sum(self.taken[number] * step_s for number, step_s in zip(numbers, steps_s, strict=True))
-        return taken_s + len(numbers) * (self.costs.validation_s + self.costs.overhead_s)
+        return taken_s + len(numbers) * self.costs.fixed_s
 
 
 def plan_pace(
@@ -223,7 +265,7 @@ def plan_pace(
     budget counts from epoch `done` on. In a distributed training all processes call this, and the first one decides.
 
     Raises:
-        ConfigError: the batches' sizes are not known.
+        ConfigError: the batches' sizes are not known, or the budget does not hold the shortest training.
     """
     asked = {"max_train_minutes": minutes, "max_epoch": max_epoch}
     plan = first_process(_planned(path) if resume else None) or {}
@@ -234,15 +276,31 @@ def plan_pace(
         return Pace(path, asked, plan["epochs"], StepCosts(**plan["measured"]), train, clock_s, taken)
     measured = costs()
     left_s = first_process(MARGIN * 60 * minutes - clock_s())
-    epochs = epochs_in(left_s, lambda epochs: measured.training_s(train, epochs, done), max_epoch, done)
+    if first_process(measured.training_s(train, done + 1, done) > left_s):
+        train.set_steps(train.steps)  # a pass over the data is too long: epochs become parts of it
+    epochs = first_process(_epochs(measured, train, left_s, max_epoch, done))
+    if epochs == 0:
+        step_s = measured.steps_s(train, range(1, 2), 1)[0]
+        least_s = clock_s() + measured.fixed_s + min(LEAST_STEPS, train.steps) * step_s
+        raise ConfigError(
+            f"--max_train_minutes {minutes:g}: a step takes {step_s:.1f} s here, a validation and a save "
+            f"{measured.fixed_s:.1f} s, so {measured.steps_in(left_s, train, 1)} steps fit, from which nothing is "
+            f"learnt. Give at least {math.ceil(least_s / 60 / MARGIN)} minutes (better ten times that), or make the "
+            "batches (--batch_bins, --batch_size) or the model smaller"
+        )
+    logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, {left_s:.0f} s left")
+    return Pace(path, asked, epochs, measured, train, clock_s, taken)
+
+
+def _epochs(costs: StepCosts, train: CountedBatches, left_s: float, max_epoch: int, done: int) -> int:
+    """Number of the last epoch; `done` where the time is over."""
+    epochs = epochs_in(left_s, lambda epochs: costs.training_s(train, epochs, done), max_epoch, done)
     if train.adjustable:  # so that a probe which other work disturbed can be made up for
         epochs = min(max_epoch, max(epochs, done + LEAST_EPOCHS))
-    pace = Pace(path, asked, epochs, measured, train, clock_s, taken)
-    expected_s = measured.training_s(train, epochs, done)
-    if expected_s > left_s and not train.adjustable:
-        logging.warning(f"--max_train_minutes {minutes:g} leaves {left_s:.0f} s and one epoch takes {expected_s:.0f} s")
-    logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, {left_s:.0f} s left")
-    return pace
+        least = min(LEAST_STEPS, train.steps)
+        while epochs > done and costs.steps_in(left_s, train, epochs, done) < least:
+            epochs -= 1
+    return epochs
 
 
 def _planned(path: Path) -> dict[str, Any] | None:

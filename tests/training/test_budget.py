@@ -7,9 +7,18 @@ from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.training.batches import CountedBatches
-from espnet_jst.training.budget import LEAST_EPOCHS, MARGIN, StepCosts, epochs_in, plan_pace
+from espnet_jst.training.budget import (
+    LEAST_EPOCHS,
+    LEAST_STEPS,
+    MARGIN,
+    BudgetSpentError,
+    StepCosts,
+    epochs_in,
+    plan_pace,
+)
 from espnet_jst.training.usage import CPUClock
 
+LONG = {f"u{i}": 200 for i in range(500)}
 COSTS = StepCosts(sizes=[100, 300], seconds=[1.0, 3.0], validation_s=2.0, overhead_s=0.5)
 
 
@@ -30,6 +39,8 @@ class Clock:
 
     def train(self, pace, epochs, slower=1.0):
         for epoch in epochs:
+            if epoch > pace.epochs:
+                break  # the machine was slower than it promised
             steps = pace.begin(epoch)
             self.now_s += slower * (steps * COSTS.steps_s(pace.train, range(epoch, epoch + 1), pace.epochs)[0] + 2.5)
 
@@ -72,7 +83,54 @@ def test_the_plan_is_written_down_and_kept_on_resume(tmp_path):
     slow = StepCosts(sizes=[100], seconds=[10.0], validation_s=0.0, overhead_s=0.0)
     again = planned(path, clock, resume=True, costs=slow, train=counted(steps=3))
     assert (again.epochs, again.taken) == (first.epochs, first.taken)
-    assert planned(path, Clock(), resume=False, costs=slow).epochs == LEAST_EPOCHS
+    assert planned(path, Clock(), resume=False, costs=slow).epochs == 1  # of all three steps, not five of one
+
+
+def slow_costs(step_s: float) -> StepCosts:
+    return StepCosts(sizes=[100, 300], seconds=[step_s, step_s], validation_s=2.0, overhead_s=0.5)
+
+
+@pytest.mark.parametrize(("step_s", "epochs"), [(0.4, 5), (1.2, 4), (2.5, 2), (5.0, 1)])
+def test_epochs_are_fewer_rather_than_of_a_few_steps(tmp_path, step_s, epochs):
+    pace = planned(tmp_path / "budget.json", Clock(), train=counted(steps=100), costs=slow_costs(step_s))
+    assert pace.epochs == epochs
+    assert pace.begin(1) >= LEAST_STEPS
+
+
+def test_a_budget_that_holds_no_training_is_refused_with_one_that_does(tmp_path):
+    with pytest.raises(ConfigError, match=r"a step takes 35\.0 s here.* 1 steps fit.* at least 7 minutes"):
+        planned(tmp_path / "budget.json", Clock(), train=counted(steps=100), costs=slow_costs(35.0))
+    assert planned(tmp_path / "b", Clock(), minutes=7, train=counted(steps=100), costs=slow_costs(35.0)).begin(1) >= 10
+
+
+def test_a_pass_over_the_data_that_is_too_long_is_cut(tmp_path):
+    train = CountedBatches(SequenceIterFactory(None, [(f"u{i}",) for i in range(500)], seed=0), LONG)
+    clock, pace = Clock(), None
+    pace = planned(tmp_path / "budget.json", clock, minutes=5, train=train)
+    clock.train(pace, range(1, pace.epochs + 1))
+    assert pace.epochs == LEAST_EPOCHS and 10 <= pace.taken[1] < 500
+    assert 0.8 * 300 < clock.now_s < 300
+    again = CountedBatches(SequenceIterFactory(None, [(f"u{i}",) for i in range(500)], seed=0), LONG)
+    assert planned(tmp_path / "budget.json", clock, minutes=5, train=again, resume=True).train.adjustable
+
+
+def test_a_machine_that_becomes_slow_gets_fewer_epochs_and_ends(tmp_path):
+    clock = Clock()
+    pace = planned(tmp_path / "budget.json", clock, minutes=5, train=counted(steps=20))
+    clock.train(pace, [1, 2, 3])
+    planned_epochs, clock.now_s = pace.epochs, 230.0  # something else took the time
+    pace.begin(4)
+    assert planned_epochs > pace.epochs >= 4 and pace.taken[4] >= LEAST_STEPS
+    clock.now_s = 299.0
+    with pytest.raises(BudgetSpentError):
+        pace.begin(5)
+    assert pace.epochs == 4 and len(pace.steps_of_epochs(4)) == 4
+
+
+def test_after_the_time_is_over_a_resumed_training_has_no_further_epoch(tmp_path):
+    clock = Clock()
+    clock.now_s = 400.0
+    assert planned(tmp_path / "b", clock, minutes=5, done=7, train=counted(steps=20)).epochs == 7
 
 
 @pytest.mark.parametrize("slower", [0.7, 1.0, 1.9])
