@@ -1,14 +1,18 @@
-"""Every workaround for ESPnet 202511: one function each, with its reason."""
+"""Every workaround for ESPnet 202511 and 202611: one function each, with its reason."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
+import os
 import pathlib
 import sys
 import types
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from typing import Any
 
 DEFERRED = ("g2p_en", "nltk")
@@ -47,9 +51,62 @@ def import_espnet_tasks(tasks: Sequence[str]) -> dict[str, types.ModuleType]:
             module = _Deferred(name)
             module.__spec__, module.__file__ = spec, spec.origin
             sys.modules[name] = module
-    # One module says on standard output that an optional package is missing.
-    with _no_type_checks(), redirect_stdout(sys.stderr):
+    with _no_type_checks(), _quiet():
         return {task: importlib.import_module(f"espnet2.tasks.{task}") for task in tasks}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ESPnet's modules without their lines about an optional package that is missing, and without warnings.
+
+    Whatever else they print comes out on standard error: standard output belongs to the program.
+    """
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.stderr.writelines(line for line in said.getvalue().splitlines(True) if "Flash Attention" not in line)
+
+
+def silence_others() -> None:
+    """No warnings of ESPnet's and PyTorch's about what will change for them: a user of a program can do nothing."""
+    for category in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings(
+            "ignore", category=category, module=r"(espnet2?|torch|torchaudio|typeguard|numba)(\.|$)"
+        )
+    # Said of the caller's line: `torch.cuda.amp.GradScaler(args...)` and `autocast(args...)` in ESPnet's trainer.
+    warnings.filterwarnings("ignore", message=r"`?torch\.(cuda|cpu)\.amp\..* is deprecated", category=FutureWarning)
+
+
+@cache
+def work_after_fork() -> None:
+    """A child that this process forks computes with one thread.
+
+    OpenMP's pool of threads does not survive a fork: the first operation that wants more than one thread would wait
+    for them for ever. A child that needs them is to be spawned.
+    """
+    import torch
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+@contextmanager
+def float32_by_default() -> Iterator[None]:
+    """Within it new tensors are float32, whatever `torch.set_default_dtype` said: states and weights rely on it."""
+    import torch
+
+    before = torch.get_default_dtype()
+    if before == torch.float32:
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager
@@ -120,7 +177,7 @@ def load_pretrained_model(init_param: str, model: Any, ignore_init_mismatch: boo
 def safe_checkpoints() -> Iterator[list[Any]]:
     """Within it ESPnet's training saves atomically and loads safely.
 
-    ESPnet 202511 saves over its only copy (a kill leaves an unreadable checkpoint), loads everything with
+    ESPnet saves over its only copy (a kill leaves an unreadable checkpoint), loads everything with
     `weights_only=False`, and its averaging and task do so too; all of them look `torch` up in their own namespace.
 
     Yields:

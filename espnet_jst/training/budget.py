@@ -56,7 +56,9 @@ class StepCosts:
         """Expected mean seconds of a step in each of some epochs, of a training of `epochs`."""
         assert train.longest is not None and train.sizes is not None
         by_length = np.argsort(train.longest, kind="stable")
-        costs = np.interp(train.sizes[by_length], self.sizes, self.seconds)
+        sizes = train.sizes[by_length]
+        # Beyond the largest batch that there was time for, the time grows with the size.
+        costs = np.interp(sizes, self.sizes, self.seconds) * np.maximum(1.0, sizes / self.sizes[-1])
         means = costs.cumsum() / np.arange(1, len(costs) + 1)  # of the n shortest batches
         return [float(means[train.admitted(number, epochs) - 1].mean()) for number in numbers]
 
@@ -155,7 +157,7 @@ def _validation_s(model: torch.nn.Module, valid: Any, device: str, left_s: float
         for keys, batch in batches:
             model(utt_id=keys, **to_device(batch, device))
             done += 1
-            if first_process(done == PROBED_VALIDATION or time.perf_counter() - started > left_s):
+            if done == PROBED_VALIDATION or time.perf_counter() - started > left_s:
                 break
     return (time.perf_counter() - started) / max(1, done) * len(batches)
 

@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.training import budget
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.budget import (
     LEAST_EPOCHS,
@@ -195,3 +198,50 @@ def test_a_clock_saves_now_and_then_only(tmp_path):
     clock = CPUClock(tmp_path / "time.json", fresh=True)
     clock.save()
     assert not (tmp_path / "time.json").exists()
+
+
+class Slow(torch.nn.Module):
+    """A model that needs a quarter of a second, on a clock of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, utt_id, speech):
+        Slow.now_s += 0.25
+        return (self.weight * speech).sum(), {}, None
+
+
+class Batches:
+    """Batches of one sample; the sizes are 1 to `count`."""
+
+    def __init__(self, count):
+        self.sizes = np.arange(1.0, count + 1)
+
+    def probe(self, count):
+        return self.build_iter(0)[:count], self.sizes[:count]
+
+    def build_iter(self, epoch):
+        return [(["u"], {"speech": torch.ones(1)}) for _ in self.sizes]
+
+
+@pytest.mark.parametrize(
+    ("most_s", "used_s", "timed", "validation_s"), [(0.1, 0.5, 1, 0.875), (1.4, 1.5, 3, 2.5), (60.0, 6.25, 19, 2.5)]
+)
+def test_measuring_takes_the_time_that_it_may_or_two_steps(tmp_path, monkeypatch, most_s, used_s, timed, validation_s):
+    monkeypatch.setattr(Slow, "now_s", 0.0, raising=False)
+    monkeypatch.setattr(budget.time, "perf_counter", lambda: Slow.now_s)
+    model = Slow()
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.1)]
+    costs = budget.measure(
+        model, optimizers, Batches(40), Batches(10),
+        device="cpu", grad_clip=1.0, output_dir=tmp_path, most_s=most_s,
+    )  # fmt: skip
+    assert Slow.now_s == pytest.approx(used_s, abs=0.25)
+    assert costs.seconds == [0.25] * timed and costs.validation_s == pytest.approx(validation_s)
+    assert model.weight.item() == 1.0
+
+
+def test_a_batch_larger_than_those_that_were_timed_is_expected_to_take_longer():
+    one = StepCosts(sizes=[100], seconds=[2.0], validation_s=0.0, overhead_s=0.0)
+    assert one.training_s(counted(), 1) == pytest.approx(2 + 4 + 6)
