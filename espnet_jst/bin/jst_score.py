@@ -96,7 +96,7 @@ def _score_table(scores: Mapping[str, Any]) -> Any:
 def _comparison_table(comparison: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Any:
     from rich.table import Table
 
-    table = Table("lane", "metric", "first", "second", "difference (95 %)", "p", title="paired bootstrap")
+    table = Table("lane", "metric", "first", "second", "difference (95 %)", "p", title="paired tests")
     for lane, rows in comparison.items():
         for name, row in rows.items():
             first, second, p_value = row["first"], row["second"], row["p_value"]

@@ -1,11 +1,11 @@
 """Intervals and tests over few utterances, where a plain bootstrap promises too much.
 
-With 5 or 10 utterances the 95 % interval of a percentile bootstrap holds the true value in 75 to 90 % of cases: the
+With 5 or 10 utterances the 95 % interval of a percentile bootstrap holds the true value in 65 to 90 % of cases: the
 resamples vary less than the population, and their spread depends on the score. Three corrections are known (Efron and
-Tibshirani, An Introduction to the Bootstrap, chapters 11, 12 and 14; Hesterberg, 2015): Student's quantiles for the
-jackknife's standard error, the bootstrap's own quantiles of the studentized score, and percentiles moved for bias and
-skewness. None covers everywhere; a score gets the widest of them. Differences of two systems are close to symmetric:
-for them Student's quantiles suffice, and interval and p-value say the same.
+Tibshirani, An Introduction to the Bootstrap, chapters 11, 12 and 14; Hesterberg, arXiv:1411.5279): Student's quantiles
+for the jackknife's standard error, the bootstrap's own quantiles of the studentized score, and percentiles moved for
+bias and skewness. None covers everywhere; a score gets the widest of them. Differences of two systems are close to
+symmetric: for them Student's quantiles suffice, and interval and p-value say the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-FEW = 50  # utterances; from here on percentiles are good enough
+FEW = 100  # utterances; from here on percentiles are good enough
 STUDENTIZED = 400  # resamples whose own standard error is computed, which takes as many scores as there are utterances
 Estimate = Callable[[np.ndarray], np.ndarray]
 

@@ -214,7 +214,7 @@ def as_markdown(comparison: Comparison, table: Mapping[str, Any]) -> str:
         f"# {comparison.title}",
         "",
         f"Mean over the seeds {seeds} (each seed), 95 % interval over utterances; difference from the first system",
-        "with its interval and the p-value of a paired bootstrap test.",
+        "with its interval and the p-value of a paired test; " - " is not defined.",
     ]
     for test, metrics in table["scores"].items():
         lines += ["", f"## {test}", "", *_head("system", *metrics)]

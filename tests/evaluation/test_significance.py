@@ -90,7 +90,7 @@ def is_undefined(score: SystemScore) -> bool:
     return bool(np.isnan([score.low, score.high, score.difference_low, score.difference_high, score.p_value]).all())
 
 
-@pytest.mark.parametrize("count", [1, 5, 60, 200])
+@pytest.mark.parametrize("count", [1, 5, 99, 200])
 @pytest.mark.parametrize("silent", ["first", "second", "both"])
 def test_a_system_that_never_has_the_score_is_not_compared(count: int, silent: str):
     nothing, something = latencies(*[None] * count), latencies(*(100.0 + k for k in range(count)))
@@ -101,7 +101,7 @@ def test_a_system_that_never_has_the_score_is_not_compared(count: int, silent: s
     assert np.isnan(found["first"].mean) == (silent != "second")
 
 
-@pytest.mark.parametrize("count", [8, 80])
+@pytest.mark.parametrize("count", [8, 180])
 def test_a_score_that_many_resamples_lack_is_not_tested(count: int):
     rare = latencies(*[5000.0, 6000.0], *[None] * (count - 2))
     often = latencies(*(100.0 + k for k in range(count)))
@@ -123,7 +123,7 @@ def test_one_utterance_has_no_interval():
     assert is_undefined(found["c"]) and np.isnan(found["b"].low) and found["b"].p_value == 1.0
 
 
-@pytest.mark.parametrize("count", [2, 5, 49, 50])
+@pytest.mark.parametrize("count", [2, 5, 99, 100])
 def test_identical_systems_differ_by_nothing(count: int):
     rows = utterances(0.3, 3, count)
     found = compare_systems({"a": [rows], "b": [rows], "c": [rows, rows]}, rate, baseline="a", n_bootstrap=100)
@@ -131,13 +131,13 @@ def test_identical_systems_differ_by_nothing(count: int):
         assert (found[name].difference_low, found[name].difference_high, found[name].p_value) == (0.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("count", [1, 5, 60])
+@pytest.mark.parametrize("count", [1, 5, 160])
 def test_no_error_at_all_is_no_proof_that_there_never_is_one(count: int):
     low, high = interval(errors(*[0] * count), rate)
     assert np.isnan(low) and np.isnan(high)
 
 
-@pytest.mark.parametrize("count", [2, 5, 10, 49])
+@pytest.mark.parametrize("count", [2, 5, 10, 99])
 def test_few_utterances_of_two_equally_good_systems_are_rarely_told_apart(count: int):
     pairs = [{"a": [utterances(0.2, 10 + k, count)], "b": [utterances(0.2, 500 + k, count)]} for k in range(150)]
     found = [compare_systems(pair, rate, baseline="a", n_bootstrap=20)["b"] for pair in pairs]
