@@ -31,6 +31,8 @@ PROBED_STEPS = 20
 PROBE_SHARE = 0.05  # of the budget, after which nothing further is timed but one step
 PROBED_VALIDATION = 4
 FORWARD_SHARE = 0.35  # of a training step's time, where there is none to time a validation
+SAVED_BYTES_S = 1e8  # where there is no time to save
+COMPILATION_S = 30.0  # a first step that takes longer, and longer than the budget, is slow by itself
 LEAST_EPOCHS = 5  # of shorter length, if it must be: the clock is looked at before each
 LEAST_STEPS = 10  # of an epoch that a budget makes shorter: less is not worth its validation
 MARGIN = 0.97  # of the budget; the rest is for the end, which nothing can make up for
@@ -105,8 +107,9 @@ def measure(
 ) -> StepCosts:
     """Time training steps, validation steps and a save, on copies of the model.
 
-    That takes about `most_s` seconds at most, or two steps on the smallest batch where these take longer. In a
-    distributed training every process measures at the same time, and all get the first one's figures.
+    That takes about `most_s` seconds at most, or two steps on the smallest batch where these take longer, or one where
+    that is longer than the budget. In a distributed training every process measures at the same time, and all get the
+    first one's figures.
     """
     model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
     batches, sizes = train.probe(PROBED_STEPS)
@@ -125,9 +128,10 @@ def measure(
     begun = time.perf_counter()
     for keys, batch in train.probe(1)[0]:
         step(keys, batch)  # compiles and fills caches, which no epoch pays again
-    seconds: list[float] = []
     last = time.perf_counter()
-    for keys, batch in batches:
+    hopeless = first_process(last - begun > max(COMPILATION_S, most_s / PROBE_SHARE))
+    seconds = [last - begun] if hopeless else []
+    for keys, batch in () if hopeless else batches:
         step(keys, batch)
         now = time.perf_counter()
         seconds.append(now - last)
@@ -141,7 +145,10 @@ def measure(
     left_s = first_process(most_s - (time.perf_counter() - begun))
     forward_s = FORWARD_SHARE * float(np.mean(timed))
     validation_s = _validation_s(model, valid, device, left_s, forward_s)
-    overhead_s = start_s + _save_s(model, optimizers, output_dir)
+    save_s = _save_s(model, optimizers, output_dir) if left_s > 0 else _saved_bytes(model) / SAVED_BYTES_S
+    overhead_s = start_s + save_s
+        _save_s(model, optimizers, output_dir) if left_s > 0 else _saved_bytes(model) / SAVED_BYTES_S
+    )
     return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, overhead_s))
 
 
@@ -160,6 +167,11 @@ def _validation_s(model: torch.nn.Module, valid: Any, device: str, left_s: float
             if done == PROBED_VALIDATION or time.perf_counter() - started > left_s:
                 break
     return (time.perf_counter() - started) / max(1, done) * len(batches)
+
+
+def _saved_bytes(model: torch.nn.Module) -> int:
+    """Bytes of a checkpoint with two moments, and of the model."""
+    return 4 * sum(value.nbytes for value in model.state_dict().values())
 
 
 def _save_s(model: torch.nn.Module, optimizers: Sequence[torch.optim.Optimizer], output_dir: Path) -> float:

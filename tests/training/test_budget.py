@@ -83,7 +83,7 @@ def test_the_plan_is_written_down_and_kept_on_resume(tmp_path):
     assert first.epochs == int(60 * MARGIN // 8.5)
     clock.train(first, [1, 2])
     assert json.loads(path.read_text())["epochs"] == first.epochs
-    slow = StepCosts(sizes=[100], seconds=[10.0], validation_s=0.0, overhead_s=0.0)
+    slow = StepCosts(sizes=[300], seconds=[10.0], validation_s=0.0, overhead_s=0.0)
     again = planned(path, clock, resume=True, costs=slow, train=counted(steps=3))
     assert (again.epochs, again.taken) == (first.epochs, first.taken)
     assert planned(path, Clock(), resume=False, costs=slow).epochs == 1  # of all three steps, not five of one
@@ -240,6 +240,16 @@ def test_measuring_takes_the_time_that_it_may_or_two_steps(tmp_path, monkeypatch
     assert Slow.now_s == pytest.approx(used_s, abs=0.25)
     assert costs.seconds == [0.25] * timed and costs.validation_s == pytest.approx(validation_s)
     assert model.weight.item() == 1.0
+
+
+def test_a_first_step_that_is_longer_than_the_budget_is_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(Slow, "now_s", 0.0, raising=False)
+    monkeypatch.setattr(budget.time, "perf_counter", lambda: 400 * Slow.now_s)
+    costs = budget.measure(
+        Slow(), [], Batches(40), Batches(10), device="cpu", grad_clip=1.0, output_dir=tmp_path, most_s=3.0
+    )
+    assert Slow.now_s == 0.25 and costs.seconds == [100.0] and costs.validation_s == pytest.approx(350.0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_batch_larger_than_those_that_were_timed_is_expected_to_take_longer():
