@@ -147,8 +147,6 @@ def measure(
     validation_s = _validation_s(model, valid, device, left_s, forward_s)
     save_s = _save_s(model, optimizers, output_dir) if left_s > 0 else _saved_bytes(model) / SAVED_BYTES_S
     overhead_s = start_s + save_s
-        _save_s(model, optimizers, output_dir) if left_s > 0 else _saved_bytes(model) / SAVED_BYTES_S
-    )
     return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, overhead_s))
 
 
