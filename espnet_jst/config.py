@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import itertools
+import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +19,19 @@ def closest(name: str, known: Iterable[str]) -> str:
     """A hint such as " (did you mean 'weight'?)", or an empty string when nothing is close."""
     matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def json_text(value: Any, **options: Any) -> str:
+    """A value as JSON that every reader takes: what is not a number (NaN, infinity) is null; `json.dumps`'s options."""
+    return json.dumps(_finite(value), **options, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_keys(mapping: Mapping, known: Iterable[str], where: str) -> None:

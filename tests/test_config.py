@@ -1,8 +1,13 @@
 """Configuration files: bases, merges, and messages."""
 
+import ast
+import math
+from pathlib import Path
+
 import pytest
 
-from espnet_jst.config import CommandParser, check_choice, check_keys, config_files, merge, read_yaml
+import espnet_jst.config
+from espnet_jst.config import CommandParser, check_choice, check_keys, config_files, json_text, merge, read_yaml
 from espnet_jst.errors import ConfigError
 
 
@@ -79,3 +84,21 @@ def test_right_options_are_read():
         "more": "--and more",
     }
     assert parser().parse_args(["--beam_size=4", "--more=--other"]).more == "--other"
+
+
+def test_json_has_null_where_a_number_is_not_defined():
+    value = {"a": [math.nan, 1.5, (math.inf,)], "b": {"c": -math.inf}}
+    assert json_text(value) == '{"a": [null, 1.5, [null]], "b": {"c": null}}'
+    assert json_text({"ö": 1.0}, ensure_ascii=False) == '{"ö": 1.0}'
+
+
+def test_nothing_writes_json_that_could_hold_nan():
+    package = Path(espnet_jst.config.__file__).parent
+    unsafe = [
+        f"{path.relative_to(package)}:{call.lineno}"
+        for path in package.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("json.dump", "json.dumps")
+        if not any(keyword.arg == "allow_nan" for keyword in call.keywords)
+    ]
+    assert not unsafe, "use config.json_text"

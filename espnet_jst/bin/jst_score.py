@@ -104,25 +104,25 @@ def _score_table(scores: Mapping[str, Any]) -> Any:
 def _comparison_table(comparison: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Any:
     from rich.table import Table
 
-    table = Table("lane", "metric", "first", "second", "difference (95 %)", "p", title="paired bootstrap")
+    table = Table("lane", "metric", "first", "second", "difference (95 %)", "p", title="paired tests")
     for lane, rows in comparison.items():
         for name, row in rows.items():
-            if row["first"] is None or row["second"] is None:
-                continue
-            difference = f"{row['second'] - row['first']:+.2f}"
+            first, second, p_value = row["first"], row["second"], row["p_value"]
+            difference = "-" if first is None or second is None else f"{second - first:+.2f}"
             if row["low"] is not None:
                 difference += f" ({row['low']:+.2f} to {row['high']:+.2f})"
-            first, second = f"{row['first']:.2f}", f"{row['second']:.2f}"
-            table.add_row(lane, name, first, second, difference, f"{row['p_value']:.3f}")
+            table.add_row(lane, name, _number(first), _number(second), difference, _number(p_value, 3))
         table.add_section()
     return table
 
 
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
 def _cell(entry: Mapping[str, Any]) -> str:
-    if entry["score"] is None:
-        return "-"
-    if entry.get("low") is None:
-        return f"{entry['score']:.2f}"
+    if entry["score"] is None or entry.get("low") is None:
+        return _number(entry["score"])
     return f"{entry['score']:.2f} ({entry['low']:.2f} to {entry['high']:.2f})"
 
 

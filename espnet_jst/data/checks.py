@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from espnet_jst.config import json_text
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.data.text_checks import check_signs
@@ -217,7 +218,7 @@ def missing_items(tables: Mapping[str, Mapping[str, object]]) -> list[Problem]:
 
 def write_problems(path: str | Path, problems: Iterable[Problem], *, append: bool = False) -> None:
     """Write problems as JSON, one a line (utt_id, reason, fix, kind, severity)."""
-    lines = [json.dumps(asdict(problem), ensure_ascii=False) for problem in problems]
+    lines = [json_text(asdict(problem), ensure_ascii=False) for problem in problems]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a" if append else "w", encoding="utf-8") as stream:
         stream.writelines(f"{line}\n" for line in lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import plain, read_words
 from espnet_jst.evaluation.lanes import load_lanes
+from espnet_jst.evaluation.quality import score_limits
 from espnet_jst.evaluation.significance import compare_systems
 from espnet_jst.evaluation.statistics import lane_statistics
 
@@ -30,7 +31,8 @@ def compare_directories(
 
     Returns:
         lane -> metric -> {first, second, p_value, low, high}: WER and CER of the transcript, BLEU, chrF++ and TER of
-        the translation, and LAAL (ms) of both where words.jsonl is there. `low` and `high` bound `second - first`.
+        the translation, and LAAL (ms) of both where words.jsonl is there. `low` and `high` bound `second - first`. What
+        is not defined is None.
 
     Raises:
         DataError: a file is missing or damaged, keys do not fit, or the directories have no lane in common.
@@ -52,7 +54,8 @@ def compare_directories(
         result[lane] = {}
         for name, (rows, score) in first.items():
             systems = {"first": [rows], "second": [second[name].rows]}
-            found = compare_systems(systems, score, baseline="first", n_bootstrap=n_bootstrap, seed=seed)
+            limits, resampling = score_limits(name), {"n_bootstrap": n_bootstrap, "seed": seed}
+            found = compare_systems(systems, score, baseline="first", limits=limits, **resampling)
             result[lane][name] = {
                 "first": found["first"].mean,
                 "second": found["second"].mean,

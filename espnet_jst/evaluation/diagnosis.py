@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import check_same_keys, read_table
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.align import aer, read_pharaoh
@@ -158,7 +158,7 @@ def write_diagnosis(reports: Mapping[str, SerializationReport], directory: str |
     }
     paths = [directory / f"diagnosis.{ending}" for ending in ("md", "json", "png")]
     paths[0].write_text(f"{title}\n\n{table}", encoding="utf-8")
-    paths[1].write_text(json.dumps({"title": title, "policies": figures}, indent=1) + "\n", encoding="utf-8")
+    paths[1].write_text(json_text({"title": title, "policies": figures}, indent=1) + "\n", encoding="utf-8")
     plot_policies(reports, paths[2], title=title)
     return paths
 

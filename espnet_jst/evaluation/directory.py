@@ -13,9 +13,10 @@ from espnet_jst.evaluation.files import DecodedUtterance, plain, read_numbers, r
 from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
 from espnet_jst.evaluation.lanes import LaneTexts, load_lanes
 from espnet_jst.evaluation.latency_logs import write_logs
-from espnet_jst.evaluation.quality import EditScore, MetricScore, edit_score, translation_scores
+from espnet_jst.evaluation.quality import EditScore, MetricScore, edit_score, score_limits, translation_scores
 from espnet_jst.evaluation.score_files import sclite_row, write_edit_result, write_translation_result
 from espnet_jst.evaluation.significance import interval
+from espnet_jst.evaluation.small_samples import FEW
 from espnet_jst.evaluation.statistics import rate
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
@@ -71,7 +72,7 @@ def score_directory(
         "case": case,
         "environment": environment(),
         "signature": signature,
-        "bootstrap": {"n": n_bootstrap, "seed": seed, "interval": "95 %"},
+        "bootstrap": {"n": n_bootstrap, "seed": seed, "interval": "95 %", "method": _method(loaded)},
         "missing_hypotheses": {texts.lane: list(texts.missing) for texts in loaded},
         "lanes": {},
     }
@@ -91,6 +92,11 @@ def score_directory(
         write_logs(loaded, decoded, hyp_dir)
     write_json(scores, hyp_dir / "scores.json")
     return plain(scores)
+
+
+def _method(loaded: Sequence[LaneTexts]) -> str:
+    few = len(loaded[0].keys) < FEW
+    return "widest of jackknife and bootstrap with Student's t, and BCa" if few else "bootstrap percentiles"
 
 
 def _quality(texts: LaneTexts, hyp_dir: Path, case: str, n_bootstrap: int, seed: int) -> dict:
@@ -124,7 +130,7 @@ def _edit_entry(score: EditScore, n_bootstrap: int, seed: int) -> dict:
     }
     if n_bootstrap:
         rows = np.array(score.per_utterance, dtype=np.float64)
-        low, high = interval(rows, rate, n_bootstrap=n_bootstrap, seed=seed)
+        low, high = interval(rows, rate, limits=score_limits("WER"), n_bootstrap=n_bootstrap, seed=seed)
         entry |= {"low": 100.0 * low, "high": 100.0 * high}
     return entry
 

@@ -7,8 +7,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.errors import DataError
 from espnet_jst.text.lines import read_lines
@@ -81,7 +82,7 @@ def read_words(path: Path) -> dict[str, DecodedUtterance]:
 
 def _decoded(line: str, where: str) -> DecodedUtterance:
     try:
-        item = json.loads(line)
+        item = json.loads(line, parse_constant=_not_json)
         words = [Word(**{k: v for k, v in word.items() if k in _WORD_FIELDS}) for word in item["words"]]
         return DecodedUtterance(
             utt_id=item["utt_id"],
@@ -97,6 +98,10 @@ def _decoded(line: str, where: str) -> DecodedUtterance:
         raise DataError(f"{where}: a word is incomplete ({error}); decode again with jst_inference") from None
 
 
+def _not_json(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is no number", name, 0)
+
+
 def plain(value: Any) -> Any:
     """A copy for JSON: NaN and infinity become None, floats keep six decimals."""
     if isinstance(value, dict):
@@ -110,7 +115,7 @@ def plain(value: Any) -> Any:
 
 def write_json(value: Any, path: Path) -> None:
     """Write `plain(value)`, replacing the file in one step."""
-    write_text(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n", path)
+    write_text(json_text(plain(value), indent=1, ensure_ascii=False) + "\n", path)
 
 
 def write_text(text: str, path: Path) -> None:

@@ -5,13 +5,13 @@ No tool knows two outputs of one model: each lane is written as if it were the o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from espnet_jst.config import json_text
 from espnet_jst.evaluation.files import DecodedUtterance, write_text
 from espnet_jst.evaluation.lane_latency import heard_chunks, heard_s
 from espnet_jst.evaluation.lanes import LaneTexts
@@ -46,11 +46,11 @@ def write_logs(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtteranc
         events = [event for index, row in enumerate(rows) for event in stream_events(index, row[0], texts.lane)]
         written += [output / "instances.log", streams / f"{texts.lane}.jsonl"]
         for entries, path in zip((instances, events), written[-2:], strict=True):
-            write_text("".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries), path)
+            write_text("".join(json_text(entry, ensure_ascii=False) + "\n" for entry in entries), path)
         write_text("".join(f"{reference}\n" for _, reference in rows), streams / f"{texts.lane}.txt")
         sources = [{"wav": _wav_name(item), "offset": 0.0, "duration": item.duration_s} for item, _ in rows]
         # JSON is YAML, and quotes names that YAML would take for something else.
-        write_text(json.dumps(sources, indent=0, ensure_ascii=False) + "\n", streams / "audio.yaml")
+        write_text(json_text(sources, indent=0, ensure_ascii=False) + "\n", streams / "audio.yaml")
     return written
 
 

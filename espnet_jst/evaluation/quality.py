@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jiwer
+import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import PairedTest
@@ -17,6 +18,8 @@ from sacrebleu.significance import PairedTest
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.lanes import UNSPACED
+from espnet_jst.evaluation.significance import UNLIMITED, interval
+from espnet_jst.evaluation.small_samples import FEW
 from espnet_jst.text.units import canonical, split_units
 
 TRANSLATION_METRICS = ("BLEU", "chrF++", "TER")
@@ -124,7 +127,7 @@ class MetricScore:
         score: 0 to 100 (TER may be above).
         signature: sacrebleu's signature, which makes the number reproducible.
         verbose: BLEU's precisions and lengths; empty for the others.
-        low, high: 95 % interval by bootstrap, NaN where none was asked for.
+        low, high: 95 % interval, NaN where none was asked for or it is not defined.
         json_text: sacrebleu's own JSON of this score.
     """
 
@@ -183,42 +186,62 @@ def translation_scores(
         lowercase: compare without case.
         tokenize: BLEU's tokenizer ("13a" by default, "zh" for Chinese, "char" for scripts without spaces); see
             `lanes.bleu_tokenizer`.
-        n_bootstrap: resamples for the 95 % interval (sacrebleu's bootstrap); 0 for none.
+        n_bootstrap: resamples for the 95 % interval (sacrebleu's bootstrap, or `small_samples`); 0 for none.
         seed: of the bootstrap.
 
     Raises:
         DataError: the lists are empty or differ in length.
     """
     _check_pairs(references, hypotheses)
-    # An interval of one utterance has no width and sacrebleu's signature would still claim one.
-    resamples = n_bootstrap if len(references) > 1 and n_bootstrap > 1 else 1
-    return {name: _score(name, references, hypotheses, lowercase, tokenize, resamples, seed) for name in metrics}
+    pairs = list(references), list(hypotheses)
+    return {name: _score(name, *pairs, lowercase, tokenize, n_bootstrap, seed) for name in metrics}
+
+
+def summable(
+    metric: Metric, references: Sequence[str], hypotheses: Sequence[str]
+) -> tuple[np.ndarray, Callable[[np.ndarray], float]]:
+    """Statistics of each utterance, (N, S), and the function that gives the corpus score of their sum."""
+    rows = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
+
+    def score(sums: np.ndarray) -> float:
+        return float(metric._compute_score_from_stats(sums.tolist()).score)
+
+    return np.asarray(rows, dtype=np.float64), score
+
+
+def score_limits(name: str) -> tuple[float, float]:
+    """Least and largest value of a metric; only of qualities are they known."""
+    if name in ("WER", "CER", "TER"):
+        return 0.0, math.inf
+    return (0.0, 100.0) if name in ("BLEU", "chrF", "chrF++") else UNLIMITED
 
 
 def _score(
     name: str,
-    references: Sequence[str],
-    hypotheses: Sequence[str],
+    references: list[str],
+    hypotheses: list[str],
     lowercase: bool,
     tokenize: str | None,
-    resamples: int,
+    n_bootstrap: int,
     seed: int,
 ) -> MetricScore:
     metric = make_metric(name, lowercase=lowercase, tokenize=tokenize)
-    score = metric.corpus_score(list(hypotheses), [list(references)])
+    score = metric.corpus_score(hypotheses, [references])
     signature, low, high = str(metric.get_signature()), math.nan, math.nan
-    if resamples > 1:
+    if n_bootstrap and len(references) < FEW:
+        statistics = summable(metric, references, hypotheses)
+        low, high = interval(*statistics, limits=score_limits(name), n_bootstrap=n_bootstrap, seed=seed)
+    elif n_bootstrap > 1:
         # Not corpus_score(n_bootstrap=...): sacrebleu 2.6.0 fails there when a resample holds empty hypotheses only.
         with sacrebleu_seed(seed):
-            test = PairedTest([("system", list(hypotheses))], {name: metric}, [list(references)], "bs", resamples)
+            test = PairedTest([("system", hypotheses)], {name: metric}, [references], "bs", n_bootstrap)
         signatures, scores = test()
         [key] = signatures
         result: Any = scores[key][0]
         signature = str(signatures[key])
         score._mean, score._ci = float(result.mean), float(result.ci)
-        # sacrebleu gives mean and half width; on a small set that may leave the scale
-        low, high = max(0.0, score._mean - score._ci), score._mean + score._ci
-        high = high if name == "TER" else min(100.0, high)
+        if score._ci > 0.0:  # sacrebleu gives mean and half width, which may leave the scale
+            low, high = np.clip((score._mean - score._ci, score._mean + score._ci), *score_limits(name)).tolist()
     return MetricScore(
         name=name,
         score=float(score.score),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,8 +14,8 @@ def sclite_row(score: EditScore) -> list[str]:
     """Snt, Wrd, Corr, Sub, Del, Ins, Err, S.Err as ESPnet prints them: counts, then percent with one decimal."""
     counts = (score.hits, score.substitutions, score.deletions, score.insertions, score.errors)
     sentences = len(score.per_utterance)
-    rates = [f"{score.percent(count):.1f}" for count in counts] + [f"{100.0 * score.sentence_errors / sentences:.1f}"]
-    return [str(sentences), str(score.reference_units), *rates]
+    rates = [*map(score.percent, counts), 100.0 * score.sentence_errors / sentences]
+    return [str(sentences), str(score.reference_units), *("-" if math.isnan(x) else f"{x:.1f}" for x in rates)]
 
 
 def write_edit_result(score: EditScore, path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.lane_latency import utterance_laal
 from espnet_jst.evaluation.lanes import LaneTexts
-from espnet_jst.evaluation.quality import TRANSLATION_METRICS, edit_score, make_metric
+from espnet_jst.evaluation.quality import TRANSLATION_METRICS, edit_score, make_metric, summable
 from espnet_jst.text.words import TRANSCRIPT
 
 
@@ -70,8 +70,4 @@ def translation_statistics(
 ) -> Statistics:
     """Statistics for "BLEU", "chrF++" or "TER", whose corpus score is that of the sum."""
     metric = make_metric(name, lowercase=lowercase, tokenize=tokenize)
-    rows = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
-    return Statistics(
-        np.asarray(rows, dtype=np.float64),
-        lambda sums: float(metric._compute_score_from_stats(sums.tolist()).score),
-    )
+    return Statistics(*summable(metric, references, hypotheses))

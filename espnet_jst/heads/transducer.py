@@ -35,7 +35,7 @@ class TransducerHead(nn.Module):
         simple_weight: factor of the additive joiner's loss; 0 leaves it out, with "rnnt" only.
         lm_scale, am_scale: smoothing of the additive loss.
         warm_steps: training steps in which the additive loss falls from 1 to `simple_weight` and the other rises from
-            0.1 to 1; 0 for none.
+            0.1 to 1; 0 for none. The loss of a validation is weighted as after them.
         delay_penalty, fast_emit: of the pruned loss, see losses.pruned_rnnt_loss.
         blank: id of the blank symbol.
 
@@ -120,9 +120,8 @@ class TransducerHead(nn.Module):
 
     def _scales(self) -> tuple[float, float]:
         """Factors of the additive and of the other loss at this step (icefall's warm-up)."""
-        if not self.warm_steps:
+        if not self.warm_steps or not self.training:  # losses of validations can be compared with each other
             return self.simple_weight, 1.0
         done = min(1.0, float(self.step) / self.warm_steps)
-        if self.training:
-            self.step += 1
+        self.step += 1
         return 1.0 - done * (1.0 - self.simple_weight), 0.1 + 0.9 * done

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError
 
 _TIMEOUT_S = 900
@@ -63,4 +64,4 @@ def _decode(pack: str, wav: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_decode(*sys.argv[1:])))
+    print(json_text(_decode(*sys.argv[1:])))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from espnet_jst.config import json_text
 from espnet_jst.errors import ConfigError, UploadError
 
 SITE = "https://zenodo.org"
@@ -112,7 +113,7 @@ def _call(method: str, url: str, token: str, body: dict[str, Any] | Path) -> dic
             with open(body, "rb") as file:
                 return _answer(urllib.request.Request(url, file, headers, method=method), token)
         headers["Content-Type"] = "application/json"
-        return _answer(urllib.request.Request(url, json.dumps(body).encode(), headers, method=method), token)
+        return _answer(urllib.request.Request(url, json_text(body).encode(), headers, method=method), token)
     except urllib.error.HTTPError as error:
         said = error.read(2000).decode("utf-8", "replace").replace(token, "***").strip()
         raise UploadError(f"{method} {url}: Zenodo answers {error.code} {error.reason}: {said}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from espnet_jst.config import json_text
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.errors import ConfigError, DataError
@@ -68,7 +68,7 @@ class ResultWriter:
         if hyp.compute:
             entry["compute_s"] = hyp.compute
         entry["words"] = [word.as_dict() for word in hyp.words]
-        self._open(self._folders[0] / "words.jsonl").write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._open(self._folders[0] / "words.jsonl").write(json_text(entry, ensure_ascii=False) + "\n")
 
     def _line(self, path: Path, utt_id: str, value: str) -> None:
         self._open(path).write(f"{utt_id} {value}".rstrip() + "\n")
@@ -208,4 +208,4 @@ def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: s
     }
     folder = Path(output_dir) / "1best_recog"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "signature.json").write_text(json.dumps(signature, indent=1) + "\n", encoding="utf-8")
+    (folder / "signature.json").write_text(json_text(signature, indent=1) + "\n", encoding="utf-8")

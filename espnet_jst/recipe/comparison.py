@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -161,6 +160,7 @@ def _test_scores(
     n_bootstrap: int,
 ) -> dict[str, dict[str, Any]]:
     """Metric -> system -> SystemScore on one test set."""
+    from espnet_jst.evaluation.quality import score_limits
     from espnet_jst.evaluation.significance import compare_systems
 
     found: dict[str, dict[str, list[np.ndarray]]] = {}
@@ -168,13 +168,13 @@ def _test_scores(
     for (system, _), options in parsed.items():
         for metric, (rows, score) in _statistics(options, mode, name).items():
             found.setdefault(metric, {}).setdefault(system, []).append(rows)
-            scorers[metric] = score
+            scorers[metric] = {"score": score, "limits": score_limits(metric)}
     table = {}
     for metric in sorted(found, key=METRICS.index):
         systems = found[metric]
         # A single-lane system has the metrics of its lane only; the baseline may lack one that others have.
         against = comparison.baseline if comparison.baseline in systems else next(iter(systems))
-        table[metric] = compare_systems(systems, scorers[metric], baseline=against, n_bootstrap=n_bootstrap)
+        table[metric] = compare_systems(systems, **scorers[metric], baseline=against, n_bootstrap=n_bootstrap)
     return table
 
 
@@ -214,7 +214,7 @@ def as_markdown(comparison: Comparison, table: Mapping[str, Any]) -> str:
         f"# {comparison.title}",
         "",
         f"Mean over the seeds {seeds} (each seed), 95 % interval over utterances; difference from the first system",
-        "with its interval and the p-value of a paired bootstrap test.",
+        "with its interval and the p-value of a paired test; " - " is not defined.",
     ]
     for test, metrics in table["scores"].items():
         lines += ["", f"## {test}", "", *_head("system", *metrics)]
@@ -224,7 +224,7 @@ def as_markdown(comparison: Comparison, table: Mapping[str, Any]) -> str:
         for metric, row in metrics.items():
             lines += ["", *_head(metric, "mean", "interval", "difference", "p")]
             # The baseline first: the others are tested against it.
-            for system in sorted(row, key=lambda system: not math.isnan(row[system].p_value)):
+            for system in sorted(row, key=lambda system: not row[system].baseline):
                 lines.append(_row(system, *_cells(row[system], row, metric)))
     costs = [
         f"{system} {np.mean(seconds):.0f} ({'/'.join(f'{s:.0f}' for s in seconds)})"
@@ -248,16 +248,24 @@ def _cells(score: SystemScore, scores: Mapping[str, SystemScore], metric: str) -
     """Mean and seeds, interval, difference from the baseline, p."""
     number = partial(_number, metric=metric)
     mean = f"{number(score.mean)} ({'/'.join(map(number, score.seeds))})"
-    cells = [mean, f"{number(score.low)} to {number(score.high)}"]
-    if math.isnan(score.p_value):
+    cells = [mean, _bounds(number(score.low), number(score.high))]
+    if score.baseline:
         return [*cells, "", ""]
-    baseline = next(other for other in scores.values() if math.isnan(other.p_value))
-    difference = f"{number(score.mean - baseline.mean, sign='+')}"
-    bounds = f"{number(score.difference_low, sign='+')} to {number(score.difference_high, sign='+')}"
-    return [*cells, f"{difference} ({bounds})", f"{score.p_value:.3f}"]
+    baseline = next(other for other in scores.values() if other.baseline)
+    difference = number(score.mean - baseline.mean, sign="+")
+    bounds = _bounds(number(score.difference_low, sign="+"), number(score.difference_high, sign="+"))
+    p_value = "-" if math.isnan(score.p_value) else f"{score.p_value:.3f}"
+    return [*cells, difference if bounds == "-" else f"{difference} ({bounds})", p_value]
+
+
+def _bounds(low: str, high: str) -> str:
+    return "-" if "-" in (low, high) else f"{low} to {high}"
 
 
 def _number(value: float, metric: str, sign: str = "") -> str:
+    """A score as text, "-" where it is not defined."""
+    if math.isnan(value):
+        return "-"
     return f"{value:{sign}.{0 if metric.endswith('ms') else 2}f}"
 
 
@@ -266,6 +274,7 @@ def write_table(comparison: Comparison, table: Mapping[str, Any], folder: Path) 
     from dataclasses import asdict
 
     from espnet_jst.evaluation.balance import plot_balance
+    from espnet_jst.evaluation.files import write_json
 
     folder.mkdir(parents=True, exist_ok=True)
     scores = {
@@ -274,7 +283,7 @@ def write_table(comparison: Comparison, table: Mapping[str, Any], folder: Path) 
     }
     page, data = folder / f"{comparison.name}.md", folder / f"{comparison.name}.json"
     page.write_text(as_markdown(comparison, table), encoding="utf-8")
-    data.write_text(json.dumps({"scores": scores, "cpu_s": table["cpu_s"]}, indent=1) + os.linesep, encoding="utf-8")
+    write_json({"scores": scores, "cpu_s": table["cpu_s"]}, data)
     for test, metrics in table["scores"].items():
         plot_balance(metrics, folder / f"{comparison.name}_{test.replace(', ', '_')}.png", title=comparison.title)
     return page

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from espnet_jst.config import json_text
 from espnet_jst.errors import JSTError
 
 
@@ -38,7 +39,7 @@ class Stage:
     def fingerprint(self) -> dict:
         """What a finished run is compared by: options, and the times of the inputs."""
         times = {str(path): path.stat().st_mtime_ns if path.exists() else None for path in self.inputs}
-        return json.loads(json.dumps({"options": dict(self.options), "inputs": times}, default=str))
+        return json.loads(json_text({"options": dict(self.options), "inputs": times}, default=str))
 
     def is_done(self) -> bool:
         """True when the outputs exist and the last run had the same options and inputs."""
@@ -113,7 +114,7 @@ def _run_one(stage: Stage) -> str | None:
         raise StageError(f"{title} did not write {absent[0]}; run it again with --stage {stage.number} --force")
     if stage.stamp is not None:
         stage.stamp.parent.mkdir(parents=True, exist_ok=True)
-        stage.stamp.write_text(json.dumps(stage.fingerprint(), indent=1), encoding="utf-8")
+        stage.stamp.write_text(json_text(stage.fingerprint(), indent=1), encoding="utf-8")
     return note
 
 

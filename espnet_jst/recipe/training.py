@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from espnet_jst.config import config_files, read_yaml
+from espnet_jst.config import config_files, json_text, read_yaml
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
@@ -184,14 +184,14 @@ def _note_start(options: RecipeOptions) -> str:
             )
     file.parent.mkdir(parents=True, exist_ok=True)
     whole = file.with_name(f"{file.name}.new")  # a kill leaves the old file or the new one
-    whole.write_text(json.dumps(now, indent=1), encoding="utf-8")
+    whole.write_text(json_text(now, indent=1), encoding="utf-8")
     whole.replace(file)
     return warning
 
 
 def _settings(options: RecipeOptions) -> object:
     """The training configuration as JSON keeps it, so that it equals what was read back."""
-    return json.loads(json.dumps(read_yaml(options.st_config), default=str))
+    return json.loads(json_text(read_yaml(options.st_config), default=str))
 
 
 def try_out(options: RecipeOptions, folder: Path) -> None:

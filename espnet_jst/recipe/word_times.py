@@ -6,6 +6,7 @@ import json
 import statistics
 from pathlib import Path
 
+from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.errors import DataError
 from espnet_jst.text.lines import read_lines
@@ -70,5 +71,5 @@ def write_time_errors(words: Path, truth: Path, out: Path) -> dict:
         spoken = [Word(**word) for word in entry["words"] if word["lane"] == TRANSCRIPT]
         decoded[entry["utt_id"]] = [(unit.start_s, unit.end_s) for word in spoken for unit in unit_words(word)]
     errors = time_errors(decoded, read_spans(truth))
-    out.write_text(json.dumps(errors, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json_text(errors, indent=1) + "\n", encoding="utf-8")
     return errors

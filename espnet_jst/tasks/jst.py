@@ -111,6 +111,7 @@ class JSTTask(st.STTask):
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """One process of a training, or the start of several: ESPnet's, with atomic saves and safe loads."""
+        compat.silence_others()  # here, because every process of a training passes here
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from espnet_jst.config import check_choice
+from espnet_jst.config import check_choice, json_text
 from espnet_jst.text.languages import language
 from espnet_jst.text.units import Glued, has_blanks, join_units, needs_blank
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words, unit_words
@@ -63,7 +62,7 @@ def format_words(
     words = list(words)
     if fmt == "json":
         content = {"text": _lane_texts(words), "words": [word.as_dict() for word in words]}
-        return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        return json_text(content, indent=1, ensure_ascii=False) + "\n"
     if fmt == "txt":
         return "".join(text + "\n" for text in _lane_texts(words).values())
     cues = make_cues(words, pause_s=pause_s, max_chars=max_chars, max_s=max_s, min_s=min_s)

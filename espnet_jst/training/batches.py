@@ -102,7 +102,8 @@ class CountedBatches(AbsIterFactory):
         assert self.sizes is not None
         order = np.argsort(self.sizes, kind="stable")
         picked = order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
-        picked = np.random.RandomState(0).permutation(picked)  # a probe that is cut short has seen large and small
+        # A probe that is cut short has seen large and small ones; one that has time for a single step, the smallest.
+        picked = np.concatenate([picked[:1], np.random.RandomState(0).permutation(picked[1:])])
         return self._load([self.batches[i] for i in picked], 0), self.sizes[picked]
 
     def _load(self, batches: list[Sequence[str]], epoch: int) -> DataLoader:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,16 +21,20 @@ import numpy as np
 import torch
 from espnet2.torch_utils.device_funcs import to_device
 
+from espnet_jst.config import json_text
 from espnet_jst.errors import ConfigError
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.processes import first_process, is_distributed, is_first
 from espnet_jst.weights import atomic_save, temporary_name
 
 PROBED_STEPS = 20
-WARMUP_STEPS = 2
-PROBE_SHARE = 0.05  # of the budget, after which no further step is timed
+PROBE_SHARE = 0.05  # of the budget, after which nothing further is timed but one step
 PROBED_VALIDATION = 4
+FORWARD_SHARE = 0.35  # of a training step's time, where there is none to time a validation
+SAVED_BYTES_S = 1e8  # where there is no time to save
+COMPILATION_S = 30.0  # a first step that takes longer, and longer than the budget, is slow by itself
 LEAST_EPOCHS = 5  # of shorter length, if it must be: the clock is looked at before each
+LEAST_STEPS = 10  # of an epoch that a budget makes shorter: less is not worth its validation
 MARGIN = 0.97  # of the budget; the rest is for the end, which nothing can make up for
 
 
@@ -53,15 +58,30 @@ class StepCosts:
         """Expected mean seconds of a step in each of some epochs, of a training of `epochs`."""
         assert train.longest is not None and train.sizes is not None
         by_length = np.argsort(train.longest, kind="stable")
-        costs = np.interp(train.sizes[by_length], self.sizes, self.seconds)
+        sizes = train.sizes[by_length]
+        # Beyond the largest batch that there was time for, the time grows with the size.
+        costs = np.interp(sizes, self.sizes, self.seconds) * np.maximum(1.0, sizes / self.sizes[-1])
         means = costs.cumsum() / np.arange(1, len(costs) + 1)  # of the n shortest batches
         return [float(means[train.admitted(number, epochs) - 1].mean()) for number in numbers]
 
     def training_s(self, train: CountedBatches, epochs: int, done: int = 0) -> float:
         """Expected seconds of the epochs after `done` of a training of `epochs`, with validation and saving."""
         numbers = range(done + 1, epochs + 1)
-        fixed_s = len(numbers) * (self.validation_s + self.overhead_s)
-        return train.steps * sum(self.steps_s(train, numbers, epochs)) + fixed_s
+        return train.steps * sum(self.steps_s(train, numbers, epochs)) + len(numbers) * self.fixed_s
+
+    def steps_in(self, left_s: float, train: CountedBatches, epochs: int, done: int = 0) -> int:
+        """How many steps each of the epochs after `done` has, if all of them together take at most `left_s`."""
+        numbers = range(done + 1, epochs + 1)
+        return max(0, int((left_s - len(numbers) * self.fixed_s) / sum(self.steps_s(train, numbers, epochs))))
+
+    @property
+    def fixed_s(self) -> float:
+        """Seconds of an epoch without its steps."""
+        return self.validation_s + self.overhead_s
+
+
+class BudgetSpentError(Exception):
+    """The time of a training is over before an epoch that was planned."""
 
 
 def epochs_in(budget_s: float, training_s: Callable[[int], float], max_epoch: int, done: int = 0) -> int:
@@ -85,9 +105,11 @@ def measure(
     output_dir: Path,
     most_s: float,
 ) -> StepCosts:
-    """Time training steps, for at most about `most_s` seconds, validation steps and a save, on copies of the model.
+    """Time training steps, validation steps and a save, on copies of the model.
 
-    In a distributed training every process measures at the same time, and all get the first one's figures.
+    That takes about `most_s` seconds at most, or two steps on the smallest batch where these take longer, or one where
+    that is longer than the budget. In a distributed training every process measures at the same time, and all get the
+    first one's figures.
     """
     model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
     batches, sizes = train.probe(PROBED_STEPS)
@@ -103,27 +125,36 @@ def measure(
                 optimizer.step()
             optimizer.zero_grad()
 
-    for keys, batch in train.probe(WARMUP_STEPS)[0]:
+    begun = time.perf_counter()
+    for keys, batch in train.probe(1)[0]:
         step(keys, batch)  # compiles and fills caches, which no epoch pays again
-    seconds: list[float] = []
-    begun = last = time.perf_counter()
-    for keys, batch in batches:
+    last = time.perf_counter()
+    hopeless = first_process(last - begun > max(COMPILATION_S, most_s / PROBE_SHARE))
+    seconds = [last - begun] if hopeless else []
+    for keys, batch in () if hopeless else batches:
         step(keys, batch)
         now = time.perf_counter()
         seconds.append(now - last)
         last = now
-        if first_process(len(seconds) > 2 and now - begun > most_s):
+        if first_process(now - begun + seconds[-1] > most_s):
             break
     first_s, seconds, sizes = seconds[0], seconds[1:] or seconds, sizes[1:] if len(seconds) > 1 else sizes
     order = np.argsort(sizes[: len(seconds)], kind="stable")
     timed = [seconds[i] for i in order]
     start_s = max(0.0, first_s - float(np.mean(timed)))  # processes that load data start anew every epoch
-    validation_s, save_s = _validation_s(model, valid, device), _save_s(model, optimizers, output_dir)
-    return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, start_s + save_s))
+    left_s = first_process(most_s - (time.perf_counter() - begun))
+    forward_s = FORWARD_SHARE * float(np.mean(timed))
+    validation_s = _validation_s(model, valid, device, left_s, forward_s)
+    save_s = _save_s(model, optimizers, output_dir) if left_s > 0 else _saved_bytes(model) / SAVED_BYTES_S
+    overhead_s = start_s + save_s
+    return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, overhead_s))
 
 
-def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
+def _validation_s(model: torch.nn.Module, valid: Any, device: str, left_s: float, forward_s: float) -> float:
+    """Seconds of a validation, measured in at most about `left_s`; `forward_s` is a guess at those of a batch."""
     batches = valid.build_iter(1)
+    if forward_s > left_s:
+        return forward_s * len(batches)
     model.eval()
     started = time.perf_counter()
     done = 0
@@ -131,9 +162,14 @@ def _validation_s(model: torch.nn.Module, valid: Any, device: str) -> float:
         for keys, batch in batches:
             model(utt_id=keys, **to_device(batch, device))
             done += 1
-            if done == PROBED_VALIDATION:
+            if done == PROBED_VALIDATION or time.perf_counter() - started > left_s:
                 break
     return (time.perf_counter() - started) / max(1, done) * len(batches)
+
+
+def _saved_bytes(model: torch.nn.Module) -> int:
+    """Bytes of a checkpoint with two moments, and of the model."""
+    return 4 * sum(value.nbytes for value in model.state_dict().values())
 
 
 def _save_s(model: torch.nn.Module, optimizers: Sequence[torch.optim.Optimizer], output_dir: Path) -> float:
@@ -170,40 +206,58 @@ class Pace:
 
     def __post_init__(self) -> None:
         self._nominal = self.train.steps
+        self._least = min(LEAST_STEPS, self._nominal)
         self._first: tuple[int, float] | None = None  # epoch that this run began with, and when
+        if self.taken and not self.train.adjustable:
+            self.train.set_steps(self._nominal)  # as in the run before
 
-    def total_steps(self, epoch: int) -> int:
-        """Steps of the whole training, if all epochs after `epoch` are as long as it."""
-        done = sum(self.taken.get(number, self._nominal) for number in range(1, epoch))
-        return done + self.taken.get(epoch, self._nominal) * (self.epochs - epoch + 1)
+    def steps_of_epochs(self, epoch: int) -> list[int]:
+        """Steps of every epoch of the training, if all after `epoch` are as long as it."""
+        return [self.taken.get(min(number, epoch), self._nominal) for number in range(1, self.epochs + 1)]
 
     def begin(self, epoch: int) -> int:
-        """Number of steps that an epoch takes, so that it and those after it, of the same length, end in time."""
+        """Number of steps that an epoch takes, so that it and those after it, of the same length, end in time.
+
+        Epochs that would be too short are left out, so `epochs` may become less.
+
+        Raises:
+            BudgetSpentError: that goes for this epoch, too.
+        """
         if self.train.adjustable:
-            self.taken[epoch] = first_process(self._steps(epoch))
+            steps, last = first_process(self._fitting(epoch))
+            if epoch > 1 and (epoch > self.epochs or steps < self._least):
+                self.epochs = epoch - 1
+                raise BudgetSpentError
+            self.epochs = last
+            self.taken[epoch] = max(self._least, steps)
             self.train.set_steps(self.taken[epoch])
         if is_first():
             plan = {**self.asked, "epochs": self.epochs, "steps": self.taken, "measured": asdict(self.costs)}
-            atomic_save(lambda stream: stream.write(json.dumps(plan, indent=1).encode()), self.path)
+            atomic_save(lambda stream: stream.write(json_text(plan, indent=1).encode()), self.path)
         return self.taken.get(epoch, self._nominal)
 
-    def _steps(self, epoch: int) -> int:
+    def _fitting(self, epoch: int) -> tuple[int, int]:
+        """Steps of an epoch, and the number of the last one."""
+        for last in range(self.epochs, epoch, -1):
+            steps = self._steps(epoch, last)
+            if steps >= self._least:
+                return steps, last
+        return self._steps(epoch, epoch), epoch
+
+    def _steps(self, epoch: int, last: int) -> int:
         now_s = self.clock_s()
         self._first = self._first or (epoch, now_s)
         expected = self._expected_s(range(self._first[0], epoch))
         slower = (now_s - self._first[1]) / expected if expected else 1.0  # than the probe was
         left_s = (MARGIN * 60 * self.asked["max_train_minutes"] - now_s) / max(slower, 1e-3)
-        ahead = range(epoch, self.epochs + 1)
-        steps = sum(self.costs.steps_s(self.train, ahead, self.epochs))
-        most = self._nominal if self.epochs == self.asked["max_epoch"] else 4 * self._nominal
-        fixed_s = len(ahead) * (self.costs.validation_s + self.costs.overhead_s)
-        return max(1, min(most, int((left_s - fixed_s) / steps)))
+        most = self._nominal if last == self.asked["max_epoch"] else 4 * self._nominal
+        return min(most, self.costs.steps_in(left_s, self.train, last, epoch - 1))
 
     def _expected_s(self, numbers: range) -> float:
         """Seconds that epochs which were begun should have taken."""
         steps_s = self.costs.steps_s(self.train, numbers, self.epochs)
         taken_s = sum(self.taken[number] * step_s for number, step_s in zip(numbers, steps_s, strict=True))
-        return taken_s + len(numbers) * (self.costs.validation_s + self.costs.overhead_s)
+        return taken_s + len(numbers) * self.costs.fixed_s
 
 
 def plan_pace(
@@ -223,7 +277,7 @@ def plan_pace(
     budget counts from epoch `done` on. In a distributed training all processes call this, and the first one decides.
 
     Raises:
-        ConfigError: the batches' sizes are not known.
+        ConfigError: the batches' sizes are not known, or the budget does not hold the shortest training.
     """
     asked = {"max_train_minutes": minutes, "max_epoch": max_epoch}
     plan = first_process(_planned(path) if resume else None) or {}
@@ -234,15 +288,31 @@ def plan_pace(
         return Pace(path, asked, plan["epochs"], StepCosts(**plan["measured"]), train, clock_s, taken)
     measured = costs()
     left_s = first_process(MARGIN * 60 * minutes - clock_s())
-    epochs = epochs_in(left_s, lambda epochs: measured.training_s(train, epochs, done), max_epoch, done)
+    if first_process(measured.training_s(train, done + 1, done) > left_s):
+        train.set_steps(train.steps)  # a pass over the data is too long: epochs become parts of it
+    epochs = first_process(_epochs(measured, train, left_s, max_epoch, done))
+    if epochs == 0:
+        step_s = measured.steps_s(train, range(1, 2), 1)[0]
+        least_s = clock_s() + measured.fixed_s + min(LEAST_STEPS, train.steps) * step_s
+        raise ConfigError(
+            f"--max_train_minutes {minutes:g}: a step takes {step_s:.1f} s here, a validation and a save "
+            f"{measured.fixed_s:.1f} s, so {measured.steps_in(left_s, train, 1)} steps fit, from which nothing is "
+            f"learnt. Give at least {math.ceil(least_s / 60 / MARGIN)} minutes (better ten times that), or make the "
+            "batches (--batch_bins, --batch_size) or the model smaller"
+        )
+    logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, {left_s:.0f} s left")
+    return Pace(path, asked, epochs, measured, train, clock_s, taken)
+
+
+def _epochs(costs: StepCosts, train: CountedBatches, left_s: float, max_epoch: int, done: int) -> int:
+    """Number of the last epoch; `done` where the time is over."""
+    epochs = epochs_in(left_s, lambda epochs: costs.training_s(train, epochs, done), max_epoch, done)
     if train.adjustable:  # so that a probe which other work disturbed can be made up for
         epochs = min(max_epoch, max(epochs, done + LEAST_EPOCHS))
-    pace = Pace(path, asked, epochs, measured, train, clock_s, taken)
-    expected_s = measured.training_s(train, epochs, done)
-    if expected_s > left_s and not train.adjustable:
-        logging.warning(f"--max_train_minutes {minutes:g} leaves {left_s:.0f} s and one epoch takes {expected_s:.0f} s")
-    logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, {left_s:.0f} s left")
-    return pace
+        least = min(LEAST_STEPS, train.steps)
+        while epochs > done and costs.steps_in(left_s, train, epochs, done) < least:
+            epochs -= 1
+    return epochs
 
 
 def _planned(path: Path) -> dict[str, Any] | None:

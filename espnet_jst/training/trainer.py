@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,12 @@ from espnet_jst import compat
 from espnet_jst.data.checks import SKIPPED
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.training import budget
+from espnet_jst.training.accumulation import last_update, updates
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
 from espnet_jst.training.guard import LossGuard
-from espnet_jst.training.processes import first_process
-from espnet_jst.training.progress import TrackedBatches
+from espnet_jst.training.processes import first_process, is_first
+from espnet_jst.training.progress import Course, TrackedBatches, say
 from espnet_jst.training.schedule import WarmupCosine
 from espnet_jst.training.usage import CPUClock
 from espnet_jst.weights import load_strict
@@ -44,6 +44,7 @@ class JSTTrainer(Trainer):
 
     clock: CPUClock | None = None
     guard: LossGuard | None = None
+    course: Course | None = None
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -121,37 +122,53 @@ class JSTTrainer(Trainer):
         )
         cls.guard = LossGuard(output_dir / (f"rank{rank}_{SKIPPED}" if rank else SKIPPED), fresh=not options.resume)
         cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
-        pace = None
+        cls.course, pace = Course(), None
         if options.max_train_minutes is not None:
             pace = cls._pace(model, optimizers, train_iter_factory, valid_iter_factory, options, done)
             options.max_epoch = pace.epochs
-        _plan_schedules(schedulers, train_iter_factory, options, pace)
+        _plan_schedules(schedulers, train_iter_factory, options, pace, cls.course)
+        arguments = {
+            "model": model,
+            "optimizers": optimizers,
+            "schedulers": schedulers,
+            "train_iter_factory": train_iter_factory,
+            "valid_iter_factory": valid_iter_factory,
+            "plot_attention_iter_factory": plot_attention_iter_factory,
+            "trainer_options": options,
+            "distributed_option": distributed_option,
+        }
         with compat.safe_checkpoints() as reporters:
-            super().run(
-                model=model,
-                optimizers=optimizers,
-                schedulers=schedulers,
-                train_iter_factory=train_iter_factory,
-                valid_iter_factory=valid_iter_factory,
-                plot_attention_iter_factory=plot_attention_iter_factory,
-                trainer_options=options,
-                distributed_option=distributed_option,
-            )
+            try:
+                super().run(**arguments)
+            except budget.BudgetSpentError:
+                assert pace is not None
+                logging.warning(f"the budget is spent: the training ends after epoch {pace.epochs}")
+                options.max_epoch, options.resume = pace.epochs, True
+                super().run(**arguments)  # ends as one that was complete
         if rank == 0 and options.use_matplotlib:
             for reporter in reporters:
                 reporter.finish_plots(output_dir / "images")
         cls.clock.save(now=True)
         summary = cls.clock.summary()
         if rank == 0:
-            print(summary, flush=True)
+            if cls.course.planned is not None:
+                say(f"training took {cls.course.done} of {cls.course.planned} planned steps")
+            say(summary)
 
     @classmethod
     def train_one_epoch(
         cls, *, model: Any, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any
     ) -> bool:
-        """ESPnet's, with progress and the guard. Returns whether every step was invalid."""
+        """ESPnet's, with progress, the guard and an update of its last steps. Returns whether no update was made."""
         tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], training=True)
-        return super().train_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
+        invalid = super().train_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
+        left = tracked.done % options.accum_grad
+        if not left or options.no_forward_run:
+            return invalid
+        optimizers, schedulers, scaler = (others[name] for name in ("optimizers", "schedulers", "scaler"))
+        done = reporter.get_total_count()
+        made = last_update(model, optimizers, schedulers, scaler, options, left=left, done=done)
+        return invalid and not made
 
     @classmethod
     def validate_one_epoch(
@@ -179,6 +196,8 @@ class JSTTrainer(Trainer):
         return TrackedBatches(
             batches,
             label=f"epoch {epoch}/{options.max_epoch}{'' if training else ', validation'}",
+            course=cls.course,
+            training=training,
             loss=lambda: _latest_loss(reporter),
             tick=tick,
             shown=not distributed_option.distributed or distributed_option.dist_rank == 0,
@@ -212,9 +231,9 @@ class JSTTrainer(Trainer):
 
 
 def _plan_schedules(
-    schedulers: Sequence[Any], train: Any, options: JSTTrainerOptions, pace: budget.Pace | None
+    schedulers: Sequence[Any], train: Any, options: JSTTrainerOptions, pace: budget.Pace | None, course: Course
 ) -> None:
-    """Tell schedules and curriculum how long the training is; with a budget, again before every epoch."""
+    """Tell schedules, curriculum and console how long the training is; with a budget, again before every epoch."""
     planned = [scheduler for scheduler in schedulers if isinstance(scheduler, WarmupCosine)]
     if not isinstance(train, CountedBatches):
         if any(not scheduler.given_steps for scheduler in planned):
@@ -222,20 +241,24 @@ def _plan_schedules(
         return
 
     def begin(epoch: int) -> None:
-        updates = options.max_epoch * (train.steps // options.accum_grad)
         if pace is not None:
             pace.begin(epoch)
-            updates = pace.total_steps(epoch) // options.accum_grad
+            options.max_epoch = train.epochs = pace.epochs
+        steps = [train.steps] * options.max_epoch if pace is None else pace.steps_of_epochs(epoch)
+        total = sum(updates(count, options.accum_grad) for count in steps)
         for scheduler in planned:
-            scheduler.plan(updates)
+            scheduler.plan(total)
             logging.info(f"{scheduler}")
+        if course.planned is None and is_first():
+            say(f"training: {sum(steps)} steps in {len(steps)} epochs planned, {sum(steps[: epoch - 1])} done")
+        course.plan(sum(steps[: epoch - 1]), sum(steps))
 
     train.plan(options.max_epoch, begin)
 
 
-def _latest_loss(reporter: Any) -> float:
+def _latest_loss(reporter: Any) -> float | None:
     values = reporter.stats.get("loss")
-    return float(values[-1].value) if values else math.nan
+    return float(values[-1].value) if values else None
 
 
 def _minutes(text: str) -> float | None:

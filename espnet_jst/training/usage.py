@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from espnet_jst.config import json_text
 from espnet_jst.training.processes import is_distributed
 from espnet_jst.weights import atomic_save
 
@@ -46,7 +47,7 @@ class CPUClock:
             self._saved = time.monotonic()
             self.path.parent.mkdir(parents=True, exist_ok=True)  # by the first process, which may come later
             used = {"cpu_s": self.seconds(), "wall_s": self.wall_seconds(), "runs": self.before["runs"] + 1}
-            atomic_save(lambda stream: stream.write(json.dumps(used).encode()), self.path)
+            atomic_save(lambda stream: stream.write(json_text(used).encode()), self.path)
 
     def summary(self) -> str:
         """One line for the end of the training; all processes of a distributed one call this, and it has their sum."""

@@ -80,8 +80,8 @@ def test_case_is_ignored_only_when_asked():
     assert translation_scores(["Der Mann kauft ein"], ["der mann kauft ein"])["BLEU"].score < 99.0
 
 
-def test_signatures_tell_case_and_bootstrap():
-    found = translation_scores(REFERENCES, HYPOTHESES, lowercase=True, n_bootstrap=50, seed=7)
+def test_signatures_tell_case_and_sacrebleus_bootstrap():
+    found = translation_scores(60 * REFERENCES, 60 * HYPOTHESES, lowercase=True, n_bootstrap=50, seed=7)
     for name in ("BLEU", "chrF++", "TER"):
         assert "case:lc" in found[name].signature
         assert "bs:50|seed:7" in found[name].signature
@@ -89,14 +89,17 @@ def test_signatures_tell_case_and_bootstrap():
 
 
 def test_a_resample_of_empty_hypotheses_only_does_not_stop_the_bootstrap():
-    found = translation_scores(["a b", "c d", "e f"], ["", "", "e f"], n_bootstrap=100)
-    assert all(0.0 <= score.low <= score.high for score in found.values())
-    assert found["BLEU"].high <= 100.0 and found["chrF++"].high <= 100.0
+    few = translation_scores(["a b", "c d", "e f"], ["", "", "e f"], n_bootstrap=100)
+    many = translation_scores(["a b c d"] * 120, ["", "a b c d", "a b d"] * 40, n_bootstrap=100)
+    assert math.isnan(few["BLEU"].low)  # without four words in a row it is 0 whatever is drawn
+    for score in (few["chrF++"], few["TER"], *many.values()):
+        assert 0.0 <= score.low < score.score < score.high
+        assert score.high <= 100.0 or score.name == "TER"
 
 
 def test_intervals_are_those_of_sacrebleus_own_bootstrap(monkeypatch):
     monkeypatch.setenv("SACREBLEU_SEED", "12345")
-    references, hypotheses = REFERENCES * 10, HYPOTHESES * 9 + REFERENCES
+    references, hypotheses = REFERENCES * 60, HYPOTHESES * 59 + REFERENCES
     own = BLEU().corpus_score(hypotheses, [references], n_bootstrap=100)
     found = translation_scores(references, hypotheses, n_bootstrap=100)["BLEU"]
     assert (found.low, found.high) == pytest.approx((own._mean - own._ci, own._mean + own._ci), abs=1e-3)

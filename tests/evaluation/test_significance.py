@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.significance import compare_systems, interval
+from espnet_jst.evaluation.significance import SystemScore, compare_systems, interval
 from espnet_jst.evaluation.statistics import rate, translation_statistics
 
 
@@ -80,3 +80,79 @@ def test_systems_with_other_utterances_or_none_are_refused():
         compare_systems({"a": [errors(0, 1)], "b": [errors(0, 1, 2)]}, rate, baseline="a")
     with pytest.raises(DataError, match=r"\[0\] utterances"):
         interval(np.zeros((0, 2)), rate)
+
+
+def latencies(*values: float | None) -> np.ndarray:
+    return np.array([(0.0, 0.0) if value is None else (value, 1.0) for value in values])
+
+
+def is_undefined(score: SystemScore) -> bool:
+    return bool(np.isnan([score.low, score.high, score.difference_low, score.difference_high, score.p_value]).all())
+
+
+@pytest.mark.parametrize("count", [1, 5, 99, 200])
+@pytest.mark.parametrize("silent", ["first", "second", "both"])
+def test_a_system_that_never_has_the_score_is_not_compared(count: int, silent: str):
+    nothing, something = latencies(*[None] * count), latencies(*(100.0 + k for k in range(count)))
+    systems = {name: [nothing if silent in (name, "both") else something] for name in ("first", "second")}
+    found = compare_systems(systems, rate, baseline="first", n_bootstrap=100)
+    assert is_undefined(found["second"]) == (silent != "first") or np.isnan(found["second"].p_value)
+    assert np.isnan(found["second"].p_value) and np.isnan(found["second"].difference_low)
+    assert np.isnan(found["first"].mean) == (silent != "second")
+
+
+@pytest.mark.parametrize("count", [8, 180])
+def test_a_score_that_many_resamples_lack_is_not_tested(count: int):
+    rare = latencies(*[5000.0, 6000.0], *[None] * (count - 2))
+    often = latencies(*(100.0 + k for k in range(count)))
+    found = compare_systems({"a": [often], "b": [rare], "c": [often, rare]}, rate, baseline="a", n_bootstrap=200)
+    assert found["b"].mean == 5500.0 and is_undefined(found["b"])
+    assert found["c"].mean > 2000.0 and is_undefined(found["c"])
+
+
+def test_a_resample_without_a_score_speaks_for_chance():
+    # Of 200 utterances six have a latency: a resample lacks it once in 400.
+    rows = latencies(*(400.0 + k for k in range(6)), *[None] * 194)
+    faster = rows - np.array([300.0, 0.0]) * rows[:, 1:]
+    found = compare_systems({"a": [rows], "b": [faster]}, rate, baseline="a", n_bootstrap=4000)["b"]
+    assert 2 / 4001 < found.p_value < 0.02
+
+
+def test_one_utterance_has_no_interval():
+    found = compare_systems({"a": [errors(1)], "b": [errors(1)], "c": [errors(2)]}, rate, baseline="a")
+    assert is_undefined(found["c"]) and np.isnan(found["b"].low) and found["b"].p_value == 1.0
+
+
+@pytest.mark.parametrize("count", [2, 5, 99, 100])
+def test_identical_systems_differ_by_nothing(count: int):
+    rows = utterances(0.3, 3, count)
+    found = compare_systems({"a": [rows], "b": [rows], "c": [rows, rows]}, rate, baseline="a", n_bootstrap=100)
+    for name in ("b", "c"):
+        assert (found[name].difference_low, found[name].difference_high, found[name].p_value) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("count", [1, 5, 160])
+def test_no_error_at_all_is_no_proof_that_there_never_is_one(count: int):
+    low, high = interval(errors(*[0] * count), rate)
+    assert np.isnan(low) and np.isnan(high)
+
+
+@pytest.mark.parametrize("count", [2, 5, 10, 99])
+def test_few_utterances_of_two_equally_good_systems_are_rarely_told_apart(count: int):
+    pairs = [{"a": [utterances(0.2, 10 + k, count)], "b": [utterances(0.2, 500 + k, count)]} for k in range(150)]
+    found = [compare_systems(pair, rate, baseline="a", n_bootstrap=20)["b"] for pair in pairs]
+    assert sum(score.p_value < 0.05 for score in found) <= 15
+    assert all((score.difference_low <= 0 <= score.difference_high) == (score.p_value >= 0.05) for score in found)
+
+
+def test_the_same_difference_in_every_one_of_few_utterances_is_a_matter_of_their_number():
+    for count, p_value in ((4, 0.125), (10, 2 / 1024)):
+        systems = {"a": [errors(*[0] * count)], "b": [errors(*[4] * count)]}
+        assert compare_systems(systems, rate, baseline="a")["b"].p_value == pytest.approx(p_value)
+
+
+def test_an_interval_stays_within_the_limits_of_its_score():
+    rows = errors(0, 0, 0, 1, 4)
+    assert interval(rows, rate)[0] < 0.0
+    assert interval(rows, rate, limits=(0.0, 100.0))[0] == 0.0
+    assert interval(rows, rate, limits=(0.0, 50.0))[1] == 50.0

@@ -155,3 +155,18 @@ def test_a_transducer_learns_a_sequence_and_its_additive_joiner_is_for_training_
     assert parts["rnnt"].mean() < 0.1 * first and parts["simple"].mean() > 0
     plain = TransducerHead(encoder_size=6, vocab_size=5, joint_size=8, simple_weight=0.0)
     assert not any("simple" in name for name, _ in plain.named_parameters())
+
+
+@torch.no_grad()
+def test_the_warm_up_scales_the_training_loss_only():
+    torch.manual_seed(0)
+    conf = {"encoder_size": 6, "vocab_size": 5, "predictor_conf": {"size": 8}, "joint_size": 8}
+    warm, plain = TransducerHead(**conf, warm_steps=10), TransducerHead(**conf)
+    plain.load_state_dict(warm.state_dict(), strict=False)
+    batch = torch.randn(1, 4, 6), torch.tensor([4]), torch.tensor([[1, 2]]), torch.tensor([2])
+    expected = plain.eval().loss(*batch)[0]
+    assert torch.equal(warm.eval().loss(*batch)[0], expected) and warm.step == 0
+    loss, parts = warm.train().loss(*batch)
+    torch.testing.assert_close(loss, 0.1 * parts["rnnt"] + parts["simple"])
+    assert warm.step == 1
+    assert torch.equal(warm.eval().loss(*batch)[0], expected)

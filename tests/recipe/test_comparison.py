@@ -57,8 +57,23 @@ def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comp
     page = write_table(comparison, table, tmp_path / "exp").read_text()
     assert (tmp_path / "exp" / "two_test_streaming.png").stat().st_size > 5000
     assert "| single | 14.29 |" in page and "single 100 (100/101)" in page
-    assert "| both | 0.00 (0.00/0.00) | 0.00 to 0.00 |  |  |" in page
-    assert "| single | 14.29 (14.29/14.29) | 0.00 to" in page and "| +14.29 (+0.00 to " in page
+    assert "| both | 0.00 (0.00/0.00) | - |  |  |" in page  # the same in every utterance
+    assert "| single | 14.29 (14.29/14.29) | 0.00 to" in page and "| +14.29 (-" in page
+    data = json.loads((tmp_path / "exp" / "two.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert data["scores"]["test, streaming"]["WER"]["both"]["p_value"] is None
+
+
+def test_a_system_that_writes_nothing_has_no_latency_and_no_p_value(comparison: Comparison, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        out = tmp_path / "exp" / f"st_two_single_{seed}" / "decode_st_model_valid.loss.ave_streaming" / "test"
+        make_decoded(out, {key: ("", "") for key in REFERENCES})
+    table = comparison_table(comparison, [], n_bootstrap=50)
+    page = write_table(comparison, table, tmp_path / "exp").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| single | - ")]
+    assert rows == ["| single | - (-/-) | - | - | - |"] * 2  # of both lanes
+    assert "nan" not in page
+    assert "| single | 100.00 (100.00/100.00) | - | +100.00 | 0.250 |" in page
+    assert "NaN" not in (tmp_path / "exp" / "two.json").read_text()
 
 
 def test_a_run_without_output_and_a_wrong_file_are_named(comparison: Comparison, tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""How often a 95 % interval holds the true value: test sets drawn from populations whose score is known.
+
+`python -m tests.evaluation.coverage` prints the table of docs/scoring.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from espnet_jst.evaluation.quality import score_limits
+from espnet_jst.evaluation.significance import UNLIMITED, compare_systems, interval
+from espnet_jst.evaluation.statistics import rate, translation_statistics
+
+POPULATION = 20000  # utterances
+TRANSLATIONS = 3000
+VOCABULARY = [f"w{number}" for number in range(60)]
+
+
+class Population(NamedTuple):
+    """Statistics of all utterances, (N, S), the score of a sum, and its limits."""
+
+    rows: np.ndarray
+    score: Callable[[np.ndarray], float]
+    limits: tuple[float, float] = UNLIMITED
+
+
+def error_rates(mean: float) -> Population:
+    """WER in percent: 2 to 8 words an utterance, some utterances much harder than others."""
+    rng = np.random.default_rng(0)
+    words = rng.integers(2, 9, size=POPULATION)
+    wrong = rng.binomial(words, rng.beta(3.0 * mean, 3.0 * (1.0 - mean), size=POPULATION))
+    return Population(np.stack([100.0 * wrong, words], axis=1), rate, (0.0, np.inf))
+
+
+def latencies(spread: float) -> Population:
+    """Mean latency in ms, log-normal, of the nine in ten utterances that have one."""
+    rng = np.random.default_rng(0)
+    there = (rng.random(POPULATION) < 0.9).astype(float)
+    return Population(np.stack([rng.lognormal(7.0, spread, size=POPULATION) * there, there], axis=1), rate)
+
+
+def translations(metric: str, errors: float) -> Population:
+    """BLEU, chrF++ or TER of 3 to 11 words an utterance, with a share of them replaced, left out or doubled."""
+    rng = np.random.default_rng(0)
+    references, hypotheses = [], []
+    for _ in range(TRANSLATIONS):
+        reference = rng.choice(VOCABULARY, size=rng.integers(3, 12)).tolist()
+        kinds = rng.random(len(reference)) / rng.beta(3.0 * errors, 3.0 * (1.0 - errors))
+        hypotheses.append(" ".join(" ".join(_changed(*pair, rng)) for pair in zip(reference, kinds, strict=True)))
+        references.append(" ".join(reference))
+    return Population(*translation_statistics(metric, references, hypotheses, lowercase=False), score_limits(metric))
+
+
+def _changed(word: str, kind: float, rng: np.random.Generator) -> list[str]:
+    if kind < 0.6:
+        return [str(rng.choice(VOCABULARY))]
+    if kind < 0.8:
+        return []
+    return [word, word] if kind < 1.0 else [word]
+
+
+POPULATIONS: dict[str, Callable[[], Population]] = {
+    "WER 30 %": cache(lambda: error_rates(0.3)),
+    "WER 10 %": cache(lambda: error_rates(0.1)),
+    "mean latency": cache(lambda: latencies(0.4)),
+    "mean latency, long tail": cache(lambda: latencies(0.8)),
+    "BLEU 60": cache(lambda: translations("BLEU", 0.25)),
+    "BLEU 20": cache(lambda: translations("BLEU", 0.6)),
+    "chrF++": cache(lambda: translations("chrF++", 0.25)),
+}
+
+
+def coverage(population: Population, count: int, *, sets: int, seed: int = 1) -> float:
+    """Share of `sets` test sets of `count` utterances whose interval holds the population's score, of those that have
+    an interval.
+    """
+    rng = np.random.default_rng(seed)
+    true = population.score(population.rows.sum(axis=0))
+    held = []
+    for _ in range(sets):
+        rows = population.rows[rng.integers(len(population.rows), size=count)]
+        low, high = interval(rows, population.score, limits=population.limits, n_bootstrap=400)
+        if np.isfinite(low):
+            held.append(low <= true <= high)
+    return float(np.mean(held))
+
+
+def false_alarms(population: Population, count: int, *, sets: int, seed: int = 1) -> float:
+    """Share of test sets on which two equally good systems differ with p < 0.05."""
+    rng = np.random.default_rng(seed)
+    alarms = []
+    for _ in range(sets):
+        # Both have half of what is hard for one: paired, and of one distribution.
+        chosen = [rng.integers(len(population.rows), size=count) for _ in range(3)]
+        pair = [population.rows[chosen[0]] + population.rows[chosen[k]] for k in (1, 2)]
+        systems = {"a": [pair[0]], "b": [pair[1]]}
+        alarms.append(compare_systems(systems, population.score, baseline="a", n_bootstrap=400)["b"].p_value < 0.05)
+    return float(np.mean(alarms))
+
+
+def main(counts: Sequence[int] = (5, 10, 20, 50, 200), sets: int = 400) -> None:
+    """Print the table."""
+    print("| utterances | " + " | ".join(map(str, counts)) + " |")
+    print("|---" * (len(counts) + 1) + "|")
+    for name, population in POPULATIONS.items():
+        cells = [f"{100 * coverage(population(), count, sets=sets):.0f}" for count in counts]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    for name in ("WER 10 %", "BLEU 60"):
+        cells = [f"{100 * false_alarms(POPULATIONS[name](), count, sets=sets):.1f}" for count in counts]
+        print(f"| {name}, false alarms | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sets=int(sys.argv[1]) if len(sys.argv) > 1 else 400)
