@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.hub.about import CARD
 from espnet_jst.hub.config_file import pack_root, read_yaml, resolve_inside
 from espnet_jst.hub.safe_archive import file_sha256, unpack_to_cache
 from espnet_jst.limits import check_values, shown
@@ -16,7 +17,6 @@ CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"
 DECODING_KEY = "decoding"
 SAFETENSORS = "model.safetensors"
-CARD = "README.md"
 # What a pack may say about decoding: numbers that change neither what is loaded nor where from.
 _DECODING = ("beam_size", "blank_penalty", "max_symbols", "chunk_s", "left_chunks")
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")

@@ -15,7 +15,9 @@ import yaml
 
 from espnet_jst import config
 from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.fit import check_fit
 from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.text.token_list import read_tokens
 
 MODEL_KEYS = (
     *("frontend", "frontend_conf", "normalize", "normalize_conf", "encoder", "encoder_conf"),
@@ -39,10 +41,10 @@ def copy_token_lists(options: RecipeOptions) -> str:
     """Write the model's token lists where stage 5 would write new ones.
 
     Raises:
-        ConfigError: the model has other token lists than the recipe's flags ask for.
+        ConfigError: the model has other token lists than the recipe's flags ask for, or cannot write the text.
     """
-    path = Path(model_files(options)["st_train_config"])
-    values = _config(path)
+    files = model_files(options)
+    values = _config(Path(files["st_train_config"]))
     sizes = []
     for side, out in options.token_dirs.items():
         names, model, kind = (values.get(key) for key in TOKENS[side])
@@ -51,10 +53,17 @@ def copy_token_lists(options: RecipeOptions) -> str:
         if kind != "bpe" or not model:
             raise ConfigError(f"{options.finetune}: token_type {kind!r} was not made by a recipe, which needs a model")
         out.mkdir(parents=True, exist_ok=True)
-        tokens = names if isinstance(names, list) else Path(names).read_text(encoding="utf-8").splitlines()
+        tokens = names if isinstance(names, list) else read_tokens(names)
+        if any(not isinstance(token, str) or not token or "\n" in token for token in tokens):
+            raise ConfigError(f"{options.finetune}: its token list holds an entry that is no token")
         (out / "tokens.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
         shutil.copyfile(model, out / "bpe.model")
         sizes.append(f"{len(tokens)} tokens of {options.finetune} in {out / 'tokens.txt'}")
+    from espnet_jst.hub.about import about_model
+
+    languages = about_model(options.finetune, *files.values())[0].languages
+    for line in check_fit(options, values, languages):
+        print(f"Warning: {options.finetune} {line}", flush=True)
     return ", ".join(sizes)
 
 
@@ -76,7 +85,15 @@ def training_config(options: RecipeOptions, model_config: str) -> Path:
     path = options.exp / "finetune.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    keep_base(options, path.parent)
     return path
+
+
+def keep_base(options: RecipeOptions, folder: Path) -> None:
+    """Write down in an experiment what it goes on from, with its licences, for the pack that is made of it."""
+    from espnet_jst.hub.about import about_model, write_base
+
+    write_base(folder, *about_model(options.finetune, *model_files(options).values()))
 
 
 def _config(path: Path) -> dict[str, Any]:
