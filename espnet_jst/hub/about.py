@@ -127,7 +127,10 @@ def read_base(folder: Path) -> tuple[About | None, str]:
     if not (folder / BASE_FILE).is_file():
         return None, ""
     text = folder / BASE_LICENSE
-    values = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
+    try:
+        values = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:  # a licence is not lost without a word
+        raise CheckpointError(f"{folder / BASE_FILE} is damaged ({error}): run stage 11 again") from error
     return About.parse(values), text.read_text(encoding="utf-8") if text.is_file() else ""
 
 

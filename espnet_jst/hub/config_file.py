@@ -105,7 +105,7 @@ def _check_events(text: str, where: str) -> None:
             reason = "has an alias or its anchor; refused, write the value out"
         elif getattr(event, "tag", None) is not None or getattr(event, "tags", None):
             reason = "has a tag (!...); refused, write plain values"
-        elif getattr(event, "style", "none") in (None, "") and len(event.value) > MAX_PLAIN_CHARACTERS:
+        elif getattr(event, "style", "none") in (None, "") and len(getattr(event, "value", "")) > MAX_PLAIN_CHARACTERS:
             reason = f"has a value of over {MAX_PLAIN_CHARACTERS} characters without quotes; refused"
         elif number > MAX_CONFIG_EVENTS:
             reason = f"is where the values are more than {MAX_CONFIG_EVENTS}; refused, no configuration has so many"

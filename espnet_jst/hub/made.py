@@ -32,9 +32,10 @@ def note_training(folder: Path, command: Sequence[str]) -> None:
     """
     file = folder / MADE_FILE
     before = _read(file).get("runs") if (folder / "checkpoint.pth").is_file() else None
+    words = sys.argv[2:] if sys.argv[1:2] == ["recipe"] else sys.argv[1:]
     run = {
         "date": time.strftime("%Y-%m-%d %H:%M"),
-        "recipe": sys.argv[1:] if "recipe" in Path(sys.argv[0]).name else [],
+        "recipe": words if "recipe" in Path(sys.argv[0]).name else [],
         "command": list(command),
         "machine": machine(),
         "versions": {"python": platform.python_version(), "espnet_jst": __version__, **_versions()},
@@ -67,17 +68,16 @@ def made_lines(folder: Path, base: About | None, data: str) -> list[str]:
         base: what the training began with, if with anything.
         data: what it was trained on.
     """
-    runs = _read(folder / MADE_FILE).get("runs") or []
+    kept = _read(folder / MADE_FILE).get("runs")
+    runs = [run for run in kept if isinstance(run, dict)] if isinstance(kept, list) else []
     lines = [f"- Trained further from {described(base)}." if base else "", f"- Data: {data}." if data else ""]
     for further in base.chain if base else []:
         lines.append(f"- That model was itself trained further from {described(further)}.")
     lines += [_length(folder), _time(folder)]
     if runs:
         machines = list(dict.fromkeys(str(run.get("machine")) for run in runs))
-        lines.append(
-            f"- Machine: {'; '.join(machines)}" + (", the first command's --ngpu says what was used." if runs else "")
-        )
-        versions = runs[-1].get("versions") or {}
+        lines.append(f"- Machine: {'; '.join(machines)}; --ngpu in the command says whether graphics cards were used.")
+        versions = dict(runs[-1].get("versions") or {})
         lines.append("- Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".")
     lines = [line for line in lines if line]
     commands = [text for run in runs for text in (_shown("espnet-jst recipe", run.get("recipe")), _train(run)) if text]
@@ -100,11 +100,11 @@ def described(about: About) -> str:
 
 def portable(text: str) -> str:
     """The same without folders of this computer: an absolute path keeps its last name."""
-    return _ABSOLUTE.sub(lambda match: f".../{match[1]}", text)
+    return _ABSOLUTE.sub(lambda match: f".../{match[1]}", re.sub(r"file:///\S*/", "file://.../", text))
 
 
 def _train(run: dict[str, Any]) -> str:
-    command = [str(word) for word in run.get("command") or []]
+    command = [str(word) for word in run.get("command") or ()]
     start = next((i for i, word in enumerate(command) if word == "espnet_jst.bin.jst_train"), None)
     return _shown("espnet-jst train", command[start + 1 :] if start is not None else command)
 

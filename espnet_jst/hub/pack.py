@@ -133,7 +133,7 @@ def _stage_license(target: Path, data_license: str | Path | None, exp_dir: Path)
     if data_license is not None:
         if not Path(data_license).is_file():
             raise CheckpointError(f"{data_license}: no such file to pack")
-        parts.append(Path(data_license).read_text(encoding="utf-8").strip())
+        parts.append(Path(data_license).read_text(encoding="utf-8", errors="replace").strip())
     if base is not None:
         told = (
             text.strip() or f"Trained on {base.dataset or 'data that it does not name'}, whose licence it does not say."
