@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.errors import DataError
+from espnet_jst.errors import CheckpointError
 from espnet_jst.text.words import TRANSCRIPT
 
 WRONG_WER, WRONG_CER = 95.0, 50.0  # percent; where words have no blanks between them, CER alone says something
@@ -15,18 +16,16 @@ WRONG_BLEU, WRONG_CHRF = 1.0, 15.0
 
 def concerns(exp_dir: Path) -> list[str]:
     """A sentence for each scored set and lane in which the model writes nothing, or next to nothing that is right."""
-    from espnet_jst.evaluation.results import find_scores
-
-    try:
-        found = find_scores(exp_dir)
-    except DataError:  # nothing was scored
-        return []
-    return [
-        f"on {'/'.join(path.parts[-2:])} its {lane} {reason}"
-        for path, scores in found.items()
-        for lane, entry in (scores.get("lanes") or {}).items()
-        if (reason := _concern(lane, entry))
-    ]
+    found = []
+    for path in sorted(exp_dir.rglob("scores.json")):
+        try:
+            scores = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CheckpointError(f"{path}: not JSON ({error}); score the directory again") from error
+        for lane, entry in (scores.get("lanes") or {}).items():
+            if reason := _concern(lane, entry):
+                found.append(f"on {'/'.join(path.parts[-3:-1])} its {lane} {reason}")
+    return found
 
 
 def _concern(lane: str, entry: Mapping[str, Any]) -> str:

@@ -62,7 +62,13 @@ def copy_token_lists(options: RecipeOptions) -> str:
     from espnet_jst.hub.about import about_model
 
     languages = about_model(options.finetune, *files.values())[0].languages
-    for line in check_fit(options, values, languages):
+    try:
+        found = check_fit(options, values, languages)
+    except ConfigError:  # so that no later stage goes on with them
+        for out in options.token_dirs.values():
+            (out / "tokens.txt").unlink()
+        raise
+    for line in found:
         print(f"Warning: {options.finetune} {line}", flush=True)
     return ", ".join(sizes)
 

@@ -68,7 +68,7 @@ def pack(options: RecipeOptions) -> str:
         dataset=options.corpus,
         license=options.license,
         data=training_data(options),
-        warnings=misfits(options),
+        warnings=[f"the model that it was trained further from {line}" for line in misfits(options)],
     )
     pack_model(
         options.exp,
