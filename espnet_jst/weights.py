@@ -166,6 +166,17 @@ def _check_plain(state: Mapping[Any, Any], path: Path) -> None:
         raise CheckpointError(f"{path} gives the same numbers many names: refused")
 
 
+def check_finite(state: Mapping[str, Tensor], where: str | Path) -> None:
+    """Refuse weights of which some are not numbers, as a training that went wrong leaves them.
+
+    Raises:
+        CheckpointError: lists them.
+    """
+    bad = [name for name, value in state.items() if not bool(value.isfinite().all())]
+    if bad:
+        raise CheckpointError(f"{where} has values that are not finite in {_some(bad)}: take an earlier epoch")
+
+
 def load_strict(
     model: nn.Module, state: Mapping[str, Tensor], where: str | Path, *, may_miss: Callable[[str], bool] | None = None
 ) -> None:

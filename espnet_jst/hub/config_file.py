@@ -168,7 +168,10 @@ def pack_root(config_path: str | Path) -> Path | None:
     path = Path(config_path).absolute()
     for folder in path.parents:
         if (folder / "meta.yaml").is_file():
-            listed = read_yaml(folder / "meta.yaml").get("yaml_files")
+            try:
+                listed = read_yaml(folder / "meta.yaml").get("yaml_files")
+            except CheckpointError:  # of something else: a pack with such a file is refused when it is opened
+                continue
             names = listed.values() if isinstance(listed, dict) else ()
             if any(isinstance(name, str) and _is_same(folder, name, path) for name in names):
                 return folder

@@ -106,4 +106,8 @@ def _config(path: Path) -> dict[str, Any]:
     """The model's configuration with absolute paths, wherever the model lies."""
     from espnet_jst.hub.config_file import read_config
 
-    return read_config(path)
+    values = read_config(path)
+    for key in MODEL_KEYS:
+        if key.endswith("_conf") and not isinstance(values.get(key), (dict, type(None))):
+            raise ConfigError(f"{path}: {key} must be a mapping: this is no model to train further")
+    return values

@@ -137,6 +137,11 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
     for key in ("token_type", "src_token_type", "bpemodel", "src_bpemodel"):
         if not isinstance(values.get(key), (str, type(None))):
             raise CheckpointError(f"{where}: {key} is {shown(values[key])}: it must be text")
+    languages = values.get("preprocessor_conf")
+    if not isinstance(languages, (Mapping, type(None))):
+        raise CheckpointError(f"{where}: preprocessor_conf is {shown(languages)}: it must be a mapping")
+    types = dict.fromkeys(("source_languages", "target_languages"), str | list[str] | None)
+    check_values(languages or {}, f"{where}: preprocessor_conf", types)
     kinds = {"token_type": values.get("token_type") or "bpe", "src_token_type": values.get("src_token_type") or "bpe"}
     return argparse.Namespace(**{**values, **kinds})
 

@@ -29,7 +29,7 @@ from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: 
 from espnet_jst.training.muon import Muon  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
-from espnet_jst.weights import limit_parameters, load_strict, read_weights  # noqa: E402
+from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
 TOKEN_TYPES = ("bpe", "word", "char")
 DEFAULTS = {
@@ -225,6 +225,7 @@ class JSTTask(st.STTask):
         if model_file is None:
             return cls._build(args).to(device), args
         state = read_weights(model_file)
+        check_finite(state, model_file)
         with limit_parameters(sum(tensor.numel() for tensor in state.values()), model_file):
             model = cls._build(args)
         load_strict(model, state, model_file)

@@ -247,6 +247,17 @@ CONTENTS = {
     "sparse weights": (lambda path: pack(path, weights={"a": torch.eye(3).to_sparse()}), "plain tensors"),
     "weights without numbers": (lambda path: pack(path, weights={"a": torch.zeros(9, device="meta")}), "plain tensors"),
     "weights by number": (lambda path: pack(path, weights={0: torch.zeros(3)}), "plain tensors"),
+    "weights that are no numbers": (
+        lambda path: pack(
+            path, weights={**state(), "encoder.layers.0.attention.output.bias": torch.full((32,), torch.nan)}
+        ),
+        "not finite",
+    ),
+    "languages that are a number": (
+        changed(preprocessor_conf={"source_languages": 5}),
+        "source_languages is 5: give text or a list",
+    ),
+    "preprocessor that is text": (changed(preprocessor_conf="x"), "must be a mapping"),
     "nested weights": (lambda path: pack(path, weights={"a": {"b": torch.zeros(3)}}), "plain tensors"),
     "safetensors of lies": (
         lambda path: pack(path, **{"model.safetensors": (2**60).to_bytes(8, "little") + b"{}"}),
