@@ -19,6 +19,8 @@ TABLE: dict[str, dict[str, type | str]] = {
     "optim": {"muon": "espnet_jst.training.muon:Muon"},
     "scheduler": {"warmupcosine": "espnet_jst.training.schedule:WarmupCosine"},
 }
+# ESPnet's own classes that a configuration may name as well: their constructors do arithmetic and nothing else.
+HARMLESS: dict[str, tuple[str, ...]] = {"specaug": ("specaug",), "normalize": ("global_mvn",)}
 TASKS = ("st", "asr")  # asr_transducer has no encoder choices; mt takes embeddings only
 PLUGINS_VARIABLE = "JST_PLUGINS"
 
@@ -48,6 +50,15 @@ def register(extra: Mapping[str, Mapping[str, type | str]] | None = None) -> Non
         for name, entry in classes.items():
             for known, base in targets:
                 _install(known, choice, name, _resolve(entry), base)
+
+
+def buildable(choice: str) -> list[str]:
+    """The names that a configuration may have built: ours, those of `register(extra)`, and `HARMLESS` ones of ESPnet.
+
+    The constructors of others do what they like with what a configuration says: write folders, fetch models, read
+    pickles. Nothing of that may happen because somebody loads a packed model.
+    """
+    return [*TABLE.get(choice, ()), *HARMLESS.get(choice, ())]
 
 
 def _targets(choice: str, modules: Mapping[str, Any]) -> Iterator[tuple[dict[str, type], type | None]]:

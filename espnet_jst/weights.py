@@ -8,7 +8,10 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import threading
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +22,7 @@ from espnet_jst.errors import CheckpointError
 
 UNSAFE_VARIABLE = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
 SHOWN_KEYS = 8
+SMALL_MODEL = 2**22  # parameters that do not hurt: built whatever the weights are, to name what does not fit
 _OBJECT = re.compile(r"GLOBAL \S+|<class [^>]+>")  # in PyTorch's message on what it would not make
 
 
@@ -125,13 +129,52 @@ def read_weights(path: str | Path, *, device: str | torch.device = "cpu") -> dic
             return safetensors.torch.load_file(path, device=str(device))
         except Exception as error:  # the Rust side raises its own class, and OSError
             raise _damaged(path, error) from error
+    _check_stored(path)
     state = safe_load(path, map_location=device)
     for wrapper in ("module", "model"):  # DeepSpeed's files; checkpoint.pth
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path} holds no model weights, which map names to tensors")
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f"{path} holds no model weights, which map names to plain tensors")
+    _check_plain(state, path)
     return dict(state)
+
+
+def _check_stored(path: Path) -> None:
+    """Refuse packed records: torch.save writes none, and with them a small file fills the memory."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise _damaged(path, error) from error
+    size = sum(record.file_size for record in records)
+    if size > path.stat().st_size or any(record.compress_type != zipfile.ZIP_STORED for record in records):
+        raise CheckpointError(f"{path} holds compressed records, which PyTorch does not write: refused")
+
+
+def _check_plain(state: Mapping[Any, Any], path: Path) -> None:
+    """Refuse what is not dense tensors whose numbers are all in the file; a few bytes can pretend to be more."""
+    for name, value in state.items():
+        dense = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
+        if not isinstance(name, str) or not dense or value.is_quantized:
+            raise CheckpointError(f"{path} holds no model weights, which map names to plain tensors")
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise CheckpointError(f"{path}: {name} is larger than what the file holds of it: refused")
+    if sum(value.numel() for value in state.values()) > path.stat().st_size:
+        raise CheckpointError(f"{path} gives the same numbers many names: refused")
+
+
+def check_finite(state: Mapping[str, Tensor], where: str | Path) -> None:
+    """Refuse weights of which some are not numbers, as a training that went wrong leaves them.
+
+    Raises:
+        CheckpointError: lists them.
+    """
+    bad = [name for name, value in state.items() if not bool(value.isfinite().all())]
+    if bad:
+        raise CheckpointError(f"{where} has values that are not finite in {_some(bad)}: take an earlier epoch")
 
 
 def load_strict(
@@ -163,7 +206,43 @@ def load_strict(
             f"{where} does not fit the model ({len(own)} parameters and buffers): {'; '.join(parts)}. "
             "Configuration and weights must belong together"
         )
-    model.load_state_dict(dict(state), strict=may_miss is None)
+    try:
+        model.load_state_dict(dict(state), strict=may_miss is None)
+    except RuntimeError as error:  # numbers of a kind that cannot be copied
+        raise CheckpointError(f"{where} does not fit the model: {_first_line(error)}") from error
+
+
+@contextmanager
+def limit_parameters(most: int, where: str | Path) -> Iterator[None]:
+    """Within it, in this thread, modules that ask for more than `most` parameters are refused before they fill them.
+
+    So a configuration from elsewhere cannot take more memory than the weights that came with it.
+
+    Args:
+        most: numbers in all; those of a small model are always granted.
+        where: the file of weights, for the message.
+
+    Raises:
+        CheckpointError: there are more.
+    """
+    thread, taken = threading.get_ident(), 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal taken
+        if parameter is None or threading.get_ident() != thread:
+            return
+        taken += parameter.numel()
+        if taken > max(most, SMALL_MODEL):
+            raise CheckpointError(
+                f"{where} does not fit the model: it holds {most} numbers, and with {type(module).__name__}.{name} "
+                f"{tuple(parameter.shape)} the configuration asks for more. They must belong together"
+            )
+
+    hook = nn.modules.module.register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _some(keys: Iterable[str]) -> str:

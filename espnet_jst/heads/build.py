@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 
 from torch import nn
 
-from espnet_jst.config import check_choice, check_keys
-from espnet_jst.errors import ConfigError
+from espnet_jst.config import check_choice
 from espnet_jst.heads.ctc import CTCHead
-from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.heads.predictor import PREDICTORS
+from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.limits import check_arguments
+
+__all__ = ["HEADS", "build_heads", "vocabulary_of"]
 
 HEADS: dict[str, type[nn.Module]] = {"transducer": TransducerHead, "ctc": CTCHead}
-
-
-def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
-    """ "src" or "tgt": which token list a head uses, given those that exist.
-
-    Raises:
-        ConfigError: the head asks for a list that was not given.
-    """
-    name = spec.vocabulary or ("src" if spec.lanes == ("transcript",) and "src" in vocab_sizes else "tgt")
-    if name not in vocab_sizes:
-        raise ConfigError(
-            f"model_conf.heads.{spec.name}: vocabulary {name!r} needs --src_token_list, which is not given"
-        )
-    return name
 
 
 def build_heads(
@@ -47,8 +35,13 @@ def build_heads(
     for name, spec in specs.items():
         where = f"model_conf.heads.{name}"
         check_choice(spec.reads, tap_sizes, f"{where}.reads")
-        known = set(inspect.signature(HEADS[spec.kind].__init__).parameters) - {"self", "encoder_size", "vocab_size"}
-        check_keys(spec.conf, known, where)
         size = vocab_sizes[vocabulary_of(spec, vocab_sizes)]
-        heads[name] = HEADS[spec.kind](encoder_size=tap_sizes[spec.reads], vocab_size=size, **spec.conf)
+        fixed = {"encoder_size": tap_sizes[spec.reads], "vocab_size": size}
+        check_arguments(HEADS[spec.kind], spec.conf, where, fixed)
+        if spec.kind == "transducer":
+            predictor = spec.conf.get("predictor", "lstm")
+            check_choice(predictor, PREDICTORS, f"{where}.predictor")
+            conf = spec.conf.get("predictor_conf") or {}
+            check_arguments(PREDICTORS[predictor], conf, f"{where}.predictor_conf", ("vocab_size", "blank"))
+        heads[name] = HEADS[spec.kind](**fixed, **spec.conf)
     return heads

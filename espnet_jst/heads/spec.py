@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import get_type_hints
+
+from torch import nn
 
 from espnet_jst.config import check_choice, check_keys
 from espnet_jst.errors import ConfigError
+from espnet_jst.limits import check_values, shown
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 KINDS = ("transducer", "ctc")
 POLICIES = ("align", "eager", "time", "inter")
 TAG_SCHEMES = ("task", "lid", "task+lid")
 LANES = (TRANSCRIPT, TRANSLATION)
+MAX_HEADS = 16
+_NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +73,13 @@ class HeadSpec:
         """
         where = f"model_conf.heads.{name}"
         if not isinstance(entry, Mapping):
-            raise ConfigError(f"{where} must be a mapping with at least kind and lanes, not {entry!r}")
+            raise ConfigError(f"{where} must be a mapping with at least kind and lanes, not {shown(entry)}")
         for key in ("kind", "lanes"):
             if key not in entry:
                 raise ConfigError(f"{where}: {key!r} is missing")
         own = {f.name for f in fields(cls)} - {"name", "conf"}
+        types = {**get_type_hints(cls), "lanes": list[str]}
+        check_values({key: value for key, value in entry.items() if key in own}, where, types)
         spec = cls(
             name=name,
             **{**{k: v for k, v in entry.items() if k in own}, "lanes": tuple(entry["lanes"])},
@@ -90,6 +99,20 @@ class HeadSpec:
         return spec
 
 
+def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
+    """ "src" or "tgt": which token list a head uses, given those that exist.
+
+    Raises:
+        ConfigError: the head asks for a list that was not given.
+    """
+    name = spec.vocabulary or ("src" if spec.lanes == ("transcript",) and "src" in vocab_sizes else "tgt")
+    if name not in vocab_sizes:
+        raise ConfigError(
+            f"model_conf.heads.{spec.name}: vocabulary {name!r} needs --src_token_list, which is not given"
+        )
+    return name
+
+
 def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
     """All entries of `model_conf.heads`.
 
@@ -101,6 +124,12 @@ def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
             "model_conf.heads is empty: give at least one head, such as "
             "joint: {kind: transducer, reads: encoder, lanes: [transcript, translation]}"
         )
+    if not isinstance(heads, Mapping) or len(heads) > MAX_HEADS:
+        raise ConfigError(f"model_conf.heads is {shown(heads)}: give a mapping of names to heads, at most {MAX_HEADS}")
+    for name in heads:
+        # The name is that of a module, too, and must not be one of what every module has.
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or hasattr(nn.ModuleDict(), name):
+            raise ConfigError(f"model_conf.heads: {shown(name)} cannot name a head: use letters, digits and '_'")
     return {name: HeadSpec.parse(name, entry) for name, entry in heads.items()}
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from espnet_jst.hub.about import About
 from espnet_jst.text.languages import language
 from espnet_jst.version import __version__
 
+_TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 REPOSITORY = "owner/name@revision"  # stands in a card until the pack is uploaded (`publish.name_repository`)
 _CITATION = """\
 @inproceedings{watanabe2018espnet,
@@ -39,8 +42,10 @@ class CardInfo:
         languages: language codes in any form (`text.languages`), the spoken one first, for example ("en", "de").
         dataset: name of the training data.
         license: licence of the weights, as the hub's identifier; share-alike data hands its licence on.
-        command: how the model was made, from the recipe's folder.
+        command: how the model was made, where the experiment does not say.
         notes: what should be known before use: data, limits.
+        data: what it was trained on, in words: utterances, hours; by default the name.
+        warnings: what should be known before anything else.
     """
 
     name: str = "espnet_jst model"
@@ -49,10 +54,19 @@ class CardInfo:
     license: str = ""
     command: str = ""
     notes: str = ""
+    data: str = ""
+    warnings: Sequence[str] = ()
 
 
 def model_card(
-    info: CardInfo, *, config: Mapping[str, Any], results: str, fs: int | None, data_license: bool = False
+    info: CardInfo,
+    *,
+    config: Mapping[str, Any],
+    results: str,
+    fs: int | None,
+    data_license: bool = False,
+    base: About | None = None,
+    made: Sequence[str] = (),
 ) -> str:
     """Markdown text of the card.
 
@@ -62,6 +76,8 @@ def model_card(
         results: text of RESULTS.md, empty where there is none.
         fs: sampling rate of the model's frontend in Hz; audio of any rate is resampled to it.
         data_license: whether the pack has a DATA_LICENSE.md.
+        base: what the model was trained further from.
+        made: how it was made, see `made_lines`.
     """
     front: dict[str, Any] = {
         "tags": ["espnet", "espnet_jst", "audio", "automatic-speech-recognition", "speech-translation", "streaming"],
@@ -72,6 +88,9 @@ def model_card(
         "datasets": [info.dataset],
         "license": info.license,
     }
+    if base is not None and _TAG.fullmatch(base.name):
+        optional |= {"base_model": base.name, "base_model_relation": "finetune"}
+    how = [*made] or (["```sh", info.command, "```"] if info.command else [])
     front.update({key: value for key, value in optional.items() if value and value != [""]})
     shown = {key: value for key, value in config.items() if key not in ("token_list", "src_token_list")}
     return "\n".join(
@@ -81,6 +100,7 @@ def model_card(
             "---",
             f"# {info.name}",
             "",
+            *(part for text in info.warnings for part in (f"> **Warning:** {text}.", "")),
             f"A joint streaming speech recognition and translation model of espnet_jst {__version__}"
             + (f" for {' -> '.join(info.languages)}" if info.languages else "")
             + (f", trained on {info.dataset}." if info.dataset else "."),
@@ -95,8 +115,8 @@ def model_card(
             "",
             "`speech` is one channel of samples between -1 and 1, as `soundfile.read` gives them."
             + (f" The model listens at {fs} Hz; other rates are resampled." if fs else ""),
-            *_licenses(info.license, data_license),
-            *(["", "## How it was trained", "", "```sh", info.command, "```"] if info.command else []),
+            *_licenses(info.license, data_license, base),
+            *(["", "## How it was made", "", *how] if how else []),
             *(["", "## Results", "", _deepen(results)] if results.strip() else []),
             "",
             "## Citation",
@@ -116,8 +136,14 @@ def model_card(
     )
 
 
-def _licenses(license: str, data_license: bool) -> list[str]:
+def _licenses(license: str, data_license: bool, base: About | None) -> list[str]:
     lines = [f"The weights are licensed under {license}."] if license else []
+    if base is not None:
+        own = f"is licensed under {base.license}" if base.license else "names no licence"
+        lines += [
+            f"They come from {base.name}, which {own}"
+            + (f" and was trained on {base.dataset}." if base.dataset else ".")
+        ]
     lines += ["Licence and source of the training data are in DATA_LICENSE.md."] if data_license else []
     return ["", "## Licence", "", " ".join(lines)] if lines else []
 

@@ -6,6 +6,9 @@ time it is read. The config.yaml of an experiment names them relative to the fol
 
 from __future__ import annotations
 
+import math
+import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,14 @@ from typing import Any
 import yaml
 
 from espnet_jst.errors import CheckpointError
+from espnet_jst.hub.safe_archive import check_name
+from espnet_jst.limits import shown
 
 MAX_CONFIG_BYTES = 2**20
 MAX_CONFIG_DEPTH = 50
+MAX_CONFIG_EVENTS = 100_000  # values, keys, beginnings and ends: a second of reading
+MAX_PLAIN_CHARACTERS = 4096  # of a value without quotes: YAML's numbers to the base of sixty take quadratic time
+MAX_NUMBER = 2.0**63
 # Files of the training run, of no use to a reader of the model; packs leave them out.
 TRAINING_ONLY_KEYS = frozenset(
     {
@@ -26,15 +34,38 @@ TRAINING_ONLY_KEYS = frozenset(
     }
 )
 VOCABULARY_KEYS = frozenset({"token_list", "src_token_list"})  # lists of tokens, none of them a path
-_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Where a string names a file, or may: what a model is made from when it is loaded.
+FILE_KEYS = frozenset({"token_list", "src_token_list", "bpemodel", "src_bpemodel", "stats_file"})
+_MODEL_CONFS = frozenset({f"{name}_conf" for name in ("frontend", "specaug", "normalize", "encoder", "hier_encoder")})
+_PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".th"})
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):
+    """Plain YAML: every key is text and stands once in its mapping, where YAML takes the last of several."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        """The mapping of a node."""
+        seen = set()
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT_TAG:
+                raise yaml.YAMLError(f"line {line}: a key is no text; write it in quotes")
+            if key.value in seen:
+                raise yaml.YAMLError(f"line {line}: the key {key.value[:80]!r} occurs twice")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A YAML mapping, read as plain data.
+    """A YAML mapping, read as plain data: mappings with text as keys, lists, text, numbers, true, false and null.
 
     Raises:
         CheckpointError: the file is missing, over 1 MiB, not a mapping, has aliases (bombs are made of them), tags,
-            deep nesting, or asks for code: a `_target_`, or a `trust_remote_code` that is true.
+            deep nesting, a key twice, dates, numbers without a sensible value, or asks for code: a `_target_`, or a
+            `trust_remote_code` that is true.
     """
     path = Path(path)
     try:
@@ -43,28 +74,47 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """As `read_yaml`, of the text of a file that is called `where` in messages."""
     try:
-        _check_events(text, path)
+        _check_events(text, where)
         loaded = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise CheckpointError(f"{path}: not plain YAML ({error})") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{where}: not plain YAML ({error})") from error
     if not isinstance(loaded, dict):
-        raise CheckpointError(f"{path}: holds no mapping of keys to values")
+        raise CheckpointError(f"{where}: holds no mapping of keys to values")
     for keys, value in leaves(loaded):
+        name = ".".join(map(str, keys))
         if "_target_" in keys or ("trust_remote_code" in keys and value):
-            raise CheckpointError(f"{path}: {'.'.join(map(str, keys))} asks to run code from elsewhere; refused")
+            raise CheckpointError(f"{where}: {name} asks to run code from elsewhere; refused")
+        if not isinstance(value, (str, bool, int, float, type(None))):
+            raise CheckpointError(f"{where}: {name} is a {type(value).__name__}; refused, write text in quotes")
+        if isinstance(value, (int, float)) and not (-MAX_NUMBER < value < MAX_NUMBER or abs(value) == math.inf):
+            raise CheckpointError(f"{where}: {name} is a number without a sensible value; refused")
     return loaded
 
 
-def _check_events(text: str, path: Path) -> None:
+def _check_events(text: str, where: str) -> None:
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.AliasEvent):
+    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        reason = None
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            reason = "has an alias or its anchor; refused, write the value out"
+        elif getattr(event, "tag", None) is not None or getattr(event, "tags", None):
+            reason = "has a tag (!...); refused, write plain values"
+        elif getattr(event, "style", "none") in (None, "") and len(getattr(event, "value", "")) > MAX_PLAIN_CHARACTERS:
+            reason = f"has a value of over {MAX_PLAIN_CHARACTERS} characters without quotes; refused"
+        elif number > MAX_CONFIG_EVENTS:
+            reason = f"is where the values are more than {MAX_CONFIG_EVENTS}; refused, no configuration has so many"
+        if reason:
             line = event.start_mark.line + 1 if event.start_mark else "?"
-            raise CheckpointError(f"{path}: line {line} has an alias; refused, write the value out")
+            raise CheckpointError(f"{where}: line {line} {reason}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_CONFIG_DEPTH:
-            raise CheckpointError(f"{path}: nested deeper than {MAX_CONFIG_DEPTH}; refused")
+            raise CheckpointError(f"{where}: nested deeper than {MAX_CONFIG_DEPTH}; refused")
 
 
 def leaves(value: Any, keys: tuple = ()) -> Iterator[tuple[tuple, Any]]:
@@ -116,40 +166,71 @@ def _may_be_path(value: str) -> bool:
 def pack_root(config_path: str | Path) -> Path | None:
     """The folder of the pack that the configuration belongs to: the one whose `meta.yaml` lists it; None outside."""
     path = Path(config_path).absolute()
-    for folder in list(path.parents)[:4]:
+    for folder in path.parents:
         if (folder / "meta.yaml").is_file():
-            listed = read_yaml(folder / "meta.yaml").get("yaml_files")
-            if isinstance(listed, dict) and path.relative_to(folder).as_posix() in listed.values():
+            try:
+                listed = read_yaml(folder / "meta.yaml").get("yaml_files")
+            except CheckpointError:  # of something else: a pack with such a file is refused when it is opened
+                continue
+            names = listed.values() if isinstance(listed, dict) else ()
+            if any(isinstance(name, str) and _is_same(folder, name, path) for name in names):
                 return folder
     return None
+
+
+def _is_same(folder: Path, name: str, path: Path) -> bool:
+    """Whether the name in a folder means the file, in whatever way it is spelt."""
+    try:
+        return (folder / name).samefile(path)
+    except (OSError, ValueError):
+        return False
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
     """A training configuration with the paths of its files made absolute; the file itself is left as it is.
 
     Raises:
-        CheckpointError: see `read_yaml`; or the configuration of a pack names a file outside of it.
+        CheckpointError: see `read_yaml`; or the configuration of a pack names a file that is not in the pack.
     """
     path = Path(path)
     root = pack_root(path)
 
     def absolute(keys: tuple, value: str) -> str:
         if root is not None:
-            return _absolute_in_pack(value, root, f"{path}: {'.'.join(map(str, keys))}")
+            return _absolute_in_pack(keys, value, root, f"{path}: {'.'.join(map(str, keys))}")
         found = find_file(value, path)
         return str(found.resolve()) if found else value
 
     return map_strings(read_yaml(path), absolute)
 
 
-def _absolute_in_pack(value: str, root: Path, where: str) -> str:
+def _absolute_in_pack(keys: tuple, value: str, root: Path, where: str) -> str:
+    """What a string of a packed configuration means: a file of the pack, or itself. Never a file of anywhere else."""
     if Path(value).is_absolute() and Path(value).is_relative_to(root):  # ESPnet's unpacker rewrites the configuration
         value = str(Path(value).relative_to(root))
-    if value.startswith(("/", "~")) or ".." in Path(value).parts:
-        raise CheckpointError(f"{where}: {value!r} lies outside of the pack; refused")
-    if _may_be_path(value) and (root / value).is_file():
+    if value.startswith(("/", "~", "\\")) or ".." in Path(value).parts or _DRIVE.match(value):
+        raise CheckpointError(f"{where}: {shown(value)} lies outside of the pack; refused")
+    names_file = bool(FILE_KEYS.intersection(keys[:1] + keys[-1:]))
+    if (names_file or _may_be_path(value)) and _is_file(root, value):
+        if Path(value).suffix.lower() in _PICKLES:
+            raise CheckpointError(f"{where}: {shown(value)} may be a pickle; weights in a pack are safetensors")
         return str(resolve_inside(value, root, where))
+    # A class that takes the name for a file would read that of the folder in which somebody happens to be.
+    if names_file or (keys[0] in _MODEL_CONFS and value and _is_there(value)):
+        raise CheckpointError(f"{where}: the file {shown(value)} is not in the pack; refused, no other is read")
     return value
+
+
+def _is_file(root: Path, value: str) -> bool:
+    return value.isprintable() and len(value) < 1000 and bool(value) and (root / value).is_file()
+
+
+def _is_there(value: str) -> bool:
+    """Whether the current folder has something of this name."""
+    try:
+        return os.path.lexists(value)
+    except ValueError:  # a NUL
+        return True
 
 
 def resolve_inside(name: str, folder: Path, where: str) -> Path:
@@ -162,7 +243,8 @@ def resolve_inside(name: str, folder: Path, where: str) -> Path:
     """
     relative = Path(name)
     if relative.is_absolute() or ".." in relative.parts or "\\" in name:
-        raise CheckpointError(f"{where}: {name!r} lies outside of the pack; refused")
+        raise CheckpointError(f"{where}: {shown(name)} lies outside of the pack; refused")
+    check_name(name, where)
     folder = folder.absolute()
     allowed = [folder.resolve()]
     if folder.parent.name == "snapshots":

@@ -7,15 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.errors import CheckpointError
-from espnet_jst.hub.config_file import read_yaml, resolve_inside
+from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.hub.about import CARD
+from espnet_jst.hub.config_file import pack_root, read_yaml, resolve_inside
 from espnet_jst.hub.safe_archive import file_sha256, unpack_to_cache
+from espnet_jst.limits import check_values, shown
 
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"
 DECODING_KEY = "decoding"
 SAFETENSORS = "model.safetensors"
-CARD = "README.md"
 # What a pack may say about decoding: numbers that change neither what is loaded nor where from.
 _DECODING = ("beam_size", "blank_penalty", "max_symbols", "chunk_s", "left_chunks")
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")
@@ -69,16 +70,22 @@ def decoding_options(config: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, or a value is not a number.
     """
-    meta_path = Path(config).parent / "meta.yaml"
-    name = read_yaml(meta_path).get(DECODING_KEY) if meta_path.is_file() else None
-    if name is None:
+    root = pack_root(config)
+    name = read_yaml(root / "meta.yaml").get(DECODING_KEY) if root else None
+    if root is None or name is None:
         return {}
-    path = resolve_inside(name, meta_path.parent, str(meta_path))
+    if not isinstance(name, str):
+        raise CheckpointError(f"{root / 'meta.yaml'}: {DECODING_KEY} is {shown(name)}: it must name a file")
+    path = resolve_inside(name, root, str(root / "meta.yaml"))
     values = {key: value for key, value in read_yaml(path).items() if key in _DECODING}
     for key, value in values.items():
         for number in value.values() if isinstance(value, dict) else [value]:
             if isinstance(number, bool) or not isinstance(number, int | float):
-                raise CheckpointError(f"{path}: {key}: {value!r} is not a number; the pack is of another kind")
+                raise CheckpointError(f"{path}: {key}: {shown(value)} is not a number; the pack is of another kind")
+    try:
+        check_values(values, str(path))
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
     return values
 
 

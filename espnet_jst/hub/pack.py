@@ -13,7 +13,9 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,13 @@ from typing import Any
 import yaml
 
 from espnet_jst.errors import CheckpointError
+from espnet_jst.hub.about import ABOUT_KEY, DATA_LICENSE, About, read_base
 from espnet_jst.hub.card import CardInfo, model_card
 from espnet_jst.hub.config_file import read_yaml
 from espnet_jst.hub.load import CARD, CONFIG_KEY, DECODING_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
+from espnet_jst.hub.made import made_lines, portable
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
+from espnet_jst.hub.quality import concerns
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
 from espnet_jst.version import __version__
@@ -44,6 +49,7 @@ def pack(
     card: CardInfo | None = None,
     decoding: str | Path | None = None,
     options: Iterable[str | Path] = (),
+    say: Callable[[str], object] = print,
 ) -> Path:
     """Pack an experiment; the zip appears under its name only after it was loaded again and decoded an utterance.
 
@@ -55,10 +61,13 @@ def pack(
         model: weights; by default the average of the best epochs, see `experiment_weights`.
         results: RESULTS.md, by default the experiment's where it has one.
         images: pictures, by default `images/*.png` of the experiment.
-        data_license: text with the licence and source of the training data, packed as DATA_LICENSE.md.
-        card: what the model card says.
+        data_license: text with the licence and source of the training data, packed as DATA_LICENSE.md, with that of
+            the model that this one was trained further from.
+        card: what the model card says; a licence that it does not name is that of the model that this one was trained
+            further from.
         decoding: decoding configuration; loading the pack decodes with its search and chunk (`decoding_options`).
         options: further files, packed under their names at the root.
+        say: receives what the packer should know: that a lane is empty or all wrong, that licences differ.
 
     Returns:
         The path of the zip.
@@ -77,26 +86,74 @@ def pack(
         weights_name = _stage_weights(weights, staging)
         extra: list[tuple[str | Path, str]] = [(path, f"images/{path.name}") for path in _images(exp_dir, images)]
         extra += [(path, Path(path).name) for path in (*options, *([decoding] if decoding else []))]
-        extra += [(data_license, "DATA_LICENSE.md")] if data_license is not None else []
         extra += [(results, "RESULTS.md")] if results.is_file() else []
         for path, name in extra:
             _stage_file(Path(path), staging / name)
-        text = results.read_text(encoding="utf-8") if results.is_file() else ""
-        fs = (config.get("frontend_conf") or {}).get("fs")
-        licensed = data_license is not None
-        text = model_card(card or CardInfo(), config=config, results=text, fs=fs, data_license=licensed)
-        _write(staging / CARD, text)
+        base = read_base(exp_dir)[0]
+        card = _complete(card or CardInfo(), exp_dir, base)
+        _stage_license(staging / DATA_LICENSE, data_license, exp_dir)
+        write_card = partial(_write_card, staging, config=config, results=results, exp_dir=exp_dir, base=base)
+        write_card(card)
         check_portable(staging)
         meta = _meta(staging, weights_name)
+        about = About(
+            name=card.name, languages=tuple(card.languages), dataset=card.dataset, license=card.license, base=base
+        )
+        meta[ABOUT_KEY] = about.as_dict()
         if decoding:
             meta[DECODING_KEY] = Path(decoding).name
-        _write(staging / "meta.yaml", yaml.safe_dump(meta, sort_keys=False))
-        partial = Path(scratch) / output.name
-        _zip(staging, partial)
-        if wav is not None:
-            verify(partial, wav)
-        os.replace(partial, output)
+        _write(staging / "meta.yaml", yaml.safe_dump(meta, sort_keys=False, allow_unicode=True))
+        for warning in card.warnings:
+            say(f"Warning: {output.name}: {warning}")
+        made = Path(scratch) / output.name
+        _zip(staging, made)
+        if wav is not None and not any(verify(made, wav).values()):
+            warning = f"it wrote nothing for the recording {Path(wav).name}"
+            say(f"Warning: {output.name}: {warning}")
+            write_card(replace(card, warnings=(*card.warnings, warning)))
+            _zip(staging, made)
+        os.replace(made, output)
     return output
+
+
+def _complete(card: CardInfo, exp_dir: Path, base: About | None) -> CardInfo:
+    """The card with what the experiment knows: its scores' concerns, and the licence of the model below it."""
+    warnings = [*card.warnings, *concerns(exp_dir)]
+    if base is not None and card.license and base.license and card.license != base.license:
+        warnings.append(
+            f"its licence, {card.license}, is not that of {base.name}, {base.license}: see that it allows this"
+        )
+    return replace(card, license=card.license or (base.license if base else ""), warnings=tuple(warnings))
+
+
+def _stage_license(target: Path, data_license: str | Path | None, exp_dir: Path) -> None:
+    """DATA_LICENSE.md: of this training's data, and of the data of the model that it began with."""
+    base, text = read_base(exp_dir)
+    parts = []
+    if data_license is not None:
+        if not Path(data_license).is_file():
+            raise CheckpointError(f"{data_license}: no such file to pack")
+        parts.append(Path(data_license).read_text(encoding="utf-8", errors="replace").strip())
+    if base is not None:
+        told = (
+            text.strip() or f"Trained on {base.dataset or 'data that it does not name'}, whose licence it does not say."
+        )
+        parts.append(f"# Data of the model {base.name}, which this one was trained further from\n\n{portable(told)}")
+    if parts:
+        _write(target, "\n\n".join(parts) + "\n")
+
+
+def _write_card(
+    staging: Path, card: CardInfo, *, config: dict[str, Any], results: Path, exp_dir: Path, base: About | None
+) -> None:
+    text = results.read_text(encoding="utf-8") if results.is_file() else ""
+    fs = (config.get("frontend_conf") or {}).get("fs")
+    licensed = (staging / DATA_LICENSE).is_file()
+    how = made_lines(exp_dir, base, card.data or card.dataset)
+    _write(
+        staging / CARD,
+        model_card(card, config=config, results=text, fs=fs, data_license=licensed, base=base, made=how),
+    )
 
 
 def _stage_config(path: Path, staging: Path) -> dict[str, Any]:

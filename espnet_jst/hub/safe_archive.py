@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from espnet_jst.errors import CheckpointError
+from espnet_jst.limits import shown
 
 MAX_MEMBERS = 2000
 MAX_BYTES = 8 * 2**30
@@ -29,7 +30,9 @@ RATIO_FREE_BYTES = 2**20  # a member smaller than this may have any ratio: an em
 MAX_DEPTH = 16
 MAX_NAME_CHARACTERS = 255
 _LOCAL_HEADER_BYTES = 30
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_FORBIDDEN = '<>"|?*'
+_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
+_RESERVED |= {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 
 
 def file_sha256(path: str | Path) -> str:
@@ -42,11 +45,11 @@ def file_sha256(path: str | Path) -> str:
 
 
 def check_name(name: str, where: str) -> PurePosixPath:
-    """The path of a member, which must be relative, normal and plain on every file system.
+    """The path of a file in a pack, which must be relative, normal and plain on every file system.
 
     Raises:
-        CheckpointError: the name is empty or absolute, has "..", ".", an empty part, a backslash, a colon, a control
-            character, a reserved or over-long part, or too many parts.
+        CheckpointError: the name is empty or absolute, has "..", ".", an empty part, a backslash, a colon, a character
+            that cannot be seen or that some systems forbid, a reserved or over-long part, or too many parts.
     """
     parts = name.split("/")
     reason = None
@@ -56,15 +59,26 @@ def check_name(name: str, where: str) -> PurePosixPath:
         reason = "is absolute or has a backslash or colon"
     elif any(part in ("", ".", "..") for part in parts):
         reason = 'has an empty part, "." or ".."'
-    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        reason = "has a control character or half of a character"
+    elif any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name):
+        reason = "has a control character, an invisible one or half of one"
+    elif any(character in _FORBIDDEN for character in name):
+        reason = f"has one of {_FORBIDDEN}"
     elif len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_CHARACTERS for part in parts):
         reason = "is too long or too deep"
-    elif any(part.split(".")[0].strip().lower() in _RESERVED or part != part.rstrip(" .") for part in parts):
-        reason = "is reserved on some systems"
+    elif any(_same_form(part.split(".")[0]).strip() in _RESERVED or part != _trimmed(part) for part in parts):
+        reason = "is reserved on some systems, or loses a dot or blank there"
     if reason:
-        raise CheckpointError(f"{where}: the member name {name!r} {reason}; refused, nothing was unpacked")
+        raise CheckpointError(f"{where}: the name {shown(name)} {reason}; refused")
     return PurePosixPath(name)
+
+
+def _trimmed(part: str) -> str:
+    return part.lstrip().rstrip(" .")
+
+
+def _same_form(name: str) -> str:
+    """What names have in common that some file system takes for one: case, and composed or compatible characters."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def check_archive(archive: zipfile.ZipFile, where: str) -> list[zipfile.ZipInfo]:
@@ -109,17 +123,25 @@ def _check_member(info: zipfile.ZipInfo, where: str) -> None:
 
 
 def _check_collisions(infos: list[zipfile.ZipInfo], where: str) -> None:
-    """No two members may be one file on a file system that ignores case, and no file may be another's folder."""
-    seen: set[str] = set()
-    files = {info.filename.casefold() for info in infos if not info.is_dir()}
+    """No two names, of files or of their folders, may be one on a file system that ignores case or Unicode's forms,
+    and no file may be another's folder."""
+    spelt: dict[str, str] = {}
+    names: set[str] = set()
+    files = {_same_form(info.filename) for info in infos if not info.is_dir()}
     for info in infos:
-        name = info.filename.rstrip("/").casefold()
-        if name in seen:
-            raise CheckpointError(f"{where}: {info.filename!r} occurs twice; refused")
-        seen.add(name)
-        for parent in PurePosixPath(name).parents:
-            if str(parent) in files:
-                raise CheckpointError(f"{where}: {info.filename!r} lies inside another file; refused")
+        name = info.filename.rstrip("/")
+        if name in names:
+            raise CheckpointError(f"{where}: {shown(name)} occurs twice; refused")
+        names.add(name)
+        path = PurePosixPath(name)
+        for step in (path, *path.parents):
+            other = spelt.setdefault(_same_form(str(step)), str(step))
+            if other != str(step):
+                raise CheckpointError(
+                    f"{where}: {shown(other)} and {shown(str(step))} are one name twice, but for case or form; refused"
+                )
+        if any(_same_form(str(parent)) in files for parent in path.parents):
+            raise CheckpointError(f"{where}: {shown(name)} lies inside another file; refused")
 
 
 def _check_overlaps(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], where: str) -> None:

@@ -6,19 +6,20 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from espnet_jst.compat import import_espnet_tasks
 from espnet_jst.config import check_keys
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.config_file import read_yaml
 from espnet_jst.inference.word_times import TimingConf
+from espnet_jst.limits import check_values
 from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import Glued, has_blanks, split_units
 from espnet_jst.text.words import LANES
-from espnet_jst.weights import load_strict, read_weights
+from espnet_jst.weights import limit_parameters, load_strict, read_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,9 @@ class DecodingOptions:
     quantize_model: bool = False
 
     def __post_init__(self) -> None:
-        if self.nbest < 1 or self.beam_size < 1:
-            raise ConfigError(f"beam_size={self.beam_size} and nbest={self.nbest} must be at least 1")
+        numbers = ("beam_size", "nbest", "left_chunks", "max_symbols", "lm_weight", "phrase_bonus", "chunk_s")
+        given = {name: getattr(self, name) for name in (*numbers, "blank_penalty")}
+        check_values(given, "Speech2Text", get_type_hints(DecodingOptions))
         if self.nbest > self.beam_size:
             raise ConfigError(
                 f"nbest={self.nbest} needs a beam of at least as many hypotheses: beam_size is {self.beam_size}"
@@ -136,8 +138,16 @@ def load_language_model(config: str | Path, weights: str | Path, device: str) ->
     values = read_yaml(config)
     if "lm" not in values or "token_list" not in values:
         raise CheckpointError(f"{config} is not a configuration of espnet2.bin.lm_train: it has no lm or token_list")
-    model = import_espnet_tasks(["lm"])["lm"].LMTask.build_model(argparse.Namespace(**values))
-    load_strict(model, read_weights(weights), weights)
+    # Before anything is built: the constructors of others fetch what a configuration names.
+    if values["lm"] != "seq_rnn":
+        raise ConfigError(
+            f"{config}: lm {values['lm']!r}: shallow fusion takes ESPnet's recurrent language model (seq_rnn)"
+        )
+    task = import_espnet_tasks(["lm"])["lm"].LMTask
+    state = read_weights(weights)
+    with limit_parameters(sum(tensor.numel() for tensor in state.values()), weights):
+        model = task.build_model(argparse.Namespace(**values))
+    load_strict(model, state, weights)
     listed = values["token_list"]
     tokens = listed if isinstance(listed, list) else read_tokens(listed)
     return model.to(device).eval().lm, [str(token) for token in tokens]

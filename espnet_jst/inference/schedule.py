@@ -9,6 +9,8 @@ import torch
 from espnet_jst.errors import ConfigError
 from espnet_jst.model import JSTModel, Tap
 
+MAX_CHUNK_S = 60.0  # a chunk is computed at once, with memory of its length squared
+
 
 @dataclass(frozen=True)
 class ChunkSchedule:
@@ -72,6 +74,10 @@ def chunk_schedule(model: JSTModel, chunk_s: float | None, left_chunks: int | No
         chunk_frames = 0 if whole else round(chunk_s / shift_s)
         if not whole and chunk_frames < 1:
             raise ConfigError(f"chunk_s={chunk_s} is shorter than one encoder frame: give at least {shift_s:g} s")
+    if chunk_frames * shift_s > MAX_CHUNK_S:
+        raise ConfigError(
+            f"a chunk of {chunk_frames * shift_s:g} s is over {MAX_CHUNK_S:g} s: give chunk_s 0 for whole utterances"
+        )
     if not chunk_frames:
         return ChunkSchedule(0, left_chunks, 0.0, 0, 0, {name: 0 for name, _, _ in model.chain()})
     contexts = model.contexts(chunk_frames, left_chunks)

@@ -15,6 +15,7 @@ import yaml
 
 from espnet_jst import config
 from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.fit import check_fit
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.text.token_list import read_tokens
 
@@ -40,10 +41,10 @@ def copy_token_lists(options: RecipeOptions) -> str:
     """Write the model's token lists where stage 5 would write new ones.
 
     Raises:
-        ConfigError: the model has other token lists than the recipe's flags ask for.
+        ConfigError: the model has other token lists than the recipe's flags ask for, or cannot write the text.
     """
-    path = Path(model_files(options)["st_train_config"])
-    values = _config(path)
+    files = model_files(options)
+    values = _config(Path(files["st_train_config"]))
     sizes = []
     for side, out in options.token_dirs.items():
         names, model, kind = (values.get(key) for key in TOKENS[side])
@@ -53,9 +54,22 @@ def copy_token_lists(options: RecipeOptions) -> str:
             raise ConfigError(f"{options.finetune}: token_type {kind!r} was not made by a recipe, which needs a model")
         out.mkdir(parents=True, exist_ok=True)
         tokens = names if isinstance(names, list) else read_tokens(names)
+        if any(not isinstance(token, str) or not token or "\n" in token for token in tokens):
+            raise ConfigError(f"{options.finetune}: its token list holds an entry that is no token")
         (out / "tokens.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
         shutil.copyfile(model, out / "bpe.model")
         sizes.append(f"{len(tokens)} tokens of {options.finetune} in {out / 'tokens.txt'}")
+    from espnet_jst.hub.about import about_model
+
+    languages = about_model(options.finetune, *files.values())[0].languages
+    try:
+        found = check_fit(options, values, languages)
+    except ConfigError:  # so that no later stage goes on with them
+        for out in options.token_dirs.values():
+            (out / "tokens.txt").unlink()
+        raise
+    for line in found:
+        print(f"Warning: {options.finetune} {line}", flush=True)
     return ", ".join(sizes)
 
 
@@ -77,11 +91,23 @@ def training_config(options: RecipeOptions, model_config: str) -> Path:
     path = options.exp / "finetune.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    keep_base(options, path.parent)
     return path
+
+
+def keep_base(options: RecipeOptions, folder: Path) -> None:
+    """Write down in an experiment what it goes on from, with its licences, for the pack that is made of it."""
+    from espnet_jst.hub.about import about_model, write_base
+
+    write_base(folder, *about_model(options.finetune, *model_files(options).values()))
 
 
 def _config(path: Path) -> dict[str, Any]:
     """The model's configuration with absolute paths, wherever the model lies."""
     from espnet_jst.hub.config_file import read_config
 
-    return read_config(path)
+    values = read_config(path)
+    for key in MODEL_KEYS:
+        if key.endswith("_conf") and not isinstance(values.get(key), (dict, type(None))):
+            raise ConfigError(f"{path}: {key} must be a mapping: this is no model to train further")
+    return values

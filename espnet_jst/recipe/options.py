@@ -93,6 +93,7 @@ class RecipeOptions:
     st_args: str = opt("", "further options for jst_train")
     st_tag: str = opt("", "name of the experiment; made from the configuration's name when empty")
     finetune: str = opt("", "packed zip, experiment folder or hub tag: train this model further instead of a new one")
+    finetune_anyway: bool = opt(False, "train it further although its tokens cannot write half of the text or more")
     minutes: float = opt(0.0, "budget of training time in minutes; 0 trains the full schedule")
     seed: int = opt(0, "seed of training")
     inference_config: str = opt("", "decoding configuration")

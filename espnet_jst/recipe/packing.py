@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet_jst.data import kaldi
 from espnet_jst.recipe.decoding import config_files
+from espnet_jst.recipe.fit import misfits
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.stage import Stage
 
@@ -45,6 +46,16 @@ def trial_list(options: RecipeOptions) -> Path:
     return options.raw / options.test_sets.split()[0] / "wav.scp"
 
 
+def training_data(options: RecipeOptions) -> str:
+    """What the model was trained on: name, utterances and hours of the training set."""
+    table = options.raw / options.train_set / "utt2num_samples"
+    if not table.is_file():
+        return options.corpus
+    samples = [int(count) for count in kaldi.read_table(table).values()]
+    hours = sum(samples) / options.fs_hz / 3600
+    return f"{options.corpus or 'a corpus without a name'}, {len(samples)} utterances, {hours:.1f} hours"
+
+
 def pack(options: RecipeOptions) -> str:
     """Stage 14. The zip is there only after it was loaded from an empty folder and decoded an utterance."""
     from espnet_jst.hub.card import CardInfo
@@ -56,7 +67,8 @@ def pack(options: RecipeOptions) -> str:
         languages=(options.src_lang, options.tgt_lang),
         dataset=options.corpus,
         license=options.license,
-        command="./run.sh",
+        data=training_data(options),
+        warnings=[f"the model that it was trained further from {line}" for line in misfits(options)],
     )
     pack_model(
         options.exp,

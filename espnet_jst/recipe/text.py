@@ -37,7 +37,12 @@ def text_stages(options: RecipeOptions) -> Iterator[Stage]:
         run=lambda: make_token_lists(options),
         inputs=texts,
         outputs=token_files,
-        options={"tags": options.tag_scheme, "limits": repr(limits(options)), "finetune": options.finetune},
+        options={
+            "tags": options.tag_scheme,
+            "limits": repr(limits(options)),
+            "finetune": options.finetune,
+            "anyway": options.finetune_anyway,
+        },
         stamp=token_files[0].parent / ".stages" / "5.json",
         skip=skip,
     )

@@ -13,6 +13,7 @@ from uuid import uuid4
 from espnet_jst.config import config_files, json_text, read_yaml
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
+from espnet_jst.hub.made import note_training
 from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
 from espnet_jst.recipe.finetune import model_files, training_config
 from espnet_jst.recipe.options import RecipeOptions
@@ -162,7 +163,9 @@ def train(options: RecipeOptions) -> str:
         print(change, flush=True)
     with workers() as pool:
         pool.close()  # a training may take days: no worker waits for its end
-    run_logged([*command, *shlex.split(options.st_args)], options.exp / "train.log", show=True, append=True)
+    command += shlex.split(options.st_args)
+    note_training(options.exp, command)
+    run_logged(command, options.exp / "train.log", show=True, append=True)
     return f"model in {options.exp}"
 
 

@@ -8,15 +8,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.config import check_choice, check_keys, closest
+from espnet_jst.config import check_choice, closest
 from espnet_jst.data import audio_file
 from espnet_jst.encoders.interface import StreamingEncoder
-from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
+from espnet_jst.frontends.statistics import check_stats
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
+from espnet_jst.limits import check_arguments, check_values, shown
 from espnet_jst.model import JSTModel
+from espnet_jst.registry import buildable
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
+
+MAX_TOKENS, MAX_TOKEN_BYTES = 200_000, 2**24
 
 
 def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any) -> Any:
@@ -29,27 +34,45 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
         fixed: further arguments, those of them that the class takes.
 
     Raises:
-        ConfigError: the name or a key of `conf` is unknown, or a key is missing; the message names the closest known.
+        ConfigError: the name or a key of `conf` is unknown, a key is missing, or a value cannot be used; the message
+            names the closest known one. What may not be built is not: the check comes first.
     """
     if name is None:
         return None
-    check_choice(name, choices.classes, f"--{choices.name}")
+    known = buildable(choices.name)
+    if name not in known:
+        hint = closest(str(name), known)
+        raise ConfigError(f"{choices.name} {shown(name)}{_why_not(choices, name)}: use {' or '.join(known)}{hint}")
     target = choices.classes[name]
     where = f"{choices.name}_conf of {name}"
-    parameters = inspect.signature(target.__init__).parameters
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    named = {key for key, value in parameters.items() if value.kind not in variable}
-    own = named - {"self"} - set(fixed)
-    conf = dict(conf or {})
-    if not any(value.kind is value.VAR_KEYWORD for value in parameters.values()):
-        check_keys(conf, own, where)
-    for key in own:
-        if parameters[key].default is inspect.Parameter.empty and key not in conf:
+    if choices.name in ("encoder", "hier_encoder") and not issubclass(target, StreamingEncoder):
+        raise ConfigError(f"{choices.name} {name!r}: {target.__name__} is no StreamingEncoder, which JSTModel needs")
+    conf = {} if conf is None else conf
+    check_arguments(target, conf, where, fixed)
+    parameters = inspect.signature(target).parameters
+    for key, value in parameters.items():
+        positional = value.kind in (value.VAR_POSITIONAL, value.VAR_KEYWORD)
+        if value.default is value.empty and not positional and key not in conf and key not in fixed:
             raise ConfigError(f"{where}: {key!r} is missing" + _missing_hint(key))
+    if choices.name == "normalize" and "stats_file" in conf:
+        check_stats(conf["stats_file"])
     try:
-        return target(**{key: value for key, value in fixed.items() if key in named}, **conf)
-    except (TypeError, ValueError, AssertionError, FileNotFoundError) as error:
-        raise ConfigError(f"{where} cannot be used: {error}") from error
+        return target(**{key: value for key, value in fixed.items() if key in parameters}, **conf)
+    except JSTError:
+        raise
+    except Exception as error:  # whatever a library makes of values that passed
+        raise ConfigError(f"{where} cannot be used: {str(error) or type(error).__name__}") from error
+
+
+def _why_not(choices: Any, name: Any) -> str:
+    """What is wrong with a name that may not be built."""
+    if not isinstance(name, str) or name not in choices.classes:
+        return ""
+    if name == "utterance_mvn":
+        return ": utterance_mvn takes the mean of the whole utterance, which a stream has not heard yet"
+    if choices.name in ("encoder", "hier_encoder"):
+        return f": {choices.classes[name].__name__} has no taps and no step, which JSTModel needs"
+    return f": {choices.classes[name].__name__} has no step, which a stream needs"
 
 
 def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTModel:
@@ -64,6 +87,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     """
     model_conf = args.model_conf or {}
     check_model_conf(model_conf)
+    check_values({key: value for key, value in model_conf.items() if key != "heads"}, "model_conf", {"hier_reads": str})
     specs = heads_of(args)
     args.token_list = tokens_of(args.token_list, "token_list")
     vocab_sizes = {"tgt": len(args.token_list)}
@@ -77,17 +101,13 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     frontend = _stepping(make("frontend"), args.frontend, "frontend")
     # Statistics are what the normalization is made from: it cannot exist while they are collected.
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
-    if normalize is not None and type(normalize).__name__ == "UtteranceMVN":
-        raise ConfigError(
-            "normalize: utterance_mvn takes the mean of the whole utterance, which a stream has not heard yet: "
-            "use running_mvn or global_mvn"
-        )
-    encoder = _streaming(make("encoder", input_size=frontend.output_size()), args.encoder)
+    _check_size(normalize, frontend.output_size())
+    encoder = make("encoder", input_size=frontend.output_size())
     tap_sizes = _tap_sizes("encoder", encoder)
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
         check_choice(hier_reads, tap_sizes, "model_conf.hier_reads")
-        hier_encoder = _streaming(make("hier_encoder", input_size=tap_sizes[hier_reads]), args.hier_encoder)
+        hier_encoder = make("hier_encoder", input_size=tap_sizes[hier_reads])
         tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
     return JSTModel(
         frontend=frontend,
@@ -101,6 +121,30 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     )
 
 
+def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.Namespace:
+    """The arguments of a trained model from what its configuration holds.
+
+    Raises:
+        CheckpointError: it is the configuration of something else.
+    """
+    model_conf = values.get("model_conf")
+    if "decoder" in values or not isinstance(model_conf, Mapping) or not model_conf.get("heads"):
+        raise CheckpointError(f"{where} is not a configuration of JSTTask: it has no model_conf.heads")
+    for key in ("frontend", "encoder", "token_list"):
+        if values.get(key) is None:
+            raise CheckpointError(f"{where} has no {key}, without which there is no model")
+    for key in ("token_type", "src_token_type", "bpemodel", "src_bpemodel"):
+        if not isinstance(values.get(key), (str, type(None))):
+            raise CheckpointError(f"{where}: {key} is {shown(values[key])}: it must be text")
+    languages = values.get("preprocessor_conf")
+    if not isinstance(languages, (Mapping, type(None))):
+        raise CheckpointError(f"{where}: preprocessor_conf is {shown(languages)}: it must be a mapping")
+    types = dict.fromkeys(("source_languages", "target_languages"), str | list[str] | None)
+    check_values(languages or {}, f"{where}: preprocessor_conf", types)
+    kinds = {"token_type": values.get("token_type") or "bpe", "src_token_type": values.get("src_token_type") or "bpe"}
+    return argparse.Namespace(**{**values, **kinds})
+
+
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
     return parse_heads((args.model_conf or {}).get("heads"))
@@ -110,7 +154,21 @@ def tokens_of(tokens: str | Path | Sequence[str] | None, option: str) -> list[st
     """The tokens of a list or of the file that names them."""
     if tokens is None:
         raise ConfigError(f"--{option} is missing: give the token list that stage 5 writes")
-    return read_tokens(tokens) if isinstance(tokens, (str, Path)) else list(tokens)
+    listed = _read_tokens(Path(tokens), option) if isinstance(tokens, (str, Path)) else tokens
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(token, str) and token for token in listed):
+        raise ConfigError(f"--{option} is {shown(listed)}: give the file of a token list, or a list of its tokens")
+    if len(listed) > MAX_TOKENS:
+        raise ConfigError(f"--{option} has {len(listed)} tokens: at most {MAX_TOKENS}")
+    return list(listed)
+
+
+def _read_tokens(path: Path, option: str) -> list[str]:
+    try:
+        if path.is_file() and path.stat().st_size > MAX_TOKEN_BYTES:
+            raise ConfigError(f"--{option} {path} is larger than {MAX_TOKEN_BYTES} bytes; no token list is")
+        return read_tokens(path)
+    except (UnicodeDecodeError, OSError, ValueError) as error:
+        raise ConfigError(f"--{option} {shown(str(path))} is no token list: {error}") from error
 
 
 def build_tokenizers(args: argparse.Namespace) -> dict[str, Tokenizer]:
@@ -148,26 +206,22 @@ def check_rate(args: argparse.Namespace, files: Sequence[Sequence[str]]) -> None
             )
 
 
-def _streaming(encoder: Any, name: str) -> StreamingEncoder:
-    if not isinstance(encoder, StreamingEncoder):
-        from espnet_jst.registry import TABLE
-
-        known = ", ".join(TABLE["encoder"])
+def _check_size(normalize: Any, features: int) -> None:
+    """Refuse statistics of other features than the frontend's, which would fail at the first sample."""
+    mean = getattr(normalize, "mean", None)
+    if mean is not None and mean.numel() != features:
         raise ConfigError(
-            f"encoder {name!r}: {type(encoder).__name__} has no taps and no step, which JSTModel needs: use one of "
-            f"{known}{closest(name, TABLE['encoder'])}"
+            f"normalize_conf.stats_file has statistics of {mean.numel()} features and the frontend makes {features}: "
+            "give those that stage 10 wrote for this frontend"
         )
-    return encoder
 
 
 def _stepping(module: Any, name: str, choice: str) -> Any:
-    missing = [key for key in ("fs", "hop_s", "init_state", "step") if not hasattr(module, key)]
-    if missing:
-        from espnet_jst.registry import TABLE
-
+    """The module, if it is one and has what a stream needs."""
+    if missing := [key for key in ("fs", "hop_s", "init_state", "step") if not hasattr(module, key)]:
         raise ConfigError(
             f"{choice} {name!r}: {type(module).__name__} has no {', '.join(missing)}, which a stream needs: use "
-            f"{', '.join(TABLE[choice])}{closest(str(name), TABLE[choice])}"
+            f"{', '.join(buildable(choice))}"
         )
     return module
 

@@ -19,7 +19,7 @@ from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
 from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
-from espnet_jst.errors import CheckpointError, ConfigError  # noqa: E402
+from espnet_jst.errors import ConfigError  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
@@ -29,7 +29,7 @@ from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: 
 from espnet_jst.training.muon import Muon  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
-from espnet_jst.weights import load_strict, read_weights  # noqa: E402
+from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
 TOKEN_TYPES = ("bpe", "word", "char")
 DEFAULTS = {
@@ -179,10 +179,20 @@ class JSTTask(st.STTask):
         Raises:
             ConfigError: a name, key or value cannot be used; the message names it and the closest known one.
         """
-        model = build.build_model(args, {choices.name: choices for choices in cls.class_choices_list})
+        whole = [Path(path) for path in getattr(args, "init_param", None) or [] if ":" not in path]
+        if whole and whole[0].is_file() and not getattr(args, "ignore_init_mismatch", False):
+            # All the weights of another model: its file says how large this one can be, a number takes a byte or more.
+            with limit_parameters(whole[0].stat().st_size, whole[0]):
+                model = cls._build(args)
+        else:
+            model = cls._build(args)
         if getattr(args, "init", None) is not None:
             initialize(model, args.init)
         return model
+
+    @classmethod
+    def _build(cls, args: argparse.Namespace) -> JSTModel:
+        return build.build_model(args, {choices.name: choices for choices in cls.class_choices_list})
 
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
@@ -212,13 +222,14 @@ class JSTTask(st.STTask):
             if model_file is None:
                 raise ConfigError("give a model file, a configuration file, or both")
             config_file = Path(model_file).parent / "config.yaml"
-        values = read_config(config_file)
-        if "decoder" in values or not (values.get("model_conf") or {}).get("heads"):
-            raise CheckpointError(f"{config_file} is not a configuration of JSTTask: it has no model_conf.heads")
-        args = argparse.Namespace(**values)
-        model = cls.build_model(args)
-        if model_file is not None:
-            load_strict(model, read_weights(model_file), model_file)
+        args = build.loaded_arguments(read_config(config_file), config_file)
+        if model_file is None:
+            return cls._build(args).to(device), args
+        state = read_weights(model_file)
+        check_finite(state, model_file)
+        with limit_parameters(sum(tensor.numel() for tensor in state.values()), model_file):
+            model = cls._build(args)
+        load_strict(model, state, model_file)
         return model.to(device), args
 
     @classmethod

@@ -14,6 +14,7 @@ from espnet_jst.text.units import Glued, extends, has_blanks, may_extend, split_
 __all__ = ["Tokenizer", "find_tokenizer", "read_tokens", "train_tokenizer"]
 
 _CACHE_WORDS = 200_000
+_MODEL_BYTES = 2**26
 
 
 class Tokenizer:
@@ -235,8 +236,14 @@ class Tokenizer:
             )
         import sentencepiece
 
-        processor = sentencepiece.SentencePieceProcessor(model_file=str(bpemodel))
-        pieces = (processor.id_to_piece(i) for i in range(processor.get_piece_size()) if not processor.is_control(i))
+        try:
+            if Path(bpemodel).stat().st_size > _MODEL_BYTES:
+                raise ValueError(f"larger than {_MODEL_BYTES} bytes")
+            processor = sentencepiece.SentencePieceProcessor(model_file=str(bpemodel))
+            count = processor.get_piece_size()
+            pieces = [processor.id_to_piece(i) for i in range(count) if not processor.is_control(i)]
+        except (RuntimeError, OSError, ValueError) as error:
+            raise ConfigError(f"{bpemodel} is no SentencePiece model ({error}): correct bpemodel") from error
         foreign = [piece for piece in pieces if piece not in self._ids]
         if foreign:
             raise ConfigError(

@@ -92,6 +92,12 @@ def test_a_pack_names_its_files_from_its_root(name: str, tmp_path: Path, monkeyp
     assert path.read_bytes() == before
 
 
+def test_a_file_of_this_name_that_is_something_else_makes_no_pack_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "meta.yaml").write_text("{% set version = '1.0' %}\npackage: !x {name: a}\n")
+    path = experiment(tmp_path, bpemodel="data/tokens/bpe.model")
+    assert read_config(path)["bpemodel"] == str(tmp_path / "data/tokens/bpe.model")
+
+
 def test_a_pack_that_espnet_unpacked_keeps_its_absolute_paths(tmp_path: Path) -> None:
     inside = str(tmp_path / "pack" / "bpe.model")
     assert read_config(packed(tmp_path, {"bpemodel": inside}))["bpemodel"] == inside

@@ -140,7 +140,7 @@ def test_a_saved_model_decodes_as_the_model_in_memory(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"nbest": 2}, "nbest=2 needs a beam"),
-        ({"beam_size": 0}, "at least 1"),
+        ({"beam_size": 0}, "beam_size is 0: give a number from 1 to 1000"),
         ({"chunk_s": -1.0}, "must be positive"),
         ({"chunk_s": 0.01}, "shorter than one encoder frame: give at least 0.08 s"),
         ({"search_heads": ["jiont"]}, "did you mean 'joint'"),

@@ -1,0 +1,140 @@
+"""What a model says about itself, for those that are made from it: name, languages, data, licences, its own base."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from espnet_jst.errors import CheckpointError
+from espnet_jst.hub.config_file import pack_root, parse_yaml, read_yaml
+from espnet_jst.hub.safe_archive import file_sha256
+
+ABOUT_KEY = "about"  # of meta.yaml
+BASE_FILE = "base.json"  # of an experiment: what its training began with
+BASE_LICENSE = "base_data_license.md"
+CARD, DATA_LICENSE = "README.md", "DATA_LICENSE.md"
+_MAX_TEXT = 2**20
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
+_LICENSE = re.compile(r"[\w.+-]{1,60}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is known of a model; empty where nothing is.
+
+    Attributes:
+        name: title, or the tag or file that it was asked for by.
+        languages: codes, the spoken one first.
+        dataset: name of the training data.
+        license: of the weights.
+        revision: of a hub's repository.
+        sha256: of the file of weights.
+        base: what the model was trained further from.
+    """
+
+    name: str = ""
+    languages: Sequence[str] = ()
+    dataset: str = ""
+    license: str = ""
+    revision: str = ""
+    sha256: str = ""
+    base: About | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for YAML and JSON."""
+        values: dict[str, Any] = {**vars(self), "languages": list(self.languages)}
+        values["base"] = self.base.as_dict() if self.base is not None else None
+        return {key: value for key, value in values.items() if value}
+
+    @classmethod
+    def parse(cls, values: Any, depth: int = 0) -> About:
+        """From plain values that anybody may have written: what is not as it should be is left out."""
+        values = values if isinstance(values, Mapping) else {}
+        known = {
+            field.name: _line(values.get(field.name))
+            for field in fields(cls)
+            if field.name not in ("languages", "base")
+        }
+        given = values.get("languages")
+        languages = [code for code in given if _CODE.fullmatch(str(code))] if isinstance(given, list) else []
+        known["license"] = known["license"] if _LICENSE.fullmatch(known["license"]) else ""
+        base = cls.parse(values["base"], depth + 1) if values.get("base") and depth < 8 else None
+        return cls(**known, languages=tuple(languages[:10]), base=base)  # type: ignore[arg-type]
+
+    @property
+    def chain(self) -> list[About]:
+        """The bases, the nearest first."""
+        return [] if self.base is None else [self.base, *self.base.chain]
+
+
+def about_model(given: str, config: str | Path, weights: str | Path) -> tuple[About, str]:
+    """What a model that is to be trained further says of itself, and the licence of its data as text.
+
+    Args:
+        given: what it was asked for by: a path or a tag.
+        config: its configuration, see `hub.load.resolve`.
+        weights: its weights.
+    """
+    root = pack_root(config)
+    folder = root or Path(config).parent
+    said, license = _read(folder) if root else (About(base=read_base(folder)[0]), "")
+    name, _, revision = given.partition("@")
+    if Path(given).expanduser().exists():
+        name, revision = said.name or Path(given).name, ""
+    elif folder.parent.name == "snapshots":
+        revision = folder.name
+    if said.base is not None:  # an experiment says nothing of its own licence, but may not say less than its base does
+        license = "\n\n".join(filter(None, [license, read_base(folder)[1] if not root else ""]))
+        said = replace(said, license=said.license or said.base.license)
+    return replace(said, name=_line(name), revision=_line(revision), sha256=file_sha256(weights)), license
+
+
+def _read(root: Path) -> tuple[About, str]:
+    """Of a pack: from meta.yaml, else from the front matter of its card, which older packs have alone."""
+    license = root / DATA_LICENSE
+    text = license.read_text(encoding="utf-8", errors="replace")[:_MAX_TEXT] if license.is_file() else ""
+    values = read_yaml(root / "meta.yaml").get(ABOUT_KEY)
+    if values is None and (root / CARD).is_file():
+        values = _front_matter((root / CARD).read_text(encoding="utf-8", errors="replace")[:_MAX_TEXT])
+    return About.parse(values), text
+
+
+def _front_matter(card: str) -> dict[str, Any]:
+    parts = card.split("---\n", 2)
+    try:
+        front = parse_yaml(parts[1], CARD) if len(parts) == 3 and not parts[0].strip() else {}
+    except CheckpointError:  # the card was edited by hand: it says nothing then
+        front = {}
+    sets = front.get("datasets")
+    front["dataset"] = sets[0] if isinstance(sets, list) and sets else ""
+    front["languages"] = front.get("language")
+    return front
+
+
+def write_base(folder: Path, about: About, license: str) -> None:
+    """Keep in an experiment what its training began with; the base need not be there when it is packed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BASE_FILE).write_text(json.dumps(about.as_dict(), indent=1), encoding="utf-8")
+    (folder / BASE_LICENSE).write_text(license, encoding="utf-8")
+
+
+def read_base(folder: Path) -> tuple[About | None, str]:
+    """What `write_base` kept: None and nothing where the training began with no other model."""
+    if not (folder / BASE_FILE).is_file():
+        return None, ""
+    text = folder / BASE_LICENSE
+    try:
+        values = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:  # a licence is not lost without a word
+        raise CheckpointError(f"{folder / BASE_FILE} is damaged ({error}): run stage 11 again") from error
+    return About.parse(values), text.read_text(encoding="utf-8") if text.is_file() else ""
+
+
+def _line(value: Any) -> str:
+    """One line of plain text, as names are: it goes into a card."""
+    text = " ".join(str(value).split()) if isinstance(value, (str, int, float)) else ""
+    return re.sub(r"[`<>\[\]|]", "", "".join(c for c in text if c.isprintable()))[:200]

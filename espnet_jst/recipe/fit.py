@@ -1,0 +1,90 @@
+"""`--finetune`: can the model write the new texts at all? Said before hours are spent on it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from espnet_jst.data import kaldi
+from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.options import RecipeOptions
+
+if TYPE_CHECKING:
+    from espnet_jst.text.tokenizer import Tokenizer
+
+HOPELESS = 0.5  # share of a lane's words that a model cannot write
+NOTICED = 0.01
+FIT_FILE = "fit.json"  # beside the token list: what did not fit
+
+
+def check_fit(options: RecipeOptions, config: Mapping[str, Any], languages: Sequence[str]) -> list[str]:
+    """Compare the training text with the token lists of the model that is trained further, and the languages.
+
+    Args:
+        options: of the recipe; its token lists are those of the model already.
+        config: of the model.
+        languages: that the model was trained for, the spoken one first; empty where it does not say.
+
+    Returns:
+        A line for each thing that does not fit; they are kept beside the token list, for the model card.
+
+    Raises:
+        ConfigError: half of the words of a lane or more cannot be written, and no flag allows it.
+    """
+    lines, hopeless = [], ""
+    mine = (options.src_lang, options.tgt_lang)
+    if languages and [_base(code) for code in languages[:2]] != [_base(code) for code in mine]:
+        lines.append(f"was trained for {' -> '.join(languages)} and is trained further for {' -> '.join(mine)}")
+    for lane, file, side, tokenizer in _lanes(options, config):
+        words = Counter(word for text in kaldi.read_table(file).values() for word in text.split())
+        unknown = Counter({word: n for word, n in words.items() if tokenizer.unk_id in tokenizer.encode([word])})
+        share = unknown.total() / max(1, words.total())
+        if share < NOTICED:
+            continue
+        first = ", ".join(word for word, _ in unknown.most_common(5))
+        said = (
+            f"cannot write {unknown.total()} of {words.total()} words of the {lane} with its {side} tokens "
+            f"({len(unknown)} of {len(words)} different ones: {first})"
+        )
+        lines.append(said)
+        hopeless = hopeless or (said if share >= HOPELESS else "")
+    if hopeless and not options.finetune_anyway:
+        raise ConfigError(
+            f"--finetune {options.finetune}: it {hopeless}. Leave out --finetune to train a new model with tokens of "
+            "this text; --finetune_anyway true trains this one all the same"
+        )
+    for folder in options.token_dirs.values():
+        (folder / FIT_FILE).write_text(json.dumps(lines, ensure_ascii=False), encoding="utf-8")
+    return lines
+
+
+def misfits(options: RecipeOptions) -> list[str]:
+    """What `check_fit` found, for the model card."""
+    file = options.token_dirs["tgt"] / FIT_FILE
+    return json.loads(file.read_text(encoding="utf-8")) if options.finetune and file.is_file() else []
+
+
+def _lanes(options: RecipeOptions, config: Mapping[str, Any]) -> Iterator[tuple[str, Path, str, Tokenizer]]:
+    """(lane, its training text, side and tokenizer that a head of the model writes it with), each once."""
+    from espnet_jst.heads.spec import parse_heads, vocabulary_of
+    from espnet_jst.text.tokenizer import Tokenizer
+    from espnet_jst.text.words import TRANSCRIPT
+
+    folder = options.raw / options.train_set
+    tokenizers = {side: Tokenizer.load(out) for side, out in options.token_dirs.items()}
+    sizes = {side: tokenizer.vocab_size for side, tokenizer in tokenizers.items()}
+    seen = set()
+    for spec in parse_heads((config.get("model_conf") or {}).get("heads")).values():
+        side = vocabulary_of(spec, sizes)
+        for lane in spec.lanes:
+            if (lane, side) not in seen:
+                seen.add((lane, side))
+                name = options.src_text if lane == TRANSCRIPT else options.tgt_text
+                yield lane, folder / name, side, tokenizers[side]
+
+
+def _base(code: str) -> str:
+    return code.lower().replace("_", "-").partition("-")[0]
