@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ CHANGES = {"audio-stereo": "downmixed", "audio-rate": "resampled"}
 
 @dataclass
 class Formatted:
-    """What a shard of utterances became: paths, samples, problems, and counts of what was changed."""
+    """What a shard of utterances became: paths, samples, their digests, problems, and counts of what was changed."""
 
     wav: dict[str, str] = field(default_factory=dict)
     samples: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     changed: Counter[str] = field(default_factory=Counter)
 
@@ -31,8 +33,13 @@ class Formatted:
         """Take in the result of another shard."""
         self.wav |= other.wav
         self.samples |= other.samples
+        self.digests |= other.digests
         self.problems += other.problems
         self.changed += other.changed
+
+    def tables(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        """Paths, numbers of samples, digests of the samples."""
+        return self.wav, self.samples, self.digests
 
 
 def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: bool, audio_format: str) -> Formatted:
@@ -51,25 +58,27 @@ def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: b
     result = Formatted()
     for item in items:
         try:
-            path, samples, changes = _format_one(item, out=out, fs=fs, strict_fs=strict_fs, audio_format=audio_format)
+            formatted = _format_one(item, out=out, fs=fs, strict_fs=strict_fs, audio_format=audio_format)
         except BadItem as bad:
             result.problems.append(Problem.of(item.utt_id, bad))
             continue
+        path, samples, digest, changes = formatted
         result.wav[item.utt_id] = path
         result.samples[item.utt_id] = str(samples)
+        result.digests[item.utt_id] = digest
         result.changed.update(changes)
     return result
 
 
 def _format_one(
     item: AudioItem, *, out: Path, fs: int, strict_fs: bool, audio_format: str
-) -> tuple[str, int, list[str]]:
+) -> tuple[str, int, str, list[str]]:
     samples, rate, remarks = read_audio(item, fs=fs, strict_fs=strict_fs)
     changes = [CHANGES[remark.kind] for remark in remarks if remark.kind in CHANGES]
     if item.segment is not None:
         changes.append("cut")
     if not changes:
-        return item.path, len(samples), changes
+        return item.path, len(samples), digest_of(samples), changes
     mono = samples.mean(axis=1)
     if rate != fs:
         import soxr
@@ -81,4 +90,9 @@ def _format_one(
     part = path.with_name(f"{path.stem}.{uuid4().hex[:8]}.{audio_format}")
     soundfile.write(part, pcm, fs, subtype="PCM_16")
     part.replace(path)
-    return path.as_posix(), len(pcm), changes
+    return path.as_posix(), len(pcm), digest_of(pcm), changes
+
+
+def digest_of(samples: np.ndarray) -> str:
+    """A short digest of samples: other ones have another."""
+    return hashlib.blake2b(np.ascontiguousarray(samples).data, digest_size=12).hexdigest()

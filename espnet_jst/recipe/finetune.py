@@ -35,6 +35,14 @@ def model_files(options: RecipeOptions) -> dict[str, str]:
     return resolve(options.finetune)
 
 
+def model_inputs(options: RecipeOptions) -> list[Path]:
+    """The files of that model, for the stages that it is an input of; none for a tag of the hub, which is its name."""
+    path = Path(options.finetune).expanduser()
+    if not options.finetune or not path.exists():
+        return []
+    return [path] if path.is_file() else [Path(name) for name in model_files(options).values()]
+
+
 def copy_token_lists(options: RecipeOptions) -> str:
     """Write the model's token lists where stage 5 would write new ones.
 

@@ -18,29 +18,35 @@ TOKEN_TYPES = ("bpe", "word", "char")
 ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
 
 
-def opt(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
-    """A field with its help text."""
-    return field(default=default, metadata={"help": text, "choices": choices})
+def opt(default: Any, text: str, choices: tuple[str, ...] | None = None, *, counts: bool = True) -> Any:
+    """A field with its help text; one that does not count says where or how fast a stage runs, not what it makes."""
+    return field(default=default, metadata={"help": text, "choices": choices, "counts": counts})
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
     """The options of one run; `--help` prints what each field means."""
 
-    stage: int = opt(1, "first stage to run")
-    stop_stage: int = opt(10000, "last stage to run")
-    force: bool = opt(False, "run stages again that are up to date; training starts afresh instead of going on")
-    skip_data_prep: bool = opt(False, "skip stages 1-5")
-    skip_train: bool = opt(False, "skip stages 10-11")
-    skip_eval: bool = opt(False, "skip stages 12-13")
-    skip_packing: bool = opt(False, "skip stage 14")
-    skip_upload: bool = opt(True, "skip stage 15, the upload to Zenodo")
-    skip_upload_hf: bool = opt(True, "skip stage 16, the upload to Hugging Face")
-    ngpu: int = opt(0, "GPUs in training and decoding; 0 runs on the CPU")
-    num_nodes: int = opt(1, "machines in training, each with --ngpu GPUs: more than 1 starts it with Slurm's srun")
-    nj: int = opt(CORES, "processes in data preparation, alignment and statistics")
-    inference_nj: int = opt(CORES, "processes in decoding and scoring")
-    scheduler: str = opt("", "where they run: this machine; tcp://host:port of a Dask scheduler; YAML of a cluster")
+    stage: int = opt(1, "first stage to run", counts=False)
+    stop_stage: int = opt(10000, "last stage to run", counts=False)
+    force: bool = opt(
+        False, "run stages again that are up to date; training starts afresh instead of going on", counts=False
+    )
+    skip_data_prep: bool = opt(False, "skip stages 1-5", counts=False)
+    skip_train: bool = opt(False, "skip stages 10-11", counts=False)
+    skip_eval: bool = opt(False, "skip stages 12-13", counts=False)
+    skip_packing: bool = opt(False, "skip stage 14", counts=False)
+    skip_upload: bool = opt(True, "skip stage 15, the upload to Zenodo", counts=False)
+    skip_upload_hf: bool = opt(True, "skip stage 16, the upload to Hugging Face", counts=False)
+    ngpu: int = opt(0, "GPUs in training and decoding; 0 runs on the CPU", counts=False)
+    num_nodes: int = opt(
+        1, "machines in training, each with --ngpu GPUs: more than 1 starts it with Slurm's srun", counts=False
+    )
+    nj: int = opt(CORES, "processes in data preparation, alignment and statistics", counts=False)
+    inference_nj: int = opt(CORES, "processes in decoding and scoring", counts=False)
+    scheduler: str = opt(
+        "", "where they run: this machine; tcp://host:port of a Dask scheduler; YAML of a cluster", counts=False
+    )
     datadir: str = opt("data", "where stage 1 writes and stage 3 reads")
     dumpdir: str = opt("dump", "where formatted data goes")
     expdir: str = opt("exp", "where models and results go")
@@ -101,7 +107,7 @@ class RecipeOptions:
     inference_st_model: str = opt("valid.loss.ave.pth", "checkpoint to decode and pack")
     use_streaming: str = opt("true", "decode chunk by chunk, whole utterances, or both", ("true", "false", "both"))
     compare: str = opt("", "file with several systems and seeds: train, decode and score them all, and make one table")
-    compare_nj: int = opt(1, "runs of a comparison at a time")
+    compare_nj: int = opt(1, "runs of a comparison at a time", counts=False)
     corpus: str = opt("", "name of the data, for the model card")
     license: str = opt("", "licence of the packed model, for the model card (share-alike data hands its licence on)")
     data_license: str = opt("", "file with licence and source of the data, packed with the model")
