@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import CheckpointError
+from espnet_jst.token_marks import PREFIX, check_marks, marks_in
 
 UNSAFE_VARIABLE = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
 SHOWN_KEYS = 8
@@ -139,6 +140,8 @@ def load_strict(
 ) -> None:
     """Load weights into a model; every parameter and buffer must be there, with its shape, and nothing else.
 
+    Only the marks of the token lists may be missing, in weights of earlier versions.
+
     Args:
         model: the model, or a part of one.
         state: weights by name.
@@ -146,10 +149,11 @@ def load_strict(
         may_miss: names of the model that the file need not have.
 
     Raises:
-        CheckpointError: lists the missing, extra and reshaped names.
+        CheckpointError: lists the missing, extra and reshaped names; or the weights belong to other token lists.
     """
     own = model.state_dict()
-    missing = [k for k in own if k not in state and not (may_miss and may_miss(k))]
+    check_marks(state, marks_in(own), where)
+    missing = [k for k in own if not (k in state or k.startswith(PREFIX) or (may_miss and may_miss(k)))]
     extra = [k for k in state if k not in own]
     reshaped = [
         f"{k} {tuple(state[k].shape)}, the model has {tuple(own[k].shape)}"
@@ -163,7 +167,7 @@ def load_strict(
             f"{where} does not fit the model ({len(own)} parameters and buffers): {'; '.join(parts)}. "
             "Configuration and weights must belong together"
         )
-    model.load_state_dict(dict(state), strict=may_miss is None)
+    model.load_state_dict(dict(state), strict=False)  # what may be missing is known
 
 
 def _some(keys: Iterable[str]) -> str:

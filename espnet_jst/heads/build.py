@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -12,6 +12,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.token_marks import TokenLists
 
 HEADS: dict[str, type[nn.Module]] = {"transducer": TransducerHead, "ctc": CTCHead}
 
@@ -28,6 +29,21 @@ def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
             f"model_conf.heads.{spec.name}: vocabulary {name!r} needs --src_token_list, which is not given"
         )
     return name
+
+
+def token_lists(specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]]) -> TokenLists:
+    """What the weights remember of the token lists that the heads use.
+
+    Args:
+        specs: parsed entries of `model_conf.heads`.
+        lists: tokens of "tgt" and, where there is one, "src".
+
+    Raises:
+        ConfigError: a head asks for a list that was not given.
+    """
+    sizes = {name: len(tokens) for name, tokens in lists.items()}
+    heads = {name: vocabulary_of(spec, sizes) for name, spec in specs.items()}
+    return TokenLists({name: tokens for name, tokens in lists.items() if name in heads.values()}, heads)
 
 
 def build_heads(

@@ -13,7 +13,7 @@ import soundfile
 from espnet_jst.config import check_choice, check_keys, closest
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.heads.build import build_heads
+from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
 from espnet_jst.model import JSTModel
 from espnet_jst.text.token_list import read_tokens
@@ -66,11 +66,10 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     model_conf = args.model_conf or {}
     check_model_conf(model_conf)
     specs = heads_of(args)
-    args.token_list = tokens_of(args.token_list, "token_list")
-    vocab_sizes = {"tgt": len(args.token_list)}
-    if getattr(args, "src_token_list", None):
-        args.src_token_list = tokens_of(args.src_token_list, "src_token_list")
-        vocab_sizes["src"] = len(args.src_token_list)
+    lists = lists_of(args)
+    args.token_list, vocab_sizes = lists["tgt"], {name: len(tokens) for name, tokens in lists.items()}
+    if "src" in lists:
+        args.src_token_list = lists["src"]
 
     def make(name: str, **fixed: Any) -> Any:
         return construct(choices[name], getattr(args, name, None), getattr(args, f"{name}_conf", None), **fixed)
@@ -99,12 +98,21 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         heads=build_heads(specs, tap_sizes, vocab_sizes),
         specs=specs,
         hier_reads=hier_reads,
+        token_lists=token_lists(specs, lists),
     )
 
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
     return parse_heads((args.model_conf or {}).get("heads"))
+
+
+def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:
+    """The tokens of "tgt" and, where there is a source token list, of "src"."""
+    lists = {"tgt": tokens_of(args.token_list, "token_list")}
+    if getattr(args, "src_token_list", None):
+        lists["src"] = tokens_of(args.src_token_list, "src_token_list")
+    return lists
 
 
 def tokens_of(tokens: str | Path | Sequence[str] | None, option: str) -> list[str]:
