@@ -115,8 +115,6 @@ def test_weights_of_an_earlier_version_have_no_mark_and_load(experiment: Path):
 
 def test_only_lists_that_a_head_uses_count():
     heads = {"joint": tiny.SERIALIZED["joint"], "ctc": {**tiny.SERIALIZED["ctc"], "vocabulary": "tgt"}}
-    one, two = (
-        tiny.tiny_model(tiny.config(heads) | {"src_token_list": source})[0] for source in (tiny.SOURCE, OTHER)
-    )
+    one, two = (tiny.tiny_model(tiny.config(heads) | {"src_token_list": source})[0] for source in (tiny.SOURCE, OTHER))
     assert [name for name in one.state_dict() if name.startswith(PREFIX)] == [f"{PREFIX}tgt"]
     load_strict(copy.deepcopy(two), one.state_dict(), "one.pth")

@@ -28,8 +28,17 @@ def _check(options: RecipeOptions) -> None:
             check_flags(decoding_flags(options, mode))
 
 
+def _check_training(options: RecipeOptions) -> None:
+    """The same for the training; from stage 10 on, it says so itself as soon."""
+    if options.stage < 10 and options.stop_stage >= 10 and not options.skip_train:
+        from espnet_jst.recipe.preview import check_training
+
+        check_training(options)
+
+
 def _run(options: RecipeOptions) -> None:
     _check(options)
+    _check_training(options)
     from rich.console import Console
 
     from espnet_jst.recipe.recipe import recipe_stages

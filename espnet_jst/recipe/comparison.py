@@ -7,10 +7,9 @@ import math
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from espnet_jst.recipe.command import python, run_logged, thread_limits
 from espnet_jst.recipe.decoding import MODES, decode_dir
 from espnet_jst.recipe.options import RecipeOptions, parse_options
 from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.training import try_out
+from espnet_jst.recipe.preview import check_training
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.significance import SystemScore
@@ -99,15 +98,10 @@ def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> N
 
 def _try_system(system: tuple[str, RecipeOptions]) -> None:
     name, options = system
-    if (options.exp / "config.yaml").exists():
-        return  # it was built before
-    with TemporaryDirectory(prefix="jst-try-") as folder:
-        try:
-            # The file that --corrupt_links names is written by the run itself.
-            try_out(replace(options, corrupt_links=0.0), Path(folder))
-        except JSTError as error:
-            reason = str(error).rpartition(" (log: ")[0] or str(error)
-            raise ConfigError(f"{name} (--st_config {options.st_config}): {reason}") from error
+    try:
+        check_training(options)
+    except JSTError as error:
+        raise ConfigError(f"{name}: {error}") from error
 
 
 def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, logs: Path) -> None:

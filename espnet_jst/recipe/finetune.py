@@ -66,11 +66,12 @@ def copy_token_lists(options: RecipeOptions) -> str:
     return ", ".join(sizes)
 
 
-def training_config(options: RecipeOptions, model_config: str) -> Path:
+def training_config(options: RecipeOptions, model_config: str, folder: Path) -> Path:
     """Write the configuration of stage 11: the training of `--st_config` and the model's own model.
 
     Args:
         model_config: configuration of the model to go on from, see `model_files`.
+        folder: where to write it.
 
     Raises:
         ConfigError: the model has another sampling rate than `--fs`.
@@ -81,7 +82,7 @@ def training_config(options: RecipeOptions, model_config: str) -> Path:
     if fs not in (None, options.fs_hz):
         raise ConfigError(f"{options.finetune} was trained at {fs} Hz: give --fs {fs}, stage 3 resamples")
     values.update({key: own[key] for key in MODEL_KEYS if own.get(key) is not None})
-    path = options.exp / "finetune.yaml"
+    path = folder / "finetune.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path

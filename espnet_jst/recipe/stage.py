@@ -109,18 +109,33 @@ def _run_one(stage: Stage) -> str | None:
     missing = stage.missing_inputs()
     if missing:
         raise StageError(f"{title} needs {missing[0]}, which does not exist; run the stage that writes it first")
+    try:
+        return perform(stage)
+    except (JSTError, OSError) as error:
+        if isinstance(error, StageError):
+            raise
+        raise StageError(f"{title} failed: {error}; then go on with --stage {stage.number}") from error
+
+
+def perform(stage: Stage) -> str | None:
+    """Run a stage and leave its stamp. Returns its line for the terminal.
+
+    Raises:
+        StageError: it did not leave its outputs.
+        JSTError, OSError: whatever it raises.
+    """
     # As they are now: what changes while the stage runs is a reason to run it again.
     before = stage.surroundings() if stage.stamp is not None else {}
     watched = watch(stage.options)
     if stage.stamp is not None:
         stage.stamp.unlink(missing_ok=True)
-    try:
-        note = stage.run(watched)
-    except (JSTError, OSError) as error:
-        raise StageError(f"{title} failed: {error}; then go on with --stage {stage.number}") from error
+    note = stage.run(watched)
     absent = [path for path in stage.outputs if not path.exists()]
     if absent:
-        raise StageError(f"{title} did not write {absent[0]}; run it again with --stage {stage.number} --force")
+        raise StageError(
+            f"stage {stage.number} ({stage.name}) did not write {absent[0]}; run it again with --stage {stage.number} "
+            "--force"
+        )
     if stage.stamp is not None:
         write_stamp(stage.stamp, {"options": watched_reads(watched), **before})
     return note

@@ -198,7 +198,7 @@ def train(options: RecipeOptions) -> str:
     """
     nodes, extra = start_on_nodes(options), shlex.split(options.st_args)
     files = model_files(options) if options.finetune else {}
-    config = str(training_config(options, files["st_train_config"])) if files else options.st_config
+    config = str(training_config(options, files["st_train_config"], options.exp)) if files else options.st_config
     command = [*experiment_command(options, options.exp, config, files), *extra]
     start = beginning(command[command.index("--config") :], config, training_inputs(options))
     resume, note = open_experiment(options.exp, start, force=options.force)
@@ -211,19 +211,6 @@ def train(options: RecipeOptions) -> str:
     command = [*nodes, *command[:position], *flags, *extra]
     run_logged(command, options.exp / "train.log", show=True, append=True)
     return f"model in {options.exp}"
-
-
-def try_out(options: RecipeOptions, folder: Path) -> None:
-    """Let `jst_train` read its configuration and build the model and the optimizer in `folder`, and end there.
-
-    Raises:
-        JSTError: what it refuses.
-    """
-    files = model_files(options) if options.finetune else {}
-    config = str(training_config(options, files["st_train_config"])) if files else options.st_config
-    command = [*experiment_command(options, folder, config, files), *shlex.split(options.st_args), "--dry_run", "true"]
-    # One process and no GPU: what is tried is the configuration.
-    run_logged([*command, "--ngpu", "0", "--resume", "false"], folder / "train.log")
 
 
 def experiment_command(options: RecipeOptions, folder: Path, config: str, files: Mapping[str, str]) -> list[str]:

@@ -116,6 +116,8 @@ class JSTTask(st.STTask):
         if args.resume and not (args.collect_stats or args.dry_run):
             # Before ESPnet overwrites the configuration that the weights belong to.
             check_checkpoint(Path(args.output_dir), token_lists(build.heads_of(args), build.lists_of(args)))
+        if args.dry_run and args.use_preprocessor:
+            _check_data(args.train_data_path_and_name_and_type, cls.build_preprocess_fn(args, train=True))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return
