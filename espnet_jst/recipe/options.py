@@ -11,10 +11,12 @@ from typing import Any
 
 from espnet_jst.config import CommandParser, config_files
 from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.espnet_flags import add_foreign, sort_out
 
 CORES = os.cpu_count() or 1
 LAST_STAGE = 16
 TOKEN_TYPES = ("bpe", "word", "char")
+BPE_MODES = ("unigram", "bpe")
 ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
 
 
@@ -70,7 +72,7 @@ class RecipeOptions:
     encoder_frame_s: float = opt(0.04, "seconds of audio for one encoder output frame: text must fit its frames")
     speed_perturb_factors: str = opt("", "not used: speed is varied in training, see preprocessor_conf")
     token_joint: bool = opt(True, "one token list for both languages")
-    feats_type: str = opt("raw", "what the model reads: audio; features are made in the model", ("raw",))
+    feats_type: str = opt("raw", "what the model reads: raw audio; features are made in the model")
     token_type: str = opt("bpe", "pieces of both languages", TOKEN_TYPES)
     src_token_type: str = opt(
         "", "pieces of the source where they differ; beside a joint list, one of its own for CTC", ("", *TOKEN_TYPES)
@@ -78,7 +80,9 @@ class RecipeOptions:
     tgt_token_type: str = opt(
         "", "pieces of the target (and of a joint token list), where they differ", ("", *TOKEN_TYPES)
     )
-    bpemode: str = opt("unigram", "kind of SentencePiece model", ("unigram", "bpe"))
+    bpemode: str = opt("unigram", "kind of SentencePiece model", BPE_MODES)
+    src_bpemode: str = opt("", "the same for the source's own list, where it differs", ("", *BPE_MODES))
+    tgt_bpemode: str = opt("", "the same for the joint (or the target's) list, where it differs", ("", *BPE_MODES))
     nbpe: int = opt(500, "pieces of the joint (or the target's) token list")
     tgt_nbpe: int = opt(0, "the same under ESPnet's name; 0 takes nbpe")
     src_nbpe: int = opt(500, "pieces of the source's own token list, where it has one")
@@ -98,6 +102,8 @@ class RecipeOptions:
     st_config: str = opt("conf/train.yaml", "training configuration")
     st_args: str = opt("", "further options for jst_train")
     st_tag: str = opt("", "name of the experiment; made from the configuration's name when empty")
+    st_exp: str = opt("", "folder of the experiment, instead of <expdir>/st_<tag>")
+    st_stats_dir: str = opt("", "folder of the statistics, instead of <expdir>/st_stats_raw_<token lists>")
     finetune: str = opt("", "packed zip, experiment folder or hub tag: train this model further instead of a new one")
     minutes: float = opt(0.0, "budget of training time in minutes; 0 trains the full schedule")
     seed: int = opt(0, "seed of training")
@@ -159,7 +165,7 @@ class RecipeOptions:
     def token_dirs(self) -> dict[str, Path]:
         """Token list folders by side, see `token_sides`."""
         base = Path(self.datadir) / f"{self.src_lang}_{self.tgt_lang}_token_list"
-        return {side: base / f"{side}_{self._pieces(side, self.bpemode)}" for side in self.token_sides}
+        return {side: base / f"{side}_{self._pieces(side, self.bpemode_of(side))}" for side in self.token_sides}
 
     @property
     def token_sides(self) -> list[str]:
@@ -171,6 +177,10 @@ class RecipeOptions:
         kind = (self.src_token_type if side == "src" else self.tgt_token_type) or self.token_type
         return kind, self.src_nbpe if side == "src" else self.tgt_nbpe or self.nbpe
 
+    def bpemode_of(self, side: str) -> str:
+        """Kind of SentencePiece model of a token list."""
+        return (self.src_bpemode if side == "src" else self.tgt_bpemode) or self.bpemode
+
     @property
     def data_tag(self) -> str:
         """What tells token lists and languages of two experiments apart."""
@@ -178,11 +188,13 @@ class RecipeOptions:
 
     @property
     def stats_dir(self) -> Path:
-        return Path(self.expdir) / f"st_stats_raw_{self.data_tag}"
+        return Path(self.st_stats_dir or f"{self.expdir}/st_stats_raw_{self.data_tag}")
 
     @property
     def exp(self) -> Path:
         """Folder of the experiment."""
+        if self.st_exp:
+            return Path(self.st_exp)
         name = self.st_tag or f"{Path(self.st_config).stem}_raw_{self.data_tag}"
         return Path(self.expdir) / f"st_{name}"
 
@@ -209,6 +221,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_options(parser)
+    add_foreign(parser)
     return parser
 
 
@@ -229,8 +242,19 @@ def _add(parser: argparse.ArgumentParser, entry: Field) -> None:
 
 
 def parse_options(argv: Sequence[str] | None = None) -> RecipeOptions:
-    """Options of a command line."""
-    return RecipeOptions(**vars(make_parser().parse_args(argv)))
+    """Options of a command line.
+
+    Raises:
+        ConfigError: a flag of ESPnet's that is not used here asks for something else than what is done.
+    """
+    return parse_flags(argv)[0]
+
+
+def parse_flags(argv: Sequence[str] | None = None) -> tuple[RecipeOptions, list[str]]:
+    """As `parse_options`, with a line for each reason why flags of ESPnet's are ignored."""
+    values = vars(make_parser().parse_args(argv))
+    ignored = sort_out(values)
+    return RecipeOptions(**values), ignored
 
 
 def check_options(options: RecipeOptions) -> None:
@@ -242,6 +266,11 @@ def check_options(options: RecipeOptions) -> None:
     if not 1 <= options.stage <= min(options.stop_stage, LAST_STAGE):
         raise ConfigError(
             f"--stage {options.stage} --stop_stage {options.stop_stage}: no stage to run; there are 1 to {LAST_STAGE}"
+        )
+    if options.feats_type != "raw":
+        raise ConfigError(
+            f"--feats_type {options.feats_type}: features are made in the model, from audio: leave it raw, and "
+            "choose a frontend in the training configuration"
         )
     for name, least in {"nj": 1, "inference_nj": 1, "compare_nj": 1, "num_nodes": 1, "ngpu": 0, "minutes": 0}.items():
         if getattr(options, name) < least:

@@ -100,7 +100,7 @@ def run_stages(
         started = time.monotonic()
         note = _run_one(stage)
         ran.append(stage.number)
-        say(f"{title}: done in {_duration(time.monotonic() - started)}{f': {note}' if note else ''}")
+        say(f"{title}: done in {duration(time.monotonic() - started)}{f': {note}' if note else ''}")
     return ran
 
 
@@ -141,5 +141,10 @@ def perform(stage: Stage) -> str | None:
     return note
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+def duration(seconds: float) -> str:
+    """A time span for the terminal."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"

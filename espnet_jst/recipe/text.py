@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from espnet_jst.text.tokenizer import Tokenizer
 
 UNLINKED = ("there is no link to the translation", "check that both texts belong together", "links-missing")
+DIAGNOSIS = "cost of the policies"
 DIAGNOSED = 5000  # utterances of the training set, evenly spaced: a few seconds, and more would change no figure
 
 
@@ -51,7 +52,7 @@ def text_stages(options: RecipeOptions) -> Iterator[Stage]:
     reference = train / "alignment.ref"
     yield Stage(
         number=5,
-        name="cost of the policies",
+        name=DIAGNOSIS,
         run=partial(diagnose_policies, folder=folder),
         options=options,
         inputs=[*texts, train / "alignment", *lists, *([reference] if reference.exists() else [])],
@@ -148,7 +149,7 @@ def train_token_lists(options: RecipeOptions) -> str:
     sizes = []
     for side, out in options.token_dirs.items():
         kind, vocab_size = options.pieces(side)
-        model_type = options.bpemode if kind == "bpe" else kind
+        model_type = options.bpemode_of(side) if kind == "bpe" else kind
         train_tokenizer(lines[side], out, vocab_size=vocab_size, model_type=model_type, tags=tags)
         sizes.append(f"{len(Tokenizer.load(out).tokens)} tokens in {out / 'tokens.txt'}")
     return ", ".join(sizes)
