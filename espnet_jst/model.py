@@ -74,10 +74,10 @@ class JSTModel(AbsESPnetModel):
         token_lists: TokenLists | None = None,
     ) -> None:
         super().__init__()
-        self.token_lists = token_lists or TokenLists({}, {})
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.hier_reads = encoder, hier_encoder, hier_reads
         self.heads, self.specs = heads, dict(specs)
+        self.token_lists = token_lists or TokenLists({}, {})
         self.nonfinite: list[str] = []
         self.fs: int = self.frontend.fs
         self.frame_shift_s: float = self.frontend.hop_s

@@ -152,8 +152,11 @@ def load_strict(
         CheckpointError: lists the missing, extra and reshaped names; or the weights belong to other token lists.
     """
     own = model.state_dict()
-    check_marks(state, marks_in(own), where)
-    missing = [k for k in own if not (k in state or k.startswith(PREFIX) or (may_miss and may_miss(k)))]
+    both = [k for k in own if k.startswith(PREFIX) and k in state and state[k].shape == own[k].shape]
+    check_marks({k: state[k] for k in both}, marks_in({k: own[k] for k in both}), where)
+    earlier = not marks_in(state)  # the weights of an earlier version have no marks
+    spared = [k for k in own if (earlier and k.startswith(PREFIX)) or (may_miss and may_miss(k))]
+    missing = [k for k in own if k not in state and k not in spared]
     extra = [k for k in state if k not in own]
     reshaped = [
         f"{k} {tuple(state[k].shape)}, the model has {tuple(own[k].shape)}"

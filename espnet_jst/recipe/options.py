@@ -165,17 +165,20 @@ class RecipeOptions:
     def token_dirs(self) -> dict[str, Path]:
         """Token list folders by side, see `token_sides`."""
         base = Path(self.datadir) / f"{self.src_lang}_{self.tgt_lang}_token_list"
-        return {side: base / f"{side}_{self._pieces(side, self.bpemode_of(side))}" for side in self.token_sides}
+        return {side: base / f"{side}_{self._pieces(side, mode=True)}" for side in self.token_sides}
 
     @property
     def token_sides(self) -> list[str]:
         """The token lists: "tgt", and "src" where that is not joint or the transcript has pieces of its own as well."""
         return ["tgt"] if self.token_joint and not self.src_token_type else ["tgt", "src"]
 
-    def pieces(self, side: str) -> tuple[str, int]:
-        """Kind of pieces of a token list, and their number where it is a choice."""
-        kind = (self.src_token_type if side == "src" else self.tgt_token_type) or self.token_type
-        return kind, self.src_nbpe if side == "src" else self.tgt_nbpe or self.nbpe
+    def pieces(self, side: str) -> str:
+        """Kind of pieces of a token list."""
+        return (self.src_token_type if side == "src" else self.tgt_token_type) or self.token_type
+
+    def nbpe_of(self, side: str) -> int:
+        """Number of pieces of a token list, where it is a choice."""
+        return self.src_nbpe if side == "src" else self.tgt_nbpe or self.nbpe
 
     def bpemode_of(self, side: str) -> str:
         """Kind of SentencePiece model of a token list."""
@@ -184,7 +187,9 @@ class RecipeOptions:
     @property
     def data_tag(self) -> str:
         """What tells token lists and languages of two experiments apart."""
-        return f"{self.src_lang}_{self.tgt_lang}_" + "_".join(self._pieces(side, "") for side in self.token_sides)
+        return f"{self.src_lang}_{self.tgt_lang}_" + "_".join(
+            self._pieces(side, mode=False) for side in self.token_sides
+        )
 
     @property
     def stats_dir(self) -> Path:
@@ -198,9 +203,10 @@ class RecipeOptions:
         name = self.st_tag or f"{Path(self.st_config).stem}_raw_{self.data_tag}"
         return Path(self.expdir) / f"st_{name}"
 
-    def _pieces(self, side: str, bpemode: str) -> str:
-        kind, count = self.pieces(side)
-        return f"bpe{bpemode and '_'}{bpemode}{count}" if kind == "bpe" else kind
+    def _pieces(self, side: str, *, mode: bool) -> str:
+        if self.pieces(side) != "bpe":
+            return self.pieces(side)
+        return f"bpe_{self.bpemode_of(side)}{self.nbpe_of(side)}" if mode else f"bpe{self.nbpe_of(side)}"
 
 
 def truth(text: str) -> bool:

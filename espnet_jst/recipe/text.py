@@ -14,7 +14,7 @@ from espnet_jst.errors import DataError
 from espnet_jst.recipe.finetune import model_inputs
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.prepare import limits, summary, tag_symbols
+from espnet_jst.recipe.prepare import summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
 
 if TYPE_CHECKING:
@@ -148,9 +148,12 @@ def train_token_lists(options: RecipeOptions) -> str:
     lines = {"src": source, "tgt": source + target if options.token_joint else target}
     sizes = []
     for side, out in options.token_dirs.items():
-        kind, vocab_size = options.pieces(side)
-        model_type = options.bpemode_of(side) if kind == "bpe" else kind
-        train_tokenizer(lines[side], out, vocab_size=vocab_size, model_type=model_type, tags=tags)
+        kind = options.pieces(side)
+        if kind == "bpe":
+            size = options.nbpe_of(side)
+            train_tokenizer(lines[side], out, vocab_size=size, model_type=options.bpemode_of(side), tags=tags)
+        else:
+            train_tokenizer(lines[side], out, model_type=kind, tags=tags)
         sizes.append(f"{len(Tokenizer.load(out).tokens)} tokens in {out / 'tokens.txt'}")
     return ", ".join(sizes)
 
@@ -165,13 +168,13 @@ def choose_utterances(options: RecipeOptions) -> str:
 
 def _choose(options: RecipeOptions, name: str, reader: Tokenizer) -> str:
     directory = options.raw / name
-    samples = kaldi.read_table(directory / "utt2num_samples")
+    samples, limits = kaldi.read_table(directory / "utt2num_samples"), checks.Limits(frame_s=options.encoder_frame_s)
     texts, links = (kaldi.read_table(directory / table) for table in (options.src_text, "alignment"))
     problems = []
     for key, text in texts.items():
         try:
             pieces = reader.encode(text.split())
-            checks.check_fit(options.src_text, pieces, int(samples[key]), options.fs_hz, limits(options))
+            checks.check_fit(options.src_text, pieces, int(samples[key]), options.fs_hz, limits)
             if links.get(key, "-") == "-":
                 raise BadItem(*UNLINKED)
         except BadItem as bad:
