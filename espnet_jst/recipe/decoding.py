@@ -16,7 +16,7 @@ from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_each, split_evenly
 from espnet_jst.recipe.prepare import UTT2AUDIO
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stamp import files_of_model, named_files
+from espnet_jst.recipe.stamp import files_of_model, named_files, present
 from espnet_jst.recipe.training import plugins
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
@@ -77,11 +77,6 @@ def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
         stamp=options.exp / ".stages" / "13.json",
         skip=skip,
     )
-
-
-def present(*paths: Path) -> list[Path]:
-    """Those of the paths that are there."""
-    return [path for path in paths if path.exists()]
 
 
 def decoded_files(out: Path) -> list[Path]:

@@ -76,14 +76,16 @@ def open_experiment(folder: Path, start: Mapping[str, Any], *, force: bool) -> t
         Whether it goes on (where it has a checkpoint), and a line for the user where it begins again.
     """
     file = folder / ".stages" / "11-start.json"
-    before, note = read_stamp(file), ""
-    resume = not force
-    # The record of an earlier version has no files: nothing can be said, and the weights know their token lists.
-    known = resume and "files" in before and (folder / "checkpoint.pth").is_file()
-    if known and (changed := changes(before, start)):
-        kept, resume = put_aside(folder), False
-        some = ", ".join(changed[:6]) + (f" and {len(changed) - 6} more" if len(changed) > 6 else "")
-        note = f"The training in {folder} begins again: {some} changed. The model before is in {kept}"
+    before, note, resume = read_stamp(file), "", True
+    if (folder / "checkpoint.pth").is_file():
+        # The record of an earlier version has no files: nothing can be said, and the weights know their token lists.
+        changed = changes(before, start) if "files" in before else []
+        if force or changed:
+            # Moved also with --force: a kill before the first epoch must not leave them to be gone on from.
+            kept, resume = put_aside(folder), False
+            more = f" and {len(changed) - 6} more" if len(changed) > 6 else ""
+            why = f": {', '.join(changed[:6])}{more} changed" if changed else ""
+            note = f"The training in {folder} begins again{why}. The model before is in {kept}"
     write_stamp(file, start)
     return resume, note
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from espnet_jst.data import kaldi
-from espnet_jst.recipe.decoding import config_files, present, trained_model
+from espnet_jst.recipe.decoding import config_files, trained_model
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stamp import present
 from espnet_jst.recipe.training import plugins
 
 

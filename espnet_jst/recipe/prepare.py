@@ -17,7 +17,7 @@ from espnet_jst.recipe.command import python, run_logged
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_shards, split
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stamp import audio_state, named_files, variables_of
+from espnet_jst.recipe.stamp import audio_state, named_files, present, variables_of
 from espnet_jst.text.tags import Tags
 
 SHARD = 200
@@ -93,7 +93,7 @@ def format_stage(options: RecipeOptions, name: str, skip: str) -> Stage:
     """Stage 3 for one set."""
     source, out = Path(options.datadir) / name, formatted_dir(options, name)
     texts = [options.src_text, options.tgt_text]
-    extras = [source / extra for extra in (*OPTIONAL, "segments") if (source / extra).exists()]
+    extras = present(*(source / extra for extra in (*OPTIONAL, "segments")))
     return Stage(
         number=3,
         name=f"format audio of {name}",
@@ -170,7 +170,11 @@ def remove_stage(options: RecipeOptions, name: str, skip: str) -> Stage:
         run=partial(remove_bad, name=name),
         options=options,
         # Beside the set itself, the others: an utterance of this one in them is warned of.
-        inputs=[source / table for table in (*set_tables(options, source), checks.SKIPPED)] + other_sets(options, name),
+        inputs=[
+            *(source / table for table in set_tables(options, source)),
+            *present(source / checks.SKIPPED),
+            *other_sets(options, name),
+        ],
         outputs=[out / table for table in ("wav.scp", "utt2num_samples", *texts, checks.SKIPPED)],
         stamp=out / ".stages" / "4.json",
         skip=skip,
@@ -185,8 +189,7 @@ def set_tables(options: RecipeOptions, directory: Path) -> list[str]:
 
 def other_sets(options: RecipeOptions, name: str) -> list[Path]:
     """`wav.scp` of the other sets, those that are there."""
-    tables = [formatted_dir(options, other) / "wav.scp" for other in options.every_set if other != name]
-    return [path for path in tables if path.exists()]
+    return present(*(formatted_dir(options, other) / "wav.scp" for other in options.every_set if other != name))
 
 
 def tag_symbols(options: RecipeOptions) -> list[str]:

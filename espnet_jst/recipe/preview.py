@@ -8,7 +8,7 @@ configuration that passed is not tried again.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -102,7 +102,18 @@ def _command(options: RecipeOptions, config: str, folder: Path) -> list[str]:
         arguments += ["--max_train_minutes", f"{options.minutes:g}"]
     # One process and no GPU: what is tried is the configuration.
     dry = ["--dry_run", "true", "--ngpu", "0", "--resume", "false"]
-    return python("-m", "espnet_jst.bin.jst_train", *arguments, *shlex.split(options.st_args), *dry)
+    return python("-m", "espnet_jst.bin.jst_train", *arguments, *_alone(shlex.split(options.st_args)), *dry)
+
+
+def _alone(words: Sequence[str]) -> list[str]:
+    """Options without those that would wait for other processes."""
+    kept: list[str] = []
+    keep = True
+    for word in words:
+        if word.startswith("--"):
+            keep = not word.startswith(("--dist_", "--multiprocessing_distributed", "--cpu_processes"))
+        kept += [word] if keep else []
+    return kept
 
 
 def _statistics(folder: Path) -> str:

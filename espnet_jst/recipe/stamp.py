@@ -33,7 +33,10 @@ def digest(path: Path) -> str | None:
         return None
     if path.is_dir():
         return "directory"
-    return _file_digest(str(path.absolute()), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    try:
+        return _file_digest(str(path.absolute()), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+    except OSError:
+        return "unreadable"  # the stage says so when it reads it
 
 
 @lru_cache(maxsize=4096)  # several stages of one run read the same weights and tables
@@ -46,11 +49,16 @@ def digests(paths: Iterable[Path]) -> dict[str, str | None]:
     return {str(path): digest(path) for path in paths}
 
 
+def present(*paths: Path) -> list[Path]:
+    """Those of the paths that are there."""
+    return [path for path in paths if path.exists()]
+
+
 def audio_state(wav_scp: Path) -> str:
     """One digest of name, size and time of every recording that a `wav.scp` names."""
     seen = hashlib.sha256()
     for line in wav_scp.read_bytes().splitlines() if wav_scp.is_file() else ():
-        path = line.strip().partition(b" ")[2].strip()
+        path = b"".join(line.split(maxsplit=1)[1:]).strip()
         try:
             state = os.stat(path)
             seen.update(b"%s\0%d\0%d\n" % (path, state.st_size, state.st_mtime_ns))

@@ -16,6 +16,7 @@ from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_each
 from espnet_jst.recipe.prepare import summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stamp import present
 
 if TYPE_CHECKING:
     from espnet_jst.text.align import AlignmentScore
@@ -55,7 +56,7 @@ def text_stages(options: RecipeOptions) -> Iterator[Stage]:
         name=DIAGNOSIS,
         run=partial(diagnose_policies, folder=folder),
         options=options,
-        inputs=[*texts, train / "alignment", *lists, *([reference] if reference.exists() else [])],
+        inputs=[*texts, train / "alignment", *lists, *present(reference)],
         outputs=[folder / "diagnosis.md"],
         stamp=folder / ".stages" / "5.json",
         skip=skip or joint,
@@ -76,7 +77,7 @@ def alignment_stage(options: RecipeOptions, skip: str) -> Stage:
         options=options,
         inputs=[
             *(path / text for path in sets for text in (options.src_text, options.tgt_text)),
-            *(path for path in (*given, *references) if path.exists()),
+            *present(*given, *references),
         ],
         outputs=[*(path / "alignment" for path in sets), options.raw / "alignment.txt"],
         stamp=options.raw / options.train_set / ".stages" / "5-alignment.json",

@@ -19,7 +19,7 @@ from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import split_evenly
 from espnet_jst.recipe.prepare import UTT2AUDIO
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stamp import named_files
+from espnet_jst.recipe.stamp import named_files, present
 from espnet_jst.recipe.text import shape_file, token_files
 from espnet_jst.recipe.workers import workers
 from espnet_jst.registry import PLUGINS_VARIABLE
@@ -73,12 +73,12 @@ def training_stages(options: RecipeOptions) -> Iterator[Stage]:
 def shared_inputs(options: RecipeOptions, *, spoilt: bool = False) -> list[Path]:
     """What statistics and training read: configuration, tables, token lists, and the files that these name."""
     data = [path for name in options.training_sets for path, _, _ in data_files(options, name, spoilt=spoilt)]
-    audio = [options.raw / name / UTT2AUDIO for name in options.training_sets]
+    audio = present(*(options.raw / name / UTT2AUDIO for name in options.training_sets))
     shapes = [shape_file(options, name) for name in options.training_sets]
     config = Path(options.st_config)
     files = config_files(config) if config.is_file() else [config]
     named = named_files(options.st_args, config)
-    found = [*files, *data, *(path for path in audio if path.exists()), *shapes, *token_files(options), *named]
+    found = [*files, *data, *audio, *shapes, *token_files(options), *named]
     return list(dict.fromkeys(found))
 
 

@@ -87,7 +87,11 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_configuration_that_can_be_trained_passes(in_this_process: None):
     check_training(OPTIONS)
-    check_training(replace(OPTIONS, st_tag="y", src_token_type="char", feats_normalize="none", minutes=3))
+    check_training(replace(OPTIONS, st_tag="y", src_token_type="char", minutes=3))
+    with pytest.raises(ConfigError, match="'stats_file' is missing"):
+        check_training(replace(OPTIONS, feats_normalize="none"))
+    write(changed("normalize", "none"))
+    check_training(replace(OPTIONS, feats_normalize="none"))
     assert not list(Path("exp").rglob("config.yaml"))
 
 
@@ -156,6 +160,13 @@ def test_one_that_did_not_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch):
     for _ in range(2):
         with pytest.raises(ConfigError, match=re.escape("--st_config conf/train.yaml: no") + "$"):
             check_training(OPTIONS)
+
+
+def test_the_try_waits_for_no_other_process(commands: list):
+    far = "--dist_world_size 2 --dist_rank 0 --cpu_processes 2 --multiprocessing_distributed true"
+    check_training(replace(OPTIONS, st_args=f"--seed 3 {far} --max_epoch 2", ngpu=0))
+    assert commands[0]["seed"] == ["3"] and commands[0]["max_epoch"] == ["2"] and commands[0]["ngpu"] == ["0"]
+    assert not [name for name in commands[0] if name.startswith(("dist_", "cpu_", "multiprocessing_"))]
 
 
 def test_a_rate_that_stage_3_does_not_make_is_refused_without_a_try(commands: list):

@@ -156,10 +156,12 @@ def test_a_training_with_other_files_begins_again(trained, capsys, file):
     assert not resumed(commands[-1])
 
 
-def test_force_begins_again_without_a_word(trained, capsys):
+def test_force_begins_again_and_leaves_no_checkpoint_to_go_on_from(trained, capsys):
     options, commands = trained
-    assert start(replace(options, seed=2, force=True), capsys) == ""
+    training.train(replace(options, force=True))
     assert not resumed(commands[-1])
+    assert "begins again. The model before is in exp/st_x/earlier" in capsys.readouterr().out
+    assert not (options.exp / "checkpoint.pth").exists()  # as after a kill before the first epoch
 
 
 def test_corrupted_links_are_trained_on_and_nothing_else_sees_them():
