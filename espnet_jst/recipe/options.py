@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -278,6 +279,13 @@ def check_options(options: RecipeOptions) -> None:
             f"--feats_type {options.feats_type}: features are made in the model, from audio: leave it raw, and "
             "choose a frontend in the training configuration"
         )
+    for name in ("local_data_opts", "st_args", "inference_args"):
+        try:
+            shlex.split(getattr(options, name))
+        except ValueError as error:
+            raise ConfigError(
+                f"--{name} {getattr(options, name)}: {error}; quote it as a shell would read it"
+            ) from None
     for name, least in {"nj": 1, "inference_nj": 1, "compare_nj": 1, "num_nodes": 1, "ngpu": 0, "minutes": 0}.items():
         if getattr(options, name) < least:
             raise ConfigError(f"--{name} {getattr(options, name)}: at least {least}")

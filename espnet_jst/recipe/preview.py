@@ -46,6 +46,7 @@ def check_training(options: RecipeOptions) -> None:
         stamp=options.exp / ".stages" / "0.json",
     )
     if not stage.is_done():
+        print(f"{config}: tried before the first stage ...", flush=True)
         perform(stage)
 
 
