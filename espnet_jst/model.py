@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
 from espnet_jst.errors import ConfigError, DataError, NonFiniteLossError
 from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.token_marks import TokenLists
 
 
 class Tap(NamedTuple):
@@ -49,6 +50,7 @@ class JSTModel(AbsESPnetModel):
         heads: one module a head, with `loss`.
         specs: configuration of each head.
         hier_reads: tap that the second encoder reads.
+        token_lists: marks of the token lists, which the weights carry along.
 
     Attributes:
         nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
@@ -69,11 +71,13 @@ class JSTModel(AbsESPnetModel):
         heads: nn.ModuleDict,
         specs: Mapping[str, HeadSpec],
         hier_reads: str = "encoder",
+        token_lists: TokenLists | None = None,
     ) -> None:
         super().__init__()
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.hier_reads = encoder, hier_encoder, hier_reads
         self.heads, self.specs = heads, dict(specs)
+        self.token_lists = token_lists or TokenLists({}, {})
         self.nonfinite: list[str] = []
         self.fs: int = self.frontend.fs
         self.frame_shift_s: float = self.frontend.hop_s

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import CheckpointError
+from espnet_jst.token_marks import PREFIX, check_marks, marks_in
 
 UNSAFE_VARIABLE = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
 SHOWN_KEYS = 8
@@ -182,6 +183,8 @@ def load_strict(
 ) -> None:
     """Load weights into a model; every parameter and buffer must be there, with its shape, and nothing else.
 
+    Only the marks of the token lists may be missing, in weights of earlier versions.
+
     Args:
         model: the model, or a part of one.
         state: weights by name.
@@ -189,10 +192,14 @@ def load_strict(
         may_miss: names of the model that the file need not have.
 
     Raises:
-        CheckpointError: lists the missing, extra and reshaped names.
+        CheckpointError: lists the missing, extra and reshaped names; or the weights belong to other token lists.
     """
     own = model.state_dict()
-    missing = [k for k in own if k not in state and not (may_miss and may_miss(k))]
+    both = [k for k in own if k.startswith(PREFIX) and k in state and state[k].shape == own[k].shape]
+    check_marks({k: state[k] for k in both}, marks_in({k: own[k] for k in both}), where)
+    earlier = not marks_in(state)  # the weights of an earlier version have no marks
+    spared = [k for k in own if (earlier and k.startswith(PREFIX)) or (may_miss and may_miss(k))]
+    missing = [k for k in own if k not in state and k not in spared]
     extra = [k for k in state if k not in own]
     reshaped = [
         f"{k} {tuple(state[k].shape)}, the model has {tuple(own[k].shape)}"
@@ -207,7 +214,7 @@ def load_strict(
             "Configuration and weights must belong together"
         )
     try:
-        model.load_state_dict(dict(state), strict=may_miss is None)
+        model.load_state_dict(dict(state), strict=False)  # what may be missing is known
     except RuntimeError as error:  # numbers of a kind that cannot be copied
         raise CheckpointError(f"{where} does not fit the model: {_first_line(error)}") from error
 

@@ -7,14 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_jst.bin.arguments import run_main
-from espnet_jst.recipe.options import RecipeOptions, check_options, parse_options
+from espnet_jst.recipe.options import RecipeOptions, check_options, parse_flags, parse_options
 
 
 def main(cmd: Sequence[str] | None = None) -> int:
     """Run the stages that the command line asks for; returns the exit status."""
     flags = list(sys.argv[1:] if cmd is None else cmd)
-    options = parse_options(flags)
-    return run_main(lambda: _compare(options, flags) if options.compare else _run(options))
+    return run_main(lambda: _main(flags))
+
+
+def _main(flags: Sequence[str]) -> None:
+    options, ignored = parse_flags(flags)
+    for line in ignored:
+        print(line)
+    if options.compare:
+        _compare(options, flags)
+    else:
+        _run(options)
 
 
 def _check(options: RecipeOptions) -> None:
@@ -28,8 +37,18 @@ def _check(options: RecipeOptions) -> None:
             check_flags(decoding_flags(options, mode))
 
 
-def _run(options: RecipeOptions) -> None:
+def _check_training(options: RecipeOptions) -> None:
+    """The same for the training; from stage 10 on, it says so itself as soon."""
+    if options.stage < 10 and options.stop_stage >= 10 and not options.skip_train:
+        from espnet_jst.recipe.preview import check_training
+
+        check_training(options)
+
+
+def _run(options: RecipeOptions, *, tried: bool = False) -> None:
     _check(options)
+    if not tried:
+        _check_training(options)
     from rich.console import Console
 
     from espnet_jst.recipe.recipe import recipe_stages
@@ -47,17 +66,27 @@ def _run(options: RecipeOptions) -> None:
 
 
 def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
-    from espnet_jst.recipe.comparison import Comparison, comparison_table, run_comparison, try_systems, write_table
+    from espnet_jst.recipe.comparison import (
+        Comparison,
+        check_shared,
+        comparison_table,
+        run_comparison,
+        try_systems,
+        write_table,
+    )
     from espnet_jst.recipe.workers import workers
 
     comparison = Comparison.read(Path(options.compare))
-    flags = [*flags, "--compare", ""]  # the last one counts: the runs themselves are plain runs
+    # The last one counts: the runs themselves are plain runs, each in a folder of its own.
+    flags = [*flags, "--compare", "", "--st_exp", ""]
     exp = Path(options.expdir)
     for system in comparison.systems:
         _check(parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])]))
-    _run(parse_options([*flags, *comparison.preparation]))
     with workers(options.scheduler):
         try_systems(comparison, flags, jobs=options.compare_nj)
+    _run(parse_options([*flags, *comparison.preparation]), tried=True)
+    check_shared(comparison, flags)
+    with workers(options.scheduler):
         run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
     page = write_table(comparison, comparison_table(comparison, flags), exp)
     print(f"{page.read_text(encoding='utf-8')}\n{page}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
@@ -12,10 +12,26 @@ from espnet_jst.heads.predictor import PREDICTORS
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.limits import check_arguments
+from espnet_jst.token_marks import TokenLists
 
-__all__ = ["HEADS", "build_heads", "vocabulary_of"]
+__all__ = ["HEADS", "build_heads", "token_lists", "vocabulary_of"]
 
 HEADS: dict[str, type[nn.Module]] = {"transducer": TransducerHead, "ctc": CTCHead}
+
+
+def token_lists(specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]]) -> TokenLists:
+    """What the weights remember of the token lists that the heads use.
+
+    Args:
+        specs: parsed entries of `model_conf.heads`.
+        lists: tokens of "tgt" and, where there is one, "src".
+
+    Raises:
+        ConfigError: a head asks for a list that was not given.
+    """
+    sizes = {name: len(tokens) for name, tokens in lists.items()}
+    heads = {name: vocabulary_of(spec, sizes) for name, spec in specs.items()}
+    return TokenLists({name: tokens for name, tokens in lists.items() if name in heads.values()}, heads)
 
 
 def build_heads(

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -83,7 +83,7 @@ def pack(
         staging = Path(scratch) / "pack"
         staging.mkdir()
         config = _stage_config(exp_dir / "config.yaml", staging)
-        weights_name = _stage_weights(weights, staging)
+        weights_name = _stage_weights(weights, staging, config)
         extra: list[tuple[str | Path, str]] = [(path, f"images/{path.name}") for path in _images(exp_dir, images)]
         extra += [(path, Path(path).name) for path in (*options, *([decoding] if decoding else []))]
         extra += [(results, "RESULTS.md")] if results.is_file() else []
@@ -176,18 +176,35 @@ def _stage_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _stage_weights(path: Path, staging: Path) -> str:
+def _stage_weights(path: Path, staging: Path, config: Mapping[str, Any]) -> str:
     """Both forms, written anew from the tensors, so that nothing else that lay in the file is given away."""
     import torch
     from safetensors.torch import save_file
 
     from espnet_jst.weights import read_weights
 
-    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in read_weights(path).items()}
+    state = read_weights(path)
+    _check_token_lists(state, config, staging, path)
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     name = path.resolve().with_suffix(".pth").name
     torch.save(state, staging / name)
     save_file(state, staging / SAFETENSORS, metadata={"format": "pt"})
     return name
+
+
+def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], staging: Path, where: Path) -> None:
+    """Refuse weights that were trained with other token lists than the configuration's."""
+    from espnet_jst.heads.build import token_lists
+    from espnet_jst.heads.spec import parse_heads
+    from espnet_jst.text.token_list import read_tokens
+    from espnet_jst.token_marks import NAMES, check_marks
+
+    given = {name: config[key] for name, key in NAMES.items() if config.get(key)}
+    lists = {
+        name: read_tokens(staging / tokens) if isinstance(tokens, str) else tokens for name, tokens in given.items()
+    }
+    specs = parse_heads((config.get("model_conf") or {}).get("heads"))
+    check_marks(state, dict(token_lists(specs, lists).named_buffers()), where)
 
 
 def _images(exp_dir: Path, images: Iterable[str | Path] | None) -> list[Path]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +20,18 @@ from espnet_jst.recipe.command import python, run_logged, thread_limits
 from espnet_jst.recipe.decoding import MODES, decode_dir
 from espnet_jst.recipe.options import RecipeOptions, parse_options
 from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.training import try_out
+from espnet_jst.recipe.prepare import prepare_stages
+from espnet_jst.recipe.preview import check_training
+from espnet_jst.recipe.stage import Stage, duration
+from espnet_jst.recipe.text import DIAGNOSIS, text_stages
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.significance import SystemScore
     from espnet_jst.evaluation.statistics import Statistics
 
 KEYS = ("title", "flags", "seeds", "baseline", "systems")
+SIGNIFICANT = 0.05
+MARK = "*"
 METRICS = ("WER", "CER", "LAAL transcript, ms", "BLEU", "chrF++", "TER", "LAAL translation, ms")
 
 
@@ -73,8 +78,11 @@ class Comparison:
 
     @property
     def preparation(self) -> list[str]:
-        """Flags of run.sh that make what all runs share: data, tokens, links and statistics."""
-        return [*shlex.split(self.flags), "--stop_stage", "10"]
+        """Flags of run.sh that make what all runs share: data, tokens, links and statistics.
+
+        They are those of the baseline, whose training configuration says which features there are statistics of.
+        """
+        return [*shlex.split(self.flags), *shlex.split(self.systems[self.baseline]), "--stop_stage", "10"]
 
     def arguments(self, system: str, seed: int) -> list[str]:
         """Flags of run.sh for one run."""
@@ -98,19 +106,42 @@ def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> N
 
 def _try_system(system: tuple[str, RecipeOptions]) -> None:
     name, options = system
-    if (options.exp / "config.yaml").exists():
-        return  # it was built before
-    with TemporaryDirectory(prefix="jst-try-") as folder:
-        try:
-            # The file that --corrupt_links names is written by the run itself.
-            try_out(replace(options, corrupt_links=0.0), Path(folder))
-        except JSTError as error:
-            reason = str(error).rpartition(" (log: ")[0] or str(error)
-            raise ConfigError(f"{name} (--st_config {options.st_config}): {reason}") from error
+    try:
+        check_training(options)
+    except JSTError as error:
+        raise ConfigError(f"{name}: {error}") from error
+
+
+def check_shared(comparison: Comparison, flags: Sequence[str]) -> None:
+    """Refuse a system that would need other data, token lists or links than those that are prepared for all.
+
+    Args:
+        flags: of run.sh, for every system, before those of the comparison.
+
+    Raises:
+        ConfigError: names the system and the stage that it would have to run again.
+    """
+    shared = _shared_stages(comparison, flags, comparison.baseline)
+    for system in comparison.systems:
+        for stage, prepared in zip(_shared_stages(comparison, flags, system), shared):
+            if prepared.is_done() and not stage.is_done():
+                raise ConfigError(
+                    f"{system}: its flags ask for other results of stage {stage.number} ({stage.name}) than those of "
+                    f"{comparison.baseline}, which are prepared for all: give what stages 1 to 9 use under flags"
+                )
+
+
+def _shared_stages(comparison: Comparison, flags: Sequence[str], system: str) -> list[Stage]:
+    """The stages whose results every run reads; what policies would cost is for people to read."""
+    options = parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])])
+    stages = (*prepare_stages(options), *text_stages(options))
+    return [stage for stage in stages if stage.stamp is not None and stage.name != DIAGNOSIS]
 
 
 def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, logs: Path) -> None:
     """Train, decode and score every system and seed, `jobs` at a time; what is up to date is not run again.
+
+    Says how many runs there are, and how long they will take as soon as that is known.
 
     Args:
         flags: of run.sh, for every system, before those of the comparison.
@@ -125,7 +156,33 @@ def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, l
         )
         for system, seed in runs
     ]
-    run_each(partial(_run, environment=thread_limits(jobs)), commands, nj=jobs, title=comparison.title)
+    minutes = [parse_options([*flags, *comparison.arguments(*run)]).minutes for run in runs]
+    print(plan(comparison, jobs, minutes), flush=True)
+    run = partial(_run, environment=thread_limits(jobs))
+    started = time.monotonic()
+    # The first ones say what the others will take.
+    run_each(run, commands[:jobs], nj=jobs, title=comparison.title)
+    rounds = math.ceil(len(commands[jobs:]) / jobs)
+    if rounds:
+        first = time.monotonic() - started
+        print(
+            f"{len(commands[:jobs])} of {len(runs)} runs took {duration(first)}: about {duration(rounds * first)} to go"
+        )
+        run_each(run, commands[jobs:], nj=jobs, title=comparison.title)
+
+
+def plan(comparison: Comparison, jobs: int, minutes: Sequence[float]) -> str:
+    """How many runs there are, and how long their training takes where each has a budget.
+
+    Args:
+        jobs: runs at a time.
+        minutes: budget of each run, 0 where it has none.
+    """
+    systems, seeds = len(comparison.systems), len(comparison.seeds)
+    line = f"{comparison.title}: {systems * seeds} runs ({systems} systems, {seeds} seeds), {jobs} at a time"
+    if all(minutes):
+        return f"{line}; about {duration(60 * sum(minutes) / min(jobs, len(minutes)))} of training, and decoding"
+    return f"{line}; how long they take is said after the first"
 
 
 def _run(command: tuple[Sequence[str], Path], *, environment: Mapping[str, str]) -> None:
@@ -214,13 +271,13 @@ def as_markdown(comparison: Comparison, table: Mapping[str, Any]) -> str:
         f"# {comparison.title}",
         "",
         f"Mean over the seeds {seeds} (each seed), 95 % interval over utterances; difference from the first system",
-        "with its interval and the p-value of a paired test; " - " is not defined.",
+        f"with its interval and the p-value of a paired test; {MARK} where p < {SIGNIFICANT:g}; - is not defined.",
     ]
     for test, metrics in table["scores"].items():
         lines += ["", f"## {test}", "", *_head("system", *metrics)]
         for system in comparison.systems:
             scores = [(row.get(system), metric) for metric, row in metrics.items()]
-            lines.append(_row(system, *("-" if score is None else _number(score.mean, m) for score, m in scores)))
+            lines.append(_row(system, *("-" if score is None else _mean(score, m) for score, m in scores)))
         for metric, row in metrics.items():
             lines += ["", *_head(metric, "mean", "interval", "difference", "p")]
             # The baseline first: the others are tested against it.
@@ -255,11 +312,20 @@ def _cells(score: SystemScore, scores: Mapping[str, SystemScore], metric: str) -
     difference = number(score.mean - baseline.mean, sign="+")
     bounds = _bounds(number(score.difference_low, sign="+"), number(score.difference_high, sign="+"))
     p_value = "-" if math.isnan(score.p_value) else f"{score.p_value:.3f}"
-    return [*cells, difference if bounds == "-" else f"{difference} ({bounds})", p_value]
+    return [*cells, difference if bounds == "-" else f"{difference} ({bounds})", f"{p_value}{_mark(score)}"]
 
 
 def _bounds(low: str, high: str) -> str:
     return "-" if "-" in (low, high) else f"{low} to {high}"
+
+
+def _mean(score: SystemScore, metric: str) -> str:
+    return _number(score.mean, metric) + _mark(score)
+
+
+def _mark(score: SystemScore) -> str:
+    """The mark of a difference from the baseline that is more than chance; none where that is not defined."""
+    return f" {MARK}" if score.p_value < SIGNIFICANT else ""
 
 
 def _number(value: float, metric: str, sign: str = "") -> str:

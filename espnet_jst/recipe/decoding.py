@@ -4,47 +4,61 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from espnet_jst.data import kaldi
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.command import Job, python, run_jobs
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_each, split_evenly
+from espnet_jst.recipe.prepare import UTT2AUDIO
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stamp import files_of_model, named_files, present
+from espnet_jst.recipe.training import plugins
 from espnet_jst.text.lines import read_lines
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
 WRITTEN = ("text", "words.jsonl")  # src_text as well, where the model has a transcript
+REFERENCES = ("word_times", "word_times.ref", "alignment", "alignment.ref")
 MODES = {"true": ("streaming",), "false": ("offline",), "both": ("streaming", "offline")}
 
 
 def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
     """Decoding and scoring of every test set, chunk by chunk, whole, or both."""
     skip = "--skip_eval" if options.skip_eval else ""
-    model = [options.exp / "config.yaml", options.exp / options.inference_st_model]
     runs = [(mode, name) for mode in MODES[options.use_streaming] for name in options.test_sets.split()]
     for mode, name in runs:
-        out = decode_dir(options, mode, name)
+        out, data = decode_dir(options, mode, name), options.raw / name
         yield Stage(
             number=12,
             name=f"decode {name}, {mode}",
-            run=lambda mode=mode, name=name: decode(options, mode, name),  # type: ignore[misc]
-            inputs=[*model, options.raw / name / "wav.scp", *config_files(options)],
+            run=partial(decode, mode=mode, name=name),
+            options=options,
+            inputs=[
+                *trained_model(options),
+                data / "wav.scp",
+                *present(data / UTT2AUDIO),
+                *config_files(options),
+                *named_files(options.inference_args, *config_files(options)),
+            ],
             outputs=[out / lane for lane in WRITTEN],
-            options={"inference_args": options.inference_args},
+            facts=plugins,
             stamp=out / ".stages" / "12.json",
             skip=skip,
         )
     outs = [decode_dir(options, mode, name) for mode, name in runs]
-    references = [options.raw / name / options.tgt_text for name in options.test_sets.split()]
+    sets = [options.raw / name for name in options.test_sets.split()]
+    texts = [path / text for path in sets for text in (options.src_text, options.tgt_text)]
+    times = present(*(path / extra for path in sets for extra in REFERENCES))
     yield Stage(
         number=13,
         name="score",
-        run=lambda: score_all(options, runs),
-        inputs=[*(out / lane for out in outs for lane in WRITTEN), *references],
+        run=partial(score_all, runs=runs),
+        options=options,
+        inputs=[*(path for out in outs for path in decoded_files(out)), *texts, *times],
         outputs=[out / "scores.json" for out in outs],
         stamp=options.exp / ".stages" / "13-score.json",
         skip=skip,
@@ -52,16 +66,33 @@ def decoding_stages(options: RecipeOptions) -> Iterator[Stage]:
     yield Stage(
         number=13,
         name="results and pictures",
-        run=lambda: report(options),
-        inputs=[out / "scores.json" for out in outs],
+        run=report,
+        options=options,
+        inputs=[
+            *(out / "scores.json" for out in outs),
+            *(path for out in outs for path in decoded_files(out)),
+            *(path / "wav.scp" for path in sets),
+            *(*texts, *times, *present(options.exp / "train.log")),
+        ],
         outputs=[options.exp / "RESULTS.md", options.exp / "report.html"],
         stamp=options.exp / ".stages" / "13.json",
         skip=skip,
     )
 
 
+def decoded_files(out: Path) -> list[Path]:
+    """What a decode directory says: the translation, words with their times, and what else it has."""
+    return [*(out / lane for lane in WRITTEN), *present(out / "src_text", out / "signature.json")]
+
+
 def config_files(options: RecipeOptions) -> list[Path]:
     return [Path(options.inference_config)] if options.inference_config else []
+
+
+def trained_model(options: RecipeOptions) -> list[Path]:
+    """Configuration and weights of the experiment, and the files that the configuration names."""
+    config = options.exp / "config.yaml"
+    return [config, options.exp / options.inference_st_model, *(files_of_model(config) if config.is_file() else [])]
 
 
 def decode_dir(options: RecipeOptions, mode: str, name: str) -> Path:
@@ -124,6 +155,8 @@ def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:
         lines = [line for path in paths for line in read_lines(path) if line.strip()]
         ordered = lines if name.endswith(".jsonl") else sorted(lines, key=lambda line: line.split(" ")[0].encode())
         (out / name).write_text("".join(f"{line}\n" for line in ordered), encoding="utf-8")
+    if "src_text" not in sources:
+        (out / "src_text").unlink(missing_ok=True)  # of a model before this one
     signature = next((path for folder in folders for path in sorted(folder.rglob("signature.json"))), None)
     if signature is not None:
         shutil.copyfile(signature, out / "signature.json")
@@ -132,31 +165,28 @@ def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:
 
 def score_all(options: RecipeOptions, runs: Sequence[tuple[str, str]]) -> str:
     """Stage 13: every decoded set, several at a time."""
-    notes = run_each(partial(_score, options=options), runs, nj=options.inference_nj, title="score")
+    # Workers get values, not the options: what is read there is not seen here.
+    names = {"src_lang": options.src_lang, "tgt_lang": options.tgt_lang}
+    names |= {"case": options.tgt_case, "src_case": options.src_case}
+    jobs = [(decode_dir(options, mode, name), options.raw / name) for mode, name in runs]
+    notes = run_each(partial(score, names=names), jobs, nj=options.inference_nj, title="score")
     return "; ".join(f"{name}, {mode}: {note}" for (mode, name), note in zip(runs, notes))
 
 
-def _score(run: tuple[str, str], *, options: RecipeOptions) -> str:
-    return score(options, *run)
+def score(job: tuple[Path, Path], *, names: Mapping[str, Any]) -> str:
+    """One decoded set: both lanes, quality and latency; word times against the truth where it is known.
 
-
-def score(options: RecipeOptions, mode: str, name: str) -> str:
-    """One set in one mode: both lanes, quality and latency; word times against the truth where it is known."""
+    Args:
+        job: decode directory and data directory.
+        names: languages and cases, as `score_directory` takes them.
+    """
     from espnet_jst.evaluation import score_directory
     from espnet_jst.recipe.word_times import write_ends, write_time_errors
 
-    out, reference = decode_dir(options, mode, name), options.raw / name
+    out, reference = job
     truth = reference / "word_times.ref"
     ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
-    scores = score_directory(
-        out,
-        reference,
-        src_lang=options.src_lang,
-        tgt_lang=options.tgt_lang,
-        case=options.tgt_case,
-        src_case=options.src_case,
-        word_times=ends,
-    )
+    scores = score_directory(out, reference, **names, word_times=ends)
     parts = []
     for lane, metric in (("transcript", "WER"), ("translation", "BLEU")):
         if lane in scores["lanes"]:

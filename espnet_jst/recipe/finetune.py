@@ -37,6 +37,14 @@ def model_files(options: RecipeOptions) -> dict[str, str]:
     return resolve(options.finetune)
 
 
+def model_inputs(options: RecipeOptions) -> list[Path]:
+    """The files of that model, for the stages that it is an input of; none for a tag of the hub, which is its name."""
+    path = Path(options.finetune).expanduser()
+    if not options.finetune or not path.exists():
+        return []
+    return [path] if path.is_file() else [Path(name) for name in model_files(options).values()]
+
+
 def copy_token_lists(options: RecipeOptions) -> str:
     """Write the model's token lists where stage 5 would write new ones.
 
@@ -73,11 +81,12 @@ def copy_token_lists(options: RecipeOptions) -> str:
     return ", ".join(sizes)
 
 
-def training_config(options: RecipeOptions, model_config: str) -> Path:
+def training_config(options: RecipeOptions, model_config: str, folder: Path) -> Path:
     """Write the configuration of stage 11: the training of `--st_config` and the model's own model.
 
     Args:
         model_config: configuration of the model to go on from, see `model_files`.
+        folder: where to write it.
 
     Raises:
         ConfigError: the model has another sampling rate than `--fs`.
@@ -88,7 +97,7 @@ def training_config(options: RecipeOptions, model_config: str) -> Path:
     if fs not in (None, options.fs_hz):
         raise ConfigError(f"{options.finetune} was trained at {fs} Hz: give --fs {fs}, stage 3 resamples")
     values.update({key: own[key] for key in MODEL_KEYS if own.get(key) is not None})
-    path = options.exp / "finetune.yaml"
+    path = folder / "finetune.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(values, allow_unicode=True, sort_keys=False), encoding="utf-8")
     keep_base(options, path.parent)

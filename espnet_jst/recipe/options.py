@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -11,36 +12,44 @@ from typing import Any
 
 from espnet_jst.config import CommandParser, config_files
 from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.espnet_flags import add_foreign, sort_out
 
 CORES = os.cpu_count() or 1
 LAST_STAGE = 16
 TOKEN_TYPES = ("bpe", "word", "char")
+BPE_MODES = ("unigram", "bpe")
 ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
 
 
-def opt(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
-    """A field with its help text."""
-    return field(default=default, metadata={"help": text, "choices": choices})
+def opt(default: Any, text: str, choices: tuple[str, ...] | None = None, *, counts: bool = True) -> Any:
+    """A field with its help text; one that does not count says where or how fast a stage runs, not what it makes."""
+    return field(default=default, metadata={"help": text, "choices": choices, "counts": counts})
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeOptions:
     """The options of one run; `--help` prints what each field means."""
 
-    stage: int = opt(1, "first stage to run")
-    stop_stage: int = opt(10000, "last stage to run")
-    force: bool = opt(False, "run stages again that are up to date; training starts afresh instead of going on")
-    skip_data_prep: bool = opt(False, "skip stages 1-5")
-    skip_train: bool = opt(False, "skip stages 10-11")
-    skip_eval: bool = opt(False, "skip stages 12-13")
-    skip_packing: bool = opt(False, "skip stage 14")
-    skip_upload: bool = opt(True, "skip stage 15, the upload to Zenodo")
-    skip_upload_hf: bool = opt(True, "skip stage 16, the upload to Hugging Face")
-    ngpu: int = opt(0, "GPUs in training and decoding; 0 runs on the CPU")
-    num_nodes: int = opt(1, "machines in training, each with --ngpu GPUs: more than 1 starts it with Slurm's srun")
-    nj: int = opt(CORES, "processes in data preparation, alignment and statistics")
-    inference_nj: int = opt(CORES, "processes in decoding and scoring")
-    scheduler: str = opt("", "where they run: this machine; tcp://host:port of a Dask scheduler; YAML of a cluster")
+    stage: int = opt(1, "first stage to run", counts=False)
+    stop_stage: int = opt(10000, "last stage to run", counts=False)
+    force: bool = opt(
+        False, "run stages again that are up to date; training starts afresh instead of going on", counts=False
+    )
+    skip_data_prep: bool = opt(False, "skip stages 1-5", counts=False)
+    skip_train: bool = opt(False, "skip stages 10-11", counts=False)
+    skip_eval: bool = opt(False, "skip stages 12-13", counts=False)
+    skip_packing: bool = opt(False, "skip stage 14", counts=False)
+    skip_upload: bool = opt(True, "skip stage 15, the upload to Zenodo", counts=False)
+    skip_upload_hf: bool = opt(True, "skip stage 16, the upload to Hugging Face", counts=False)
+    ngpu: int = opt(0, "GPUs in training and decoding; 0 runs on the CPU", counts=False)
+    num_nodes: int = opt(
+        1, "machines in training, each with --ngpu GPUs: more than 1 starts it with Slurm's srun", counts=False
+    )
+    nj: int = opt(CORES, "processes in data preparation, alignment and statistics", counts=False)
+    inference_nj: int = opt(CORES, "processes in decoding and scoring", counts=False)
+    scheduler: str = opt(
+        "", "where they run: this machine; tcp://host:port of a Dask scheduler; YAML of a cluster", counts=False
+    )
     datadir: str = opt("data", "where stage 1 writes and stage 3 reads")
     dumpdir: str = opt("dump", "where formatted data goes")
     expdir: str = opt("exp", "where models and results go")
@@ -64,7 +73,7 @@ class RecipeOptions:
     encoder_frame_s: float = opt(0.04, "seconds of audio for one encoder output frame: text must fit its frames")
     speed_perturb_factors: str = opt("", "not used: speed is varied in training, see preprocessor_conf")
     token_joint: bool = opt(True, "one token list for both languages")
-    feats_type: str = opt("raw", "what the model reads: audio; features are made in the model", ("raw",))
+    feats_type: str = opt("raw", "what the model reads: raw audio; features are made in the model")
     token_type: str = opt("bpe", "pieces of both languages", TOKEN_TYPES)
     src_token_type: str = opt(
         "", "pieces of the source where they differ; beside a joint list, one of its own for CTC", ("", *TOKEN_TYPES)
@@ -72,7 +81,9 @@ class RecipeOptions:
     tgt_token_type: str = opt(
         "", "pieces of the target (and of a joint token list), where they differ", ("", *TOKEN_TYPES)
     )
-    bpemode: str = opt("unigram", "kind of SentencePiece model", ("unigram", "bpe"))
+    bpemode: str = opt("unigram", "kind of SentencePiece model", BPE_MODES)
+    src_bpemode: str = opt("", "the same for the source's own list, where it differs", ("", *BPE_MODES))
+    tgt_bpemode: str = opt("", "the same for the joint (or the target's) list, where it differs", ("", *BPE_MODES))
     nbpe: int = opt(500, "pieces of the joint (or the target's) token list")
     tgt_nbpe: int = opt(0, "the same under ESPnet's name; 0 takes nbpe")
     src_nbpe: int = opt(500, "pieces of the source's own token list, where it has one")
@@ -92,6 +103,8 @@ class RecipeOptions:
     st_config: str = opt("conf/train.yaml", "training configuration")
     st_args: str = opt("", "further options for jst_train")
     st_tag: str = opt("", "name of the experiment; made from the configuration's name when empty")
+    st_exp: str = opt("", "folder of the experiment, instead of <expdir>/st_<tag>")
+    st_stats_dir: str = opt("", "folder of the statistics, instead of <expdir>/st_stats_raw_<token lists>")
     finetune: str = opt("", "packed zip, experiment folder or hub tag: train this model further instead of a new one")
     finetune_anyway: bool = opt(False, "train it further although its tokens cannot write half of the text or more")
     minutes: float = opt(0.0, "budget of training time in minutes; 0 trains the full schedule")
@@ -102,7 +115,7 @@ class RecipeOptions:
     inference_st_model: str = opt("valid.loss.ave.pth", "checkpoint to decode and pack")
     use_streaming: str = opt("true", "decode chunk by chunk, whole utterances, or both", ("true", "false", "both"))
     compare: str = opt("", "file with several systems and seeds: train, decode and score them all, and make one table")
-    compare_nj: int = opt(1, "runs of a comparison at a time")
+    compare_nj: int = opt(1, "runs of a comparison at a time", counts=False)
     corpus: str = opt("", "name of the data, for the model card")
     license: str = opt("", "licence of the packed model, for the model card (share-alike data hands its licence on)")
     data_license: str = opt("", "file with licence and source of the data, packed with the model")
@@ -154,36 +167,48 @@ class RecipeOptions:
     def token_dirs(self) -> dict[str, Path]:
         """Token list folders by side, see `token_sides`."""
         base = Path(self.datadir) / f"{self.src_lang}_{self.tgt_lang}_token_list"
-        return {side: base / f"{side}_{self._pieces(side, self.bpemode)}" for side in self.token_sides}
+        return {side: base / f"{side}_{self._pieces(side, mode=True)}" for side in self.token_sides}
 
     @property
     def token_sides(self) -> list[str]:
         """The token lists: "tgt", and "src" where that is not joint or the transcript has pieces of its own as well."""
         return ["tgt"] if self.token_joint and not self.src_token_type else ["tgt", "src"]
 
-    def pieces(self, side: str) -> tuple[str, int]:
-        """Kind of pieces of a token list, and their number where it is a choice."""
-        kind = (self.src_token_type if side == "src" else self.tgt_token_type) or self.token_type
-        return kind, self.src_nbpe if side == "src" else self.tgt_nbpe or self.nbpe
+    def pieces(self, side: str) -> str:
+        """Kind of pieces of a token list."""
+        return (self.src_token_type if side == "src" else self.tgt_token_type) or self.token_type
+
+    def nbpe_of(self, side: str) -> int:
+        """Number of pieces of a token list, where it is a choice."""
+        return self.src_nbpe if side == "src" else self.tgt_nbpe or self.nbpe
+
+    def bpemode_of(self, side: str) -> str:
+        """Kind of SentencePiece model of a token list."""
+        return (self.src_bpemode if side == "src" else self.tgt_bpemode) or self.bpemode
 
     @property
     def data_tag(self) -> str:
         """What tells token lists and languages of two experiments apart."""
-        return f"{self.src_lang}_{self.tgt_lang}_" + "_".join(self._pieces(side, "") for side in self.token_sides)
+        return f"{self.src_lang}_{self.tgt_lang}_" + "_".join(
+            self._pieces(side, mode=False) for side in self.token_sides
+        )
 
     @property
     def stats_dir(self) -> Path:
-        return Path(self.expdir) / f"st_stats_raw_{self.data_tag}"
+        return Path(self.st_stats_dir or f"{self.expdir}/st_stats_raw_{self.data_tag}")
 
     @property
     def exp(self) -> Path:
         """Folder of the experiment."""
+        if self.st_exp:
+            return Path(self.st_exp)
         name = self.st_tag or f"{Path(self.st_config).stem}_raw_{self.data_tag}"
         return Path(self.expdir) / f"st_{name}"
 
-    def _pieces(self, side: str, bpemode: str) -> str:
-        kind, count = self.pieces(side)
-        return f"bpe{bpemode and '_'}{bpemode}{count}" if kind == "bpe" else kind
+    def _pieces(self, side: str, *, mode: bool) -> str:
+        if self.pieces(side) != "bpe":
+            return self.pieces(side)
+        return f"bpe_{self.bpemode_of(side)}{self.nbpe_of(side)}" if mode else f"bpe{self.nbpe_of(side)}"
 
 
 def truth(text: str) -> bool:
@@ -204,6 +229,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_options(parser)
+    add_foreign(parser)
     return parser
 
 
@@ -224,8 +250,19 @@ def _add(parser: argparse.ArgumentParser, entry: Field) -> None:
 
 
 def parse_options(argv: Sequence[str] | None = None) -> RecipeOptions:
-    """Options of a command line."""
-    return RecipeOptions(**vars(make_parser().parse_args(argv)))
+    """Options of a command line.
+
+    Raises:
+        ConfigError: a flag of ESPnet's that is not used here asks for something else than what is done.
+    """
+    return parse_flags(argv)[0]
+
+
+def parse_flags(argv: Sequence[str] | None = None) -> tuple[RecipeOptions, list[str]]:
+    """As `parse_options`, with a line for each reason why flags of ESPnet's are ignored."""
+    values = vars(make_parser().parse_args(argv))
+    ignored = sort_out(values)
+    return RecipeOptions(**values), ignored
 
 
 def check_options(options: RecipeOptions) -> None:
@@ -238,6 +275,18 @@ def check_options(options: RecipeOptions) -> None:
         raise ConfigError(
             f"--stage {options.stage} --stop_stage {options.stop_stage}: no stage to run; there are 1 to {LAST_STAGE}"
         )
+    if options.feats_type != "raw":
+        raise ConfigError(
+            f"--feats_type {options.feats_type}: features are made in the model, from audio: leave it raw, and "
+            "choose a frontend in the training configuration"
+        )
+    for name in ("local_data_opts", "st_args", "inference_args"):
+        try:
+            shlex.split(getattr(options, name))
+        except ValueError as error:
+            raise ConfigError(
+                f"--{name} {getattr(options, name)}: {error}; quote it as a shell would read it"
+            ) from None
     for name, least in {"nj": 1, "inference_nj": 1, "compare_nj": 1, "num_nodes": 1, "ngpu": 0, "minutes": 0}.items():
         if getattr(options, name) < least:
             raise ConfigError(f"--{name} {getattr(options, name)}: at least {least}")

@@ -6,22 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from espnet_jst.data import kaldi
-from espnet_jst.recipe.decoding import config_files
+from espnet_jst.recipe.decoding import config_files, trained_model
 from espnet_jst.recipe.fit import misfits
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stamp import present
+from espnet_jst.recipe.training import plugins
 
 
 def packing_stages(options: RecipeOptions) -> Iterator[Stage]:
     """The pack, tried out on one test utterance before it is called done."""
-    model = options.exp / options.inference_st_model
+    shown = [*present(options.exp / "RESULTS.md"), *sorted((options.exp / "images").glob("*.png"))]
     yield Stage(
         number=14,
         name="pack",
-        run=lambda: pack(options),
-        inputs=[options.exp / "config.yaml", model, *config_files(options), *license_files(options)],
+        run=pack,
+        options=options,
+        inputs=[*trained_model(options), *config_files(options), *license_files(options), *shown],
         outputs=[pack_file(options)],
-        options={"inference_config": options.inference_config},
+        facts=plugins,
         stamp=options.exp / ".stages" / "14.json",
         skip="--skip_packing" if options.skip_packing else "",
     )

@@ -1,54 +1,60 @@
-"""A stage: a named function with declared inputs, outputs and options; run only when something changed."""
+"""A stage: a named function with declared inputs and outputs; run only when these or the options it used changed."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from espnet_jst.config import json_text
 from espnet_jst.errors import JSTError
+from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.stamp import as_json, digests, read_stamp, write_stamp
+from espnet_jst.recipe.watched import watch, watched_reads
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One step of a recipe.
 
+    It never writes its inputs, and no other stage writes its outputs.
+
     Attributes:
         number: ESPnet's number of the stage.
         name: two or three words for the terminal.
-        run: does the work; returns a line for the terminal or None.
-        inputs: files that it reads and that must exist; a directory stands for itself, not its contents.
+        run: does the work; gets the options, of which it is recorded what is read; returns a line or None.
+        options: of the run.
+        inputs: files that it reads and that must exist; their contents count.
         outputs: files that it leaves behind.
-        options: values (JSON) that its outputs depend on.
+        facts: what else its outputs depend on, as JSON; asked for only when it counts.
         stamp: file that records a finished run.
         skip: why the stage has nothing to do; empty where it has.
     """
 
     number: int
     name: str
-    run: Callable[[], str | None]
+    run: Callable[[RecipeOptions], str | None]
+    options: RecipeOptions = field(default_factory=RecipeOptions)
     inputs: Sequence[Path] = ()
     outputs: Sequence[Path] = ()
-    options: Mapping[str, object] = field(default_factory=dict)
+    facts: Callable[[], Mapping[str, object]] = dict
     stamp: Path | None = None
     skip: str = ""
 
-    def fingerprint(self) -> dict:
-        """What a finished run is compared by: options, and the times of the inputs."""
-        times = {str(path): path.stat().st_mtime_ns if path.exists() else None for path in self.inputs}
-        return json.loads(json_text({"options": dict(self.options), "inputs": times}, default=str))
+    def surroundings(self) -> dict[str, object]:
+        """What is known of a run before it: contents of the inputs, and the facts."""
+        return as_json({"inputs": digests(self.inputs), "facts": dict(self.facts())})
 
     def is_done(self) -> bool:
-        """True when the outputs exist and the last run had the same options and inputs."""
-        if self.stamp is None or not self.stamp.is_file() or not all(path.exists() for path in self.outputs):
+        """True when the outputs exist and the last run had the same inputs and the same values of what it read."""
+        if self.stamp is None or not all(path.exists() for path in self.outputs):
             return False
-        try:
-            return json.loads(self.stamp.read_text(encoding="utf-8")) == self.fingerprint()
-        except json.JSONDecodeError:
+        before = read_stamp(self.stamp)
+        if not isinstance(before.get("options"), dict):
             return False
+        now = as_json({name: getattr(self.options, name, None) for name in before["options"]})
+        # Where all that was read is as it was, the same way would be gone again and nothing else be read.
+        return now == before["options"] and self.surroundings() == {key: before.get(key) for key in ("inputs", "facts")}
 
     def missing_inputs(self) -> list[Path]:
         return [path for path in self.inputs if not path.exists()]
@@ -94,7 +100,7 @@ def run_stages(
         started = time.monotonic()
         note = _run_one(stage)
         ran.append(stage.number)
-        say(f"{title}: done in {_duration(time.monotonic() - started)}{f': {note}' if note else ''}")
+        say(f"{title}: done in {duration(time.monotonic() - started)}{f': {note}' if note else ''}")
     return ran
 
 
@@ -103,20 +109,42 @@ def _run_one(stage: Stage) -> str | None:
     missing = stage.missing_inputs()
     if missing:
         raise StageError(f"{title} needs {missing[0]}, which does not exist; run the stage that writes it first")
+    try:
+        return perform(stage)
+    except (JSTError, OSError) as error:
+        if isinstance(error, StageError):
+            raise
+        raise StageError(f"{title} failed: {error}; then go on with --stage {stage.number}") from error
+
+
+def perform(stage: Stage) -> str | None:
+    """Run a stage and leave its stamp. Returns its line for the terminal.
+
+    Raises:
+        StageError: it did not leave its outputs.
+        JSTError, OSError: whatever it raises.
+    """
+    # As they are now: what changes while the stage runs is a reason to run it again.
+    before = stage.surroundings() if stage.stamp is not None else {}
+    watched = watch(stage.options)
     if stage.stamp is not None:
         stage.stamp.unlink(missing_ok=True)
-    try:
-        note = stage.run()
-    except (JSTError, OSError) as error:
-        raise StageError(f"{title} failed: {error}; then go on with --stage {stage.number}") from error
+    note = stage.run(watched)
     absent = [path for path in stage.outputs if not path.exists()]
     if absent:
-        raise StageError(f"{title} did not write {absent[0]}; run it again with --stage {stage.number} --force")
+        raise StageError(
+            f"stage {stage.number} ({stage.name}) did not write {absent[0]}; run it again with --stage {stage.number} "
+            "--force"
+        )
     if stage.stamp is not None:
-        stage.stamp.parent.mkdir(parents=True, exist_ok=True)
-        stage.stamp.write_text(json_text(stage.fingerprint(), indent=1), encoding="utf-8")
+        write_stamp(stage.stamp, {"options": watched_reads(watched), **before})
     return note
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+def duration(seconds: float) -> str:
+    """A time span for the terminal."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"

@@ -10,81 +10,133 @@ from typing import TYPE_CHECKING
 from espnet_jst.data import checks, kaldi
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
-from espnet_jst.data.utterances import OPTIONAL
 from espnet_jst.errors import DataError
+from espnet_jst.recipe.finetune import model_inputs
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.prepare import limits, summary, tag_symbols
+from espnet_jst.recipe.prepare import summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stamp import present
 from espnet_jst.text.units import split_units
 
 if TYPE_CHECKING:
     from espnet_jst.text.align import AlignmentScore
     from espnet_jst.text.tokenizer import Tokenizer
 
+UNLINKED = ("there is no link to the translation", "check that both texts belong together", "links-missing")
+DIAGNOSIS = "cost of the policies"
 DIAGNOSED = 5000  # utterances of the training set, evenly spaced: a few seconds, and more would change no figure
 
 
 def text_stages(options: RecipeOptions) -> Iterator[Stage]:
-    """Stage 5: token list, word alignment, what each policy would cost; 6-9 belong to a language model."""
+    """Stage 5: token list, word alignment, which utterances to train on, what each policy would cost.
+
+    6-9 belong to a language model.
+    """
     skip = "--skip_data_prep" if options.skip_data_prep else ""
     train = options.raw / options.train_set
     texts = [train / options.src_text, train / options.tgt_text]
-    token_files = [directory / "tokens.txt" for directory in options.token_dirs.values()]
+    lists = token_files(options)
     yield Stage(
         number=5,
         name="token list",
-        run=lambda: make_token_lists(options),
-        inputs=texts,
-        outputs=token_files,
-        options={
-            "tags": options.tag_scheme,
-            "limits": repr(limits(options)),
-            "finetune": options.finetune,
-            "anyway": options.finetune_anyway,
-        },
-        stamp=token_files[0].parent / ".stages" / "5.json",
+        run=make_token_lists,
+        options=options,
+        inputs=[*texts, *model_inputs(options)],
+        outputs=lists,
+        stamp=lists[0].parent / ".stages" / "5.json",
         skip=skip,
     )
-    sets = [options.raw / name for name in options.training_sets]
-    yield Stage(
-        number=5,
-        name="word alignment",
-        run=lambda: align_sets(options),
-        inputs=[path / text for path in sets for text in (options.src_text, options.tgt_text)],
-        outputs=[path / "alignment" for path in sets],
-        options={
-            "symmetrization": options.symmetrization,
-            "aligner": options.aligner,
-            "aligner_model": options.aligner_model,
-        },
-        stamp=train / ".stages" / "5-alignment.json",
-        skip=skip,
-    )
+    yield alignment_stage(options, skip)
+    yield fitting_stage(options, skip)
     folder = options.raw / "diagnosis"
     joint = "" if options.token_joint else "two token lists: nothing is serialized"
+    reference = train / "alignment.ref"
     yield Stage(
         number=5,
-        name="cost of the policies",
-        run=lambda: diagnose_policies(options, folder),
-        inputs=[*texts, train / "alignment", *token_files],
+        name=DIAGNOSIS,
+        run=partial(diagnose_policies, folder=folder),
+        options=options,
+        inputs=[*texts, train / "alignment", *lists, *present(reference)],
         outputs=[folder / "diagnosis.md"],
         stamp=folder / ".stages" / "5.json",
         skip=skip or joint,
     )
     for number, name in ((6, "LM statistics"), (7, "LM training"), (8, "LM perplexity"), (9, "n-gram LM")):
-        yield Stage(number=number, name=name, run=lambda: None, skip="no language model")
+        yield Stage(number=number, name=name, run=lambda _: None, skip="no language model")
+
+
+def alignment_stage(options: RecipeOptions, skip: str) -> Stage:
+    """Word links of both training sets."""
+    sets = [options.raw / name for name in options.training_sets]
+    given = [given_links(options, name) for name in options.training_sets]
+    references = [path / "alignment.ref" for path in sets]
+    return Stage(
+        number=5,
+        name="word alignment",
+        run=align_sets,
+        options=options,
+        inputs=[
+            *(path / text for path in sets for text in (options.src_text, options.tgt_text)),
+            *present(*given, *references),
+        ],
+        outputs=[*(path / "alignment" for path in sets), options.raw / "alignment.txt"],
+        stamp=options.raw / options.train_set / ".stages" / "5-alignment.json",
+        skip=skip,
+    )
+
+
+def fitting_stage(options: RecipeOptions, skip: str) -> Stage:
+    """The utterances that training takes: a list of its own, so that no table of another stage is rewritten."""
+    sets = [options.raw / name for name in options.training_sets]
+    reader = reader_dir(options)
+    return Stage(
+        number=5,
+        name="utterances to train on",
+        run=choose_utterances,
+        options=options,
+        inputs=[
+            *(path / table for path in sets for table in ("utt2num_samples", options.src_text, "alignment")),
+            *(reader / name for name in ("tokens.txt", "bpe.model")),
+        ],
+        outputs=[
+            path for name in options.training_sets for path in (shape_file(options, name), left_out(options, name))
+        ],
+        stamp=options.raw / options.train_set / ".stages" / f"5-{reader.name}.json",
+        skip=skip,
+    )
+
+
+def token_files(options: RecipeOptions) -> list[Path]:
+    """Token lists and SentencePiece models, the list of the target first."""
+    return [folder / name for folder in options.token_dirs.values() for name in ("tokens.txt", "bpe.model")]
+
+
+def reader_dir(options: RecipeOptions) -> Path:
+    """The token list that transcripts are read with."""
+    return options.token_dirs.get("src", options.token_dirs["tgt"])
+
+
+def shape_file(options: RecipeOptions, name: str) -> Path:
+    """Lengths of the utterances of a set that fit the token list and have links: those that training takes."""
+    return options.raw / name / f"utt2num_samples.{reader_dir(options).name}"
+
+
+def left_out(options: RecipeOptions, name: str) -> Path:
+    """The list of those that do not."""
+    return options.raw / name / f"skipped.{reader_dir(options).name}.jsonl"
+
+
+def given_links(options: RecipeOptions, name: str) -> Path:
+    """Links that the user gave with the data, as stage 3 found them."""
+    return options.raw / "org" / name / "alignment"
 
 
 def make_token_lists(options: RecipeOptions) -> str:
-    """Make the token lists, then drop utterances whose pieces do not fit."""
+    """Make the token lists, or take those of the model to train further."""
     from espnet_jst.recipe.finetune import copy_token_lists
-    from espnet_jst.text.tokenizer import Tokenizer
 
-    made = copy_token_lists(options) if options.finetune else train_token_lists(options)
-    reader = Tokenizer.load(options.token_dirs.get("src", options.token_dirs["tgt"]))
-    dropped = [remove_unfitting(options, name, reader) for name in options.training_sets]
-    return ", ".join([made, *(note for note in dropped if note)])
+    return copy_token_lists(options) if options.finetune else train_token_lists(options)
 
 
 def train_token_lists(options: RecipeOptions) -> str:
@@ -98,58 +150,62 @@ def train_token_lists(options: RecipeOptions) -> str:
     lines = {"src": source, "tgt": source + target if options.token_joint else target}
     sizes = []
     for side, out in options.token_dirs.items():
-        kind, vocab_size = options.pieces(side)
-        model_type = options.bpemode if kind == "bpe" else kind
-        train_tokenizer(lines[side], out, vocab_size=vocab_size, model_type=model_type, tags=tags)
+        kind = options.pieces(side)
+        if kind == "bpe":
+            size = options.nbpe_of(side)
+            train_tokenizer(lines[side], out, vocab_size=size, model_type=options.bpemode_of(side), tags=tags)
+        else:
+            train_tokenizer(lines[side], out, model_type=kind, tags=tags)
         sizes.append(f"{len(Tokenizer.load(out).tokens)} tokens in {out / 'tokens.txt'}")
     return ", ".join(sizes)
 
 
-def remove_unfitting(options: RecipeOptions, name: str, tokenizer: Tokenizer) -> str:
-    """Drop utterances whose transcript has more pieces than CTC can place in their frames. Returns a note."""
+def choose_utterances(options: RecipeOptions) -> str:
+    """List what training takes: transcripts that CTC can place in their frames, and texts that have links."""
+    from espnet_jst.text.tokenizer import Tokenizer
+
+    reader = Tokenizer.load(reader_dir(options))
+    return "; ".join(f"{name}: {_choose(options, name, reader)}" for name in options.training_sets)
+
+
+def _choose(options: RecipeOptions, name: str, reader: Tokenizer) -> str:
     directory = options.raw / name
-    samples = kaldi.read_table(directory / "utt2num_samples")
-    texts = kaldi.read_table(directory / options.src_text)
+    samples, limits = kaldi.read_table(directory / "utt2num_samples"), checks.Limits(frame_s=options.encoder_frame_s)
+    texts, links = (kaldi.read_table(directory / table) for table in (options.src_text, "alignment"))
     problems = []
     for key, text in texts.items():
         try:
-            pieces = tokenizer.encode(split_units(text))
-            checks.check_fit(options.src_text, pieces, int(samples[key]), options.fs_hz, limits(options))
+            pieces = reader.encode(split_units(text))
+            checks.check_fit(options.src_text, pieces, int(samples[key]), options.fs_hz, limits)
+            if links.get(key, "-") == "-":
+                raise BadItem(*UNLINKED)
         except BadItem as bad:
             problems.append(Problem.of(key, bad))
-    return drop(options, name, problems)
-
-
-def drop(options: RecipeOptions, name: str, problems: list[Problem]) -> str:
-    """Take utterances out of every table of a dump directory and add them to its list. Returns a note.
-
-    Raises:
-        DataError: nothing would be left.
-    """
-    if not problems:
-        return ""
-    directory = options.raw / name
-    names = ["wav.scp", "utt2num_samples", options.src_text, options.tgt_text, "utt2spk"]
-    names += [extra for extra in OPTIONAL if extra not in names and (directory / extra).exists()]
-    bad = {problem.utt_id for problem in problems}
-    tables = {
-        table: {key: value for key, value in kaldi.read_table(directory / table).items() if key not in bad}
-        for table in names
-    }
-    if not tables["wav.scp"]:
+    bad_keys = {problem.utt_id for problem in problems}
+    kept = {key: value for key, value in samples.items() if key not in bad_keys}
+    if not kept:
         raise DataError(f"{directory}: every utterance was left out (first: {problems[0]})")
-    kaldi.write_data_dir(directory, tables)
-    checks.write_skipped(directory, [*checks.read_skipped(directory), *problems])
-    return f"{name}: " + summary(len(tables["wav.scp"]), problems)
+    kaldi.write_table(shape_file(options, name), kept)
+    checks.write_problems(left_out(options, name), problems)
+    return summary(len(kept), problems, listed=left_out(options, name).name)
 
 
 def align_sets(options: RecipeOptions) -> str:
     """Write `alignment` of the training sets: the user's own links, or those of the aligner.
 
-    It sees training and validation text together, so that both get links of one model.
+    It sees training and validation text together, so that both get links of one model. Every utterance has a line; "-"
+    says that there is no link.
     """
-    estimate = [name for name in options.training_sets if not (options.raw / "org" / name / "alignment").exists()]
-    notes = [f"{name}: links as given" for name in options.training_sets if name not in estimate]
+    estimate = []
+    notes = []
+    for name in options.training_sets:
+        if not given_links(options, name).exists():
+            estimate.append(name)
+            continue
+        links = kaldi.read_table(given_links(options, name))
+        texts = kaldi.read_table(options.raw / name / options.src_text)
+        kaldi.write_table(options.raw / name / "alignment", {key: links.get(key, "-") for key in texts})
+        notes.append(f"{name}: links as given")
     if estimate:
         notes += _estimate(options, estimate)
     report = options.raw / "alignment.txt"
@@ -192,17 +248,8 @@ def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
             score = against_reference(mine, reference)
             note += f", AER {score.aer:.4f} against {reference.name}"
             note += f" (precision {score.precision:.3f}, recall {score.recall:.3f})"
-        unaligned = [
-            Problem(
-                key,
-                "the aligner found no link to the translation",
-                "check that both texts belong together",
-                "links-missing",
-            )
-            for key, link in mine.items()
-            if not link
-        ]
-        notes.append(note + (f", {dropped}" if (dropped := drop(options, name, unaligned)) else ""))
+        unlinked = sum(not link for link in mine.values())
+        notes.append(note + (f", {unlinked} utterances without a link" if unlinked else ""))
     return notes
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shlex
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from espnet_jst.config import config_files, json_text, read_yaml
+from espnet_jst.config import config_files
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
 from espnet_jst.hub.made import note_training
 from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
-from espnet_jst.recipe.finetune import model_files, training_config
+from espnet_jst.recipe.experiment import beginning, open_experiment
+from espnet_jst.recipe.finetune import model_files, model_inputs, training_config
 from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.pool import split_evenly
+from espnet_jst.recipe.prepare import UTT2AUDIO
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stamp import named_files, present
+from espnet_jst.recipe.text import shape_file, token_files
 from espnet_jst.recipe.workers import workers
+from espnet_jst.registry import PLUGINS_VARIABLE
 from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
 from espnet_jst.text.units import split_units
 
@@ -29,18 +33,17 @@ SHARD = 2000  # statistics of fewer utterances are not worth the start of a furt
 def training_stages(options: RecipeOptions) -> Iterator[Stage]:
     """Statistics (where normalization needs them) and training."""
     skip = "--skip_train" if options.skip_train else ""
-    plain = replace(options, corrupt_links=0.0)  # statistics do not look at the links
-    stats_file = options.stats_dir / "train" / "feats_stats.npz"
     unused = "--feats_normalize none" if options.feats_normalize == "none" else ""
     if options.finetune:
         unused = "--finetune keeps the model's own"
     yield Stage(
         number=10,
         name="collect statistics",
-        run=lambda: collect_stats(plain),
-        inputs=_inputs(plain),
-        outputs=[stats_file],
-        options={"st_args": options.st_args, "utterances": options.stats_utterances},
+        run=collect_stats,
+        options=options,
+        inputs=shared_inputs(options),
+        outputs=[stats_file(options)],
+        facts=plugins,
         stamp=options.stats_dir / ".stages" / "10.json",
         skip=skip or unused,
     )
@@ -49,43 +52,68 @@ def training_stages(options: RecipeOptions) -> Iterator[Stage]:
         yield Stage(
             number=11,
             name="corrupt links",
-            run=lambda: spoil_links(options),
+            run=spoil_links,
+            options=options,
             inputs=[train_set / "alignment", train_set / options.tgt_text],
             outputs=[links_file(options, options.train_set)],
             stamp=train_set / ".stages" / f"corrupt{options.corrupt_links:g}.json",
+            skip=skip,
         )
     yield Stage(
         number=11,
         name="train",
-        run=lambda: train(options),
-        inputs=_inputs(options) if unused else [*_inputs(options), stats_file],
+        run=train,
+        options=options,
+        inputs=training_inputs(options),
         outputs=[options.exp / "config.yaml", options.exp / options.inference_st_model],
-        options=_training_options(options),
+        facts=plugins,
         stamp=options.exp / ".stages" / "11.json",
         skip=skip,
     )
 
 
-def _inputs(options: RecipeOptions) -> list[Path]:
-    data = [path for name in options.training_sets for path, _, _ in data_files(options, name)]
-    tokens = [directory / "tokens.txt" for directory in options.token_dirs.values()]
+def shared_inputs(options: RecipeOptions, *, spoilt: bool = False) -> list[Path]:
+    """What statistics and training read: configuration, tables, token lists, and the files that these name."""
+    data = [path for name in options.training_sets for path, _, _ in data_files(options, name, spoilt=spoilt)]
+    audio = present(*(options.raw / name / UTT2AUDIO for name in options.training_sets))
+    shapes = [shape_file(options, name) for name in options.training_sets]
     config = Path(options.st_config)
-    return [*(config_files(config) if config.is_file() else [config]), *data, *tokens]
+    files = config_files(config) if config.is_file() else [config]
+    named = named_files(options.st_args, config)
+    found = [*files, *data, *audio, *shapes, *token_files(options), *named]
+    return list(dict.fromkeys(found))
 
 
-def _training_options(options: RecipeOptions) -> dict[str, object]:
-    """What a training is made by, beside its files."""
-    return {name: getattr(options, name) for name in ("st_args", "minutes", "seed", "finetune")}
+def training_inputs(options: RecipeOptions) -> list[Path]:
+    """What the training reads."""
+    inputs = [*shared_inputs(options, spoilt=True), *model_inputs(options)]
+    return [*inputs, stats_file(options)] if uses_stats(options) else inputs
 
 
-def data_files(options: RecipeOptions, name: str) -> list[tuple[Path, str, str]]:
-    """(file, name in the batch, ESPnet's type) of everything that training reads of a set."""
+def uses_stats(options: RecipeOptions) -> bool:
+    """Whether normalization is given the statistics of stage 10."""
+    return options.feats_normalize != "none" and not options.finetune
+
+
+def stats_file(options: RecipeOptions) -> Path:
+    """Feature statistics of the training set."""
+    return options.stats_dir / "train" / "feats_stats.npz"
+
+
+def plugins() -> dict[str, str]:
+    """The packages whose encoders and frontends a configuration may name."""
+    return {PLUGINS_VARIABLE: os.environ.get(PLUGINS_VARIABLE, "")}
+
+
+def data_files(options: RecipeOptions, name: str, *, spoilt: bool = True) -> list[tuple[Path, str, str]]:
+    """(file, name in the batch, ESPnet's type) of everything that training reads of a set; without `spoilt`, links as
+    they were before `--corrupt_links`."""
     base = options.raw / name
     files = [
         (base / "wav.scp", "speech", "sound"),
         (base / options.tgt_text, "text", "text"),
         (base / options.src_text, "src_text", "text"),
-        (links_file(options, name), "alignment", "text"),
+        (links_file(options, name) if spoilt else base / "alignment", "alignment", "text"),
     ]
     # Both sets or none: ESPnet wants the same names in training and validation.
     if all((options.raw / other / "word_times").exists() for other in options.training_sets):
@@ -109,7 +137,7 @@ def spoil_links(options: RecipeOptions) -> str:
     return f"{sum(len(wrong[key] - links[key]) for key in links)} of {sum(map(len, links.values()))}"
 
 
-def train_command(options: RecipeOptions, config: str = "") -> list[str]:
+def train_command(options: RecipeOptions, config: str = "", *, spoilt: bool = True) -> list[str]:
     """`jst_train` with everything that statistics and training share."""
     tgt = options.token_dirs["tgt"]
     # Whatever the kind of pieces, a SentencePiece model splits the words, which ESPnet's token_type calls "bpe".
@@ -120,7 +148,7 @@ def train_command(options: RecipeOptions, config: str = "") -> list[str]:
         arguments += ["--src_token_type", "bpe", "--src_token_list", src / "tokens.txt"]
         arguments += ["--src_bpemodel", src / "bpe.model"]
     for side, name in zip(("train", "valid"), options.training_sets):
-        for path, key, kind in data_files(options, name):
+        for path, key, kind in data_files(options, name, spoilt=spoilt):
             arguments += [f"--{side}_data_path_and_name_and_type", f"{path.as_posix()},{key},{kind}"]
     return [*python("-m", "espnet_jst.bin.jst_train", *arguments)]
 
@@ -129,13 +157,22 @@ def collect_stats(options: RecipeOptions) -> str:
     """Stage 10: feature statistics, in shards that are joined afterwards."""
     logdir = options.stats_dir / "logdir"
     shutil.rmtree(logdir, ignore_errors=True)
-    keys = spaced(list(kaldi.read_table(options.raw / options.train_set / "wav.scp")), options.stats_utterances)
+    keys, others = (list(kaldi.read_table(shape_file(options, name))) for name in options.training_sets)
+    keys = spaced(keys, options.stats_utterances)
     # Validation only has to be there; training takes its statistics from the training set.
-    others = spaced(list(kaldi.read_table(options.raw / options.valid_set / "wav.scp")), options.nj)
+    others = spaced(others, options.nj)
     count = max(1, min(options.nj, len(keys) // SHARD, len(others)))
     jobs = []
     for number, shards in enumerate(zip(split_evenly(keys, count), split_evenly(others, count)), start=1):
-        command = [*train_command(options), "--collect_stats", "true", "--ngpu", "0", "--normalize", "none"]
+        command = [
+            *train_command(options, spoilt=False),
+            "--collect_stats",
+            "true",
+            "--ngpu",
+            "0",
+            "--normalize",
+            "none",
+        ]
         for side, shard in zip(("train", "valid"), shards):
             key_file = logdir / f"{side}.{number}.scp"
             kaldi.write_table(key_file, {key: key for key in shard})
@@ -157,71 +194,45 @@ def spaced(keys: list[str], count: int) -> list[str]:
 
 
 def train(options: RecipeOptions) -> str:
-    """Stage 11. A run that was stopped goes on from its last checkpoint, unless `--force` asks for a new one."""
-    command = [*start_on_nodes(options), *experiment_command(options, options.exp), *distributed_flags(options)]
-    if change := _note_start(options):
-        print(change, flush=True)
+    """Stage 11. A run that was stopped goes on from its last checkpoint if only its length changed since it began.
+
+    Otherwise it begins again, and the model before is kept beside it; `--force` begins again in any case.
+    """
+    nodes, extra = start_on_nodes(options), shlex.split(options.st_args)
+    files = model_files(options) if options.finetune else {}
+    config = str(training_config(options, files["st_train_config"], options.exp)) if files else options.st_config
+    command = [*experiment_command(options, options.exp, config, files), *extra]
+    start = beginning(command[command.index("--config") :], config, training_inputs(options))
+    resume, note = open_experiment(options.exp, start, force=options.force)
+    if note:
+        print(note, flush=True)
     with workers() as pool:
         pool.close()  # a training may take days: no worker waits for its end
-    command += shlex.split(options.st_args)
+    flags = [*distributed_flags(options), "--resume", "true" if resume else "false"]
+    position = len(command) - len(extra)  # what the user gives goes last
+    command = [*nodes, *command[:position], *flags, *extra]
     note_training(options.exp, command)
     run_logged(command, options.exp / "train.log", show=True, append=True)
     return f"model in {options.exp}"
 
 
-def _note_start(options: RecipeOptions) -> str:
-    """Write down what the training of an experiment begins with; a warning where an unfinished one began otherwise.
+def experiment_command(options: RecipeOptions, folder: Path, config: str, files: Mapping[str, str]) -> list[str]:
+    """`jst_train` for one experiment on one machine, writing into `folder`.
 
-    Files that changed and options that differ do not start it afresh: a larger `--minutes` may well be meant to go on.
+    Args:
+        config: the training configuration.
+        files: the model of `--finetune`, empty where there is none.
     """
-    file = options.exp / ".stages" / "11-start.json"
-    now = _training_options(options) | {"st_config": _settings(options)}
-    warning = ""
-    if file.is_file() and (options.exp / "checkpoint.pth").is_file() and not options.force:
-        before = json.loads(file.read_text(encoding="utf-8"))
-        if changed := [name for name, value in now.items() if before.get(name) != value]:
-            warning = (
-                f"Warning: goes on with the training in {options.exp}, which began with other values of "
-                f"{', '.join(f'--{name}' for name in changed)}. For a new one use another --st_tag, or --force to "
-                "begin this one again"
-            )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    whole = file.with_name(f"{file.name}.new")  # a kill leaves the old file or the new one
-    whole.write_text(json_text(now, indent=1), encoding="utf-8")
-    whole.replace(file)
-    return warning
-
-
-def _settings(options: RecipeOptions) -> object:
-    """The training configuration as JSON keeps it, so that it equals what was read back."""
-    return json.loads(json_text(read_yaml(options.st_config), default=str))
-
-
-def try_out(options: RecipeOptions, folder: Path) -> None:
-    """Let `jst_train` read its configuration and build the model and the optimizer in `folder`, and end there.
-
-    Raises:
-        JSTError: what it refuses.
-    """
-    command = [*experiment_command(options, folder), *shlex.split(options.st_args), "--dry_run", "true"]
-    # One process and no GPU: what is tried is the configuration.
-    run_logged([*command, "--ngpu", "0", "--resume", "false"], folder / "train.log")
-
-
-def experiment_command(options: RecipeOptions, folder: Path) -> list[str]:
-    """`jst_train` for one experiment on one machine, writing into `folder`."""
-    files = model_files(options) if options.finetune else {}
-    config = str(training_config(options, files["st_train_config"])) if files else ""
     command = [*train_command(options, config), "--output_dir", str(folder), "--ngpu", str(options.ngpu)]
     if files:
         command += ["--init_param", files["st_model_file"]]
-    command += ["--resume", "false" if options.force else "true", "--seed", str(options.seed)]
+    command += ["--seed", str(options.seed)]
     for side, name in zip(("train", "valid"), options.training_sets):
         # The lengths are known since stage 3: batches need no pass over the audio.
-        command += [f"--{side}_shape_file", str(options.raw / name / "utt2num_samples")]
-    if options.feats_normalize != "none" and not options.finetune:
-        stats = options.stats_dir / "train" / "feats_stats.npz"
-        command += ["--normalize", options.feats_normalize, "--normalize_conf", f"stats_file={stats.as_posix()}"]
+        command += [f"--{side}_shape_file", str(shape_file(options, name))]
+    if uses_stats(options):
+        stats = stats_file(options).as_posix()
+        command += ["--normalize", options.feats_normalize, "--normalize_conf", f"stats_file={stats}"]
     if options.minutes > 0:
         command += ["--max_train_minutes", f"{options.minutes:g}"]
     return command

@@ -19,16 +19,17 @@ def uploading_stages(options: RecipeOptions) -> Iterator[Stage]:
     yield Stage(
         number=15,
         name="upload to Zenodo",
-        run=lambda: upload_zenodo(options),
+        run=upload_zenodo,
+        options=options,
         inputs=inputs,
-        options={"sandbox": options.zenodo_sandbox},
         stamp=None if options.dry_run else options.exp / ".stages" / "15.json",
         skip="--skip_upload" if options.skip_upload else "",
     )
     yield Stage(
         number=16,
         name="upload to Hugging Face",
-        run=lambda: upload_huggingface(options),
+        run=upload_huggingface,
+        options=options,
         inputs=inputs,
         skip="--skip_upload_hf" if options.skip_upload_hf else "",
     )

@@ -13,7 +13,7 @@ from espnet_jst.data import audio_file
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.frontends.statistics import check_stats
-from espnet_jst.heads.build import build_heads
+from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
 from espnet_jst.limits import check_arguments, check_values, shown
 from espnet_jst.model import JSTModel
@@ -89,11 +89,10 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     check_model_conf(model_conf)
     check_values({key: value for key, value in model_conf.items() if key != "heads"}, "model_conf", {"hier_reads": str})
     specs = heads_of(args)
-    args.token_list = tokens_of(args.token_list, "token_list")
-    vocab_sizes = {"tgt": len(args.token_list)}
-    if getattr(args, "src_token_list", None):
-        args.src_token_list = tokens_of(args.src_token_list, "src_token_list")
-        vocab_sizes["src"] = len(args.src_token_list)
+    lists = lists_of(args)
+    args.token_list, vocab_sizes = lists["tgt"], {name: len(tokens) for name, tokens in lists.items()}
+    if "src" in lists:
+        args.src_token_list = lists["src"]
 
     def make(name: str, **fixed: Any) -> Any:
         return construct(choices[name], getattr(args, name, None), getattr(args, f"{name}_conf", None), **fixed)
@@ -118,6 +117,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         heads=build_heads(specs, tap_sizes, vocab_sizes),
         specs=specs,
         hier_reads=hier_reads,
+        token_lists=token_lists(specs, lists),
     )
 
 
@@ -148,6 +148,14 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
     return parse_heads((args.model_conf or {}).get("heads"))
+
+
+def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:
+    """The tokens of "tgt" and, where there is a source token list, of "src"."""
+    lists = {"tgt": tokens_of(args.token_list, "token_list")}
+    if getattr(args, "src_token_list", None):
+        lists["src"] = tokens_of(args.src_token_list, "src_token_list")
+    return lists
 
 
 def tokens_of(tokens: str | Path | Sequence[str] | None, option: str) -> list[str]:

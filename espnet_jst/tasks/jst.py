@@ -20,12 +20,14 @@ from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
 from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
+from espnet_jst.heads.build import token_lists  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
+from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
 from espnet_jst.training.muon import Muon  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
@@ -112,6 +114,11 @@ class JSTTask(st.STTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """One process of a training, or the start of several: ESPnet's, with atomic saves and safe loads."""
         compat.silence_others()  # here, because every process of a training passes here
+        if args.resume and not (args.collect_stats or args.dry_run):
+            # Before ESPnet overwrites the configuration that the weights belong to.
+            check_checkpoint(Path(args.output_dir), token_lists(build.heads_of(args), build.lists_of(args)))
+        if args.dry_run and args.use_preprocessor:
+            _check_data(args.train_data_path_and_name_and_type, cls.build_preprocess_fn(args, train=True))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return

@@ -12,6 +12,7 @@ import torch
 from espnet2.train.reporter import Reporter
 
 from espnet_jst.errors import CheckpointError
+from espnet_jst.token_marks import TokenLists, check_marks
 from espnet_jst.weights import atomic_link, atomic_save, safe_load, temporary_name
 
 CHECKPOINT = "checkpoint.pth"
@@ -38,6 +39,17 @@ def read_checkpoint(path: str | Path, *, map_location: Any = "cpu", mmap: bool =
         lacks = ", ".join(missing)
         raise CheckpointError(f"{path} is no training checkpoint, it lacks {lacks}: use a new --output_dir")
     return states
+
+
+def check_checkpoint(output_dir: Path, lists: TokenLists) -> None:
+    """Refuse to go on in a folder whose checkpoint was trained with other token lists; nothing to do without one.
+
+    Raises:
+        CheckpointError: it was, or it cannot be read.
+    """
+    path = output_dir / CHECKPOINT
+    if path.is_file():
+        check_marks(read_checkpoint(path, mmap=True)["model"], dict(lists.named_buffers()), path)
 
 
 def save_checkpoint(states: Mapping[str, Any], path: str | Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from espnet_jst.config import closest
 from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.token_marks import PREFIX, marks_in, other_lists, same_mark
 from espnet_jst.weights import load_strict, read_weights
 
 
@@ -26,7 +27,8 @@ def load_part(init_param: str, model: nn.Module, *, ignore_mismatch: bool = Fals
 
     Raises:
         ConfigError: the argument has too many parts, or the model has no DST.
-        CheckpointError: the file cannot be loaded, has no SRC or EXCLUDE, or its names or shapes are others.
+        CheckpointError: the file cannot be loaded, has no SRC or EXCLUDE, its names or shapes are others, or a head of
+            it was trained with another token list.
     """
     fields = [field.strip() for field in init_param.split(":")]
     if len(fields) > 4:
@@ -34,13 +36,43 @@ def load_part(init_param: str, model: nn.Module, *, ignore_mismatch: bool = Fals
     path, source, target, excluded = fields + [""] * (4 - len(fields))
     part = _part(model, target, init_param)
     excludes = [name for name in excluded.split(",") if name]
-    state, skipped = _select(read_weights(path, device=map_location), source, excludes, init_param)
+    found = read_weights(path, device=map_location)
     where = f"--init_param {init_param}"
+    state, skipped = _select(found, source, excludes, init_param)
+    # The marks of the token lists count for the heads that are loaded, and are no weights to load.
+    state = {key: value for key, value in state.items() if not key.startswith(PREFIX)}
+    if strangers := _strange_heads(model, marks_in(found), state, target):
+        if not ignore_mismatch:
+            raise CheckpointError(other_lists(where, sorted({*strangers.values()})))
+        logging.warning(f"{where}: not loaded, because of another token list: {', '.join(strangers)}")
+        state = {key: value for key, value in state.items() if not _starts(_joined(target, key), [*strangers])}
     if ignore_mismatch:
         state = _fitting(part.state_dict(), state, where)
         load_strict(part, state, where, may_miss=lambda key: True)
     else:
         load_strict(part, state, where, may_miss=(lambda key: _starts(key, skipped)) if skipped else None)
+
+
+def _strange_heads(
+    model: nn.Module, marks: Mapping[str, Tensor], state: Mapping[str, Tensor], target: str
+) -> dict[str, str]:
+    """Heads that would be loaded and whose token list is none of the file's: "heads.<name>" -> vocabulary."""
+    own = getattr(model, "token_lists", None)
+    if own is None or not marks:
+        return {}
+    names = [_joined(target, key) for key in state]
+    loaded = {f"heads.{head}": name for head, name in own.heads.items()}
+    loaded = {head: name for head, name in loaded.items() if any(_starts(key, [head]) for key in names)}
+    lists = dict(own.named_buffers())
+    return {
+        head: name
+        for head, name in loaded.items()
+        if not any(same_mark(lists[name], other) for other in marks.values())
+    }
+
+
+def _joined(target: str, key: str) -> str:
+    return f"{target}.{key}" if target else key
 
 
 def _part(model: nn.Module, name: str, init_param: str) -> nn.Module:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from espnet_jst.bin import jst_recipe
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.comparison import Comparison, comparison_table, try_systems, write_table
+from espnet_jst.evaluation.significance import SystemScore
+from espnet_jst.recipe import comparison as jst_comparison
+from espnet_jst.recipe.comparison import (
+    Comparison,
+    as_markdown,
+    check_shared,
+    comparison_table,
+    plan,
+    try_systems,
+    write_table,
+)
+from espnet_jst.recipe.options import parse_options
+from espnet_jst.recipe.recipe import recipe_stages
+from espnet_jst.recipe.stage import run_stages
 from tests.evaluation.decoded import HYPOTHESES, REFERENCES, make_decoded, make_reference
+from tests.recipe import second_run
 
 FILE = """
 title: "Two systems"
@@ -56,7 +70,7 @@ def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comp
     assert table["cpu_s"] == {"both": [100.0, 101.0], "single": [100.0, 101.0]}
     page = write_table(comparison, table, tmp_path / "exp").read_text()
     assert (tmp_path / "exp" / "two_test_streaming.png").stat().st_size > 5000
-    assert "| single | 14.29 |" in page and "single 100 (100/101)" in page
+    assert "| single | 14.29" in page and "single 100 (100/101)" in page
     assert "| both | 0.00 (0.00/0.00) | - |  |  |" in page  # the same in every utterance
     assert "| single | 14.29 (14.29/14.29) | 0.00 to" in page and "| +14.29 (-" in page
     data = json.loads((tmp_path / "exp" / "two.json").read_text(), parse_constant=lambda name: pytest.fail(name))
@@ -89,9 +103,75 @@ def test_a_run_without_output_and_a_wrong_file_are_named(comparison: Comparison,
         Comparison.read(Path("wrong.yaml"))
 
 
-def test_what_the_runs_share_is_prepared_with_the_flags_of_all(comparison: Comparison) -> None:
-    flags = ["--test_sets", "test", "--inference_config", "conf/decode.yaml", "--stop_stage", "10"]
-    assert comparison.preparation == flags
+def test_what_the_runs_share_is_prepared_with_the_flags_of_all_and_the_configuration_of_the_baseline(
+    comparison: Comparison,
+) -> None:
+    flags = ["--test_sets", "test", "--inference_config", "conf/decode.yaml"]
+    assert comparison.preparation == [*flags, "--stop_stage", "10"]
+    single = replace(comparison, baseline="single")
+    assert single.preparation == [*flags, "--st_args", "--max_epoch 2", "--stop_stage", "10"]
+
+
+def test_a_comparison_needs_no_conf_train_yaml(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    Path("one.yaml").write_text("max_epoch: 1\n")
+    systems = "systems:\n  both: --st_config one.yaml\n  single: --st_config one.yaml --minutes 2\n"
+    Path("two.yaml").write_text(FILE.replace(" --inference_config conf/decode.yaml", "").split("systems:")[0] + systems)
+    ran: list[str] = []
+    monkeypatch.setattr("espnet_jst.recipe.preview.try_configuration", lambda _: ran.append("tried"))
+    monkeypatch.setattr("espnet_jst.recipe.recipe.recipe_stages", lambda options: ran.append(options.st_config) or [])
+    monkeypatch.setattr(
+        jst_comparison, "_run", lambda command, **_: ran.append(command[0][command[0].index("--st_tag") + 1])
+    )
+    assert jst_recipe.main(["--compare", "two.yaml"]) == 0
+    assert ran == [
+        "tried",
+        "tried",
+        "one.yaml",
+        *(f"two_{system}_{seed}" for seed in (0, 1) for system in ("both", "single")),
+    ]
+    assert (
+        "Two systems: 4 runs (2 systems, 2 seeds), 1 at a time; how long they take is said after"
+        in capsys.readouterr().out
+    )
+
+
+def test_how_long_it_takes_is_said(comparison: Comparison) -> None:
+    budgets = plan(comparison, 2, [30, 30, 60, 60])
+    assert budgets == (
+        "Two systems: 4 runs (2 systems, 2 seeds), 2 at a time; about 1 h 30 min of training, and decoding"
+    )
+
+
+def test_what_is_significant_is_marked_and_what_is_undefined_is_not(comparison: Comparison, tmp_path: Path) -> None:
+    def score(p_value: float) -> SystemScore:
+        return SystemScore((20.0, 22.0), 19.0, 23.0, 1.0, 3.0, p_value)
+
+    for p_value, marked in ((0.001, True), (0.049, True), (0.05, False), (0.9, False), (math.nan, False)):
+        row = {"both": SystemScore((10.0, 10.0), 9.0, 11.0), "single": score(p_value)}
+        page = as_markdown(comparison, {"scores": {"test, streaming": {"WER": row}}, "cpu_s": {}})
+        assert ("| single | 21.00 * |" in page) is marked
+        assert (f"{p_value:.3f} *" in page) is marked
+        assert "* where p < 0.05" in page
+        assert "| both | 10.00 |" in page
+
+
+def test_a_system_that_needs_other_data_than_the_baseline_is_named(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recipe"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    second_run.make_recipe(folder)
+    second_run.replace_programs(monkeypatch)
+    flags = second_run.BASE.split()
+    run_stages(recipe_stages(parse_options(flags)), last=5, say=str)
+    same = {"both": "", "single": "--seed 7 --feats_normalize global_mvn --st_config conf/other.yaml"}
+    check_shared(replace(comparison, flags="", systems=same), flags)
+    for other in ("--token_type char", "--fs 16k", "--aligner simalign", "--max_wav_duration 3"):
+        with pytest.raises(ConfigError, match="^single: its flags ask for other results of stage [345] "):
+            check_shared(replace(comparison, flags="", systems={"both": "", "single": other}), flags)
 
 
 def test_a_lane_that_a_system_does_not_have_has_no_score(comparison: Comparison, tmp_path: Path) -> None:
@@ -102,26 +182,15 @@ def test_a_lane_that_a_system_does_not_have_has_no_score(comparison: Comparison,
     table = comparison_table(comparison, [], n_bootstrap=20)
     scores = table["scores"]["test, streaming"]
     assert list(scores["BLEU"]) == ["both"] and list(scores["WER"]) == ["both", "single"]
-    assert "| single | 14.29 | " in write_table(comparison, table, tmp_path / "exp").read_text()
+    assert "| single | 14.29" in write_table(comparison, table, tmp_path / "exp").read_text()
 
 
-def test_a_system_whose_model_cannot_be_built_is_named_before_any_run(
-    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw, stats = tmp_path / "dump" / "raw", tmp_path / "exp" / "st_stats_raw_en_de_word" / "train"
-    lines = {"text.lc.en": "one two", "text.lc.de": "eins zwei", "wav.scp": "none.wav", "utt2num_samples": "16000"}
-    for name in ("train", "valid"):
-        (raw / name).mkdir()
-        for file, text in lines.items():
-            (raw / name / file).write_text(f"a {text}\n")
-    stats.mkdir(parents=True)
-    np.savez(stats / "feats_stats.npz", count=np.array(2), sum=np.zeros(80), sum_square=np.ones(80))
-    shared = ["--token_type", "word", "--compare", ""]
-    assert jst_recipe.main([*shared, "--stage", "5", "--stop_stage", "5"]) == 0
+@pytest.mark.slow
+def test_a_system_whose_model_cannot_be_built_is_named_before_any_stage(comparison: Comparison, tmp_path: Path) -> None:
     base = Path(__file__).resolve().parents[2] / "conf" / "tsot.yaml"
     Path("good.yaml").write_text(f"base: {base}\n")
     Path("bad.yaml").write_text("base: good.yaml\nencoder_conf: {sizes: 100}\n")
     systems = {"right": "--st_config good.yaml", "wrong": "--st_config bad.yaml"}
-    with pytest.raises(ConfigError, match=r"wrong \(--st_config bad.yaml\): .*'sizes' \(did you mean 'size'"):
-        try_systems(replace(comparison, systems=systems), shared, jobs=1)
-    assert not list((tmp_path / "exp").glob("*right*"))
+    with pytest.raises(ConfigError, match=r"wrong: --st_config bad.yaml: .*'sizes' \(did you mean 'size'"):
+        try_systems(replace(comparison, systems=systems), ["--token_type", "word", "--compare", ""], jobs=1)
+    assert not list((tmp_path / "exp").rglob("*right*/config.yaml"))

@@ -58,6 +58,8 @@ def recipe(tmp_path, monkeypatch):
         ("--nj 0", "--nj 0: at least 1"),
         ("--inference_nj -2", "--inference_nj -2: at least 1"),
         ("--ngpu -1", "--ngpu -1: at least 0"),
+        ("--st_args=--x='", "--st_args --x=': No closing quotation"),
+        ("--feats_type fbank_pitch", "--feats_type fbank_pitch: features are made in the model"),
         ("--ngpu 1000", "--ngpu 1000: this machine has"),
         ("--minutes -5", "--minutes -5.0: at least 0"),
         ("--corpus_dir nowhere", "--corpus_dir nowhere: no such folder"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import DataError
+from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.stage import Stage, StageError, run_stages
 
 
@@ -17,8 +18,9 @@ class Copy:
         self.runs = 0
         (folder / "in").write_text("a")
 
-    def run(self) -> str:
+    def run(self, options: RecipeOptions) -> str:
         self.runs += 1
+        assert options.fs_hz in (8000, 16000)
         (self.folder / "out").write_text((self.folder / "in").read_text())
         return "one file"
 
@@ -29,7 +31,7 @@ class Copy:
             "run": self.run,
             "inputs": [self.folder / "in"],
             "outputs": [self.folder / "out"],
-            "options": {"fs": 8000},
+            "options": RecipeOptions(fs="8000"),
             "stamp": self.folder / ".stages" / "3.json",
         }
         return Stage(**{**values, **changes})
@@ -51,7 +53,7 @@ def test_a_finished_stage_is_not_run_again(copy):
 @pytest.mark.parametrize("change", ["input", "option", "output", "force"])
 def test_a_stage_runs_again_when_something_changed(copy, change):
     run_stages([copy.stage()], say=str)
-    stage = copy.stage(options={"fs": 16000}) if change == "option" else copy.stage()
+    stage = copy.stage(options=RecipeOptions(fs="16000")) if change == "option" else copy.stage()
     if change == "input":
         (copy.folder / "in").write_text("b")
         os.utime(copy.folder / "in", ns=(1, 1))  # older than the output, and yet another file
@@ -65,7 +67,7 @@ def test_a_stage_runs_again_when_something_changed(copy, change):
 def test_a_stage_that_failed_is_run_again_even_though_its_outputs_exist(copy):
     run_stages([copy.stage()], say=str)
 
-    def fail() -> None:
+    def fail(_: RecipeOptions) -> None:
         raise DataError("u1: a.wav: no such file; correct wav.scp")
 
     with pytest.raises(StageError, match=r"stage 3 \(copy\) failed: u1: a\.wav.*go on with --stage 3"):

@@ -98,20 +98,70 @@ def test_a_file_below_the_configuration_is_an_input_of_the_training():
     assert all(Path("below.yaml") in stage.inputs for stage in stages)
 
 
-def test_a_training_that_goes_on_with_other_options_says_which(monkeypatch, capsys):
-    monkeypatch.setattr(training, "run_logged", lambda *_, **__: None)
+def start(options: RecipeOptions, capsys: pytest.CaptureFixture) -> str:
+    """Train with a program that does nothing but leave a checkpoint; returns what the terminal said."""
+    training.train(options)
+    (options.exp / "checkpoint.pth").write_text(f"{options.seed}")
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def trained(monkeypatch, capsys) -> tuple[RecipeOptions, list[list[str]]]:
+    """An experiment that was trained once, and the commands that ran."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(training, "run_logged", lambda command, *_, **__: commands.append(list(command)))
     Path("own.yaml").write_text("max_epoch: 3\n")
-    options = replace(OPTIONS, st_config="own.yaml", st_tag="x")
-    training.train(options)
-    (options.exp / "checkpoint.pth").touch()
-    training.train(options)
-    assert capsys.readouterr().out == ""
-    Path("own.yaml").write_text("max_epoch: 4\n")
-    training.train(replace(options, seed=1))
-    said = capsys.readouterr().out
-    assert "goes on with the training in exp/st_x" in said and "--seed, --st_config" in said and "--force" in said
-    training.train(replace(options, seed=2, force=True))
-    assert capsys.readouterr().out == ""
+    options = replace(OPTIONS, st_config="own.yaml", st_tag="x", minutes=5)
+    assert start(options, capsys) == ""
+    return options, commands
+
+
+def resumed(command: list[str]) -> bool:
+    return command[len(command) - command[::-1].index("--resume")] == "true"
+
+
+def test_a_training_goes_on_where_only_its_length_or_its_place_changed(trained, capsys):
+    options, commands = trained
+    Path("own.yaml").write_text("max_epoch: 4\nnum_workers: 2\n")
+    for longer in (options, replace(options, minutes=6), replace(options, minutes=0, ngpu=1, nj=7)):
+        assert start(longer, capsys) == ""
+        assert resumed(commands[-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "--seed"),
+        ({"feats_normalize": "global_mvn"}, "--normalize"),
+        ({"feats_normalize": "none"}, "--normalize"),
+        ({"st_args": "--optim_conf lr=0.1"}, "--optim_conf"),
+        ({"minutes": 4}, "--max_train_minutes"),
+        ({"token_joint": False}, "--src_token_list"),
+    ],
+)
+def test_a_training_with_another_option_begins_again_and_keeps_the_model_before(trained, capsys, change, named):
+    options, commands = trained
+    said = start(replace(options, **change), capsys)
+    assert said.startswith("The training in exp/st_x begins again: ") and named in said
+    assert not resumed(commands[-1])
+    assert (options.exp / "earlier" / "checkpoint.pth").read_text() == "0"
+
+
+@pytest.mark.parametrize("file", ["own.yaml", "dump/raw/train/text.lc.de", "data/en_de_token_list/tgt_word/tokens.txt"])
+def test_a_training_with_other_files_begins_again(trained, capsys, file):
+    options, commands = trained
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text("optim: adam\nmax_epoch: 3\n")
+    assert "begins again" in start(options, capsys)
+    assert not resumed(commands[-1])
+
+
+def test_force_begins_again_and_leaves_no_checkpoint_to_go_on_from(trained, capsys):
+    options, commands = trained
+    training.train(replace(options, force=True))
+    assert not resumed(commands[-1])
+    assert "begins again. The model before is in exp/st_x/earlier" in capsys.readouterr().out
+    assert not (options.exp / "checkpoint.pth").exists()  # as after a kill before the first epoch
 
 
 def test_corrupted_links_are_trained_on_and_nothing_else_sees_them():
@@ -120,7 +170,7 @@ def test_corrupted_links_are_trained_on_and_nothing_else_sees_them():
     kaldi.write_table(base / "text.lc.de", {f"u{n}": "null eins zwei drei" for n in range(50)})
     options = replace(OPTIONS, corrupt_links=0.1)
     statistics, corrupt, train = training_stages(options)
-    assert corrupt.run() == "20 of 200"
+    assert corrupt.run(options) == "20 of 200"
     assert data_of(train_command(options), "train")[-1] == "dump/raw/train/alignment.corrupt0.1,alignment,text"
     assert data_of(train_command(options), "valid")[-1] == "dump/raw/valid/alignment,alignment,text"
     assert corrupt.outputs[0] in train.inputs

@@ -13,9 +13,10 @@ import torch
 
 from espnet_jst.errors import CheckpointError
 from espnet_jst.tasks.jst import JSTTask
+from espnet_jst.token_marks import mark
 from espnet_jst.training.checkpoints import CHECKPOINT, PREVIOUS, repair
 from espnet_jst.weights import read_weights, safe_load
-from tests.training.corpus import make_corpus, write_config
+from tests.training.corpus import TOKENS, make_corpus, write_config
 
 AVERAGE = "valid.loss.ave_2best.pth"
 
@@ -105,6 +106,23 @@ def test_workers_and_a_curriculum_resume_to_the_same_weights_too(root):
     process.join()
     two = train(root, "curriculum_killed", *options, "--resume", "true")
     assert same(one / AVERAGE, two / AVERAGE)
+
+
+def test_a_training_does_not_go_on_with_another_token_list_and_keeps_its_configuration(root, whole):
+    exp = root / "relabelled"
+    copy_files(whole, exp, CHECKPOINT, "config.yaml")
+    swapped = TOKENS[:4] + TOKENS[-2:3:-1] + TOKENS[-1:]  # the same tokens, other ids
+    (root / "swapped.txt").write_text("".join(f"{token}\n" for token in swapped), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=f"{CHECKPOINT} was trained with another token_list than the config"):
+        train(root, "relabelled", "--token_list", str(root / "swapped.txt"), "--resume", "true")
+    assert (exp / "config.yaml").read_bytes() == (whole / "config.yaml").read_bytes()
+    with pytest.raises(CheckpointError, match="was trained with another token_list"):
+        train(root, "relabelled_start", "--token_list", str(root / "swapped.txt"), "--init_param", str(whole / AVERAGE))
+    assert not list((root / "relabelled_start").glob("*.pth"))
+
+
+def test_the_average_of_the_best_epochs_remembers_the_token_list(whole):
+    assert torch.equal(read_weights(whole / AVERAGE)["token_lists.tgt"], mark(TOKENS))
 
 
 def test_a_checkpoint_whose_epoch_was_not_saved_yet_is_repaired(root, whole):
