@@ -89,6 +89,8 @@ def test_without_computation_times_a_line_is_a_moment_at_which_words_were_shown(
     assert instance(0, utterance, "null sieben", TRANSLATION)["elapsed"] == []
     name, *lines = stream_events(0, utterance, TRANSLATION)
     assert name["metadata"]["wav_name"] == "talk.1%2Fx.wav"
+    others = (DecodedUtterance(name, 2.0, words) for name in ("talk.1_x", "talk.1/x", "talk.1%2Fx"))
+    assert len({next(stream_events(0, other, TRANSLATION))["metadata"]["wav_name"] for other in others}) == 3
     assert [(line["total_audio_processed"], line["generated_tokens"]) for line in lines] == [
         (1.2, ["null"]),
         (2.0, ["sieben"]),
