@@ -21,6 +21,7 @@ from espnet_jst.recipe.stamp import audio_state, named_files, present, variables
 from espnet_jst.text.tags import Tags
 
 SHARD = 200
+MAKERS = ("local", "lists")  # a recipe's folders that say how its data is made
 UTT2AUDIO = "utt2audio"  # a digest of the samples of each utterance: what later stages know other audio by
 TABLES = ("wav.scp", "utt2num_samples", UTT2AUDIO)
 
@@ -60,7 +61,8 @@ def local_data_stage(options: RecipeOptions, skip: str) -> Stage:
         )
 
     # The code that makes the data is an input too: another composition is other data. So is what it is told.
-    code = sorted(path for path in Path("local").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = sorted(path for folder in MAKERS for path in Path(folder).rglob("*") if path.is_file())
+    code = [path for path in files if "__pycache__" not in path.parts]
     return Stage(
         number=1,
         name="local data",

@@ -145,6 +145,7 @@ def test_every_option_is_in_the_table():
         ("conf/decode.yaml", "beam_size: 2\n", DECODED),
         ("conf/phrases.txt", "two\n", ["12"]),  # the stand-in of the decoder does not read it: nothing else follows
         ("local/helper.py", "", ["1"]),
+        ("lists/test.tsv", "", ["1"]),
         ("corpus/train/text.lc.de", None, []),  # the script reads it, and nobody knows
         ("data/train/text.lc.de", None, FROM_3),
         ("data/test/text.lc.de", None, ["3", "13", "report", "14"]),
@@ -160,6 +161,7 @@ def test_a_changed_file_redoes_what_reads_it(again: Path, file: str, text: str |
         path.write_text(changed)
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # the same size and time
     else:
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     assert run(options_for()) == runs
     assert run(options_for()) == []
