@@ -44,8 +44,8 @@ class CTCHead(nn.Module):
         counted in `too_short`, so that it cannot stop a training that has run for hours.
 
         Raises:
-            DataError: a label or length is wrong, or the loss is NaN, or no path has a probability though there are frames
-                enough (a masked label); the message names the utterance.
+            DataError: a label or length is wrong, or the loss is NaN, or no path has a probability though there are
+                enough frames (a masked label); the message names the utterance.
         """
         check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
         log_probs = self.log_probs(x)
