@@ -45,7 +45,7 @@ class CTCHead(nn.Module):
 
         Raises:
             DataError: a label or length is wrong, or the loss is NaN, or no path has a probability though there are
-                frames enough (a masked label); the message names the utterance.
+                enough frames (a masked label); the message names the utterance.
         """
         check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
         log_probs = self.log_probs(x)

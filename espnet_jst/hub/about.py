@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.config_file import pack_root, parse_yaml, read_yaml
 from espnet_jst.hub.safe_archive import file_sha256
@@ -118,7 +119,7 @@ def _front_matter(card: str) -> dict[str, Any]:
 def write_base(folder: Path, about: About, license: str) -> None:
     """Keep in an experiment what its training began with; the base need not be there when it is packed."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BASE_FILE).write_text(json.dumps(about.as_dict(), indent=1), encoding="utf-8")
+    (folder / BASE_FILE).write_text(json_text(about.as_dict(), indent=1), encoding="utf-8")
     (folder / BASE_LICENSE).write_text(license, encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from espnet_jst.config import json_text
 from espnet_jst.hub.about import About
 from espnet_jst.version import __version__
 
@@ -42,7 +43,7 @@ def note_training(folder: Path, command: Sequence[str]) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     runs = [*(before if isinstance(before, list) else []), run]
-    file.write_text(json.dumps({"runs": runs}, indent=1), encoding="utf-8")
+    file.write_text(json_text({"runs": runs}, indent=1), encoding="utf-8")
 
 
 def machine() -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TextIO
 from xml.etree import ElementTree
 
+from espnet_jst.config import json_text
 from espnet_jst.text.subtitles import format_words, make_cues
 from espnet_jst.text.words import Word
 
@@ -48,7 +49,7 @@ class Document:
             content = json.loads(format_words(words, "json"))
             content["text"] = {**dict.fromkeys(self._lanes, ""), **content["text"]}
             entry = {"file": name, "duration_s": round(duration_s, 4), **content}
-            self._write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._write(json_text(entry, ensure_ascii=False) + "\n")
         else:
             moved = [self._moved(word) for word in words]
             self._add_subtitles(format_words(moved, self._fmt))

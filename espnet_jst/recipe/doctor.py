@@ -118,7 +118,7 @@ def _text_remarks(
     key: str, tables: Tables, texts: tuple[str, str], duration_s: float, tokenizers: Sequence[Tokenizer]
 ) -> Iterator[Problem]:
     for name, tokenizer in zip(texts, tokenizers):
-        unknown = tokenizer.unknown(tables[name][key].split())
+        unknown = tokenizer.unknown(split_units(tables[name][key]))
         if unknown:
             reason = f"{name}: the vocabulary lacks {' '.join(map(repr, unknown))}"
             fix = "correct the text, or train the token list on text that holds it"

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espnet_jst.data import kaldi
+from espnet_jst.config import json_text
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import RecipeOptions
 
 if TYPE_CHECKING:
-    from espnet_jst.text.tokenizer import Tokenizer
+    from espnet_jst.text.units import split_units
+from espnet_jst.text.tokenizer import Tokenizer
 
 HOPELESS = 0.5  # share of a lane's words that a model cannot write
 NOTICED = 0.01
@@ -39,7 +41,7 @@ def check_fit(options: RecipeOptions, config: Mapping[str, Any], languages: Sequ
     if languages and [_base(code) for code in languages[:2]] != [_base(code) for code in mine]:
         lines.append(f"was trained for {' -> '.join(languages)} and is trained further for {' -> '.join(mine)}")
     for lane, file, side, tokenizer in _lanes(options, config):
-        words = Counter(word for text in kaldi.read_table(file).values() for word in text.split())
+        words = Counter(word for text in kaldi.read_table(file).values() for word in split_units(text))
         unknown = Counter({word: n for word, n in words.items() if tokenizer.unk_id in tokenizer.encode([word])})
         share = unknown.total() / max(1, words.total())
         if share < NOTICED:
@@ -57,7 +59,7 @@ def check_fit(options: RecipeOptions, config: Mapping[str, Any], languages: Sequ
             "this text; --finetune_anyway true trains this one all the same"
         )
     for folder in options.token_dirs.values():
-        (folder / FIT_FILE).write_text(json.dumps(lines, ensure_ascii=False), encoding="utf-8")
+        (folder / FIT_FILE).write_text(json_text(lines, ensure_ascii=False), encoding="utf-8")
     return lines
 
 
@@ -70,7 +72,8 @@ def misfits(options: RecipeOptions) -> list[str]:
 def _lanes(options: RecipeOptions, config: Mapping[str, Any]) -> Iterator[tuple[str, Path, str, Tokenizer]]:
     """(lane, its training text, side and tokenizer that a head of the model writes it with), each once."""
     from espnet_jst.heads.spec import parse_heads, vocabulary_of
-    from espnet_jst.text.tokenizer import Tokenizer
+    from espnet_jst.text.units import split_units
+from espnet_jst.text.tokenizer import Tokenizer
     from espnet_jst.text.words import TRANSCRIPT
 
     folder = options.raw / options.train_set

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst import config
+from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.config_file import TRAINING_ONLY_KEYS, VOCABULARY_KEYS, find_file, leaves, read_yaml
 from espnet_jst.hub.safe_archive import file_sha256
@@ -118,7 +119,7 @@ def _texts(settings: Sequence[str | Path]) -> Iterator[str]:
 
 def as_json(values: Mapping[str, object]) -> dict[str, Any]:
     """Values as they come back from a file, so that both can be compared."""
-    return json.loads(json.dumps(dict(values), default=str))
+    return json.loads(json_text(dict(values), default=str))
 
 
 def read_stamp(path: Path) -> dict[str, Any]:
@@ -134,5 +135,5 @@ def write_stamp(path: Path, stamp: Mapping[str, object]) -> None:
     """Write a stamp; a kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_name(f".{path.name}.new")
-    whole.write_text(json.dumps(stamp, indent=1, default=str), encoding="utf-8")
+    whole.write_text(json_text(stamp, indent=1, default=str), encoding="utf-8")
     whole.replace(path)
