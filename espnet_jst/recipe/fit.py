@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from espnet_jst.data import kaldi
 from espnet_jst.config import json_text
+from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.text.units import split_units
 
 if TYPE_CHECKING:
-    from espnet_jst.text.units import split_units
-from espnet_jst.text.tokenizer import Tokenizer
+    from espnet_jst.text.tokenizer import Tokenizer
 
 HOPELESS = 0.5  # share of a lane's words that a model cannot write
 NOTICED = 0.01
@@ -72,8 +72,7 @@ def misfits(options: RecipeOptions) -> list[str]:
 def _lanes(options: RecipeOptions, config: Mapping[str, Any]) -> Iterator[tuple[str, Path, str, Tokenizer]]:
     """(lane, its training text, side and tokenizer that a head of the model writes it with), each once."""
     from espnet_jst.heads.spec import parse_heads, vocabulary_of
-    from espnet_jst.text.units import split_units
-from espnet_jst.text.tokenizer import Tokenizer
+    from espnet_jst.text.tokenizer import Tokenizer
     from espnet_jst.text.words import TRANSCRIPT
 
     folder = options.raw / options.train_set
