@@ -72,10 +72,9 @@ def _quiet() -> Iterator[None]:
 
 def silence_others() -> None:
     """No warnings of ESPnet's and PyTorch's about what will change for them: a user of a program can do nothing."""
+    others = r"(espnet2?|torch|torchaudio|typeguard|numba)(\.|$)"
     for category in (FutureWarning, DeprecationWarning):
-        warnings.filterwarnings(
-            "ignore", category=category, module=r"(espnet2?|torch|torchaudio|typeguard|numba)(\.|$)"
-        )
+        warnings.filterwarnings("ignore", category=category, module=others)
     # Said of the caller's line: `torch.cuda.amp.GradScaler(args...)` and `autocast(args...)` in ESPnet's trainer.
     warnings.filterwarnings("ignore", message=r"`?torch\.(cuda|cpu)\.amp\..* is deprecated", category=FutureWarning)
 
