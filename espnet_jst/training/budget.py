@@ -292,14 +292,8 @@ def plan_pace(
         train.set_steps(train.steps)  # a pass over the data is too long: epochs become parts of it
     epochs = first_process(_epochs(measured, train, left_s, max_epoch, done))
     if epochs == 0:
-        step_s = measured.steps_s(train, range(1, 2), 1)[0]
-        least_s = clock_s() + measured.fixed_s + min(LEAST_STEPS, train.steps) * step_s
-        raise ConfigError(
-            f"--max_train_minutes {minutes:g}: a step takes {step_s:.1f} s here, a validation and a save "
-            f"{measured.fixed_s:.1f} s, so {measured.steps_in(left_s, train, 1)} steps fit, from which nothing is "
-            f"learnt. Give at least {math.ceil(least_s / 60 / MARGIN)} minutes (better ten times that), or make the "
-            "batches (--batch_bins, --batch_size) or the model smaller"
-        )
+        _check_least(measured, train, minutes, clock_s())
+    epochs = max(1, epochs)
     logging.info(f"budget of {minutes:g} minutes: {epochs} epochs, {left_s:.0f} s left")
     return Pace(path, asked, epochs, measured, train, clock_s, taken)
 
@@ -313,6 +307,23 @@ def _epochs(costs: StepCosts, train: CountedBatches, left_s: float, max_epoch: i
         while epochs > done and costs.steps_in(left_s, train, epochs, done) < least:
             epochs -= 1
     return epochs
+
+
+def _check_least(costs: StepCosts, train: CountedBatches, minutes: float, used_s: float) -> None:
+    """Refuse a budget that would not hold the shortest training even if nothing of it had been used.
+
+    That this start was slow, as the first one after an installation is, is no reason to refuse.
+    """
+    steps, step_s = min(LEAST_STEPS, train.steps), costs.steps_s(train, range(1, 2), 1)[0]
+    least_s, budget_s = costs.fixed_s + steps * step_s, MARGIN * 60 * minutes
+    if first_process(least_s > budget_s):
+        needed = math.ceil((used_s + least_s) / 60 / MARGIN)
+        raise ConfigError(
+            f"--max_train_minutes {minutes:g}: a step takes {step_s:.1f} s here, a validation and a save "
+            f"{costs.fixed_s:.1f} s, so {costs.steps_in(budget_s - used_s, train, 1)} steps fit, from which nothing is "
+            f"learnt. Give at least {needed} minutes (better ten times that), or make the batches (--batch_bins, "
+            "--batch_size) or the model smaller"
+        )
 
 
 def _planned(path: Path) -> dict[str, Any] | None:

@@ -106,6 +106,13 @@ def test_a_budget_that_holds_no_training_is_refused_with_one_that_does(tmp_path)
     assert planned(tmp_path / "b", Clock(), minutes=7, train=counted(steps=100), costs=slow_costs(35.0)).begin(1) >= 10
 
 
+def test_a_slow_start_refuses_no_training(tmp_path):
+    clock = Clock()
+    clock.now_s = 59.0
+    pace = planned(tmp_path / "budget.json", clock, train=counted(steps=100), costs=slow_costs(1.0))
+    assert pace.epochs == 1 and pace.begin(1) == LEAST_STEPS
+
+
 def test_a_pass_over_the_data_that_is_too_long_is_cut(tmp_path):
     train = CountedBatches(SequenceIterFactory(None, [(f"u{i}",) for i in range(500)], seed=0), LONG)
     clock, pace = Clock(), None
