@@ -121,15 +121,19 @@ def _length(folder: Path) -> str:
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
             if found := _EPOCH.search(line):
                 epochs[int(found[1])] = int(found[2])
-    return f"- Length: {max(epochs)} epochs, {epochs[max(epochs)]} steps." if epochs else ""
+    return f"- Length: {_count(max(epochs), 'epoch')}, {_count(epochs[max(epochs)], 'step')}." if epochs else ""
+
+
+def _count(number: float, unit: str) -> str:
+    return f"{number:.0f} {unit}" + ("" if f"{number:.0f}" == "1" else "s")
 
 
 def _time(folder: Path) -> str:
     used = _read(folder / "training_time.json")
     if not isinstance(used.get("wall_s"), (int, float)):
         return ""
-    processors = f"{used.get('cpu_s', 0) / 60:.0f} minutes of processors"
-    return f"- Time: {used['wall_s'] / 60:.0f} minutes, {processors}, in {used.get('runs', 1)} run(s)."
+    processors = f"{_count(used.get('cpu_s', 0) / 60, 'minute')} of processors"
+    return f"- Time: {_count(used['wall_s'] / 60, 'minute')}, {processors}, in {_count(used.get('runs', 1), 'run')}."
 
 
 def _read(path: Path) -> dict[str, Any]:

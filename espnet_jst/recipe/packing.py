@@ -56,7 +56,7 @@ def training_data(options: RecipeOptions) -> str:
         return options.corpus
     samples = [int(count) for count in kaldi.read_table(table).values()]
     hours = sum(samples) / options.fs_hz / 3600
-    return f"{options.corpus or 'a corpus without a name'}, {len(samples)} utterances, {hours:.1f} hours"
+    return f"{options.corpus or 'a corpus without a name'}, {len(samples)} utterances, {hours:.2g} hours"
 
 
 def pack(options: RecipeOptions) -> str:
