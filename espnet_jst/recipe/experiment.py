@@ -20,7 +20,7 @@ INDIFFERENT = frozenset(
     | {"dist_rank", "dist_master_addr", "dist_master_port", "local_rank", "config", *LENGTHS}
 )
 EARLIER = "earlier"
-_MOVED = ("*.pth", "config.yaml", "train.log", "budget.json", "training_time.json", "skipped.jsonl")
+_MOVED = ("*.pth", "config.yaml", "train.log", "budget.json", "training_time.json", "made.json", "skipped.jsonl")
 
 
 def beginning(command: Sequence[str], config: str | Path, inputs: Sequence[Path]) -> dict[str, Any]:
