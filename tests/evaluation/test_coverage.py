@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.evaluation.coverage import POPULATIONS, coverage, false_alarms
+from tests.evaluation.simulated_sets import POPULATIONS, coverage, false_alarms
 
 COUNTS = (5, 10, 20, 50, 200)
 

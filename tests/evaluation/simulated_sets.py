@@ -1,6 +1,6 @@
 """How often a 95 % interval holds the true value: test sets drawn from populations whose score is known.
 
-`python -m tests.evaluation.coverage` prints the table of docs/scoring.md.
+`python -m tests.evaluation.simulated_sets` prints the table of docs/scoring.md.
 """
 
 from __future__ import annotations
