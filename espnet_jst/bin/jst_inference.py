@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,7 @@ def _run(args: argparse.Namespace) -> None:
     for key, value in PACKED.items():
         if getattr(args, key) is None:
             setattr(args, key, packed.get(key, value))
+    _check_output(args.output_dir)
     speech2text = Speech2Text(
         args.st_train_config,
         args.st_model_file,
@@ -153,6 +155,16 @@ def _run(args: argparse.Namespace) -> None:
     rate = done.elapsed_s / done.audio_s if done.audio_s else 0.0
     left_out = f", {len(done.skipped)} left out (see {Path(args.output_dir) / 'skipped.jsonl'})" if done.skipped else ""
     print(f"{done.decoded} utterances, {done.audio_s:.0f} s of audio, real-time factor {rate:.3f}{left_out}")
+
+
+def _check_output(folder: str) -> None:
+    """Before the model is loaded: the folder of the results can be written."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--output_dir {folder}: cannot be written ({error.strerror}); choose another") from error
 
 
 def _lines(path: str | None) -> list[str]:

@@ -132,6 +132,7 @@ def test_a_key_file_and_a_config_file_choose(corpus: Path, model: dict, tmp_path
         (["--batch_size", "0"], "at least 1"),
         (["--config", "no_such.yaml"], "cannot be read"),
         (["--key_file", "no_such"], "no such file"),
+        (["--output_dir", "/dev/null/out"], "--output_dir /dev/null/out: cannot be written"),
     ],
 )
 def test_what_cannot_be_done_is_one_message_and_status_1(
