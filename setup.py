@@ -32,6 +32,8 @@ REQUIREMENTS = [
     "espnet_model_zoo>=0.1.11,<0.2" + NEW,  # the first without distutils, which Python 3.12 dropped
     "espnet_model_zoo>=0.1.7,<0.1.11" + OLD,
     "espnet-s3prl==2026.5.14",  # ESPnet's release of s3prl: s3prl 0.4.18 fails with torchaudio 2.11
+    "nltk>=3.4.5" + NEW,  # espnet's training of its own models imports these two and, from 202611 on, asks for neither
+    "editdistance>=0.6" + NEW,
     "sentencepiece==0.2.1" + NEW,  # espnet's own pins
     "sentencepiece==0.2.0" + OLD,
     "sacrebleu>=2.4,<3",
