@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TextIO
 
 from espnet_jst.bin.arguments import lane_values, run_main
 from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
@@ -107,13 +108,14 @@ class _Transcription:
         args = self.args
         speech2text = Speech2Text.from_pretrained(args.model, device=args.device, **self.given)
         lanes = [lane for head in speech2text.heads.values() for lane in head.spec.lanes]
+        document = partial(Document, fmt=args.format, lanes=lanes, languages=speech2text.languages)
         shown = self.streams and args.format == "txt" and not args.output_dir  # word by word, which is all there is
-        common = Document(sys.stdout, args.format, several=several, lanes=lanes)
+        common = document(sys.stdout, several=several)
         for item, words, duration_s in self._decoded(speech2text, inputs):
             if not words:
                 print(f"{item.name}: no words were recognised", file=sys.stderr)
             if args.output_dir:
-                self._write_file(item, words, duration_s, lanes)
+                self._write_file(item, document, words, duration_s)
             elif not shown:
                 common.add(item.name, words, duration_s)
         if not args.output_dir and not shown:
@@ -151,14 +153,12 @@ class _Transcription:
             )
             return words, session.duration_s
 
-    def _write_file(self, item: Input, words: list, duration_s: float, lanes: Sequence[str]) -> None:
-        from espnet_jst.inference.documents import Document
-
+    def _write_file(self, item: Input, document: Callable[[TextIO], Any], words: list, duration_s: float) -> None:
         try:
             with item.output(self.args.output_dir, self.args.format).open("w", encoding="utf-8") as stream:
-                document = Document(stream, self.args.format, lanes=lanes)
-                document.add(item.name, words, duration_s)
-                document.close()
+                written = document(stream)
+                written.add(item.name, words, duration_s)
+                written.close()
         except OSError as error:
             self._fail(item, error)
 

@@ -94,6 +94,12 @@ def about_model(given: str, config: str | Path, weights: str | Path) -> tuple[Ab
     return replace(said, name=_line(name), revision=_line(revision), sha256=file_sha256(weights)), license
 
 
+def languages_of(config: str | Path) -> tuple[str, ...]:
+    """Codes of the languages of the pack that holds a configuration, the spoken one first; () where it says none."""
+    root = pack_root(config)
+    return tuple(_read(root)[0].languages) if root else ()
+
+
 def _read(root: Path) -> tuple[About, str]:
     """Of a pack: from meta.yaml, else from the front matter of its card, which older packs have alone."""
     license = root / DATA_LICENSE

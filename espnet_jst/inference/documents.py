@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TextIO
 from xml.etree import ElementTree
@@ -32,10 +32,20 @@ class Document:
         fmt: the format.
         several: more than one recording is expected.
         lanes: lanes of the model; each is in a JSON object, also where it has no words.
+        languages: language of each lane, where the words do not name it.
     """
 
-    def __init__(self, stream: TextIO, fmt: str, *, several: bool = False, lanes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        fmt: str,
+        *,
+        several: bool = False,
+        lanes: Sequence[str] = (),
+        languages: Mapping[str, str] | None = None,
+    ) -> None:
         self._stream, self._fmt, self._several, self._lanes = stream, fmt, several, tuple(lanes)
+        self._languages = dict(languages or {})
         self._offset_s, self._cues = 0.0, 0
         self._root: ElementTree.Element | None = None
         self._empty = True
@@ -52,7 +62,7 @@ class Document:
             self._write(json_text(entry, ensure_ascii=False) + "\n")
         else:
             moved = [self._moved(word) for word in words]
-            self._add_subtitles(format_words(moved, self._fmt))
+            self._add_subtitles(format_words(moved, self._fmt, languages=self._languages))
             # A short cue stays longer on the screen than the recording lasts.
             self._offset_s = max([self._offset_s + duration_s, *(cue.end_s for cue in make_cues(moved)[-1:])])
 

@@ -67,6 +67,9 @@ class Speech2Text:
         device: "cpu", "cuda" or "cuda:N".
         options: how to decode: `beam_size`, `nbest`, `chunk_s` and so on, see DecodingOptions.
 
+    Attributes:
+        languages: code of each lane's language, where the model is a pack that says so.
+
     Raises:
         CheckpointError: the weights are damaged or belong to another model.
         ConfigError: a value cannot be used.
@@ -90,6 +93,7 @@ class Speech2Text:
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
         self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
+        self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
         self.heads = build_search_heads(model, args, self.tokenizers, options)
         self.timing = build_timing_head(model, self.tokenizers, options.timing_conf)
@@ -116,10 +120,13 @@ class Speech2Text:
             tag_or_path: what to load.
             overrides: arguments of the constructor.
         """
+        from espnet_jst.hub.about import languages_of
         from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
 
         files = resolve(tag_or_path)
-        return cls(**{**decoding_options(files[CONFIG_KEY]), **files, **overrides})
+        self = cls(**{**decoding_options(files[CONFIG_KEY]), **files, **overrides})
+        self.languages = dict(zip((TRANSCRIPT, TRANSLATION), languages_of(files[CONFIG_KEY])))
+        return self
 
     @property
     def fs(self) -> int:

@@ -60,3 +60,14 @@ def test_a_pack_of_either_line_decodes_to_the_tokens_that_it_had_where_it_was_ma
 
 def test_the_installed_espnet_has_a_pack_of_its_line():
     assert (PACKS / f"espnet-{importlib.metadata.version('espnet')}.zip").is_file()
+
+
+def test_subtitles_name_the_languages_of_the_pack(tmp_path, monkeypatch, capsys):
+    from espnet_jst.bin import cli
+
+    monkeypatch.setenv("JST_CACHE", str(tmp_path / "cache"))
+    soundfile.write(tmp_path / "a.wav", speech(), FS)
+    pack_file = str(PACKS / "espnet-202611.zip")
+    assert cli.main(["transcribe", "--model", pack_file, "--format", "ttml", str(tmp_path / "a.wav")]) == 0
+    document = capsys.readouterr().out
+    assert 'xml:lang="en"' in document and 'xml:lang="de"' in document and "und" not in document.split(">")[1]
