@@ -15,6 +15,7 @@ from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.utterances import AudioItem, read_audio
 
+QUICK = (".wav", ".flac")  # others take several times as long to decode, and training decodes in every epoch
 CHANGES = {"audio-stereo": "downmixed", "audio-rate": "resampled"}
 
 
@@ -68,6 +69,8 @@ def _format_one(
     changes = [CHANGES[remark.kind] for remark in remarks if remark.kind in CHANGES]
     if item.segment is not None:
         changes.append("cut")
+    if Path(item.path).suffix.lower() not in QUICK:
+        changes.append("decoded")
     if not changes:
         return item.path, len(samples), changes
     mono = samples.mean(axis=1)
