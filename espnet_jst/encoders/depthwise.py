@@ -39,8 +39,7 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        B, T, D = grad.shape
-        K = weight.size(2)
+        (B, _, D), K = grad.shape, weight.size(2)
         d_x = _convolve(pad(grad, (0, 0, K - 1, K - 1)), weight.flip(2).to(grad.dtype), None)
         # For the taps, input and gradient change places: each utterance's gradient is a kernel of T taps.
         inputs, kernels = (y.transpose(1, 2).reshape(B * D, 1, -1) for y in (x, grad))

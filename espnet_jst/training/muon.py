@@ -130,7 +130,8 @@ def orthogonalised(matrices: Tensor, iterations: int, dtype: torch.dtype = torch
         return orthogonalised(matrices.mT, iterations, dtype).mT
     x = matrices / matrices.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]
     x = x.to(dtype)
-    wide = x.size(2) >= 2 * x.size(1)
+    # In bfloat16 the Gram matrix alone is too coarse: rounding makes small eigenvalues negative, and they explode.
+    wide = x.size(2) >= 2 * x.size(1) and dtype != torch.bfloat16
     return (_iterate_wide if wide else _iterate)(x, iterations).to(matrices.dtype)
 
 

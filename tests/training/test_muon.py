@@ -101,3 +101,12 @@ def test_wide_matrices_take_a_shorter_way_to_the_same_result(shape):
     ours = orthogonalised(x, 5, torch.float64)
     torch.testing.assert_close(ours if shape[1] < shape[2] else ours.mT, plain, atol=1e-9, rtol=0)
     assert (orthogonalised(x.float(), 5, torch.bfloat16) - ours.float()).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rank", [1, 3, 20])
+def test_matrices_of_low_rank_do_not_explode(rank, dtype):
+    g = torch.Generator().manual_seed(3)
+    x = torch.randn(4, 96, rank, generator=g) @ torch.randn(4, rank, 192, generator=g)
+    x = x + 1e-4 * torch.randn(x.shape, generator=g)
+    assert torch.linalg.svdvals(orthogonalised(x, 5, dtype)).max() < 1.3
