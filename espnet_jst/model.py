@@ -54,7 +54,10 @@ class JSTModel(AbsESPnetModel):
 
     Attributes:
         nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
+        train_dtype: of matrix products and convolutions in training mode; weights and losses are float32 in any case.
     """
+
+    train_dtype = torch.float32
 
     frontend: Any
     normalize: Any
@@ -108,7 +111,8 @@ class JSTModel(AbsESPnetModel):
         if self.training and self.specaug is not None:
             feats, lengths = self.specaug(feats, lengths)
         contexts = {name: e.training_context() if self.training else e.context for name, e, _ in self.chain()}
-        taps = self._encode(feats, lengths, contexts)
+        with self._arithmetic(feats.device.type):
+            taps = self._encode(feats, lengths, contexts)
         total = feats.new_zeros(())
         stats: dict[str, Tensor | None] = {}
         self.nonfinite = []
@@ -117,7 +121,8 @@ class JSTModel(AbsESPnetModel):
             target, target_lengths = self._target(spec, targets)
             labels = tap.lengths, target[:, : int(target_lengths.max())], target_lengths
             try:
-                loss, parts = self._loss(name, head, tap.x, labels, utt_id)
+                with self._arithmetic(feats.device.type):
+                    loss, parts = self._loss(name, head, tap.x, labels, utt_id)
             except DataError as error:
                 raise self._named(error, name, utt_id) from error
             stats.update({f"{name}_{key}": value.mean() for key, value in parts.items()})
@@ -185,6 +190,10 @@ class JSTModel(AbsESPnetModel):
             # From zeros: NaN with the graph and the statistics that other processes have, and expect.
             loss, parts = head.loss(0.0 * x.nan_to_num(0.0, 0.0, 0.0), *labels)
             return loss * math.nan, {key: value * math.nan for key, value in parts.items()}
+
+    def _arithmetic(self, device: str) -> torch.autocast:
+        lower = self.training and self.train_dtype != torch.float32
+        return torch.autocast(device, dtype=self.train_dtype if lower else None, enabled=lower)
 
     def _features(self, speech: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():

@@ -39,6 +39,7 @@ training
   --scheduler warmupcosine --scheduler_conf warmup_share=0.1
   --batch_type sorted|numel|...   with --batch_size or --batch_bins
   --num_workers N                 processes that load data
+  --train_dtype float32|bfloat16|auto    of the products in training; auto: bfloat16 where the machine has it
   --ngpu N                        0 trains on the CPU
   --cpu_processes N               processes that train together on the CPU
   --seed N

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.encoders.attention import CachedAttention
+from espnet_jst.encoders.depthwise import depthwise
+from espnet_jst.encoders.dropout import Dropout
 
 
 @dataclass
@@ -31,16 +33,17 @@ class CausalConvolution(nn.Module):
 
     def forward(self, x: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D) and the K - 1 inputs before them -> (B, T, D) and the K - 1 inputs to remember."""
-        y = torch.cat([left, nn.functional.glu(self.input(x), dim=-1).transpose(1, 2)], dim=2)
-        left = y[:, :, y.size(2) - self.kernel_size + 1 :]
-        y = self.depthwise(y).transpose(1, 2)
+        y = nn.functional.glu(self.input(x), dim=-1)
+        y = torch.cat([left.transpose(1, 2).to(y.dtype), y], dim=1)
+        left = y[:, y.size(1) - self.kernel_size + 1 :].transpose(1, 2)
+        y = depthwise(y, self.depthwise.weight, self.depthwise.bias)
         return self.output(nn.functional.silu(self.norm(y))), left
 
 
 def feed_forward(size: int, hidden: int, dropout: float) -> nn.Sequential:
     """LayerNorm - linear - SiLU - linear."""
     return nn.Sequential(
-        nn.LayerNorm(size), nn.Linear(size, hidden), nn.SiLU(), nn.Dropout(dropout), nn.Linear(hidden, size)
+        nn.LayerNorm(size), nn.Linear(size, hidden), nn.SiLU(), Dropout(dropout), nn.Linear(hidden, size)
     )
 
 
@@ -66,7 +69,7 @@ class ConformerLayer(nn.Module):
         self.conv = CausalConvolution(size=size, kernel_size=kernel_size)
         self.feed_forward2 = feed_forward(size, feed_forward_size, dropout)
         self.norm = nn.LayerNorm(size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> LayerState:
         """State before the first frame: no left context."""
@@ -75,10 +78,10 @@ class ConformerLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, table: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
         """(B, T, D) -> (B, T, D); padding stands after the utterance, where only `mask` must hide it."""
-        x = x + 0.5 * self.dropout(self.feed_forward1(x))
+        x = torch.add(x, self.dropout(self.feed_forward1(x)), alpha=0.5)
         y, keys_values = self.attention(self.attention_norm(x), mask, table, state.keys_values)
         x = x + self.dropout(y)
         y, left = self.conv(self.conv_norm(x), state.conv)
         x = x + self.dropout(y)
-        x = x + 0.5 * self.dropout(self.feed_forward2(x))
+        x = torch.add(x, self.dropout(self.feed_forward2(x)), alpha=0.5)
         return self.norm(x), LayerState(keys_values, left)

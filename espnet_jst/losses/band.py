@@ -77,7 +77,13 @@ class Rules:
 
 
 def band_loss(
-    encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, band: Band, rules: Rules
+    encoder: Tensor,
+    predictor: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    band: Band,
+    rules: Rules,
+    products: torch.dtype | None = None,
 ) -> Tensor | None:
     """Loss of each utterance, (B,), or None where one utterance has too many logits to be held.
 
@@ -87,33 +93,42 @@ def band_loss(
         weight, bias: output layer of the joint network, (V, J) and (V,).
         band: the nodes.
         rules: from logits to log-probabilities.
+        products: dtype of the three products of the output layer, that of the weight by default.
     """
     if max(band.counts) * weight.size(0) * weight.element_size() > MOST_BYTES:
         return None
-    return _BandLoss.apply(encoder, predictor, weight, bias, band, rules)
+    return _BandLoss.apply(encoder, predictor, weight, bias, band, rules, products or weight.dtype)
 
 
 class _BandLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, band: Band, rules: Rules
+        ctx: Any,
+        encoder: Tensor,
+        predictor: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        band: Band,
+        rules: Rules,
+        products: torch.dtype,
     ) -> Tensor:
-        inputs = encoder, predictor, weight, bias
+        inputs = encoder, predictor, weight.to(products), bias
         loss = encoder.new_empty(band.shape[0])
         if not any(ctx.needs_input_grad):
             for utterances, part, _, logits in _groups(*inputs, band):
                 loss[utterances] = _normalised(logits, utterances, part, band, rules)[0]
             return loss
-        d_encoder, d_predictor, d_weight, d_bias = (torch.zeros_like(x) for x in inputs)
+        d_encoder, d_predictor, d_weight, d_bias = (torch.zeros_like(x) for x in (encoder, predictor, weight, bias))
         for utterances, part, hidden, logits in _groups(*inputs, band):
             loss[utterances], d_logits = _normalised(logits, utterances, part, band, rules, gradient=True)
-            d_weight.addmm_(d_logits.t(), hidden)
             d_bias += d_logits.sum(dim=0)
-            d_sum = torch.ops.aten.tanh_backward(d_logits @ inputs[2], hidden)
+            d_logits = d_logits.to(products)
+            d_weight += d_logits.t() @ hidden
+            d_sum = torch.ops.aten.tanh_backward(d_logits @ inputs[2], hidden).to(encoder.dtype)
             d_encoder.index_add_(0, band.encoder_rows[part], d_sum)
             d_predictor.index_add_(0, band.predictor_rows[part], d_sum)
-        ctx.save_for_backward(*inputs, d_encoder, d_predictor, d_weight, d_bias)
-        ctx.band, ctx.rules = band, rules
+        ctx.save_for_backward(encoder, predictor, weight, bias, d_encoder, d_predictor, d_weight, d_bias)
+        ctx.band, ctx.rules, ctx.products = band, rules, products
         return loss
 
     @staticmethod
@@ -126,28 +141,36 @@ class _BandLoss(torch.autograd.Function):
             d_weight, d_bias = d_weight * grad[0], d_bias * grad[0]
         else:
             d_weight, d_bias = torch.zeros_like(d_weight), torch.zeros_like(d_bias)
-            for utterances, part, hidden, logits in _groups(encoder, predictor, weight, bias, band):
+            for utterances, part, hidden, logits in _groups(encoder, predictor, weight.to(ctx.products), bias, band):
                 _, d_logits = _normalised(logits, utterances, part, band, ctx.rules, gradient=True)
                 d_logits.mul_(grad[band.places[part] // (band.shape[1] * band.rows)][:, None])
-                d_weight.addmm_(d_logits.t(), hidden)
+                d_weight += d_logits.to(hidden.dtype).t() @ hidden
                 d_bias += d_logits.sum(dim=0)
         scaled = ((x.view(B, -1, x.size(1)) * grad[:, None, None]).flatten(0, 1) for x in (d_encoder, d_predictor))
-        return *scaled, d_weight, d_bias, None, None
+        return *scaled, d_weight, d_bias, None, None, None
 
 
 def _groups(
     encoder: Tensor, predictor: Tensor, weight: Tensor, bias: Tensor, band: Band
 ) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
-    """Utterances, their nodes, the hidden layer (n, J) and the logits (n, V) of these; all use the same memory."""
+    """Utterances, their nodes, the hidden layer (n, J) and the logits (n, V) of these; all use the same memory.
+
+    The hidden layer is in the dtype of `weight`, which is that of the product; the logits in that of `encoder`.
+    """
     V, J = weight.shape
-    groups = list(band.groups(V * weight.element_size()))
+    groups = list(band.groups(V * encoder.element_size()))
     most = max(part.stop - part.start for _, part in groups)
     hidden_memory, logits_memory = encoder.new_empty(most, J), encoder.new_empty(most, V)
     for utterances, part in groups:
         hidden, logits = (memory[: part.stop - part.start] for memory in (hidden_memory, logits_memory))
         torch.index_select(encoder, 0, band.encoder_rows[part], out=hidden)
         hidden.add_(predictor.index_select(0, band.predictor_rows[part])).tanh_()
-        yield utterances, part, hidden, torch.addmm(bias, hidden, weight.t(), out=logits)
+        if weight.dtype == encoder.dtype:
+            torch.addmm(bias, hidden, weight.t(), out=logits)
+        else:
+            hidden = hidden.to(weight.dtype)
+            torch.add(bias, hidden @ weight.t(), out=logits)
+        yield utterances, part, hidden, logits
 
 
 def _normalised(

@@ -46,7 +46,8 @@ def pruned_rnnt_loss(
         fast_emit: factor on the gradient of labels, less one (arXiv:2010.11148, eq. 12); the value is unchanged.
 
     Returns:
-        Negative log-likelihood in nats, (B,), float32 (float64 for float64 inputs), whatever autocast says.
+        Negative log-likelihood in nats, (B,), float32 (float64 for float64 inputs). Autocast on a CPU has its way with
+        the products of the output layer; softmax, recursion and sums are not touched by it.
 
     Raises:
         DataError: a wrong length or label, no path inside the band, or NaN; the message names the utterance.
@@ -57,7 +58,9 @@ def pruned_rnnt_loss(
     V = joint.output.weight.size(0)
     labels = check_labels(targets, logit_lengths, target_lengths, frames=T, vocab_size=V, blank=blank)
     rules = Rules(blank, getattr(joint, "hat", False), delay_penalty, fast_emit)
-    with torch.autocast(encoder_out.device.type, enabled=False):
+    device = encoder_out.device.type
+    products = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    with torch.autocast(device, enabled=False):
         wide = encoder_out.dtype if encoder_out.dtype == torch.float64 else torch.float32
         encoder = joint.encoder_proj(encoder_out.to(wide)).flatten(0, 1)
         predictor = joint.predictor_proj(predictor_out.to(wide)).flatten(0, 1)
@@ -66,7 +69,7 @@ def pruned_rnnt_loss(
         loss = None
         # On a GPU, many small recursions cost more than making all logits twice.
         if encoder.device.type == "cpu" and backends.backend(encoder.device) == "numba":
-            loss = band_loss(encoder, predictor, *output, band, rules)
+            loss = band_loss(encoder, predictor, *output, band, rules, products)
         if loss is None:
             loss = _loss_of_all_nodes(encoder, predictor, *output, band, rules)
         return checked(loss)

@@ -27,6 +27,7 @@ CHANGES = {
     "audio-header": "with a wrong header",
     "audio-loud": "scaled",
 }
+QUICK = (".wav", ".flac")  # others take several times as long to decode, and training decodes in every epoch
 
 
 @dataclass
@@ -110,12 +111,12 @@ class _Rewriter:
         finally:
             self.part.unlink(missing_ok=True)
         changes += ["cut"] * (self.item.segment is not None)
+        changes = changes or ["decoded"]  # nothing else was to be done
         return self.path.as_posix(), self.made, self.digest.hexdigest(), changes
 
     def _if_needed(self, blocks: Iterator[np.ndarray], info: AudioInfo) -> None:
         right = info.plain and info.fs == self.fs and info.channels == 1 and self.item.segment is None
-        # soundfile takes what is so called for samples without a header.
-        if right and not self.item.path.lower().endswith(".raw"):
+        if right and self.item.path.lower().endswith(QUICK):
             for block in blocks:
                 self.digest.update(np.ascontiguousarray(block).data)
         else:

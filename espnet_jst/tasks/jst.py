@@ -29,6 +29,7 @@ from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
 from espnet_jst.training.muon import Muon  # noqa: E402
+from espnet_jst.training.precision import Float32Arguments  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
@@ -122,6 +123,7 @@ class JSTTask(st.STTask):
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return
+        args.__class__ = Float32Arguments
         with compat.safe_checkpoints():
             super().main_worker(args)
         leave_processes()

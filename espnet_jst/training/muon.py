@@ -1,6 +1,7 @@
 """Muon (K. Jordan, 2024; see arXiv:2502.16982): orthogonalised momentum for matrices, AdamW for the rest.
 
-PyTorch's own takes matrices only and computes in bfloat16, which is far slower on a CPU without bfloat16 arithmetic.
+PyTorch's own takes matrices only and always computes in bfloat16, which is far slower on a CPU without bfloat16
+arithmetic; this one follows `product_dtype`.
 """
 
 from __future__ import annotations
@@ -37,9 +38,14 @@ class Muon(torch.optim.AdamW):
         weight_decay: of all, decoupled.
         others: further keys of AdamW (betas, eps, fused).
 
+    Attributes:
+        product_dtype: of the iteration's products; momentum and weights are float32 in any case.
+
     Raises:
         ConfigError: there is no group of matrices.
     """
+
+    product_dtype = torch.float32
 
     def __init__(
         self,
@@ -95,7 +101,9 @@ class Muon(torch.optim.AdamW):
             buffers = [self._buffer(parameter) for parameter in parameters]
             momentum = torch.stack(buffers).float().lerp_(gradients, 1 - group["momentum"])
             torch._foreach_copy_(buffers, list(momentum.unbind()))
-            update = orthogonalised(gradients.lerp_(momentum, group["momentum"]), group["iterations"])
+            update = orthogonalised(
+                gradients.lerp_(momentum, group["momentum"]), group["iterations"], self.product_dtype
+            )
             scale = group["lr"] * max(1.0, rows / columns) ** 0.5
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             torch._foreach_add_(parameters, [u.to(parameters[0].dtype) for u in update.unbind()], alpha=-scale)
@@ -110,13 +118,39 @@ class Muon(torch.optim.AdamW):
         return state["momentum_buffer"]
 
 
-def orthogonalised(matrices: Tensor, iterations: int) -> Tensor:
-    """(N, rows, columns) -> about the nearest matrices with orthonormal rows or columns (singular values 0.7-1.2)."""
+def orthogonalised(matrices: Tensor, iterations: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """(N, rows, columns) -> about the nearest matrices with orthonormal rows or columns (singular values 0.7-1.2).
+
+    Args:
+        matrices: the matrices.
+        iterations: at least 1.
+        dtype: of the products.
+    """
     if matrices.size(1) > matrices.size(2):
-        return orthogonalised(matrices.mT, iterations).mT
-    a, b, c = COEFFICIENTS
+        return orthogonalised(matrices.mT, iterations, dtype).mT
     x = matrices / matrices.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]
+    x = x.to(dtype)
+    # In bfloat16 the Gram matrix alone is too coarse: rounding makes small eigenvalues negative, and they explode.
+    wide = x.size(2) >= 2 * x.size(1) and dtype != torch.bfloat16
+    return (_iterate_wide if wide else _iterate)(x, iterations).to(matrices.dtype)
+
+
+def _iterate(x: Tensor, iterations: int) -> Tensor:
+    a, b, c = COEFFICIENTS
     for _ in range(iterations):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x
+
+
+def _iterate_wide(x: Tensor, iterations: int) -> Tensor:
+    """The same polynomials, of the Gram matrix alone: they commute with it, and only two products are wide."""
+    a, b, c = COEFFICIENTS
+    gram = x @ x.mT
+    total = None
+    for left in reversed(range(iterations)):
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        total = factor if total is None else factor @ total
+        gram = factor @ (factor @ gram) if left else gram
+    return x if total is None else total @ x

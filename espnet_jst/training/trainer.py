@@ -22,6 +22,7 @@ from espnet_jst.training.accumulation import last_update, updates
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
 from espnet_jst.training.guard import LossGuard
+from espnet_jst.training.precision import offer_training_dtypes, set_training_dtype
 from espnet_jst.training.processes import first_process, is_first
 from espnet_jst.training.progress import Course, TrackedBatches, say
 from espnet_jst.training.schedule import WarmupCosine
@@ -57,11 +58,14 @@ class JSTTrainer(Trainer):
             help="Choose the number of epochs, at most --max_epoch, so that training with validation and saving takes "
             "so many minutes on this machine",
         )
+        offer_training_dtypes(parser)
 
     @classmethod
     def build_options(cls, args: argparse.Namespace) -> JSTTrainerOptions:
         """Options consumed by `run`."""
-        return build_dataclass(JSTTrainerOptions, args)
+        options = build_dataclass(JSTTrainerOptions, args)
+        options.train_dtype = vars(args)["train_dtype"]  # what was asked for; see precision.Float32Arguments
+        return options
 
     @staticmethod
     def resume(
@@ -121,6 +125,8 @@ class JSTTrainer(Trainer):
             output_dir / (f"rank{rank}_{USAGE_FILE}" if rank else USAGE_FILE), fresh=not options.resume
         )
         cls.guard = LossGuard(output_dir / (f"rank{rank}_{SKIPPED}" if rank else SKIPPED), fresh=not options.resume)
+        device = "cuda" if options.ngpu > 0 else "cpu"
+        set_training_dtype(getattr(model, "module", model), optimizers, options.train_dtype, device)
         cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
         cls.course, pace = Course(), None
         if options.max_train_minutes is not None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.training.muon import Muon, hidden_matrices, orthogonalised
+from espnet_jst.training.muon import Muon, _iterate, hidden_matrices, orthogonalised
 
 
 class Model(nn.Module):
@@ -91,3 +91,22 @@ def test_without_matrices_it_is_refused():
         Muon(nn.Linear(2, 2).parameters())
     with pytest.raises(ConfigError, match="encoder with linear layers"):
         Muon(Muon.groups(nn.Linear(2, 2)))
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 12), (2, 40, 9)])
+def test_wide_matrices_take_a_shorter_way_to_the_same_result(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    wide = x if shape[1] < shape[2] else x.mT
+    plain = _iterate(wide / wide.flatten(1).norm(dim=1)[:, None, None], 5)
+    ours = orthogonalised(x, 5, torch.float64)
+    torch.testing.assert_close(ours if shape[1] < shape[2] else ours.mT, plain, atol=1e-9, rtol=0)
+    assert (orthogonalised(x.float(), 5, torch.bfloat16) - ours.float()).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rank", [1, 3, 20])
+def test_matrices_of_low_rank_do_not_explode(rank, dtype):
+    g = torch.Generator().manual_seed(3)
+    x = torch.randn(4, 96, rank, generator=g) @ torch.randn(4, rank, 192, generator=g)
+    x = x + 1e-4 * torch.randn(x.shape, generator=g)
+    assert torch.linalg.svdvals(orthogonalised(x, 5, dtype)).max() < 1.3
