@@ -36,6 +36,7 @@ class CausalConvolution(nn.Module):
         y = nn.functional.glu(self.input(x), dim=-1)
         y = torch.cat([left.transpose(1, 2).to(y.dtype), y], dim=1)
         left = y[:, y.size(1) - self.kernel_size + 1 :].transpose(1, 2)
+        assert self.depthwise.bias is not None  # Conv1d's type allows that
         y = depthwise(y, self.depthwise.weight, self.depthwise.bias)
         return self.output(nn.functional.silu(self.norm(y))), left
 

@@ -180,7 +180,7 @@ def test_what_only_we_read_rightly_is_written_again_for_others(corpus):
     Path("data/train/called_raw.wav").rename("data/train/called.raw")
     corpus.tables["wav.scp"]["called_raw"] = "data/train/called.raw"
     corpus.write()
-    assert "4 utterances, 2 with a wrong header" in format_set(OPTIONS, "train")
+    assert "4 utterances, 1 decoded, 2 with a wrong header" in format_set(OPTIONS, "train")
     wav, lengths = (kaldi.read_table(f"dump/raw/org/train/{name}") for name in ("wav.scp", "utt2num_samples"))
     for key, seconds in (("crashed", 1), ("joined", 2), ("called_raw", 1)):
         samples, fs = soundfile.read(wav[key])
