@@ -118,11 +118,11 @@ def _alone(words: Sequence[str]) -> list[str]:
 
 
 def _statistics(folder: Path) -> str:
-    """Statistics as stage 10 leaves them, of any size."""
+    """Statistics in the form that stage 10 leaves, of one number, which goes with any frontend."""
     import numpy as np
 
     path = folder / "feats_stats.npz"
-    np.savez(path, count=np.array(2), sum=np.zeros(80), sum_square=np.ones(80))
+    np.savez(path, count=np.array(2), sum=np.zeros(1), sum_square=np.ones(1))
     return path.as_posix()
 
 

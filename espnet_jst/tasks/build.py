@@ -217,7 +217,7 @@ def check_rate(args: argparse.Namespace, files: Sequence[Sequence[str]]) -> None
 def _check_size(normalize: Any, features: int) -> None:
     """Refuse statistics of other features than the frontend's, which would fail at the first sample."""
     mean = getattr(normalize, "mean", None)
-    if mean is not None and mean.numel() != features:
+    if mean is not None and mean.numel() not in (1, features):  # one number holds for all
         raise ConfigError(
             f"normalize_conf.stats_file has statistics of {mean.numel()} features and the frontend makes {features}: "
             "give those that stage 10 wrote for this frontend"
