@@ -146,10 +146,10 @@ def test_how_long_it_takes_is_said(comparison: Comparison) -> None:
 
 def test_what_is_significant_is_marked_and_what_is_undefined_is_not(comparison: Comparison, tmp_path: Path) -> None:
     def score(p_value: float) -> SystemScore:
-        return SystemScore((20.0, 22.0), 19.0, 23.0, 1.0, 3.0, p_value)
+        return SystemScore((20.0, 22.0), 19.0, 23.0, difference_low=1.0, difference_high=3.0, p_value=p_value)
 
     for p_value, marked in ((0.001, True), (0.049, True), (0.05, False), (0.9, False), (math.nan, False)):
-        row = {"both": SystemScore((10.0, 10.0), 9.0, 11.0), "single": score(p_value)}
+        row = {"both": SystemScore((10.0, 10.0), 9.0, 11.0, baseline=True), "single": score(p_value)}
         page = as_markdown(comparison, {"scores": {"test, streaming": {"WER": row}}, "cpu_s": {}})
         assert ("| single | 21.00 * |" in page) is marked
         assert (f"{p_value:.3f} *" in page) is marked

@@ -92,7 +92,7 @@ def test_a_regional_code_is_the_same_language(recipe: Path, capsys) -> None:
 def test_the_experiment_keeps_what_it_began_with(recipe: Path) -> None:
     from espnet_jst.recipe.finetune import model_files
 
-    path = training_config(OPTIONS, model_files(OPTIONS)["st_train_config"])
+    path = training_config(OPTIONS, model_files(OPTIONS)["st_train_config"], OPTIONS.exp)
     about, license = read_base(path.parent)
     assert about is not None
     assert (about.name, about.license, about.dataset) == ("numbers", "cc-by-sa-4.0", "numbers")

@@ -81,7 +81,7 @@ CHANGES: dict[str, list[str]] = {
 ELSEWHERE = {
     *("stage", "stop_stage", "force", "skip_data_prep", "skip_eval", "skip_packing", "skip_upload_hf", "scheduler"),
     *("feats_type", "speed_perturb_factors", "compare"),  # one value, refused, and another program
-    *("corpus_dir", "aligner", "aligner_model", "finetune"),  # tests of their own
+    *("corpus_dir", "aligner", "aligner_model", "finetune", "finetune_anyway"),  # tests of their own
 }
 
 
@@ -228,6 +228,7 @@ def test_another_model_to_train_further_is_another_training(again: Path, monkeyp
     model.mkdir()
     made = Path("data/en_de_token_list/tgt_word")
     values = {"token_list": (made / "tokens.txt").read_text().split(), "token_type": "bpe", "bpemodel": "model/m"}
+    values["model_conf"] = {"heads": {"joint": {"kind": "transducer", "lanes": ["transcript", "translation"]}}}
     (model / "config.yaml").write_text(yaml.safe_dump(values))
     (model / "m").write_bytes((made / "bpe.model").read_bytes())
     (model / "w.pth").write_text("weights")
