@@ -23,7 +23,9 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     if x.device.type != "cpu":
         return conv1d(x.transpose(1, 2), weight, bias, groups=weight.size(0)).transpose(1, 2)
-    return _Depthwise.apply(x, weight, bias)
+    # oneDNN (torch 2.11 and 2.14) does not return from some of these convolutions in bfloat16: 16 features, 300 frames.
+    wide = x.float() if x.dtype == torch.bfloat16 else x
+    return _Depthwise.apply(wide, weight, bias).to(x.dtype)
 
 
 class _Depthwise(torch.autograd.Function):

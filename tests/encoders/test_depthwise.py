@@ -1,5 +1,8 @@
 """The depthwise convolution with a backward pass of its own is nn.Conv1d's."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -32,3 +35,16 @@ def test_in_bfloat16_gradients_of_weights_stay_float32():
     depthwise(x, conv.weight, conv.bias).square().sum().backward()
     assert y.dtype == torch.bfloat16 and ours.dtype == torch.float32
     torch.testing.assert_close(ours, conv.weight.grad, rtol=0.03, atol=0.3)
+
+
+def test_in_bfloat16_it_returns_where_the_library_does_not():
+    """oneDNN hangs in a depthwise convolution of 16 features and 300 frames in bfloat16."""
+    code = (
+        "import torch\n"
+        "from espnet_jst.encoders.depthwise import depthwise\n"
+        "x = torch.randn(2, 314, 16, dtype=torch.bfloat16, requires_grad=True)\n"
+        "depthwise(x, torch.randn(16, 1, 15), torch.zeros(16)).sum().backward()\n"
+        "print(x.grad.isfinite().all().item())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.strip() == "True", done.stderr
