@@ -26,6 +26,15 @@ def json_text(value: Any, **options: Any) -> str:
     return json.dumps(_finite(value), **options, allow_nan=False)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """An object that a program left as JSON; empty where there is none that can be read."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(entry) for key, entry in value.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -183,8 +183,3 @@ def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, object]])
     if "utt2spk" in tables:
         owners = {utterance: str(speaker) for utterance, speaker in tables["utt2spk"].items()}
         write_table(Path(path) / "spk2utt", speakers_to_utterances(owners))
-
-
-def keep_order(keys: Iterable[str]) -> list[str]:
-    """Keys in the order of a Kaldi file (sorted by bytes)."""
-    return sorted(keys, key=lambda name: name.encode("utf-8"))

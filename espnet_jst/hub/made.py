@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -14,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.config import json_text
+from espnet_jst.config import json_text, read_json
 from espnet_jst.hub.about import About
 from espnet_jst.version import __version__
 
@@ -32,7 +31,7 @@ def note_training(folder: Path, command: Sequence[str]) -> None:
         command: of `jst_train`.
     """
     file = folder / MADE_FILE
-    before = _read(file).get("runs") if (folder / "checkpoint.pth").is_file() else None
+    before = read_json(file).get("runs") if (folder / "checkpoint.pth").is_file() else None
     words = sys.argv[2:] if sys.argv[1:2] == ["recipe"] else sys.argv[1:]
     run = {
         "date": time.strftime("%Y-%m-%d %H:%M"),
@@ -69,7 +68,7 @@ def made_lines(folder: Path, base: About | None, data: str) -> list[str]:
         base: what the training began with, if with anything.
         data: what it was trained on.
     """
-    kept = _read(folder / MADE_FILE).get("runs")
+    kept = read_json(folder / MADE_FILE).get("runs")
     runs = [run for run in kept if isinstance(run, dict)] if isinstance(kept, list) else []
     lines = [f"- Trained further from {described(base)}." if base else "", f"- Data: {data}." if data else ""]
     for further in base.chain if base else []:
@@ -129,19 +128,11 @@ def _count(number: float, unit: str) -> str:
 
 
 def _time(folder: Path) -> str:
-    used = _read(folder / "training_time.json")
+    used = read_json(folder / "training_time.json")
     if not isinstance(used.get("wall_s"), (int, float)):
         return ""
     processors = f"{_count(used.get('cpu_s', 0) / 60, 'minute')} of processors"
     return f"- Time: {_count(used['wall_s'] / 60, 'minute')}, {processors}, in {_count(used.get('runs', 1), 'run')}."
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _versions() -> dict[str, str]:

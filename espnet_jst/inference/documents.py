@@ -13,7 +13,6 @@ from espnet_jst.config import json_text
 from espnet_jst.text.subtitles import format_words, make_cues
 from espnet_jst.text.words import Word
 
-SUBTITLES = ("srt", "vtt", "ttml")
 _NUMBER = re.compile(r"^(\d+)\n(?=[\d:]+[.,]\d{3} --> )", re.MULTILINE)
 _TTML = "{http://www.w3.org/ns/ttml}"
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"

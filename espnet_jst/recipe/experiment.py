@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.config import read_yaml
-from espnet_jst.recipe.stamp import as_json, digests, read_stamp, write_stamp
+from espnet_jst.config import read_json, read_yaml
+from espnet_jst.recipe.stamp import as_json, digests, write_stamp
 
 LENGTHS = ("max_train_minutes", "max_epoch")
 # Options of jst_train that say where, how fast and how loudly it runs, or what is kept of it.
@@ -76,7 +76,7 @@ def open_experiment(folder: Path, start: Mapping[str, Any], *, force: bool) -> t
         Whether it goes on (where it has a checkpoint), and a line for the user where it begins again.
     """
     file = folder / ".stages" / "11-start.json"
-    before, note, resume = read_stamp(file), "", True
+    before, note, resume = read_json(file), "", True
     if (folder / "checkpoint.pth").is_file():
         # The record of an earlier version has no files: nothing can be said, and the weights know their token lists.
         changed = changes(before, start) if "files" in before else []

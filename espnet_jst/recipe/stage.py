@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from espnet_jst.config import read_json
 from espnet_jst.errors import JSTError
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.stamp import as_json, digests, read_stamp, write_stamp
+from espnet_jst.recipe.stamp import as_json, digests, write_stamp
 from espnet_jst.recipe.watched import watch, watched_reads
 
 
@@ -49,7 +50,7 @@ class Stage:
         """True when the outputs exist and the last run had the same inputs and the same values of what it read."""
         if self.stamp is None or not all(path.exists() for path in self.outputs):
             return False
-        before = read_stamp(self.stamp)
+        before = read_json(self.stamp)
         if not isinstance(before.get("options"), dict):
             return False
         now = as_json({name: getattr(self.options, name, None) for name in before["options"]})

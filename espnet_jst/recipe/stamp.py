@@ -122,15 +122,6 @@ def as_json(values: Mapping[str, object]) -> dict[str, Any]:
     return json.loads(json_text(dict(values), default=str))
 
 
-def read_stamp(path: Path) -> dict[str, Any]:
-    """What the last finished run left; empty where there is none that can be read."""
-    try:
-        stamp = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stamp if isinstance(stamp, dict) else {}
-
-
 def write_stamp(path: Path, stamp: Mapping[str, object]) -> None:
     """Write a stamp; a kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
