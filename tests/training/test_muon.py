@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.training.muon import Muon, _iterate, hidden_matrices, orthogonalised
+from espnet_jst.training.muon import MARGIN, POLYNOMIALS, Muon, _iterate, hidden_matrices, orthogonalised
 
 
 class Model(nn.Module):
@@ -41,12 +41,21 @@ def make(seed=0, **conf):
 def test_orthogonalised_matrices_keep_their_directions_and_lose_their_scales(shape):
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 1e-4
     u, _, v = torch.linalg.svd(x, full_matrices=False)
-    y = orthogonalised(x, 8)
+    y = orthogonalised(x)
     inside = u.mT @ y @ v.mT  # diagonal where the singular directions are kept
     values = inside.diagonal(dim1=1, dim2=2)
-    assert values.min() > 0.6 and values.max() < 1.3
+    assert values.min() > 0.7 and values.max() < 1.3
     torch.testing.assert_close(inside, torch.diag_embed(values), atol=1e-4, rtol=0)
-    assert orthogonalised(torch.zeros(1, 3, 4), 5).abs().max() == 0
+    assert orthogonalised(torch.zeros(1, 3, 4)).abs().max() == 0
+
+
+def test_the_polynomials_bring_every_singular_value_from_three_thousandths_to_about_one():
+    y = torch.logspace(-5, 0, 5000, dtype=torch.float64)
+    near = y >= 0.003
+    for a, b, c in POLYNOMIALS:
+        y = a * y + b * y**3 + c * y**5
+    assert 0.75 < y[near].min() and y.max() < 1.25
+    assert y[0] > 270e-5  # and smaller ones rise
 
 
 def test_encoder_matrices_are_taken_and_the_rest_moves_as_with_adamw():
@@ -97,16 +106,21 @@ def test_without_matrices_it_is_refused():
 def test_wide_matrices_take_a_shorter_way_to_the_same_result(shape):
     x = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     wide = x if shape[1] < shape[2] else x.mT
-    plain = _iterate(wide / wide.flatten(1).norm(dim=1)[:, None, None], 5)
-    ours = orthogonalised(x, 5, torch.float64)
+    wide = wide / (MARGIN * torch.linalg.svdvals(wide).pow(4).sum(dim=1) ** 0.25)[:, None, None]
+    plain = _iterate(wide, wide @ wide.mT)
+    ours = orthogonalised(x, torch.float64)
     torch.testing.assert_close(ours if shape[1] < shape[2] else ours.mT, plain, atol=1e-9, rtol=0)
-    assert (orthogonalised(x.float(), 5, torch.bfloat16) - ours.float()).abs().max() < 0.05
+    assert (orthogonalised(x.float(), torch.bfloat16) - ours).norm() < 0.1 * ours.norm()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("rank", [1, 3, 20])
-def test_matrices_of_low_rank_do_not_explode(rank, dtype):
+@pytest.mark.parametrize("shape", [(1, 4), (2, 3), (3, 6), (6, 12), (9, 40), (32, 32), (96, 192)])
+def test_no_matrix_explodes(shape, dtype):
+    """Polynomials that fit [0.003, 1] exactly did, in bfloat16, for one small matrix in twenty."""
     g = torch.Generator().manual_seed(3)
-    x = torch.randn(4, 96, rank, generator=g) @ torch.randn(4, rank, 192, generator=g)
-    x = x + 1e-4 * torch.randn(x.shape, generator=g)
-    assert torch.linalg.svdvals(orthogonalised(x, 5, dtype)).max() < 1.3
+    x = torch.randn(100 if shape[0] < 50 else 8, *shape, generator=g)
+    u, _, v = torch.linalg.svd(x, full_matrices=False)
+    thin = torch.randn(len(x), shape[0], 1, generator=g) @ torch.randn(len(x), 1, shape[1], generator=g)
+    kinds = [x, thin, thin + 1e-4 * x, u @ v, (u * torch.logspace(0, -3, shape[0])) @ v]
+    for matrices in kinds:
+        assert torch.linalg.matrix_norm(orthogonalised(matrices, dtype), 2).max() < 1.3
