@@ -11,6 +11,8 @@ from torch import Tensor
 
 from espnet_jst.errors import ConfigError
 
+CACHED_SAMPLES = 1 << 17  # about 3 MB of windows and spectra
+
 
 @dataclass
 class LogMelState:
@@ -68,7 +70,12 @@ class LogMel(AbsFrontend):
         if input.size(1) < self.window_samples:
             input = torch.nn.functional.pad(input, (0, self.window_samples - input.size(1)))
         lengths = ((input_lengths - self.window_samples).div(self.hop_samples, rounding_mode="floor") + 1).clamp(min=1)
-        return self._features(input), lengths
+        if input.device.type != "cpu":
+            return self._features(input), lengths
+        # A few utterances at a time: what lies between samples and features stays in the cache, and its memory is
+        # used again instead of being asked for.
+        rows = max(1, CACHED_SAMPLES // input.size(1))
+        return torch.cat([self._features(part) for part in input.split(rows)]), lengths
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> LogMelState:
         """State before the first sample."""

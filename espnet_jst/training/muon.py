@@ -154,11 +154,13 @@ def _iterate(x: Tensor, gram: Tensor) -> Tensor:
 
 def _iterate_wide(x: Tensor, gram: Tensor) -> Tensor:
     """The same polynomials, of the Gram matrix alone: they commute with it, and only two products are wide."""
-    total = factor = None
+    factors: list[Tensor] = []
     for a, b, c in POLYNOMIALS:
-        if factor is not None:
-            gram = factor @ (factor @ gram)
-        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal(dim1=1, dim2=2).add_(a)
-        total = factor if total is None else factor @ total
+        if factors:
+            gram = factors[-1] @ (factors[-1] @ gram)
+        factors.append(torch.baddbmm(gram, gram, gram, beta=b, alpha=c))
+        factors[-1].diagonal(dim1=1, dim2=2).add_(a)
+    total = factors[0]
+    for factor in factors[1:]:
+        total = factor @ total
     return total @ x

@@ -12,6 +12,7 @@ import torch
 from espnet_jst.config import check_choice
 
 TRAIN_DTYPES = ("float32", "bfloat16", "auto", "float64")
+WIDE = 128  # columns from which on a CPU's products in bfloat16 gain more than conversions cost: docs/performance.md
 
 
 class Float32Arguments(argparse.Namespace):
@@ -33,7 +34,8 @@ def offer_training_dtypes(parser: argparse.ArgumentParser) -> None:
     action.choices = TRAIN_DTYPES
     action.help = (
         "Of matrix products and convolutions in training: bfloat16, or auto, which is bfloat16 where the processor or "
-        "the GPU has it. Losses, weights, optimizer and checkpoints are float32 then; validation is too"
+        "the GPU has it and matrices are wide enough to gain. Losses, weights, optimizer and checkpoints are float32 "
+        "then; validation is too"
     )
 
 
@@ -46,27 +48,35 @@ def has_bfloat16(device: str) -> bool:
     return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
 
 
-def training_dtype(asked: str, device: str) -> torch.dtype:
-    """The dtype of matrix products and convolutions in training; "auto" is bfloat16 where the device has it.
+def training_dtype(asked: str, device: str, columns: int = WIDE) -> torch.dtype:
+    """The dtype of matrix products and convolutions in training.
+
+    Args:
+        asked: one of TRAIN_DTYPES; "auto" is bfloat16 where the device has it and it pays.
+        device: "cpu" or "cuda".
+        columns: the smaller side of the model's largest matrix.
 
     Raises:
         ConfigError: `asked` is none of TRAIN_DTYPES.
     """
     check_choice(asked, TRAIN_DTYPES, "--train_dtype")
     if asked == "auto":
-        asked = "bfloat16" if has_bfloat16(device) else "float32"
+        asked = "bfloat16" if has_bfloat16(device) and (device == "cuda" or columns >= WIDE) else "float32"
     return torch.bfloat16 if asked == "bfloat16" else torch.float32
 
 
-def set_training_dtype(model: Any, optimizers: Sequence[Any], asked: str, device: str) -> None:
+def set_training_dtype(model: torch.nn.Module, optimizers: Sequence[Any], asked: str, device: str) -> None:
     """Tell a model and its optimizers, and the log, which dtype `--train_dtype` means on a device."""
-    dtype = training_dtype(asked, device)
-    model.train_dtype = dtype
+    sides = [min(weight.shape) for weight in model.parameters() if weight.ndim == 2]
+    dtype = training_dtype(asked, device, max(sides, default=0))
+    model.train_dtype = dtype  # type: ignore[assignment]
     for optimizer in optimizers:
         if hasattr(optimizer, "product_dtype"):
-            optimizer.product_dtype = dtype
+            optimizer.product_dtype = training_dtype(asked, device)  # batches of products pay at any width
     if asked == "auto" and dtype == torch.float32:
-        logging.info(f"--train_dtype auto: float32, as this {device} has no bfloat16 arithmetic")
+        able = has_bfloat16(device)
+        reason = f"matrices of fewer than {WIDE} columns gain nothing" if able else f"this {device} has none"
+        logging.info(f"--train_dtype auto: float32 and not bfloat16: {reason}")
     elif asked == "bfloat16" and not has_bfloat16(device):
         logging.warning(f"--train_dtype bfloat16: this {device} has no such arithmetic, and float32 would be faster")
     else:

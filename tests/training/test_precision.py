@@ -13,6 +13,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.training import precision
 from espnet_jst.training.checkpoints import CHECKPOINT
+from espnet_jst.training.muon import Muon
 from espnet_jst.weights import read_weights, safe_load
 from tests.training.corpus import make_corpus, write_config
 from tests.training.test_resume import AVERAGE, same, train, train_in_child
@@ -73,19 +74,22 @@ def test_a_killed_training_ends_with_the_same_weights(root, whole):
     assert same(exp / AVERAGE, whole / AVERAGE) and same(exp / CHECKPOINT, whole / CHECKPOINT)
 
 
-@pytest.mark.parametrize("asked, able, dtype, words", [
-    ("auto", True, torch.bfloat16, "training in bfloat16"),
-    ("auto", False, torch.float32, "auto: float32, as this cpu has no bfloat16"),
-    ("bfloat16", False, torch.bfloat16, "float32 would be faster"),
-    ("bfloat16", True, torch.bfloat16, "training in bfloat16"),
-    ("float32", True, torch.float32, "training in float32"),
+@pytest.mark.parametrize("asked, able, columns, dtype, muon, words", [
+    ("auto", True, 128, torch.bfloat16, torch.bfloat16, "training in bfloat16"),
+    ("auto", True, 127, torch.float32, torch.bfloat16, "fewer than 128 columns"),
+    ("auto", False, 128, torch.float32, torch.float32, "this cpu has none"),
+    ("bfloat16", False, 1, torch.bfloat16, torch.bfloat16, "float32 would be faster"),
+    ("bfloat16", True, 1, torch.bfloat16, torch.bfloat16, "training in bfloat16"),
+    ("float32", True, 128, torch.float32, torch.float32, "training in float32"),
 ])  # fmt: skip
-def test_what_is_used_is_said_in_one_line(asked, able, dtype, words, monkeypatch, caplog):
+def test_what_is_used_is_said_in_one_line(asked, able, columns, dtype, muon, words, monkeypatch, caplog):
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: able)
-    model, optimizer = torch.nn.Linear(1, 1), torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    model = torch.nn.Linear(columns, 200)
+    others = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer = Muon([{"params": [model.weight], "orthogonal": True}, {"params": [model.bias], "orthogonal": False}])
     with caplog.at_level(logging.INFO):
-        precision.set_training_dtype(model, [optimizer], asked, "cpu")
-    assert model.train_dtype == dtype and not hasattr(optimizer, "product_dtype")
+        precision.set_training_dtype(model, [optimizer, others], asked, "cpu")
+    assert model.train_dtype == dtype and optimizer.product_dtype == muon and not hasattr(others, "product_dtype")
     assert len(caplog.records) == 1 and words in caplog.text
 
 
