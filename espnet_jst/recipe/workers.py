@@ -66,9 +66,9 @@ class Workers:
             self._client = self._reach() if self._address else self._start()
         if self._cluster is not None and nj > self._count:
             if self.local:
-                self._cluster.scale(nj)
-            else:
-                self._cluster.adapt(minimum=nj, maximum=nj)  # `scale` would not replace a job that ended
+                self._cluster.scale(nj)  # at once; `adapt` looks around first
+            # `scale` would not replace a job that ended, nor a local worker that was killed and took long to come back.
+            self._cluster.adapt(minimum=nj, maximum=nj)
             self._count = nj
         return self._client
 

@@ -82,6 +82,12 @@ def test_a_shard_that_no_worker_survives_is_named():
         run_each(die, ["fine", "deadly", "fine too"], nj=2, title="write")
 
 
+def test_a_worker_that_takes_long_to_come_back_is_replaced():
+    """On a busy machine: Dask takes it from the list after a quarter of a minute, and everything waited for ever."""
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), pytest.raises(JSTError, match="deadly"):
+        run_each(die, ["fine", "deadly", "fine too"], nj=2, title="write")
+
+
 def test_the_paths_of_the_caller_hold_on_the_workers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_each(os.path.abspath, ["x", "y"], nj=2) == [str(tmp_path / "x"), str(tmp_path / "y")]
