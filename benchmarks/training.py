@@ -103,8 +103,8 @@ def runs(conf: dict) -> tuple[dict[str, Callable[[], None]], int]:
     def conv1d(x, weight, bias):  # type: ignore[no-untyped-def]
         return nn.functional.conv1d(x.transpose(1, 2), weight, bias, groups=len(bias)).transpose(1, 2)
 
-    def fused(_self, q, k, v, mask):  # type: ignore[no-untyped-def]
-        return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    def fused(_self, q, k, v, bias):  # type: ignore[no-untyped-def]
+        return scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
     def with_other(owner: object, name: str, value: object) -> Callable[[], None]:
         def step() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from espnet_jst.encoders.dropout import Dropout
 
@@ -17,9 +20,8 @@ def rotary_table(frames: int, size: int, device: torch.device | str = "cpu") -> 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Rotate (..., T, size) by the positions of `table`, (2, T, size / 2)."""
-    cos, sin = table
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+    rotated: Tensor = _Rotation.apply(x, table.to(x.dtype))
+    return rotated
 
 
 class CachedAttention(nn.Module):
@@ -36,32 +38,74 @@ class CachedAttention(nn.Module):
         self.output = nn.Linear(size, size)
 
     def forward(
-        self, x: Tensor, mask: Tensor | None, table: Tensor, cache: Tensor | None = None
+        self, x: Tensor, bias: Tensor | None, table: Tensor, cache: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """(B, T, D) new frames -> (B, T, D) and the keys and values seen, (2, B, H, S, D / H), S = cached + T.
 
         Args:
             x: new frames.
-            mask: True where attention is allowed, broadcastable to (B, H, T, S), or None.
+            bias: added to the scores, 0 or -inf, broadcastable to (B, H, T, S), or None.
             table: rotary table of at least S positions.
             cache: keys (not rotated) and values of the left context.
         """
         B, T, D = x.shape
         qkv = self.qkv(x).view(B, T, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
-        q, kv = qkv[0], qkv[1:]
-        if cache is not None:
-            kv = torch.cat([cache, kv], dim=3)
-        S = kv.size(3)
-        q, k = rotate(q, table[:, S - T : S]), rotate(kv[0], table[:, :S])
-        if x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
-            y = self._products(q, k, kv[1], mask)
+        q, k, v = qkv.unbind()
+        kv = qkv[1:]
+        if cache is not None and cache.size(3):
+            kv = torch.cat([cache.to(kv.dtype), kv], dim=3)
+            k, v = kv.unbind()
+        S = k.size(2)
+        q, k = rotate(q, table[:, S - T : S]), rotate(k, table[:, :S])
+        bias = None if bias is None else bias.to(q.dtype)
+        if q.dtype == torch.bfloat16 and q.device.type == "cpu" and torch.is_grad_enabled():
+            y = self._products(q, k, v, bias)
         else:
             dropout = self.dropout.p if self.training else 0.0
-            y = nn.functional.scaled_dot_product_attention(q, k, kv[1], attn_mask=mask, dropout_p=dropout)
+            y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
         return self.output(y.transpose(1, 2).reshape(B, T, D)), kv
 
-    def _products(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def _products(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
         """Attention as two products: in bfloat16 the fused one's backward pass takes ten times as long on a CPU."""
-        scores = (q * q.size(-1) ** -0.5) @ k.transpose(2, 3)
-        weights = (scores.float() if mask is None else scores.float().masked_fill(~mask, -torch.inf)).softmax(dim=-1)
-        return self.dropout(weights.to(v.dtype)) @ v
+        attended: Tensor = self.dropout(_Weights.apply(q, k, bias)) @ v
+        return attended
+
+
+class _Rotation(torch.autograd.Function):
+    """The gradient is rotated back: nothing but the table is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, table: Tensor) -> Tensor:
+        ctx.save_for_backward(table)
+        (cos, sin), rotated = table, torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        (a, b), (first, second) = x.chunk(2, dim=-1), rotated.chunk(2, dim=-1)
+        torch.mul(a, cos, out=first).addcmul_(b, sin, value=-1)
+        torch.mul(b, cos, out=second).addcmul_(a, sin)
+        return rotated
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        cos, sin = ctx.saved_tensors[0]
+        return _Rotation.apply(grad, torch.stack([cos, -sin])), None
+
+
+class _Weights(torch.autograd.Function):
+    """softmax(q k' / sqrt(D) + bias), (B, H, T, S), in float32; of what has that size, only the result is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.scale = q.size(-1) ** -0.5
+        q = q * ctx.scale
+        with torch.autocast(q.device.type, enabled=False):
+            scores = (q @ k.mT).float()
+            # Filling by a mask takes several times as long as a sum.
+            weights = (scores if bias is None else scores.add_(bias)).softmax(dim=-1).to(q.dtype)
+        ctx.save_for_backward(q, k, weights)
+        return weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        q, k, weights = ctx.saved_tensors
+        scores = torch.ops.aten._softmax_backward_data(grad, weights, -1, weights.dtype)
+        return (scores @ k).mul_(ctx.scale), scores.mT @ q, None

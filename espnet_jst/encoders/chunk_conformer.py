@@ -123,7 +123,8 @@ class ChunkConformer(StreamingEncoder):
         if chunks is not None:
             # A padding frame whose whole left context is padding would have nothing to attend to: NaN.
             mask = mask | torch.eye(T, dtype=torch.bool, device=x.device)
-        taps, _ = self._layers(x, mask, self._no_layers(x.size(0), x.device))
+        bias = torch.zeros(mask.shape, device=x.device).masked_fill_(~mask, -torch.inf)
+        taps, _ = self._layers(x, bias, self._no_layers(x.size(0), x.device))
         return taps, lengths
 
     def init_state(self, batch_size: int, context: ChunkContext, device: torch.device | str = "cpu") -> ConformerState:
@@ -163,12 +164,12 @@ class ChunkConformer(StreamingEncoder):
         return replace(layer, keys_values=kept)
 
     def _layers(
-        self, x: Tensor, mask: Tensor | None, states: list[LayerState]
+        self, x: Tensor, bias: Tensor | None, states: list[LayerState]
     ) -> tuple[dict[str, Tensor], list[LayerState]]:
         table = rotary_table(states[0].keys_values.size(3) + x.size(1), self.size // self.heads, x.device)
         taps, after = {}, []
         for number, (layer, state) in enumerate(zip(self.layers, states, strict=True), start=1):
-            x, state = layer(x, mask, table, state)
+            x, state = layer(x, bias, table, state)
             after.append(state)
             if number in self.taps:
                 taps[str(number)] = x

@@ -77,10 +77,10 @@ class ConformerLayer(nn.Module):
         keys_values = torch.zeros(2, batch_size, self.heads, 0, self.size // self.heads, device=device)
         return LayerState(keys_values, torch.zeros(batch_size, self.size, self.conv.kernel_size - 1, device=device))
 
-    def forward(self, x: Tensor, mask: Tensor | None, table: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        """(B, T, D) -> (B, T, D); padding stands after the utterance, where only `mask` must hide it."""
+    def forward(self, x: Tensor, bias: Tensor | None, table: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """(B, T, D) -> (B, T, D); padding stands after the utterance, where only `bias` must hide it."""
         x = torch.add(x, self.dropout(self.feed_forward1(x)), alpha=0.5)
-        y, keys_values = self.attention(self.attention_norm(x), mask, table, state.keys_values)
+        y, keys_values = self.attention(self.attention_norm(x), bias, table, state.keys_values)
         x = x + self.dropout(y)
         y, left = self.conv(self.conv_norm(x), state.conv)
         x = x + self.dropout(y)
