@@ -33,6 +33,15 @@ TAGS = Limits(tags=("<asr>", "<st>"))
         ("あ\u3000い", "あ い", "text-blank"),
         ("a\x85b\u2028c\x0bd\x1ce\rf", "a b c d e f", "text-blank"),
         ("a\u3164b", "a b", "text-blank"),
+        ("\u1160", "", "text-blank"),
+        ("a\u115f\u1160b", "a b", "text-blank"),
+        ("a\u034fb", "ab", "text-invisible"),
+        ("ភាសា\u17b5ខ្មែរ", "ភាសាខ្មែរ", "text-invisible"),
+        ("می\u200c\u200cخواهم", "می\u200cخواهم", "text-invisible"),
+        ("می\u200c\u200fخواهم", "می\u200cخواهم", "text-invisible"),
+        ("می\u200f\u200cخواهم", "می\u200cخواهم", "text-invisible"),
+        ("क\u094d\u200d\u200dष", "क\u094d\u200dष", "text-invisible"),
+        ("👨\u200d\u200b👩", "👨\u200d👩", "text-invisible"),
         (unicodedata.normalize("NFD", "fünf Bücher"), "fünf Bücher", "text-form"),
     ],
 )
@@ -56,6 +65,10 @@ def test_what_is_clear_without_a_sign_is_mended_and_said(text, mended, kind):
         "naïve café",
         "한국어",
         "ᠮᠣᠩᠭᠣᠯ\u180eᠠ",
+        "🙂\u200d↔\ufe0f",
+        "\u1100\u1160",
+        "\u115f\u1161",
+        "क\u094d\u200d",
     ],
 )
 def test_signs_that_matter_in_their_script_stay(text):
