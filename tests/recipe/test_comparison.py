@@ -13,15 +13,8 @@ from espnet_jst.bin import jst_recipe
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.evaluation.significance import SystemScore
 from espnet_jst.recipe import comparison as jst_comparison
-from espnet_jst.recipe.comparison import (
-    Comparison,
-    as_markdown,
-    check_shared,
-    comparison_table,
-    plan,
-    try_systems,
-    write_table,
-)
+from espnet_jst.recipe.comparison import Comparison, check_shared, plan, try_systems
+from espnet_jst.recipe.comparison_table import as_markdown, comparison_table, write_table
 from espnet_jst.recipe.options import parse_options
 from espnet_jst.recipe.recipe import recipe_stages
 from espnet_jst.recipe.stage import run_stages
