@@ -153,4 +153,7 @@ def _described(hint: Any) -> str:
     if hint in _KINDS:
         return _KINDS[hint][1]
     kind = typing.get_origin(hint) or hint
-    return "a list" if kind in (list, tuple, Sequence) else "a mapping" if kind in (dict, Mapping) else "another value"
+    if kind in (list, tuple, Sequence):
+        items = dict.fromkeys(_described(item) for item in typing.get_args(hint) if item is not Ellipsis)
+        return "a list" + (f" with {' or '.join(items)} in each place" if items else "")
+    return "a mapping" if kind in (dict, Mapping) else "another value"

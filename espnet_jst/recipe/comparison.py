@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from espnet_jst.config import check_keys
+from espnet_jst.config import check_keys, shown
 from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.limits import check_values
 from espnet_jst.recipe.command import python, run_logged, thread_limits
 from espnet_jst.recipe.options import RecipeOptions, parse_options
 from espnet_jst.recipe.pool import run_each
@@ -20,7 +21,7 @@ from espnet_jst.recipe.preview import check_training
 from espnet_jst.recipe.stage import Stage, duration
 from espnet_jst.recipe.text import DIAGNOSIS, text_stages
 
-KEYS = ("title", "flags", "seeds", "baseline", "systems")
+KEYS = {"title": str, "flags": str, "seeds": list[int], "baseline": str, "systems": dict}
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Comparison:
         """Read the file.
 
         Raises:
-            ConfigError: a key is unknown or missing.
+            ConfigError: a key is unknown or missing, or a value cannot be used.
         """
         from espnet_jst.hub.config_file import read_yaml
 
@@ -57,12 +58,19 @@ class Comparison:
         missing = [key for key in ("seeds", "systems") if not values.get(key)]
         if missing:
             raise ConfigError(f"{path}: {' and '.join(missing)} must be given")
-        systems = {str(name): str(flags or "") for name, flags in values["systems"].items()}
-        baseline = str(values.get("baseline", next(iter(systems))))
+        check_values({key: value for key, value in values.items() if value is not None}, str(path), KEYS)
+        check_values(values["systems"], f"{path}: systems", dict.fromkeys(values["systems"], str | None))
+        for flags in (values.get("flags"), *values["systems"].values()):
+            try:
+                shlex.split(flags or "")
+            except ValueError as error:  # a quote that is not closed
+                raise ConfigError(f"{path}: the flags {shown(flags)}: {error}") from error
+        systems = {name: flags or "" for name, flags in values["systems"].items()}
+        baseline = values.get("baseline") or next(iter(systems))
         if baseline not in systems:
             raise ConfigError(f"{path}: baseline {baseline!r} is not one of {', '.join(systems)}")
-        title, flags = str(values.get("title", path.stem)), str(values.get("flags", ""))
-        return cls(path.stem, title, flags, tuple(int(seed) for seed in values["seeds"]), baseline, systems)
+        title, flags = values.get("title") or path.stem, values.get("flags") or ""
+        return cls(path.stem, title, flags, tuple(values["seeds"]), baseline, systems)
 
     @property
     def preparation(self) -> list[str]:
