@@ -11,8 +11,7 @@ import codecs
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +32,7 @@ _JOINING = re.compile(
     "[\u0600-\u0dff\u1000-\u109f\u1780-\u18af\u1b00-\u1b7f\ua840-\ua87f\ua980-\ua9df\uaa60-\uaa7f\ufb50-\ufdff"
     "\ufe70-\ufefc\U00010a00-\U00011fff\U0001e900-\U0001e95f]"
 )
+_FLAG = 32  # characters; a region's flag has half as many
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _ARROW = "\u2194"  # of the emoji that shake their heads; a sign of mathematics by its category
 
@@ -66,11 +66,14 @@ def mend(text: str) -> Mended:
 
 def _without_invisible(text: str) -> tuple[str, Counter[str]]:
     """The text without the characters that are neither seen nor change what is seen, and those that are gone."""
+    # What a joiner stands between may itself have invisible neighbours: "\u200c\u200f", or one joiner twice.
+    following, after = [], ""
+    for character in reversed(text):
+        following.append(after)
+        after = after if _is_format(character) else character
     seen, taken = "", Counter[str]()
-    for place, character in enumerate(text):
-        # What a joiner stands between may itself have invisible neighbours: "\u200c\u200f", or one joiner twice.
-        following = (c for c in islice(text, place + 1, None) if not _is_format(c))
-        if _invisible(seen, character, following):
+    for character, after in zip(text, reversed(following), strict=True):
+        if _invisible(seen, character, after):
             taken[character] += 1
         else:
             seen += character
@@ -81,11 +84,11 @@ def _is_format(character: str) -> bool:
     return unicodedata.category(character) == "Cf" or character in _UNDRAWN
 
 
-def _invisible(seen: str, character: str, following: Iterator[str]) -> bool:
-    """Whether a character is neither seen nor changes what is seen, behind a text without such characters."""
+def _invisible(seen: str, character: str, after: str) -> bool:
+    """Whether a character is neither seen nor changes what is seen, between what is seen before and after it."""
     if not _is_format(character):
         return False
-    before, after = seen[-1:], next(following, "")
+    before = seen[-1:]
     if character == _ZWNJ:
         return not (_JOINING.match(before) and (_JOINING.match(after) or unicodedata.category(before) == "Mn"))
     if character == _ZWJ:
@@ -93,7 +96,7 @@ def _invisible(seen: str, character: str, following: Iterator[str]) -> bool:
         emoji = emoji and (unicodedata.category(before) in ("So", "Sk") or before in "\ufe0f\u20e3")
         return before == _ZWJ or not (_JOINING.match(before) or _JOINING.match(after) or emoji)
     if "\U000e0020" <= character <= "\U000e007f":  # a flag of a region: its letters follow a black flag
-        return not re.search("\U0001f3f4[\U000e0020-\U000e007f]*$", seen)
+        return not re.search("\U0001f3f4[\U000e0020-\U000e007f]*$", seen[-_FLAG:])
     if character == "\u180e":
         return not _JOINING.match(before)
     return character not in _SEEN
