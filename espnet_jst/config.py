@@ -14,6 +14,14 @@ from typing import Any, NoReturn
 
 from espnet_jst.errors import ConfigError
 
+_SHOWN = 40  # characters of a value in a message
+
+
+def shown(value: Any) -> str:
+    """A value for a message, cut short: it may come from a stranger and be as long as a file may be."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
 
 def closest(name: str, known: Iterable[str]) -> str:
     """A hint such as " (did you mean 'weight'?)", or an empty string when nothing is close."""
@@ -52,7 +60,7 @@ def check_keys(mapping: Mapping, known: Iterable[str], where: str) -> None:
     known = sorted(known)
     for key in mapping:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key {key!r}{closest(key, known)}; known keys: {', '.join(known)}")
+            raise ConfigError(f"{where}: unknown key {shown(key)}{closest(key, known)}; known keys: {', '.join(known)}")
 
 
 def check_choice(value: str, choices: Iterable[str], where: str) -> None:
@@ -63,7 +71,7 @@ def check_choice(value: str, choices: Iterable[str], where: str) -> None:
     """
     choices = sorted(choices)
     if value not in choices:
-        raise ConfigError(f"{where}: {value!r} is not one of {', '.join(choices)}{closest(value, choices)}")
+        raise ConfigError(f"{where}: {shown(value)} is not one of {', '.join(choices)}{closest(value, choices)}")
 
 
 def unknown_option(option: str, parser: argparse.ArgumentParser) -> str:

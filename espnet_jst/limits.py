@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.config import check_keys
+from espnet_jst.config import check_keys, shown
 from espnet_jst.errors import ConfigError
 
 # Far above what anybody trains, far below what hurts. What a model needs in all is compared with its weights when it
@@ -60,7 +60,6 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 ANY_NUMBER = (-(2.0**31), 2.0**31)  # of a key that is not listed
 MAX_ITEMS = 64  # of a list of values
-_SHOWN = 40  # characters of a value in a message
 
 
 def check_arguments(target: Callable, conf: Any, where: str, fixed: Collection[str] = ()) -> None:
@@ -94,12 +93,6 @@ def check_values(conf: Mapping, where: str, hints: Mapping[str, Any] | None = No
         if hints and key in hints and not _fits(value, hints[key]):
             raise ConfigError(f"{where}: {key} is {shown(value)}: give {_described(hints[key])}")
         _check_numbers(str(key), value, where)
-
-
-def shown(value: Any) -> str:
-    """A value for a message, cut short."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _check_numbers(key: str, value: Any, where: str) -> None:
@@ -160,4 +153,7 @@ def _described(hint: Any) -> str:
     if hint in _KINDS:
         return _KINDS[hint][1]
     kind = typing.get_origin(hint) or hint
-    return "a list" if kind in (list, tuple, Sequence) else "a mapping" if kind in (dict, Mapping) else "another value"
+    if kind in (list, tuple, Sequence):
+        items = dict.fromkeys(_described(item) for item in typing.get_args(hint) if item is not Ellipsis)
+        return "a list" + (f" with {' or '.join(items)} in each place" if items else "")
+    return "a mapping" if kind in (dict, Mapping) else "another value"

@@ -18,12 +18,21 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
 from espnet_jst.token_marks import PREFIX, check_marks, marks_in
 
 UNSAFE_VARIABLE = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
 SHOWN_KEYS = 8
+MAX_INDEX_BYTES = 2**22  # of the list of a file's tensors: some ten thousands, a model has a few thousand
+MAX_NAME_CHARACTERS = 200
 SMALL_MODEL = 2**22  # parameters that do not hurt: built whatever the weights are, to name what does not fit
+_NUMBERS = frozenset(
+    {
+        *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool),
+        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    }
+)
 _OBJECT = re.compile(r"GLOBAL \S+|<class [^>]+>")  # in PyTorch's message on what it would not make
 
 
@@ -91,8 +100,7 @@ def safe_load(path: str | Path, *, map_location: Any = "cpu", mmap: bool = False
         CheckpointError: the file is missing, damaged, or holds other objects.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist or is not a file")
+    _check_file(path)
     options: dict[str, Any] = {"map_location": map_location}
     if mmap:
         options["mmap"] = True
@@ -110,7 +118,7 @@ def safe_load(path: str | Path, *, map_location: Any = "cpu", mmap: bool = False
                 f"If you made the file yourself, set {UNSAFE_VARIABLE}=1"
             ) from error
         raise _damaged(path, error) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # whatever the unpickler makes of other bytes
         raise _damaged(path, error) from error
 
 
@@ -121,15 +129,18 @@ def read_weights(path: str | Path, *, device: str | torch.device = "cpu") -> dic
         CheckpointError: the file is missing, damaged, unsafe, or holds something else.
     """
     path = Path(path)
+    _check_file(path)
     if path.suffix == ".safetensors":
         import safetensors.torch
 
-        if not path.is_file():
-            raise CheckpointError(f"{path} does not exist or is not a file")
+        with open(path, "rb") as file:
+            _check_index(int.from_bytes(file.read(8), "little"), path)
         try:
-            return safetensors.torch.load_file(path, device=str(device))
+            tensors = safetensors.torch.load_file(path, device=str(device))
         except Exception as error:  # the Rust side raises its own class, and OSError
             raise _damaged(path, error) from error
+        _check_plain(tensors, path)
+        return tensors
     _check_stored(path)
     state = safe_load(path, map_location=device)
     for wrapper in ("module", "model"):  # DeepSpeed's files; checkpoint.pth
@@ -141,11 +152,19 @@ def read_weights(path: str | Path, *, device: str | torch.device = "cpu") -> dic
     return dict(state)
 
 
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist or is not a file")
+
+
 def _check_stored(path: Path) -> None:
     """Refuse packed records: torch.save writes none, and with them a small file fills the memory."""
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            with open(path, "rb") as file:
+                if file.read(2) == b"PK":  # PyTorch takes it for a zip, and looks further for the directory
+                    raise ValueError("a zip without an end")
+            return
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
@@ -153,14 +172,25 @@ def _check_stored(path: Path) -> None:
     size = sum(record.file_size for record in records)
     if size > path.stat().st_size or any(record.compress_type != zipfile.ZIP_STORED for record in records):
         raise CheckpointError(f"{path} holds compressed records, which PyTorch does not write: refused")
+    for record in records:
+        if record.filename.endswith("data.pkl"):
+            _check_index(record.file_size, path)
+
+
+def _check_index(size: int, path: Path) -> None:
+    """Refuse more names than a model has, each of which takes a thousand times longer to read than its bytes."""
+    if MAX_INDEX_BYTES < size < path.stat().st_size:
+        raise CheckpointError(f"{path} has {size} bytes of names of tensors, more than {MAX_INDEX_BYTES}: refused")
 
 
 def _check_plain(state: Mapping[Any, Any], path: Path) -> None:
-    """Refuse what is not dense tensors whose numbers are all in the file; a few bytes can pretend to be more."""
+    """Refuse what is not dense tensors of plain numbers, all in the file; a few bytes can pretend to be more."""
     for name, value in state.items():
         dense = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
-        if not isinstance(name, str) or not dense or value.is_quantized:
+        if not isinstance(name, str) or not dense or value.dtype not in _NUMBERS:
             raise CheckpointError(f"{path} holds no model weights, which map names to plain tensors")
+        if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+            raise CheckpointError(f"{path}: {shown(name)} names no part of a model: refused")
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise CheckpointError(f"{path}: {name} is larger than what the file holds of it: refused")
     if sum(value.numel() for value in state.values()) > path.stat().st_size:
@@ -206,7 +236,9 @@ def load_strict(
         for k in own
         if k in state and own[k].shape != state[k].shape
     ]
-    found = [("missing", missing), ("extra", extra), ("of another shape", reshaped)]
+    # Copying rounds: whole numbers stand for weights, or weights for the token lists' marks.
+    other = [k for k in own if k in state and own[k].is_floating_point() != state[k].is_floating_point()]
+    found = [("missing", missing), ("extra", extra), ("of another shape", reshaped), ("of another kind", other)]
     parts = [f"{len(keys)} {label}: {_some(keys)}" for label, keys in found if keys]
     if parts:
         raise CheckpointError(

@@ -66,14 +66,8 @@ def _run(options: RecipeOptions, *, tried: bool = False) -> None:
 
 
 def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
-    from espnet_jst.recipe.comparison import (
-        Comparison,
-        check_shared,
-        comparison_table,
-        run_comparison,
-        try_systems,
-        write_table,
-    )
+    from espnet_jst.recipe.comparison import Comparison, check_shared, run_comparison, try_systems
+    from espnet_jst.recipe.comparison_table import comparison_table, write_table
     from espnet_jst.recipe.workers import workers
 
     comparison = Comparison.read(Path(options.compare))

@@ -22,7 +22,9 @@ from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, UNK, WORD_START
 SPECIAL = (BLANK, UNK, SOS_EOS, SPACE, "<s>", "</s>")
 _SPECIAL = re.compile("|".join(map(re.escape, SPECIAL)) + r"|<0x[0-9a-f]{2}>", re.IGNORECASE)
 _LOST = "\ufffc\ufffd"
-_BLANK_LOOKING = "\u2800\u3164\uffa0"  # a Braille cell without dots, Hangul fillers
+# Blanks of other kinds, a Braille cell without dots, Hangul fillers; two of them hold a place in old syllables.
+_OTHER_BLANK = re.compile("[^\\S \t]|[\u2800\u3164\uffa0]|(?<![\u1100-\u11ff])[\u115f\u1160]+(?![\u1161-\u11ff])")
+_UNDRAWN = "\u034f\u17b4\u17b5"  # marks that no font draws: a grapheme joiner, Khmer's inherent vowels
 # Format characters that are seen, or change what is seen: Arabic and other number signs.
 _SEEN = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 # Scripts whose letters change their form at a joiner: Arabic to Sinhala, Burmese, Khmer, Mongolian and others.
@@ -30,7 +32,9 @@ _JOINING = re.compile(
     "[\u0600-\u0dff\u1000-\u109f\u1780-\u18af\u1b00-\u1b7f\ua840-\ua87f\ua980-\ua9df\uaa60-\uaa7f\ufb50-\ufdff"
     "\ufe70-\ufefc\U00010a00-\U00011fff\U0001e900-\U0001e95f]"
 )
+_FLAG = 32  # characters; a region's flag has half as many
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
+_ARROW = "\u2194"  # of the emoji that shake their heads; a sign of mathematics by its category
 
 
 class Mended(NamedTuple):
@@ -43,35 +47,56 @@ class Mended(NamedTuple):
 def mend(text: str) -> Mended:
     """The text in NFC with plain blanks and without invisible characters."""
     changes: list[tuple[str, str]] = []
-    plain = text.isprintable() and not any(sign in text for sign in _BLANK_LOOKING)
-    if plain and unicodedata.is_normalized("NFC", text):
+    normal = unicodedata.is_normalized("NFC", text)
+    plain = text.isprintable() and not _OTHER_BLANK.search(text) and not any(sign in text for sign in _UNDRAWN)
+    if plain and normal:
         return Mended(" ".join(text.split()), changes)
-    if taken := Counter(c for place, c in enumerate(text) if _invisible(text, place)):
-        text = "".join(c for place, c in enumerate(text) if not _invisible(text, place))
+    text = unicodedata.normalize("NFC", text)  # which orders the marks before a joiner
+    seen, taken = _without_invisible(text)
+    if taken:
         changes.append(("text-invisible", f"{_listed(taken)} taken out"))
-    if others := Counter(c for c in text if c in _BLANK_LOOKING or (c.isspace() and c not in " \t")):
-        text = "".join(" " if c in others else c for c in text)
+    if others := Counter("".join(_OTHER_BLANK.findall(seen))):
+        seen = _OTHER_BLANK.sub(" ", seen)
         changes.append(("text-blank", f"{_listed(others)} read as a blank"))
-    if not unicodedata.is_normalized("NFC", text):
-        text = unicodedata.normalize("NFC", text)
+    if not (normal and unicodedata.is_normalized("NFC", seen)):
+        seen = unicodedata.normalize("NFC", seen)
         changes.append(("text-form", "letters with separate marks are brought to NFC"))
-    return Mended(" ".join(text.split()), changes)
+    return Mended(" ".join(seen.split()), changes)
 
 
-def _invisible(text: str, place: int) -> bool:
-    """Whether a character is neither seen nor changes what is seen."""
-    character = text[place]
-    if unicodedata.category(character) != "Cf" and character != "\u00ad":
+def _without_invisible(text: str) -> tuple[str, Counter[str]]:
+    """The text without the characters that are neither seen nor change what is seen, and those that are gone."""
+    # What a joiner stands between may itself have invisible neighbours: "\u200c\u200f", or one joiner twice.
+    following, after = [], ""
+    for character in reversed(text):
+        following.append(after)
+        after = after if _is_format(character) else character
+    seen, taken = "", Counter[str]()
+    for character, after in zip(text, reversed(following), strict=True):
+        if _invisible(seen, character, after):
+            taken[character] += 1
+        else:
+            seen += character
+    return seen, taken
+
+
+def _is_format(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" or character in _UNDRAWN
+
+
+def _invisible(seen: str, character: str, after: str) -> bool:
+    """Whether a character is neither seen nor changes what is seen, between what is seen before and after it."""
+    if not _is_format(character):
         return False
-    before, after = text[place - 1 : place], text[place + 1 : place + 2]
+    before = seen[-1:]
     if character == _ZWNJ:
         return not (_JOINING.match(before) and (_JOINING.match(after) or unicodedata.category(before) == "Mn"))
     if character == _ZWJ:
-        emoji = bool(before and after) and unicodedata.category(after) == "So"
+        emoji = bool(before and after) and (unicodedata.category(after) == "So" or after == _ARROW)
         emoji = emoji and (unicodedata.category(before) in ("So", "Sk") or before in "\ufe0f\u20e3")
-        return not (_JOINING.match(before) or _JOINING.match(after) or emoji)
+        return before == _ZWJ or not (_JOINING.match(before) or _JOINING.match(after) or emoji)
     if "\U000e0020" <= character <= "\U000e007f":  # a flag of a region: its letters follow a black flag
-        return not re.search("\U0001f3f4[\U000e0020-\U000e007f]*$", text[:place])
+        return not re.search("\U0001f3f4[\U000e0020-\U000e007f]*$", seen[-_FLAG:])
     if character == "\u180e":
         return not _JOINING.match(before)
     return character not in _SEEN

@@ -118,8 +118,7 @@ def _interval(estimate: Estimate, drawn: np.ndarray, scores: np.ndarray) -> tupl
         return math.nan, math.nan
     if count < FEW:
         return interval_of_few(estimate, drawn)
-    low, high = _percentiles(scores)
-    return (low, high) if high - low > 1e-9 * max(1.0, abs(low)) else (math.nan, math.nan)
+    return _varying(*_percentiles(scores))
 
 
 def _difference(
@@ -139,12 +138,17 @@ def _difference(
     # A resample without a score speaks for chance.
     smaller = int(np.sum(np.abs(differences - np.nanmean(differences)) < observed))
     p_value = (len(differences) - smaller + 1) / (len(differences) + 1)  # + 1: never exactly zero
-    return *_percentiles(differences), p_value
+    return *(_percentiles(differences) if observed == 0.0 else _varying(*_percentiles(differences))), p_value
 
 
 def _defined(estimate: Estimate, scores: np.ndarray, count: int) -> bool:
     whole = estimate(np.ones((1, count)))
     return bool(np.isfinite(whole).all()) and float(np.mean(~np.isfinite(scores))) <= MOST_UNDEFINED
+
+
+def _varying(low: float, high: float) -> tuple[float, float]:
+    """The interval, if there is one."""
+    return (low, high) if high - low > 1e-9 * max(1.0, abs(low)) else (math.nan, math.nan)
 
 
 def _percentiles(values: np.ndarray) -> tuple[float, float]:

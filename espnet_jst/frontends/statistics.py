@@ -22,6 +22,8 @@ def check_stats(path: str | Path) -> None:
     """
     path = Path(path)
     try:
+        if path.stat().st_size > 4 * MAX_STATS_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes")
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for info in archive.infolist():

@@ -9,9 +9,9 @@ from typing import get_type_hints
 
 from torch import nn
 
-from espnet_jst.config import check_choice, check_keys
+from espnet_jst.config import check_choice, check_keys, shown
 from espnet_jst.errors import ConfigError
-from espnet_jst.limits import check_values, shown
+from espnet_jst.limits import check_values
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 KINDS = ("transducer", "ctc")

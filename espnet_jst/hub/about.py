@@ -19,7 +19,7 @@ BASE_FILE = "base.json"  # of an experiment: what its training began with
 BASE_LICENSE = "base_data_license.md"
 CARD, DATA_LICENSE = "README.md", "DATA_LICENSE.md"
 _MAX_TEXT = 2**20
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,20}")
 _LICENSE = re.compile(r"[\w.+-]{1,60}")
 
 
@@ -61,7 +61,8 @@ class About:
             if field.name not in ("languages", "base")
         }
         given = values.get("languages")
-        languages = [code for code in given if _CODE.fullmatch(str(code))] if isinstance(given, list) else []
+        listed = given if isinstance(given, list) else []
+        languages = [code for code in listed if isinstance(code, str) and _CODE.fullmatch(code)]
         known["license"] = known["license"] if _LICENSE.fullmatch(known["license"]) else ""
         base = cls.parse(values["base"], depth + 1) if values.get("base") and depth < 8 else None
         return cls(**known, languages=tuple(languages[:10]), base=base)  # type: ignore[arg-type]

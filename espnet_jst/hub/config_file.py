@@ -15,14 +15,15 @@ from typing import Any
 
 import yaml
 
+from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.safe_archive import check_name
-from espnet_jst.limits import shown
 
 MAX_CONFIG_BYTES = 2**20
 MAX_CONFIG_DEPTH = 50
 MAX_CONFIG_EVENTS = 100_000  # values, keys, beginnings and ends: a second of reading
 MAX_PLAIN_CHARACTERS = 4096  # of a value without quotes: YAML's numbers to the base of sixty take quadratic time
+MAX_KEY_CHARACTERS = 1024  # as YAML itself has it for a key without a question mark
 MAX_NUMBER = 2.0**63
 # Files of the training run, of no use to a reader of the model; packs leave them out.
 TRAINING_ONLY_KEYS = frozenset(
@@ -53,6 +54,8 @@ class _Loader(_Base):
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT_TAG:
                 raise yaml.YAMLError(f"line {line}: a key is no text; write it in quotes")
+            if len(key.value) > MAX_KEY_CHARACTERS:
+                raise yaml.YAMLError(f"line {line}: a key of {len(key.value)} characters")
             if key.value in seen:
                 raise yaml.YAMLError(f"line {line}: the key {key.value[:80]!r} occurs twice")
             seen.add(key.value)
@@ -69,12 +72,16 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise CheckpointError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes; no configuration is")
+        _check_size(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     return parse_yaml(text, str(path))
+
+
+def _check_size(path: Path) -> None:
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise CheckpointError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes; no configuration is")
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
@@ -164,18 +171,28 @@ def _may_be_path(value: str) -> bool:
 
 
 def pack_root(config_path: str | Path) -> Path | None:
-    """The folder of the pack that the configuration belongs to: the one whose `meta.yaml` lists it; None outside."""
+    """The folder of the pack that the configuration belongs to: the one whose `meta.yaml` names it; None outside.
+
+    Any value counts, in a `meta.yaml` that we would refuse too: ESPnet's own unpacker takes it, and a configuration
+    that is taken for somebody's own may name files of anywhere.
+    """
     path = Path(config_path).absolute()
     for folder in path.parents:
-        if (folder / "meta.yaml").is_file():
-            try:
-                listed = read_yaml(folder / "meta.yaml").get("yaml_files")
-            except CheckpointError:  # of something else: a pack with such a file is refused when it is opened
-                continue
-            names = listed.values() if isinstance(listed, dict) else ()
-            if any(isinstance(name, str) and _is_same(folder, name, path) for name in names):
-                return folder
+        meta = folder / "meta.yaml"
+        if meta.is_file() and any(_is_same(folder, name, path) for name in _scalars(meta)):
+            return folder
     return None
+
+
+def _scalars(path: Path) -> Iterator[str]:
+    """The values of a YAML file, as far as it is one that can be read."""
+    try:
+        _check_size(path)
+        for event in yaml.parse(path.read_bytes(), Loader=_Loader):
+            if isinstance(event, yaml.ScalarEvent):
+                yield event.value
+    except (OSError, UnicodeError, yaml.YAMLError):  # of something else, such as a template
+        return
 
 
 def _is_same(folder: Path, name: str, path: Path) -> bool:

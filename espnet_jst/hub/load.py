@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.about import CARD
 from espnet_jst.hub.config_file import pack_root, read_yaml, resolve_inside
-from espnet_jst.hub.safe_archive import file_sha256, unpack_to_cache
-from espnet_jst.limits import check_values, shown
+from espnet_jst.hub.safe_archive import MAX_MEMBERS, file_sha256, unpack_to_cache
+from espnet_jst.limits import check_values
 
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"
@@ -144,6 +145,8 @@ def read_pack(folder: Path) -> dict[str, str]:
 
 def _section(meta: dict[str, Any], key: str, where: Path) -> dict[str, str]:
     section = meta.get(key)
+    if isinstance(section, dict) and len(section) > MAX_MEMBERS:
+        raise CheckpointError(f"{where}: {key!r} has {len(section)} names, more than the {MAX_MEMBERS} of a pack")
     if not isinstance(section, dict) or not all(isinstance(item, str) for pair in section.items() for item in pair):
         raise CheckpointError(f"{where}: {key!r} must map argument names to file names")
     return section

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import io
 import logging
 import os
+import re
 import shutil
 import stat
 import struct
@@ -20,17 +22,22 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
-from espnet_jst.limits import shown
 
 MAX_MEMBERS = 2000
 MAX_BYTES = 8 * 2**30
 MAX_RATIO = 200  # of unpacked to packed bytes; deflate itself ends near 1030, weights and text stay under 20
 RATIO_FREE_BYTES = 2**20  # a member smaller than this may have any ratio: an empty picture compresses well
+MAX_DIRECTORY_BYTES = 2**22  # of the list of members, which is read before they can be counted
 MAX_DEPTH = 16
 MAX_NAME_CHARACTERS = 255
 _LOCAL_HEADER_BYTES = 30
 _FORBIDDEN = '<>"|?*'
+# Signs that are drawn as nothing and that some file systems leave out of a name; those of category Cf are not listed.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
 _RESERVED |= {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 
@@ -59,7 +66,7 @@ def check_name(name: str, where: str) -> PurePosixPath:
         reason = "is absolute or has a backslash or colon"
     elif any(part in ("", ".", "..") for part in parts):
         reason = 'has an empty part, "." or ".."'
-    elif any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name):
+    elif _UNSEEN.search(name) or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
         reason = "has a control character, an invisible one or half of one"
     elif any(character in _FORBIDDEN for character in name):
         reason = f"has one of {_FORBIDDEN}"
@@ -151,6 +158,8 @@ def _check_overlaps(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], wher
     for info in sorted(infos, key=lambda item: item.header_offset):
         if info.header_offset < end:
             raise CheckpointError(f"{where}: {info.filename!r} overlaps another member; refused")
+        if info.header_offset > archive.start_dir:  # up to 2**64, where no file can be read
+            raise CheckpointError(f"{where}: {info.filename!r} begins behind the archive's directory; refused")
         archive.fp.seek(info.header_offset)
         header = archive.fp.read(_LOCAL_HEADER_BYTES)
         if len(header) < _LOCAL_HEADER_BYTES:
@@ -159,6 +168,16 @@ def _check_overlaps(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], wher
         end = info.header_offset + _LOCAL_HEADER_BYTES + name_length + extra_length + info.compress_size
     if end > archive.start_dir:
         raise CheckpointError(f"{where}: a member overlaps the archive's directory; refused")
+
+
+class _Directory(io.BufferedReader):
+    """A zip whose list of members is not read where it is far too long: each entry takes ten times its bytes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As that of a file."""
+        if (size or 0) > MAX_DIRECTORY_BYTES:
+            raise zipfile.BadZipFile(f"its directory has {size} bytes, more than {MAX_DIRECTORY_BYTES}")
+        return super().read(size)
 
 
 def extract(zip_path: str | Path, folder: str | Path) -> list[Path]:
@@ -174,7 +193,7 @@ def extract(zip_path: str | Path, folder: str | Path) -> list[Path]:
     folder = Path(folder)
     written = []
     try:
-        with zipfile.ZipFile(zip_path) as archive:
+        with _Directory(io.FileIO(zip_path)) as file, zipfile.ZipFile(file) as archive:
             members = check_archive(archive, where)
             folder.mkdir(parents=True, exist_ok=True)
             for info in members:
@@ -184,7 +203,7 @@ def extract(zip_path: str | Path, folder: str | Path) -> list[Path]:
                 written.append(target)
     except FileNotFoundError as error:
         raise CheckpointError(f"{where}: no such file") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, UnicodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, ValueError) as error:
         raise CheckpointError(f"{where}: not a sound zip archive ({error}); copy or download it again") from error
     return written
 

@@ -12,6 +12,7 @@ from espnet_jst.config import json_text
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.text.languages import language
 from espnet_jst.text.units import split_units
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def check_fit(options: RecipeOptions, config: Mapping[str, Any], languages: Sequ
     """
     lines, hopeless = [], ""
     mine = (options.src_lang, options.tgt_lang)
-    if languages and [_base(code) for code in languages[:2]] != [_base(code) for code in mine]:
+    if languages and [language(code).code for code in languages[:2]] != [language(code).code for code in mine]:
         lines.append(f"was trained for {' -> '.join(languages)} and is trained further for {' -> '.join(mine)}")
     for lane, file, side, tokenizer in _lanes(options, config):
         words = Counter(word for text in kaldi.read_table(file).values() for word in split_units(text))
@@ -86,7 +87,3 @@ def _lanes(options: RecipeOptions, config: Mapping[str, Any]) -> Iterator[tuple[
                 seen.add((lane, side))
                 name = options.src_text if lane == TRANSCRIPT else options.tgt_text
                 yield lane, folder / name, side, tokenizers[side]
-
-
-def _base(code: str) -> str:
-    return code.lower().replace("_", "-").partition("-")[0]

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 # Canonical code (ISO 639-1 where there is one), then the other codes of the language: ISO 639-2, 639-3, the codes of
 # its standard form, and codes of countries that no language has and that are written all the same.
 _TABLE = """
-af afr; am amh; ar ara arb ary arz apc ajp acm afb; as asm; az aze azj; be bel; bg bul; bn ben; br bre; bs bos; ca cat;
-cs ces cze cz; cy cym wel; da dan dk; de deu ger; el ell gre gr; en eng; eo epo; es spa; et est ekk; eu eus baq;
-fa fas per pes prs; fi fin; fil; fo fao; fr fra fre; fy fry; ga gle; gd gla; gl glg; gn grn; gu guj; ha hau; he heb iw;
-hi hin; hr hrv; hsb; ht hat; hu hun; hy hye arm; ia ina; id ind in; ig ibo; is isl ice; it ita; ka kat geo; kab;
-kk kaz; kn kan; ko kor; ku kur kmr ckb; ky kir; la lat; lb ltz; lg lug; ln lin; lt lit; lv lav lvs; mdw; mg mlg plt;
-mi mri mao; mk mkd mac; ml mal; mn mon khk; mr mar; ms msa may zsm; mt mlt; nb nob; ne nep npi; nl nld dut; nn nno;
-no nor; oc oci; om orm gaz; or ori ory; pa pan pnb; pl pol; ps pus pbt; pt por; qu que quy; rm roh; ro ron rum mo;
-ru rus; rw kin; sa san; sd snd; si sin; sk slk slo; sl slv; sm smo; sn sna; so som; sq sqi alb als; sr srp; st sot;
-su sun; sv swe; sw swa swh; ta tam; te tel; tg tgk; ti tir; tk tuk; tl tgl; tn tsn; to ton; tr tur; ts tso; tt tat;
-ug uig; uk ukr; ur urd; uz uzb uzn; vi vie vn; wo wol; xh xho; yi yid ydd ji; yo yor; zu zul
+ab abk; ace; af afr; ak aka; am amh; an arg; ar ara arb ary arz apc ajp acm afb; as asm; ast; ay aym ayr; az aze azj;
+ba bak; be bel; bem; bg bul; bho; bm bam; bn ben; br bre; bs bos; ca cat; ceb; co cos; crh; cs ces cze cz; csb;
+cv chv; cy cym wel; da dan dk; de deu ger; dsb; dv div; dyu; ee ewe; el ell gre gr; en eng; eo epo; es spa;
+et est ekk; eu eus baq; fa fas per pes prs; ff ful fuv; fi fin; fil; fo fao; fon; fr fra fre; fur; fy fry; ga gle;
+gd gla; gl glg; gn grn; gsw; gu guj; ha hau; haw; he heb iw; hi hin; hr hrv; hsb; ht hat; hu hun; hy hye arm; ia ina;
+id ind in; ig ibo; ilo; is isl ice; it ita; jv jav jw; ka kat geo; kab; kam; kea; kk kaz; kn kan; ko kor; kok;
+ku kur kmr ckb; ky kir; la lat; lb ltz; lg lug; lij; lmo; ln lin; lt lit; ltg; luo; lus; lv lav lvs; mai; mdf; mdw;
+mg mlg plt; mhr; mi mri mao; mk mkd mac; ml mal; mn mon khk; mos; mr mar; mrj; ms msa may zsm; mt mlt; myv; nb nob;
+nds; ne nep npi; nl nld dut; nn nno; no nor; nso; ny nya; oc oci; om orm gaz; or ori ory; os oss; pa pan pnb; pap;
+pl pol; ps pus pbt; pt por; qu que quy; rm roh; ro ron rum mo; ru rus; rw kin; sa san; sah; sat; sc srd; scn; sco;
+sd snd; sg sag; si sin; sk slk slo; sl slv; sm smo; sn sna; so som; sq sqi alb als; sr srp; ss ssw; st sot; su sun;
+sv swe; sw swa swh; szl; ta tam; te tel; tg tgk; ti tir; tig; tk tuk; tl tgl; tn tsn; to ton; tok; tpi; tr tur;
+ts tso; tt tat; tum; tw twi; ug uig; uk ukr; umb; ur urd; uz uzb uzn; ve ven; vec; vi vie vn; wa wln; war; wo wol;
+xh xho; yi yid ydd ji; yo yor; zu zul
 """
 _WITHOUT_BLANKS = """
 zh zho chi cmn cn; yue; wuu; nan; hak; gan; hsn; cdo; lzh; cjy; mnp; cpx; ja jpn jp; th tha; lo lao; km khm; my mya bur;
@@ -36,6 +40,8 @@ def _codes(table: str) -> dict[str, str]:
 
 _BLANKS, _NO_BLANKS = _codes(_TABLE), _codes(_WITHOUT_BLANKS)
 _PART = re.compile(r"[-_ .@]+")
+# Extended language, script, region; what follows ("-x-...", "-u-ca-...", "@euro") may look like one and is none.
+_REST = re.compile(r"(?:-[a-z]{3}(?![^-]))*(?:-([a-z]{4})(?![^-]))?(?:-([a-z]{2}|[0-9]{3})(?![^-]))?")
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,10 @@ def language(code: str | None) -> Language:
         base, parts = parts[1], parts[1:]  # an extended language: zh-yue
     if not re.fullmatch(r"[a-z]{2,3}", base):
         return Language(base, "und", blanks)
-    rest = [
-        part.capitalize() if re.fullmatch("[a-z]{4}", part) else part.upper()
-        for part in parts[1:]
-        if re.fullmatch(r"[a-z]{4}|[a-z]{2}|[0-9]{3}", part) and part != "xx"
-    ]
-    return Language(base, "-".join([base, *rest[:2]]), blanks)
+    found = _REST.match("".join(f"-{part}" for part in parts[1:]))
+    script, region = found.groups("") if found else ("", "")
+    rest = (script.capitalize(), region.upper() if region != "xx" else "")
+    return Language(base, "-".join(filter(None, [base, *rest])), blanks)
 
 
 def unknown_note(code: str) -> str | None:

@@ -201,8 +201,12 @@ def _escape(text: str, fmt: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """One line without control and private characters, which no subtitle format can carry."""
-    return " ".join("".join(c for c in text if c.isspace() or unicodedata.category(c) not in _UNFIT).split())
+    """One line without control characters, private ones and the two that XML has none for; no format carries them."""
+    return " ".join("".join(c for c in text if c.isspace() or not _is_unfit(c)).split())
+
+
+def _is_unfit(character: str) -> bool:
+    return unicodedata.category(character) in _UNFIT or character in "\ufffe\uffff"
 
 
 def _lane_order(words: Sequence[Word]) -> list[str]:

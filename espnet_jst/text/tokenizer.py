@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.text.sentencepiece_model import check_model
 from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, UNK, WORD_START, is_tag, read_tokens
 from espnet_jst.text.train_tokenizer import train_tokenizer
 from espnet_jst.text.units import Glued, extends, has_blanks, may_extend, split_units
@@ -239,7 +240,9 @@ class Tokenizer:
         try:
             if Path(bpemodel).stat().st_size > _MODEL_BYTES:
                 raise ValueError(f"larger than {_MODEL_BYTES} bytes")
-            processor = sentencepiece.SentencePieceProcessor(model_file=str(bpemodel))
+            content = Path(bpemodel).read_bytes()
+            check_model(content)
+            processor = sentencepiece.SentencePieceProcessor(model_proto=content)
             count = processor.get_piece_size()
             pieces = [processor.id_to_piece(i) for i in range(count) if not processor.is_control(i)]
         except (RuntimeError, OSError, ValueError) as error:

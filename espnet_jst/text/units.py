@@ -25,6 +25,7 @@ _ROWS = (
     "\u1780-\u17ff\u19e0-\u19ff",  # Khmer
     "\u1950-\u19df\u1a20-\u1aaf\uaa80-\uaadf",  # Tai Le, New Tai Lue, Tai Tham, Tai Viet
     "\ua980-\ua9df\u1b00-\u1b7f",  # Javanese, Balinese
+    "\ua000-\ua4cf",  # Yi
 )
 _EAST_ASIAN = re.compile(f"[{_ROWS[0]}]")
 _WITHOUT_BLANKS = re.compile("[" + "".join(_ROWS) + "]")

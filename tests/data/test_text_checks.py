@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -33,6 +34,15 @@ TAGS = Limits(tags=("<asr>", "<st>"))
         ("あ\u3000い", "あ い", "text-blank"),
         ("a\x85b\u2028c\x0bd\x1ce\rf", "a b c d e f", "text-blank"),
         ("a\u3164b", "a b", "text-blank"),
+        ("\u1160", "", "text-blank"),
+        ("a\u115f\u1160b", "a b", "text-blank"),
+        ("a\u034fb", "ab", "text-invisible"),
+        ("ភាសា\u17b5ខ្មែរ", "ភាសាខ្មែរ", "text-invisible"),
+        ("می\u200c\u200cخواهم", "می\u200cخواهم", "text-invisible"),
+        ("می\u200c\u200fخواهم", "می\u200cخواهم", "text-invisible"),
+        ("می\u200f\u200cخواهم", "می\u200cخواهم", "text-invisible"),
+        ("क\u094d\u200d\u200dष", "क\u094d\u200dष", "text-invisible"),
+        ("👨\u200d\u200b👩", "👨\u200d👩", "text-invisible"),
         (unicodedata.normalize("NFD", "fünf Bücher"), "fünf Bücher", "text-form"),
     ],
 )
@@ -56,10 +66,21 @@ def test_what_is_clear_without_a_sign_is_mended_and_said(text, mended, kind):
         "naïve café",
         "한국어",
         "ᠮᠣᠩᠭᠣᠯ\u180eᠠ",
+        "🙂\u200d↔\ufe0f",
+        "\u1100\u1160",
+        "\u115f\u1161",
+        "क\u094d\u200d",
     ],
 )
 def test_signs_that_matter_in_their_script_stay(text):
     assert mend(text) == (text, [])
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\u200c", "\u200d", "\U000e0061", "\u034f"])
+def test_a_long_line_of_invisible_characters_takes_no_longer_than_any(sign):
+    begun = time.process_time()
+    assert mend(f"a {sign * 200_000} b").text == "a b"
+    assert time.process_time() - begun < 3.0
 
 
 def test_what_was_changed_is_named_by_its_code():

@@ -52,7 +52,8 @@ def test_the_mean_is_that_of_the_seeds_and_the_interval_holds_it():
 def test_a_difference_in_every_utterance_is_significant_and_none_is_not():
     rng = np.random.default_rng(0)
     first = rng.integers(0, 3, size=200)
-    systems = {"a": [errors(*first)], "other": [errors(*rng.permutation(first))], "worse": [errors(*(first + 1))]}
+    worse = first + rng.integers(1, 3, size=200)
+    systems = {"a": [errors(*first)], "other": [errors(*rng.permutation(first))], "worse": [errors(*worse)]}
     found = compare_systems(systems | {"same": systems["a"]}, rate, baseline="a")
     assert found["worse"].p_value < 0.01 and found["worse"].difference_low > 0
     assert found["other"].p_value > 0.1
@@ -156,3 +157,10 @@ def test_an_interval_stays_within_the_limits_of_its_score():
     assert interval(rows, rate)[0] < 0.0
     assert interval(rows, rate, limits=(0.0, 100.0))[0] == 0.0
     assert interval(rows, rate, limits=(0.0, 50.0))[1] == 50.0
+
+
+@pytest.mark.parametrize("count", [30, 99, 100, 300])
+def test_a_difference_that_no_utterance_changes_has_no_interval_however_many_there_are(count):
+    found = compare_systems({"a": [errors(*[0] * count)], "silent": [errors(*[4] * count)]}, rate, baseline="a")
+    assert np.isnan(found["silent"].difference_low) and np.isnan(found["silent"].difference_high)
+    assert found["silent"].p_value < 0.01

@@ -261,3 +261,9 @@ def test_a_damaged_note_of_the_base_is_said_and_no_licence_is_lost(experiment: P
     (experiment / "base.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"base\.json is damaged.*stage 11"):
         packed(experiment)
+
+
+def test_language_codes_of_any_form_are_kept_and_what_is_no_text_is_no_code() -> None:
+    about = About.parse({"languages": ["zh_Hant", "pt-BR", True, None, 5, ["de"], "no"]})
+    assert about.languages == ("zh_Hant", "pt-BR", "no")
+    assert About.parse(about.as_dict()) == about

@@ -110,3 +110,17 @@ def test_a_packed_configuration_cannot_name_a_file_outside(value: str, tmp_path:
     (path.parent / "link.txt").symlink_to(tmp_path / "secret.txt")
     with pytest.raises(CheckpointError, match=r"preprocessor_conf\.table.*outside"):
         read_config(path)
+
+
+@pytest.mark.parametrize("addition", ["x: !!str 1\n", "a: &a 1\nb: *a\n", "files: {}\n", "d: 2024-01-01\n", "1: 2\n"])
+@pytest.mark.parametrize("name", ["config.yaml", "exp/st_x/config.yaml"])
+def test_a_pack_that_only_espnets_unpacker_takes_cannot_name_a_file_outside_either(
+    addition: str, name: str, tmp_path: Path, monkeypatch
+) -> None:
+    path = packed(tmp_path, {"normalize_conf": {"stats_file": "stats.npz"}}, name)
+    with open(tmp_path / "pack" / "meta.yaml", "a") as file:
+        file.write(addition)
+    (tmp_path / "stats.npz").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="not in the pack"):
+        read_config(path)

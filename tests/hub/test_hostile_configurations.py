@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import io
+import json
 import os
 import resource
 import time
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from sentencepiece import sentencepiece_model_pb2
 
 from espnet_jst.errors import CheckpointError, ConfigError, JSTError
 from espnet_jst.inference import Speech2Text
@@ -95,6 +97,84 @@ def packed_records(path: Path) -> None:
         for info in source.infolist():
             target.writestr(info.filename, source.read(info))
     pack(path, weights=stream.getvalue())
+
+
+def hidden_directory(path: Path) -> None:
+    """As before, with the zip's end so far from the file's that Python does not find it, and PyTorch does."""
+    plain, stream = io.BytesIO(), io.BytesIO()
+    torch.save({"zeros": torch.zeros(2**26)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for info in source.infolist():
+            target.writestr(info.filename, source.read(info))
+    pack(path, weights=stream.getvalue() + bytes(68_000))
+
+
+def crowded_safetensors(count: int = 200_000) -> bytes:
+    """Tensors without a number, each with a name."""
+    index = json.dumps({f"a{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(count)})
+    return len(index).to_bytes(8, "little") + index.encode()
+
+
+def crowded_weights(count: int = 150_000) -> dict[str, torch.Tensor]:
+    """Every number of one tensor under a name of its own."""
+    numbers = torch.zeros(count)
+    return {f"a{n}": numbers[n : n + 1] for n in range(count)}
+
+
+class Quoting(yaml.SafeDumper):
+    """With quotes around what is long, without which it is refused at once."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if len(data) > 100 else None)
+
+
+Quoting.add_representer(str, Quoting.represent_str)
+
+
+def quoted(**changes: Any) -> Callable[[Path], object]:
+    """As `changed`, with long texts in quotes."""
+
+    def make(path: Path) -> None:
+        changed(**changes)(path)
+        with zipfile.ZipFile(path) as archive:
+            values = yaml.safe_load(archive.read("config.yaml"))
+        pack(path, config_yaml=yaml.dump(values, Dumper=Quoting).encode())
+
+    return make
+
+
+def with_pieces(*changes: Callable[[bytearray], None]) -> Callable[[Path], object]:
+    """A pack whose SentencePiece model has another table for its normalization."""
+
+    def make(path: Path) -> None:
+        model = sentencepiece_model_pb2.ModelProto()
+        model.pieces.add(piece="<unk>", score=0.0, type=2)
+        model.pieces.add(piece="a", score=0.0)
+        table = bytearray((1024).to_bytes(4, "little") + bytes(1024) + b"x\0")
+        for change in changes:
+            change(table)
+        model.normalizer_spec.precompiled_charsmap = bytes(table)
+        files = {"b.model": model.SerializeToString()}
+        pack(path, config_yaml=config(token_type="bpe", bpemodel="b.model"), **files)
+
+    return make
+
+
+def unit(index: int, value: int) -> Callable[[bytearray], None]:
+    """Write a unit of the trie."""
+
+    def change(table: bytearray) -> None:
+        table[4 + 4 * index : 8 + 4 * index] = value.to_bytes(4, "little")
+
+    return change
+
+
+def cut(table: bytearray) -> None:
+    del table[500:]
+
+
+def unended(table: bytearray) -> None:
+    del table[-1:]
 
 
 def nested(depth: int) -> Callable[[Path], object]:
@@ -231,11 +311,28 @@ CONTENTS = {
         lambda path: pack(path, config_yaml=config(token_type="bpe", bpemodel="b.model"), **{"b.model": b"\xff" * 100}),
         "no SentencePiece model",
     ),
+    "pieces whose normalization points far away": (with_pieces(unit(0, 2**30)), "points outside"),
+    "pieces whose normalization points nearly outside": (with_pieces(unit(1, 256 << 10)), "points outside"),
+    "pieces whose normalization ends at no text": (
+        with_pieces(unit(0, 1 << 8 | 16 << 10), unit(16, 2**31 + 1000)),
+        "points outside",
+    ),
+    "pieces whose normalization is cut off": (with_pieces(cut), "points outside"),
+    "pieces whose normalization has no end": (with_pieces(unended), "points outside"),
     "tokens that are no text": (
         lambda path: pack(path, config_yaml=config(token_list="t.txt"), **{"t.txt": b"\xff\xfe\n"}),
         "no token list",
     ),
     "packed weights": (packed_records, "compressed"),
+    "packed weights whose directory is hidden": (hidden_directory, "damaged"),
+    "safetensors of many names": (holding(**{"model.safetensors": crowded_safetensors()}), "bytes of names"),
+    "weights of many names": (lambda path: pack(path, weights=crowded_weights()), "bytes of names"),
+    "weights that are the configuration": (meta(files={"st_model_file": "config.yaml"}), "damaged"),
+    "checksums of many files": (meta(sha256={f"f{n}": "0" for n in range(20_000)}), "more than the 2000"),
+    "statistics of many arrays": (
+        holding(**{"feats_stats.npz": npz(**{f"a{n}": np.zeros(9) for n in range(20_000)})}),
+        "holds no statistics",
+    ),
     "one number many times": (
         lambda path: pack(path, weights={"a": torch.zeros(1).expand(10**6, 10**6)}),
         "larger than what the file holds",
@@ -287,6 +384,21 @@ TEXTS = {
     "tag in the decoding configuration": (decoded_with("beam_size: !!int 2\n"), "tag"),
     "key twice in the decoding configuration": (decoded_with("beam_size: 2\nbeam_size: 3\n"), "twice"),
 }
+LONG = "x" * 300_000
+LONGS = {
+    **{
+        f"text of {name}": (quoted(**{name: LONG}), "x{30}")
+        for name in (
+            *("encoder", "frontend", "token_type", "normalize_conf__stats_file"),
+            *(f"model_conf__heads__joint__{key}" for key in ("kind", "reads", "policy", "predictor", "vocabulary")),
+        )
+    },
+    "lanes": (quoted(model_conf__heads__joint__lanes=["x" * 1000] * 60), "transcript, translation"),
+    "key": (quoted(**{LONG: 1}), "a key of 300000 characters"),
+    "key of the encoder": (quoted(**{f"encoder_conf__{LONG}": 1}), "a key of 300000 characters"),
+    "key that runs code": (quoted(**{LONG: {"_target_": "x"}}), "a key of 300000 characters"),
+    "key of 1000 letters": (quoted(**{f"encoder_conf__{'x' * 1000}": 1}), "unknown key 'x{30}"),
+}
 ATTACKS = {
     f"{kind}: {name}": attack
     for kind, group in {
@@ -295,6 +407,7 @@ ATTACKS = {
         "size": SIZES,
         "content": CONTENTS,
         "text": TEXTS,
+        "long": LONGS,
     }.items()
     for name, attack in group.items()
 }

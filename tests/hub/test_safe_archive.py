@@ -137,6 +137,35 @@ def tar(path: Path) -> None:
         archive.addfile(info, io.BytesIO(b"canary"))
 
 
+def begun_at(offset: int) -> Callable[[Path], object]:
+    """A member that begins, says the directory, at a place of 64 bits."""
+
+    def make(path: Path) -> None:
+        named("a")(path)
+        data = path.read_bytes()
+        central, own, end = data.index(b"PK\1\2"), data.rindex(b"PK\1\2"), data.index(b"PK\5\6")
+        extra = struct.pack("<HHQ", 1, 8, offset)
+        entry = bytearray(data[own:end])
+        entry[30:32], entry[42:46] = struct.pack("<H", len(extra)), b"\xff" * 4
+        last = bytearray(data[end:])
+        last[12:16] = struct.pack("<I", end - central + len(extra))
+        path.write_bytes(data[:own] + entry + extra + last)
+
+    return make
+
+
+def listed_often(path: Path) -> None:
+    """One member that the directory lists a million times: 47 MB that would take 400."""
+    named("a")(path)
+    data = path.read_bytes()
+    central, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    directory, count = data[central:end] * 10**6, 10**6
+    wide = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(directory), central)
+    place = struct.pack("<4sIQI", b"PK\6\7", 0, central + len(directory), 1)
+    last = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 65535, 65535, 2**32 - 1, 2**32 - 1, 0)
+    path.write_bytes(data[:central] + directory + wide + place + last)
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "parent folder": (named("../canary"), "empty part"),
     "parent folder twice": (named("../../canary"), "empty part"),
@@ -180,6 +209,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "leading blank": (named(" model.pth"), "reserved"),
     "forbidden character": (named("model?.pth"), "has one of"),
     "file inside a file": (named("model.pth", "model.pth/canary"), "inside another file"),
+    "name that differs by what is not drawn": (named("model.pth", "model\ufe0f.pth"), "invisible"),
+    "name of a filler": (named("\u3164"), "invisible"),
+    "members past what can be counted": (listed_often, "directory"),
+    "begin past the end": (begun_at(2**31), "behind"),
+    "begin past what a file can have": (begun_at(2**63), "behind"),
     "folder with data": (named("folder/"), "holds data"),
     "too many members": (crowded, "more than 2000"),
     "too large": (huge, "more than 8589934592"),

@@ -13,15 +13,8 @@ from espnet_jst.bin import jst_recipe
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.evaluation.significance import SystemScore
 from espnet_jst.recipe import comparison as jst_comparison
-from espnet_jst.recipe.comparison import (
-    Comparison,
-    as_markdown,
-    check_shared,
-    comparison_table,
-    plan,
-    try_systems,
-    write_table,
-)
+from espnet_jst.recipe.comparison import Comparison, check_shared, plan, try_systems
+from espnet_jst.recipe.comparison_table import as_markdown, comparison_table, write_table
 from espnet_jst.recipe.options import parse_options
 from espnet_jst.recipe.recipe import recipe_stages
 from espnet_jst.recipe.stage import run_stages
@@ -101,6 +94,24 @@ def test_a_run_without_output_and_a_wrong_file_are_named(comparison: Comparison,
     Path("wrong.yaml").write_text(FILE.replace("seeds:", "seed:"))
     with pytest.raises(ConfigError, match="'seeds'"):
         Comparison.read(Path("wrong.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeds: 3\nsystems: {a: }", "seeds is 3: give a list with a whole number in each place"),
+        ("seeds: [x]\nsystems: {a: }", "seeds is .*: give a list with a whole number"),
+        ("seeds: [1.5]\nsystems: {a: }", "seeds is .*: give a list with a whole number"),
+        ("seeds: [0]\nsystems: [a]", "systems is .*: give a mapping"),
+        ("seeds: [0]\nsystems: {a: [x]}", "a is .*: give text or nothing"),
+        ("seeds: [0]\nsystems: {a: '\"'}", "No closing quotation"),
+        ("seeds: [0]\nflags: '\"'\nsystems: {a: }", "No closing quotation"),
+    ],
+)
+def test_a_value_of_another_kind_is_one_message(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        Comparison.read(tmp_path / "c.yaml")
 
 
 def test_what_the_runs_share_is_prepared_with_the_flags_of_all_and_the_configuration_of_the_baseline(

@@ -83,9 +83,10 @@ def test_other_languages_than_the_models_are_said(recipe: Path, capsys) -> None:
 
 
 def test_a_regional_code_is_the_same_language(recipe: Path, capsys) -> None:
-    options = replace(OPTIONS, src_lang="en_US", tgt_lang="de-AT")
-    texts(["one"], ["eins"], options)
-    copy_token_lists(options)
+    for source, target in (("en_US", "de-AT"), ("eng", "deu"), ("en_US.UTF-8", "ger")):
+        options = replace(OPTIONS, src_lang=source, tgt_lang=target)
+        texts(["one"], ["eins"], options)
+        copy_token_lists(options)
     assert capsys.readouterr().out == ""
 
 

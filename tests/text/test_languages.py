@@ -20,6 +20,9 @@ from espnet_jst.text.languages import language, unknown_note
         ("ko kor ko-KR", "ko"),
         ("my mya bur", "my"),
         ("bo tib", "bo"),
+        ("jv jav jw", "jv"),
+        ("ceb", "ceb"),
+        ("ny nya", "ny"),
     ],
 )
 def test_every_form_of_a_code_names_the_same_language(codes, code):
@@ -37,6 +40,12 @@ def test_every_form_of_a_code_names_the_same_language(codes, code):
         ("sr-latn", "sr-Latn"),
         ("es-419", "es-419"),
         ("mb", "mb"),
+        ("zh-cmn-hans-cn", "zh-Hans-CN"),
+        ("de_DE@euro", "de-DE"),
+        ("en_US.UTF-8", "en-US"),
+        ("en-x-us", "en"),
+        ("en-u-ca-gregory", "en"),
+        ("sr-rs-latn", "sr-RS"),
         ("language!", "und"),
         ("", "und"),
         (None, "und"),

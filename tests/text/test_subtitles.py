@@ -167,3 +167,9 @@ def test_ttml_names_the_language_of_each_line():
     assert parsed(text, "ttml")[0][2] == r"four <two>\N四二"
     given = format_words(spoken(["x"]), "ttml", languages={TRANSCRIPT: "zh_TW"})
     assert 'xml:lang="zh-TW"' in given and 'xml:lang="und"' in format_words(spoken(["x"]), "ttml")
+
+
+@pytest.mark.parametrize("fmt", ["srt", "vtt", "ttml", "json", "txt"])
+def test_what_xml_has_no_character_for_is_left_out(fmt):
+    text = format_words([Word("a\ufffe\uffffb", TRANSCRIPT, 0.0, 1.0, 1.0)], fmt)
+    assert "ab" in text

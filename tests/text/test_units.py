@@ -92,3 +92,7 @@ def test_the_script_of_an_unknown_language_is_that_of_most_letters():
 
 def test_joined_scripts_say_whether_they_have_blanks():
     assert has_blanks("größer") and has_blanks("한국") and not has_blanks("größer 天")
+
+
+def test_yi_is_written_without_blanks_as_its_language_says():
+    assert split_units("ꊿꂷꃅꄿ") == list("ꊿꂷꃅꄿ") == split_units("ꊿꂷꃅꄿ", "ii")

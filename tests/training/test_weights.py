@@ -132,3 +132,38 @@ def test_each_missing_extra_or_reshaped_tensor_is_refused_by_name(key):
         with pytest.raises(CheckpointError, match=label):
             load_strict(model, state, "some.pth")
     load_strict(model, whole, "some.pth")
+
+
+@pytest.mark.parametrize("content", [b".", b"encoder: chunk_conformer\n", b"\x80\x02}q\0X\1\0\0\0a]((((.", b"PK\3\4"])
+def test_bytes_that_are_no_weights_are_one_message(tmp_path, content):
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"a\.pth is damaged"):
+        read_weights(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.uint16, torch.complex64])
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_numbers_that_no_model_has_are_refused(tmp_path, dtype, name):
+    state = {"weight": torch.zeros(3).to(dtype)}
+    (safetensors.torch.save_file if name.endswith("s") else torch.save)(state, tmp_path / name)
+    with pytest.raises(CheckpointError, match="no model weights"):
+        read_weights(tmp_path / name)
+
+
+def test_whole_numbers_are_not_taken_for_weights_nor_weights_for_whole_numbers():
+    model = torch.nn.BatchNorm1d(2)
+    for name in ("weight", "num_batches_tracked"):
+        state = model.state_dict()
+        state[name] = state[name].long() if state[name].is_floating_point() else state[name].float()
+        with pytest.raises(CheckpointError, match=f"1 of another kind: {name}"):
+            load_strict(model, state, "a.pth")
+
+
+@pytest.mark.parametrize("name", ["red\x1b[31m", "a\nb", "n" * 300])
+def test_names_that_no_part_of_a_model_has_are_refused_and_shown_harmless(tmp_path, name):
+    torch.save({name: torch.zeros(1)}, tmp_path / "a.pth")
+    safetensors.torch.save_file({name: torch.zeros(1)}, tmp_path / "a.safetensors")
+    for file in ("a.pth", "a.safetensors"):
+        with pytest.raises(CheckpointError, match="names no part of a model") as caught:
+            read_weights(tmp_path / file)
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 400
