@@ -18,7 +18,8 @@ from typing import Any, TextIO
 from espnet_jst.bin.arguments import lane_values, run_main
 from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
-from espnet_jst.errors import JSTError
+from espnet_jst.data.kaldi import printable
+from espnet_jst.errors import DataError, JSTError
 
 FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
@@ -66,6 +67,8 @@ class _Transcription:
     def run(self) -> int:
         """Everything that can be known is checked before the model is loaded, the headers of the files included."""
         args = self.args
+        if sys.stdout is None and not args.output_dir:
+            raise JSTError("standard output is closed; give --output_dir")
         inputs = find_inputs(args.files)
         check_outputs(inputs, args.output_dir, args.format)
         self._check_options()
@@ -95,6 +98,8 @@ class _Transcription:
         from espnet_jst.inference.foreign_audio import check_header
 
         try:
+            if item.problem:
+                raise DataError(f"{item.name}: {item.problem}")
             check_header(item.source)
             return True
         except Exception as error:
@@ -113,7 +118,7 @@ class _Transcription:
         common = document(sys.stdout, several=several)
         for item, words, duration_s in self._decoded(speech2text, inputs):
             if not words:
-                print(f"{item.name}: no words were recognised", file=sys.stderr)
+                print(f"{printable(item.name)}: no words were recognised", file=sys.stderr)
             if args.output_dir:
                 self._write_file(item, document, words, duration_s)
             elif not shown:
@@ -147,7 +152,7 @@ class _Transcription:
             words = show_stream(
                 session,
                 recording.blocks(),
-                title=item.name,
+                title=printable(item.name),
                 realtime=self.args.realtime,
                 stream=sys.stderr if document else sys.stdout,
             )
@@ -155,19 +160,22 @@ class _Transcription:
 
     def _write_file(self, item: Input, document: Callable[[TextIO], Any], words: list, duration_s: float) -> None:
         try:
-            with item.output(self.args.output_dir, self.args.format).open("w", encoding="utf-8") as stream:
+            path = item.output(self.args.output_dir, self.args.format)
+            # A file's name may hold what UTF-8 has no bytes for; in JSON the escape stands for it.
+            with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
                 written = document(stream)
                 written.add(item.name, words, duration_s)
                 written.close()
-        except OSError as error:
+        except (OSError, JSTError) as error:
             self._fail(item, error)
 
     def _fail(self, item: Input, error: Exception) -> None:
         from espnet_jst.inference.remarks import item_error
 
         reason = str(error) if isinstance(error, JSTError) else item_error(error)
-        print(f"error: {reason if item.name in reason else f'{item.name}: {reason}'}", file=sys.stderr)
-        self.failed.append(item.name)
+        message = reason if item.name in reason else f"{item.name}: {reason}"
+        print(f"error: {printable(message)}", file=sys.stderr)
+        self.failed.append(printable(item.name))
 
 
 def _prefer_utf8(*, document: bool) -> None:

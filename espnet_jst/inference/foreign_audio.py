@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from espnet_jst.data.audio_file import AudioFile, BadItem
+from espnet_jst.data.audio_file import AGAIN, AudioFile, BadItem
 from espnet_jst.data.audio_source import is_command, what_it_is
 
 STDIN = "-"
@@ -89,6 +89,8 @@ def _source(speech: Any, stack: ExitStack) -> Any:
     if not _is_path(speech):
         return speech if isinstance(speech, (bytes, bytearray, memoryview)) else _seekable(speech, stack)
     if speech == STDIN:
+        if sys.stdin is None:
+            raise BadItem("standard input: it is closed", "give a file, or a pipe into it", "audio-missing")
         return _seekable(sys.stdin.buffer, stack)
     path = Path(speech)
     if is_command(path):
@@ -162,4 +164,6 @@ def _converted(source: Any, name: str, stack: ExitStack) -> BinaryIO:
     if failed:
         reason = f"{name}: neither libsndfile nor ffmpeg can read it ({said[-1] if said else 'no audio in it'})"
         raise BadItem(reason, "convert it to WAV or FLAC, or get the real file", "audio-unreadable")
+    if said:  # it goes on without what is missing, and calls that a success
+        raise BadItem(f"{name}: ffmpeg finds it cut short or damaged ({said[-1]})", AGAIN, "audio-damaged")
     return cast(BinaryIO, wav)
