@@ -1,7 +1,8 @@
 """Recordings in, transcript and translation out.
 
 A FILE is what libsndfile reads (WAV, FLAC, OGG, MP3 ...), with ffmpeg on the path also M4A, WebM and the like; several
-channels are mixed down. It may be a folder (the audio files in it), a pipe, or - for standard input.
+channels are mixed down. It may be a folder (the audio files in it), a pipe, or - for standard input. WAV and samples
+without a header (--raw_fs) are decoded as a pipe brings them: with --stream, words appear while it goes on.
 Several files give one document: text under each file's name, JSON Lines (an object a file), or one file of subtitles in
 which the recordings follow each other. Exit status: 0 all files done, 1 some could not be used or nothing worked.
 """
@@ -19,7 +20,7 @@ from espnet_jst.bin.arguments import lane_values, run_main
 from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
 from espnet_jst.data.kaldi import printable
-from espnet_jst.errors import DataError, JSTError
+from espnet_jst.errors import ConfigError, DataError, JSTError
 
 FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
@@ -34,6 +35,9 @@ def get_parser() -> argparse.ArgumentParser:
         "--output_dir", help="a document a file, FILE's stem with the format's ending, here, not one on standard output"
     )
     parser.add_argument("--stream", action="store_true", help="show the words as they appear, chunk by chunk")
+    parser.add_argument(
+        "--raw_fs", type=int, help="pipes and standard input hold 16-bit samples of one channel at this rate, no header"
+    )
     parser.add_argument("--realtime", action="store_true", help="as --stream, at the speed of speech")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole file; default: the model's own")
     parser.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
@@ -82,9 +86,13 @@ class _Transcription:
         return 1 if self.failed else 0
 
     def _check_options(self) -> None:
+        from espnet_jst.inference.resample import MAX_FS, MIN_FS
+
         args = self.args
         self.given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
         self.given = {key: value for key, value in self.given.items() if value is not None}
+        if args.raw_fs is not None and not MIN_FS <= args.raw_fs <= MAX_FS:
+            raise ConfigError(f"--raw_fs {args.raw_fs}: a rate in Hz, {MIN_FS}-{MAX_FS}")
         if args.device != "cpu":
             from espnet_jst.inference.device import check_device
 
@@ -140,7 +148,7 @@ class _Transcription:
     def _decode(self, speech2text: Any, item: Input) -> tuple[list, float]:
         from espnet_jst.inference.audio import Recording
 
-        with Recording(item.source, name=item.name, notify=self.said) as recording:
+        with Recording(item.source, name=item.name, notify=self.said, raw_fs=self.args.raw_fs) as recording:
             if not self.streams:
                 hyp = speech2text.decode_recording(recording)[0][3]
                 return hyp.words, hyp.duration_s

@@ -120,6 +120,7 @@ def test_a_folder_without_audio_is_one_message(tmp_path: Path, capsys: pytest.Ca
         (["--output_dir", "{taken}"], "is a folder"),
         (["--device", "cuda:99"], "device cuda:99"),
         (["--beam_size", "0"], "beam_size"),
+        (["--raw_fs", "0"], "--raw_fs 0: a rate in Hz"),
         (["--blank_penalty", "translaton=1"], "translation"),
     ],
 )
@@ -263,3 +264,20 @@ def test_closed_and_full_streams_are_one_message(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[1:] == ["error: <stdout>: cannot be written (No space left on device)"]
     done = run("2>&- <&-")
     assert done.returncode == 0 and json.loads(done.stdout)["file"] == "x" and "said" not in done.stdout
+
+
+def test_words_appear_while_a_pipe_goes_on(model: str, audio: Path) -> None:
+    """A wave and samples without a header, of which the end is not there yet."""
+    samples = (audio / "a.wav").read_bytes()[44:]
+    expected = [word.text for word in words_of(model, audio / "a.wav")]
+    command = [sys.executable, "-m", "espnet_jst.bin.cli", "transcribe", "-", "--model", model, "--stream"]
+    process = subprocess.Popen([*command, "--raw_fs", "8000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(samples[:24000])
+    process.stdin.flush()
+    lines = [process.stdout.readline() for _ in range(2)]
+    assert lines[1].split()[-1].decode() == expected[0]
+    process.stdin.write(samples[24000:])
+    process.stdin.close()
+    heard = [line.split()[-1].decode() for line in [lines[1], *process.stdout]]
+    assert process.wait() == 0 and heard == expected
