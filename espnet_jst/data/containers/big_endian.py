@@ -48,8 +48,7 @@ def aiff_layout(stream: BinaryIO, size: int) -> Layout:
         return Layout()
     text = text or sizes.note(counted * frame, there)
     sizes.refuse_another(stream, start, size)
-    head = _patched(stream, start, {4: size - 8, common + 2: there // frame, position + 4: there + 8})
-    return Layout(((head, (start, size)),), (text,))
+    return Layout((_patched(size, {4: size - 8, common + 2: there // frame, position + 4: there + 8}),), (text,))
 
 
 def _frame_bytes(stream: BinaryIO, common: int, form: bytes) -> int:
@@ -79,8 +78,7 @@ def au_layout(stream: BinaryIO, size: int) -> Layout:
     if not text and length == size - start:
         return Layout()
     sizes.refuse_another(stream, start, size)
-    head = _patched(stream, start, {8: 0xFFFFFFFF})
-    return Layout(((head, (start, size)),), (text or sizes.note(length, size - start),))
+    return Layout((_patched(size, {8: 0xFFFFFFFF}),), (text or sizes.note(length, size - start),))
 
 
 def caf_layout(stream: BinaryIO, size: int) -> Layout:
@@ -106,9 +104,8 @@ def caf_layout(stream: BinaryIO, size: int) -> Layout:
         return Layout()
     sizes.refuse_another(stream, start, size)
     text = text or sizes.note(length, size - start)
-    stream.seek(0)
-    head = stream.read(position + 4) + (size - start).to_bytes(8, "big")
-    return Layout(((head, (start, size)),), () if length == -1 else (text,))
+    pieces: tuple[Piece, ...] = ((0, position + 4), (size - start).to_bytes(8, "big"), (start, size))
+    return Layout((pieces,), () if length == -1 else (text,))
 
 
 def _explained(stream: BinaryIO, position: int, size: int, width: int) -> bool:
@@ -126,16 +123,17 @@ def _explained(stream: BinaryIO, position: int, size: int, width: int) -> bool:
     return sizes.is_stray(stream, position, size)
 
 
-def _patched(stream: BinaryIO, stop: int, values: dict[int, int]) -> Piece:
-    """The first bytes of a file with other numbers of 32 bits in them.
+def _patched(size: int, values: dict[int, int]) -> tuple[Piece, ...]:
+    """A file with other numbers of 32 bits in it.
 
     Raises:
         BadItem: a number is larger.
     """
     if max(values.values()) > 0xFFFFFFFF:
         raise BadItem("over 4 GiB in a format that counts to 4 GiB", "convert it to WAV or FLAC", "audio-unchecked")
-    stream.seek(0)
-    head = bytearray(stream.read(stop))
-    for position, value in values.items():
-        head[position : position + 4] = value.to_bytes(4, "big")
-    return bytes(head)
+    pieces: list[Piece] = []
+    at = 0
+    for position, value in sorted(values.items()):
+        pieces += [(at, position), value.to_bytes(4, "big")]
+        at = position + 4
+    return (*pieces, (at, size))

@@ -24,7 +24,7 @@ def w64_layout(stream: BinaryIO, size: int) -> Layout:
         head = stream.read(HEAD)
         length, start = int.from_bytes(head[16:], "little"), position + HEAD
         if head[:4] == b"fmt ":
-            fmt = stream.read(min(length, 1 << 16) - HEAD)
+            fmt = stream.read(max(0, min(length, 1 << 16) - HEAD))
         if head[:4] == b"data" and fmt:
             note = sizes.check_size(max(0, length - HEAD), size - start, start)
             stop = size if note else start + length - HEAD

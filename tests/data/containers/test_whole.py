@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,30 @@ def test_a_last_page_that_counts_less_than_one_before_it_is_damaged(coding, coun
     page[22:26] = bytes(4)
     page[22:26] = _checksum(bytes(page)).to_bytes(4, "little")
     assert refusal(content[:last] + page) == "audio-damaged"
+
+
+@pytest.mark.parametrize("form", ["AIFF", "AU", "CAF", "W64"])
+def test_no_count_of_a_header_is_read_into_memory(tmp_path: Path, form: str):
+    """200 MB before the samples, or a chunk that is shorter than its own head."""
+    content, gap = encoded(TONE, form), 200_000_000
+    if form == "AU":
+        head, tail = patched(content[:24], {4: 24 + gap, 8: 0}, "big"), content[24:]
+    elif form == "W64":
+        at = content.find(b"fmt ")
+        head, tail = patched(content[: at + 24], {at + 16: 23}, width=8), content[at + 24 :]
+    else:
+        at = content.find(b"SSND" if form == "AIFF" else b"data")
+        wide = 4 if form == "AIFF" else 8
+        chunk = b"free" + gap.to_bytes(wide, "big")
+        head, tail = content[:at] + chunk, patched(content[at:], {4: 0}, "big", wide)
+        head = patched(head, {4: 0}, "big") if form == "AIFF" else head
+    with (tmp_path / "x").open("wb") as file:
+        file.write(head)
+        file.seek(gap, 1)
+        file.write(tail)
+    tracemalloc.start()
+    with suppress(BadItem):
+        assert inspect(tmp_path / "x").samples == len(TONE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
