@@ -183,5 +183,5 @@ def _converted(source: Any, name: str, stack: ExitStack) -> BinaryIO:
         reason = f"{name}: neither libsndfile nor ffmpeg can read it ({said[-1] if said else 'no audio in it'})"
         raise BadItem(reason, "convert it to WAV or FLAC, or get the real file", "audio-unreadable")
     if said:  # it goes on without what is missing, and calls that a success
-        raise BadItem(f"{name}: ffmpeg finds it cut short or damaged ({said[-1]})", AGAIN, "audio-damaged")
+        raise BadItem(f"{name}: ffmpeg finds it cut short or damaged ({said[0]})", AGAIN, "audio-damaged")
     return cast(BinaryIO, wav)
