@@ -266,6 +266,7 @@ def test_closed_and_full_streams_are_one_message(tmp_path: Path) -> None:
     assert done.returncode == 0 and json.loads(done.stdout)["file"] == "x" and "said" not in done.stdout
 
 
+@pytest.mark.slow
 def test_words_appear_while_a_pipe_goes_on(model: str, audio: Path) -> None:
     """A wave and samples without a header, of which the end is not there yet."""
     samples = (audio / "a.wav").read_bytes()[44:]
