@@ -95,20 +95,46 @@ def run_main(body: Callable[[], int | None]) -> int:
 
     A reader of standard output that goes away, as `head` does, ends it without a word, with the status of SIGPIPE.
     """
+    _open_closed()
     silence_others()
     try:
         status = body() or 0
         if sys.stdout is not None:
-            sys.stdout.flush()
+            try:
+                sys.stdout.flush()
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise JSTError(f"standard output cannot be written ({error.strerror})") from error
         return status
     except BrokenPipeError:
-        # Python flushes standard output once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return 128 + 13
     except JSTError as error:
         from espnet_jst.data.kaldi import printable
 
         print("error: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:
+            _forget_output()
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _open_closed() -> None:
+    """A file that is opened later must not take the number of a closed standard stream, to which libraries write."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:  # print would take standard output instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _forget_output() -> None:
+    """Python flushes standard output once more at its end, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

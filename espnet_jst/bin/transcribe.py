@@ -1,7 +1,8 @@
 """Recordings in, transcript and translation out.
 
 A FILE is what libsndfile reads (WAV, FLAC, OGG, MP3 ...), with ffmpeg on the path also M4A, WebM and the like; several
-channels are mixed down. It may be a folder (the audio files in it), a pipe, or - for standard input.
+channels are mixed down. It may be a folder (the audio files in it), a pipe, or - for standard input. WAV and samples
+without a header (--raw_fs) are decoded as a pipe brings them: with --stream, words appear while it goes on.
 Several files give one document: text under each file's name, JSON Lines (an object a file), or one file of subtitles in
 which the recordings follow each other. Exit status: 0 all files done, 1 some could not be used or nothing worked.
 """
@@ -18,7 +19,8 @@ from typing import Any, TextIO
 from espnet_jst.bin.arguments import lane_values, run_main
 from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
-from espnet_jst.errors import JSTError
+from espnet_jst.data.kaldi import printable
+from espnet_jst.errors import ConfigError, DataError, JSTError
 
 FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
@@ -33,6 +35,9 @@ def get_parser() -> argparse.ArgumentParser:
         "--output_dir", help="a document a file, FILE's stem with the format's ending, here, not one on standard output"
     )
     parser.add_argument("--stream", action="store_true", help="show the words as they appear, chunk by chunk")
+    parser.add_argument(
+        "--raw_fs", type=int, help="pipes and standard input hold 16-bit samples of one channel at this rate, no header"
+    )
     parser.add_argument("--realtime", action="store_true", help="as --stream, at the speed of speech")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole file; default: the model's own")
     parser.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
@@ -66,6 +71,8 @@ class _Transcription:
     def run(self) -> int:
         """Everything that can be known is checked before the model is loaded, the headers of the files included."""
         args = self.args
+        if sys.stdout is None and not args.output_dir:
+            raise JSTError("standard output is closed; give --output_dir")
         inputs = find_inputs(args.files)
         check_outputs(inputs, args.output_dir, args.format)
         self._check_options()
@@ -79,9 +86,13 @@ class _Transcription:
         return 1 if self.failed else 0
 
     def _check_options(self) -> None:
+        from espnet_jst.inference.resample import MAX_FS, MIN_FS
+
         args = self.args
         self.given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
         self.given = {key: value for key, value in self.given.items() if value is not None}
+        if args.raw_fs is not None and not MIN_FS <= args.raw_fs <= MAX_FS:
+            raise ConfigError(f"--raw_fs {args.raw_fs}: a rate in Hz, {MIN_FS}-{MAX_FS}")
         if args.device != "cpu":
             from espnet_jst.inference.device import check_device
 
@@ -95,6 +106,8 @@ class _Transcription:
         from espnet_jst.inference.foreign_audio import check_header
 
         try:
+            if item.problem:
+                raise DataError(f"{item.name}: {item.problem}")
             check_header(item.source)
             return True
         except Exception as error:
@@ -113,7 +126,7 @@ class _Transcription:
         common = document(sys.stdout, several=several)
         for item, words, duration_s in self._decoded(speech2text, inputs):
             if not words:
-                print(f"{item.name}: no words were recognised", file=sys.stderr)
+                print(f"{printable(item.name)}: no words were recognised", file=sys.stderr)
             if args.output_dir:
                 self._write_file(item, document, words, duration_s)
             elif not shown:
@@ -135,7 +148,7 @@ class _Transcription:
     def _decode(self, speech2text: Any, item: Input) -> tuple[list, float]:
         from espnet_jst.inference.audio import Recording
 
-        with Recording(item.source, name=item.name, notify=self.said) as recording:
+        with Recording(item.source, name=item.name, notify=self.said, raw_fs=self.args.raw_fs) as recording:
             if not self.streams:
                 hyp = speech2text.decode_recording(recording)[0][3]
                 return hyp.words, hyp.duration_s
@@ -147,7 +160,7 @@ class _Transcription:
             words = show_stream(
                 session,
                 recording.blocks(),
-                title=item.name,
+                title=printable(item.name),
                 realtime=self.args.realtime,
                 stream=sys.stderr if document else sys.stdout,
             )
@@ -155,19 +168,22 @@ class _Transcription:
 
     def _write_file(self, item: Input, document: Callable[[TextIO], Any], words: list, duration_s: float) -> None:
         try:
-            with item.output(self.args.output_dir, self.args.format).open("w", encoding="utf-8") as stream:
+            path = item.output(self.args.output_dir, self.args.format)
+            # A file's name may hold what UTF-8 has no bytes for; in JSON the escape stands for it.
+            with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
                 written = document(stream)
                 written.add(item.name, words, duration_s)
                 written.close()
-        except OSError as error:
+        except (OSError, JSTError) as error:
             self._fail(item, error)
 
     def _fail(self, item: Input, error: Exception) -> None:
         from espnet_jst.inference.remarks import item_error
 
         reason = str(error) if isinstance(error, JSTError) else item_error(error)
-        print(f"error: {reason if item.name in reason else f'{item.name}: {reason}'}", file=sys.stderr)
-        self.failed.append(item.name)
+        message = reason if item.name in reason else f"{item.name}: {reason}"
+        print(f"error: {printable(message)}", file=sys.stderr)
+        self.failed.append(printable(item.name))
 
 
 def _prefer_utf8(*, document: bool) -> None:

@@ -168,13 +168,16 @@ class AudioFile:
             for decoder in self._decoders(layout):
                 if fs and (fs, channels) != (decoder.samplerate, decoder.channels):
                     reason = f"joined from parts of {fs} Hz, {channels} channels and {decoder.samplerate} Hz, "
-                    raise BadItem(f"{reason}{decoder.channels} channels", "convert them apart", "audio-unreadable")
+                    raise BadItem(f"{reason}{decoder.channels} channels", "convert them apart", "audio-joined")
                 fs, channels, form, coding = decoder.samplerate, decoder.channels, decoder.format, decoder.subtype
                 samples += decoder.frames
         except soundfile.LibsndfileError as error:
             raise RuntimeError(what_it_is(self._stream) or error.error_string) from None
         if samples <= 0:
             raise sizes.empty()
+        if not layout.known:
+            reason = f"{form}: nothing in a file of this format is known here that tells whether all of it is there"
+            raise BadItem(reason, "convert it to WAV or FLAC", "audio-unchecked")
         if samples < layout.least:
             reason = f"libsndfile finds {samples} of at least {layout.least} samples"
             raise BadItem(reason, "convert it to WAV or FLAC", "audio-damaged")

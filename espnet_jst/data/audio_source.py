@@ -31,6 +31,9 @@ def blame(name: str, what: str, kind: str) -> Iterator[None]:
         raise
     except MemoryError:
         raise BadItem(f"{name}: {what} (not enough memory)", "cut it into pieces", kind) from None
+    except OSError as error:
+        fix = "check its permissions, and the disk or the connection"
+        raise BadItem(f"{name}: cannot be read ({error.strerror or error})", fix, "audio-missing") from None
     except Exception as error:
         fix = AGAIN if kind == "audio-damaged" else "convert it to WAV or FLAC, or get the real file"
         raise BadItem(f"{name}: {what} ({str(error) or type(error).__name__})", fix, kind) from None

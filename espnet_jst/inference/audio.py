@@ -44,6 +44,7 @@ class Recording:
         fs: sampling rate of an array in Hz.
         name: what messages call it; by default a path.
         notify: called with what is doubtful.
+        raw_fs: standard input, pipes and file objects hold samples of 16 bits without a header, at this rate in Hz.
 
     Attributes:
         name: what messages call it.
@@ -54,7 +55,15 @@ class Recording:
         DataError: it cannot be used: missing, damaged, no audio, another rate than `fs`, or one outside 8-384 kHz.
     """
 
-    def __init__(self, speech: Any, fs: int | None = None, *, name: str = "", notify: Notify = warn) -> None:
+    def __init__(
+        self,
+        speech: Any,
+        fs: int | None = None,
+        *,
+        name: str = "",
+        notify: Notify = warn,
+        raw_fs: int | None = None,
+    ) -> None:
         self._notify = notify
         if isinstance(speech, Mapping):
             speech, fs, name = _of_mapping(speech, fs, name)
@@ -64,7 +73,8 @@ class Recording:
         self._coding, samples_in = "", None
         with ExitStack() as stack:
             if is_file(speech):
-                audio = stack.enter_context(open_audio(speech, name))
+                audio = open_audio(speech, name, raw_fs)
+                stack.callback(audio.close)
                 self.name, self.fs, self._coding = audio.name, audio.info.fs, audio.info.coding
                 channels, samples_in = audio.info.channels, audio.info.samples
                 self._blocks = audio.blocks()

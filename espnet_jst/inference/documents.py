@@ -10,6 +10,8 @@ from typing import TextIO
 from xml.etree import ElementTree
 
 from espnet_jst.config import json_text
+from espnet_jst.data.kaldi import printable
+from espnet_jst.errors import JSTError
 from espnet_jst.text.subtitles import format_words, make_cues
 from espnet_jst.text.words import Word
 
@@ -52,7 +54,7 @@ class Document:
     def add(self, name: str, words: Sequence[Word], duration_s: float) -> None:
         """A recording: its name, words, and length in seconds."""
         if self._fmt == "txt":
-            text = f"{name}:\n" if self._several else ""
+            text = f"{printable(name)}:\n" if self._several else ""
             self._write(text + format_words(words, "txt"))
         elif self._fmt == "json":
             content = json.loads(format_words(words, "json"))
@@ -104,8 +106,13 @@ class Document:
             division.append(paragraph)
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise JSTError(f"{self._stream.name}: cannot be written ({error.strerror})") from error
         self._empty = False
 
 

@@ -11,27 +11,38 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
-from espnet_jst.data.audio_file import AudioFile, BadItem
-from espnet_jst.data.audio_source import is_command, what_it_is
+from espnet_jst.data.audio_file import AGAIN, AudioFile, BadItem
+from espnet_jst.data.audio_source import blame, is_command, what_it_is
+from espnet_jst.data.piped_wave import PipedWave, piped_wave, raw_wave
 
 STDIN = "-"
+_Audio = TypeVar("_Audio", AudioFile, PipedWave)
 FFMPEG_S = 3600  # a conversion that takes longer hangs
 
 
-def open_audio(speech: Any, name: str = "") -> AudioFile:
+def open_audio(speech: Any, name: str = "", raw_fs: int | None = None) -> AudioFile | PipedWave:
     """Open a path, "-" (standard input), a pipe, bytes or a binary file object; the caller closes it.
 
-    What libsndfile does not read (M4A, WebM and so on) is converted by ffmpeg where it is on the path.
+    A wave in what cannot seek is decoded as it comes; anything else is copied first. What libsndfile does not read
+    (M4A, WebM and so on) is converted by ffmpeg where it is on the path.
+
+    Args:
+        speech: what to open.
+        name: what messages call it.
+        raw_fs: standard input, pipes and file objects hold samples of 16 bits without a header, at this rate in Hz.
 
     Raises:
         BadItem: nothing there, or nothing in it that can be read.
     """
     with ExitStack() as stack:
-        source = _source(speech, stack)
-        name = name or ("standard input" if speech == STDIN else str(speech) if _is_path(speech) else "the recording")
+        is_stdin = _is_path(speech) and speech == STDIN
+        name = name or ("standard input" if is_stdin else str(speech) if _is_path(speech) else "the recording")
+        source = _source(speech, stack, name, raw_fs)
         try:
+            if isinstance(source, PipedWave):
+                return _owning(source, stack)
             return _owning(AudioFile(source, name=name), stack)
         except BadItem as bad:
             if bad.kind != "audio-unreadable" or _is_text(source):
@@ -50,7 +61,7 @@ def check_header(speech: Any) -> None:
     with ExitStack() as stack:
         if not _is_path(speech) or speech == STDIN or _is_pipe(Path(speech)):
             return
-        source = _source(speech, stack)
+        source = _source(speech, stack, str(speech))
         try:
             stack.enter_context(AudioFile(source))
         except BadItem as bad:
@@ -72,7 +83,7 @@ def _is_pipe(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _owning(audio: AudioFile, stack: ExitStack) -> AudioFile:
+def _owning(audio: _Audio, stack: ExitStack) -> _Audio:
     """The audio file, which closes what it was made from when it is closed."""
     kept = stack.pop_all()
     kept.callback(audio.close)
@@ -84,12 +95,14 @@ def _is_path(speech: Any) -> bool:
     return isinstance(speech, (str, os.PathLike))
 
 
-def _source(speech: Any, stack: ExitStack) -> Any:
-    """What AudioFile takes: a plain file's path, bytes, or a stream that can seek."""
+def _source(speech: Any, stack: ExitStack, name: str, raw_fs: int | None = None) -> Any:
+    """What AudioFile takes, a plain file's path, bytes, or a stream that can seek; or a wave that comes in a pipe."""
     if not _is_path(speech):
-        return speech if isinstance(speech, (bytes, bytearray, memoryview)) else _seekable(speech, stack)
+        return speech if isinstance(speech, (bytes, bytearray, memoryview)) else _seekable(speech, stack, name, raw_fs)
     if speech == STDIN:
-        return _seekable(sys.stdin.buffer, stack)
+        if sys.stdin is None:
+            raise BadItem(f"{name}: it is closed", "give a file, or a pipe into it", "audio-missing")
+        return _seekable(sys.stdin.buffer, stack, name, raw_fs)
     path = Path(speech)
     if is_command(path):
         raise BadItem(
@@ -105,22 +118,29 @@ def _source(speech: Any, stack: ExitStack) -> Any:
     if stat.S_ISREG(mode):
         return path
     try:
-        return _seekable(stack.enter_context(path.open("rb")), stack)
+        return _seekable(stack.enter_context(path.open("rb")), stack, name, raw_fs)
     except OSError as error:
         raise BadItem(f"{path}: cannot be read ({error.strerror})", "check the pipe", "audio-unreadable") from None
 
 
-def _seekable(stream: Any, stack: ExitStack) -> Any:
-    """The stream, or a copy on disk of one that cannot seek: formats that are read from both ends need that."""
+def _seekable(stream: Any, stack: ExitStack, name: str, raw_fs: int | None = None) -> Any:
+    """The stream; of one that cannot seek the wave in it, or a copy on disk: other formats are read from both ends."""
+    if raw_fs:
+        return raw_wave(stream, name, raw_fs)
     head = stream.read(0)
     if isinstance(head, str):
         raise BadItem("a file object of text", 'open it with "rb"', "audio-unreadable")
     if hasattr(stream, "seekable") and stream.seekable():
         return stream
-    copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    shutil.copyfileobj(stream, copy)
-    copy.seek(0)
-    return copy
+    with blame(name, "cannot be read", "audio-unreadable"):
+        found = piped_wave(stream, name)
+        if isinstance(found, PipedWave):
+            return found
+        copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        copy.write(found)
+        shutil.copyfileobj(stream, copy)
+        copy.seek(0)
+        return copy
 
 
 def _is_text(source: Any) -> bool:
@@ -162,4 +182,6 @@ def _converted(source: Any, name: str, stack: ExitStack) -> BinaryIO:
     if failed:
         reason = f"{name}: neither libsndfile nor ffmpeg can read it ({said[-1] if said else 'no audio in it'})"
         raise BadItem(reason, "convert it to WAV or FLAC, or get the real file", "audio-unreadable")
+    if said:  # it goes on without what is missing, and calls that a success
+        raise BadItem(f"{name}: ffmpeg finds it cut short or damaged ({said[0]})", AGAIN, "audio-damaged")
     return cast(BinaryIO, wav)

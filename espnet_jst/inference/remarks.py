@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from espnet_jst.data.kaldi import printable
 from espnet_jst.data.signal import Remark
 from espnet_jst.errors import JSTError
 
@@ -20,7 +21,7 @@ class Once:
         """A remark about a file."""
         files = self._files.setdefault(remark.kind, [])
         if not files:
-            print(f"warning: {name}: {remark.reason}; {remark.fix}", file=sys.stderr)
+            print(f"warning: {printable(f'{name}: {remark.reason}; {remark.fix}')}", file=sys.stderr)
         if name not in files:
             files.append(name)
 
@@ -29,7 +30,9 @@ class Once:
         for kind, files in self._files.items():
             if len(files) > 1:
                 shown = ", ".join(files[1:4]) + (" ..." if len(files) > 4 else "")
-                print(f"warning: {kind}: as {files[0]}, {len(files) - 1} more: {shown}", file=sys.stderr)
+                print(
+                    f"warning: {printable(f'{kind}: as {files[0]}, {len(files) - 1} more: {shown}')}", file=sys.stderr
+                )
 
 
 def item_error(error: Exception) -> str:

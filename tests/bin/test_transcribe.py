@@ -120,6 +120,7 @@ def test_a_folder_without_audio_is_one_message(tmp_path: Path, capsys: pytest.Ca
         (["--output_dir", "{taken}"], "is a folder"),
         (["--device", "cuda:99"], "device cuda:99"),
         (["--beam_size", "0"], "beam_size"),
+        (["--raw_fs", "0"], "--raw_fs 0: a rate in Hz"),
         (["--blank_penalty", "translaton=1"], "translation"),
     ],
 )
@@ -205,3 +206,79 @@ def test_two_files_of_one_name_are_not_overwritten(model: str, audio: Path, tmp_
     twice = [str(audio / "a.wav")] * 2
     assert cli.main(["transcribe", *twice, "--model", model, "--output_dir", str(tmp_path)]) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_names_of_any_bytes_end_nothing(model: str, audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Bytes that are no UTF-8 stand in the document as escapes, a line feed in a name is no line."""
+    strange = tmp_path / os.fsdecode(b"\xff.wav")
+    strange.write_bytes((audio / "a.wav").read_bytes())
+    files, out = [str(strange), str(audio / "b.flac"), str(tmp_path / "new\nline")], tmp_path / "out"
+    assert cli.main(["transcribe", *files, "--model", model, "--format", "json", "--output_dir", str(out)]) == 1
+    assert json.loads((out / os.fsdecode(b"\xff.json")).read_text())["file"] == str(strange)
+    assert (out / "b.json").exists()
+    assert [line for line in capsys.readouterr().err.splitlines() if "error:" in line and "new\\nline" in line]
+
+
+def test_an_empty_folder_and_a_second_standard_input_end_nothing_else(
+    model: str, audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "a.wav").write_bytes((audio / "a.wav").read_bytes())
+    (tmp_path / "some" / "._a.wav").write_bytes(b"\0\5\x16\7")  # what macOS leaves
+    monkeypatch.setattr("sys.stdin", None)
+    files = [str(tmp_path / "empty"), "-", "-", str(tmp_path / "some")]
+    assert cli.main(["transcribe", *files, "--model", model]) == 1
+    out, err = capsys.readouterr()
+    assert "a.wav:" in out and "failed: 3 of 4 files" in err
+    assert "empty: no audio file in this folder" in err
+    assert "standard input: it is closed" in err and "stands for it twice" in err
+
+
+def test_a_result_never_overwrites_its_recording(
+    model: str, audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "a.txt").write_bytes((audio / "a.wav").read_bytes())
+    assert cli.main(["transcribe", str(tmp_path / "a.txt"), "--model", model, "--output_dir", str(tmp_path)]) == 1
+    assert "overwritten by its own result" in capsys.readouterr().err
+    assert (tmp_path / "a.txt").read_bytes() == (audio / "a.wav").read_bytes()
+
+
+def test_closed_and_full_streams_are_one_message(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\nfrom espnet_jst.bin.arguments import run_main\n"
+        "from espnet_jst.inference.documents import Document\n"
+        "def body():\n    taken = os.open('/dev/null', os.O_RDONLY)\n    assert taken > 2, taken\n"
+        "    print('said', file=sys.stderr)\n    Document(sys.stdout, 'txt').add('x', [], 1.0)\n"
+        "    Document(sys.stdout, 'json').add('x', [], 1.0)\n"
+        "sys.exit(run_main(body))\n"
+    )
+
+    def run(redirection: str) -> subprocess.CompletedProcess:
+        command = f'"{sys.executable}" "{program}" {redirection}'
+        return subprocess.run(command, shell=True, capture_output=True, text=True)
+
+    done = run(">/dev/full")
+    assert done.returncode == 1 and done.stderr.splitlines()[0] == "said"
+    assert done.stderr.splitlines()[1:] == ["error: <stdout>: cannot be written (No space left on device)"]
+    done = run("2>&- <&-")
+    assert done.returncode == 0 and json.loads(done.stdout)["file"] == "x" and "said" not in done.stdout
+
+
+@pytest.mark.slow
+def test_words_appear_while_a_pipe_goes_on(model: str, audio: Path) -> None:
+    """A wave and samples without a header, of which the end is not there yet."""
+    samples = (audio / "a.wav").read_bytes()[44:]
+    expected = [word.text for word in words_of(model, audio / "a.wav")]
+    command = [sys.executable, "-m", "espnet_jst.bin.cli", "transcribe", "-", "--model", model, "--stream"]
+    process = subprocess.Popen([*command, "--raw_fs", "8000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(samples[:24000])
+    process.stdin.flush()
+    lines = [process.stdout.readline() for _ in range(2)]
+    assert lines[1].split()[-1].decode() == expected[0]
+    process.stdin.write(samples[24000:])
+    process.stdin.close()
+    heard = [line.split()[-1].decode() for line in [lines[1], *process.stdout]]
+    assert process.wait() == 0 and heard == expected

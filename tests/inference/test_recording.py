@@ -154,3 +154,8 @@ def test_ffmpeg_reads_what_libsndfile_does_not(tmp_path: Path, monkeypatch: pyte
         heard(b"\x1a\x45\xdf\xa3\0\xff no audio")
     with pytest.raises(BadItem, match="it is text"):
         heard(b"only a text")
+    program.write_text(program.read_text() + "echo 'File ended prematurely' >&2\n")
+    with pytest.raises(BadItem, match=r"cut short or damaged .File ended prematurely"):
+        heard(strange)  # ffmpeg calls half of a file a success
+    with pytest.raises(BadItem, match="convert them apart"):
+        heard(wav() + wav(fs=FS // 2))  # of which it would take the first

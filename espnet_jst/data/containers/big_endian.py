@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.containers import sizes
 from espnet_jst.data.containers.splice import Layout, Piece
 
@@ -41,12 +42,13 @@ def aiff_layout(stream: BinaryIO, size: int) -> Layout:
     there = size - start
     if not text:
         # Of two sizes that differ, the larger one that the file has room for.
-        there = max(length - 8, counted * frame if counted * frame <= there else 0)
+        told = max(length - 8, counted * frame if counted * frame <= there else 0)
+        there = told if _explained(stream, start + told, size, 4) else there
     if not frame or (not text and max(abs(counted * frame - there), abs(length - 8 - there)) < frame):
         return Layout()
     text = text or sizes.note(counted * frame, there)
-    head = _patched(stream, start, {4: size - 8, common + 2: there // frame, position + 4: there + 8})
-    return Layout(((head, (start, size)),), (text,))
+    sizes.refuse_another(stream, start, size)
+    return Layout((_patched(size, {4: size - 8, common + 2: there // frame, position + 4: there + 8}),), (text,))
 
 
 def _frame_bytes(stream: BinaryIO, common: int, form: bytes) -> int:
@@ -75,8 +77,8 @@ def au_layout(stream: BinaryIO, size: int) -> Layout:
     text = sizes.check_size(length, size - start, start)
     if not text and length == size - start:
         return Layout()
-    head = _patched(stream, start, {8: 0xFFFFFFFF})
-    return Layout(((head, (start, size)),), (text or sizes.note(length, size - start),))
+    sizes.refuse_another(stream, start, size)
+    return Layout((_patched(size, {8: 0xFFFFFFFF}),), (text or sizes.note(length, size - start),))
 
 
 def caf_layout(stream: BinaryIO, size: int) -> Layout:
@@ -98,17 +100,40 @@ def caf_layout(stream: BinaryIO, size: int) -> Layout:
         return Layout()
     start = position + 12
     text = sizes.check_size(length, size - start, start)
-    if not text:
+    if not text and _explained(stream, start + length, size, 8):
         return Layout()
-    stream.seek(0)
-    head = stream.read(position + 4) + (size - start).to_bytes(8, "big")
-    return Layout(((head, (start, size)),), () if length == -1 else (text,))
+    sizes.refuse_another(stream, start, size)
+    text = text or sizes.note(length, size - start)
+    pieces: tuple[Piece, ...] = ((0, position + 4), (size - start).to_bytes(8, "big"), (start, size))
+    return Layout((pieces,), () if length == -1 else (text,))
 
 
-def _patched(stream: BinaryIO, stop: int, values: dict[int, int]) -> Piece:
-    """The first bytes of a file with other numbers of 32 bits in them."""
-    stream.seek(0)
-    head = bytearray(stream.read(stop))
-    for position, value in values.items():
-        head[position : position + 4] = min(value, 0xFFFFFFFF).to_bytes(4, "big")
-    return bytes(head)
+def _explained(stream: BinaryIO, position: int, size: int, width: int) -> bool:
+    """True where chunks with sizes of `width` bytes, or nothing that sounds, follow the samples."""
+    position += position % 2 if width == 4 else 0
+    while position < size:
+        stream.seek(position)
+        name, length = stream.read(4), int.from_bytes(stream.read(width), "big", signed=True)
+        behind = position + 4 + width + length
+        if name in (b"FORM", b"caff"):
+            return False
+        if not all(32 <= byte < 127 for byte in name) or length < 0 or behind > size + 1:
+            break
+        position = behind + (behind % 2 if width == 4 else 0)
+    return sizes.is_stray(stream, position, size)
+
+
+def _patched(size: int, values: dict[int, int]) -> tuple[Piece, ...]:
+    """A file with other numbers of 32 bits in it.
+
+    Raises:
+        BadItem: a number is larger.
+    """
+    if max(values.values()) > 0xFFFFFFFF:
+        raise BadItem("over 4 GiB in a format that counts to 4 GiB", "convert it to WAV or FLAC", "audio-unchecked")
+    pieces: list[Piece] = []
+    at = 0
+    for position, value in sorted(values.items()):
+        pieces += [(at, position), value.to_bytes(4, "big")]
+        at = position + 4
+    return (*pieces, (at, size))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import BinaryIO
 
+from espnet_jst.data.containers import sizes
 from espnet_jst.data.containers.splice import Layout, Piece
 from espnet_jst.data.containers.tags import before_tags
 
@@ -20,7 +21,7 @@ SIZES = {1: 192, 2: 576, 3: 1152, 4: 2304, 5: 4608} | {code: 1 << code for code 
 
 def flac_layout(stream: BinaryIO, size: int) -> Layout:
     """The streams of a file (`cat a.flac b.flac` has two), each with the number of samples that it has."""
-    size = before_tags(stream, size)
+    size = max(len(START), before_tags(stream, size))
     starts = list(_starts(stream, size))
     parts: list[tuple[Piece, ...]] = []
     notes = [f"{len(starts)} recordings one after the other, all are taken"] if len(starts) > 1 else []
@@ -29,6 +30,7 @@ def flac_layout(stream: BinaryIO, size: int) -> Layout:
         head = bytearray(stream.read(COUNT + 5))
         counted = int.from_bytes(head[COUNT:], "big") & COUNT_MASK
         there, frame = _count(stream, start, stop)
+        sizes.refuse_another(stream, stop - len(frame), stop)
         # Where more is promised than there is, the file was cut short, and the decoder says so.
         if there > counted:
             notes.append(f"the header counts {counted} samples, {there} are there and taken")
@@ -60,16 +62,19 @@ def _count(stream: BinaryIO, start: int, stop: int) -> tuple[int, bytes]:
     stream.seek(first)
     model = stream.read(16)
     block = _samples_after(model, 0)
-    stream.seek(max(first, stop - TAIL))
-    tail = stream.read(max(0, stop - stream.tell()))
-    at = tail.rfind(model[:2]) if block else -1
-    while at >= 0:
-        head = tail[at : at + 16]
-        found = _samples_after(head, block)
-        # All frames of a stream have the same sampling rate and bits of a sample.
-        if found and head[2] & 0x0F == model[2] & 0x0F and head[3] & 0x0F == model[3] & 0x0F:
-            return found, tail[at:]
-        at = tail.rfind(model[:2], 0, at + 1)
+    # What follows the last frame may be longer than one: another tag, zeros of a disk that was full.
+    for end in range(stop, first, -TAIL) if block else ():
+        stream.seek(max(first, end - TAIL))
+        tail = stream.read(end - stream.tell() + len(model))
+        at = tail.rfind(model[:2])
+        while at >= 0:
+            head = tail[at : at + 16]
+            found = _samples_after(head, block)
+            # All frames of a stream have the same sampling rate and bits of a sample.
+            if found and head[2] & 0x0F == model[2] & 0x0F and head[3] & 0x0F == model[3] & 0x0F:
+                stream.seek(max(first, end - TAIL) + at)
+                return found, stream.read(min(TAIL, stop - stream.tell()))
+            at = tail.rfind(model[:2], 0, at + 1)
     return 0, b""
 
 

@@ -88,7 +88,7 @@ def mpeg_layout(stream: BinaryIO, size: int) -> Layout:
     """
     first = _find_frame(stream, after_tags(stream, 0), size)
     if first is None:
-        return Layout()  # not MP3
+        return Layout(known=False)
     start, model = first
     recordings, position = [_Recording()], start
     while position < size:
@@ -98,7 +98,7 @@ def mpeg_layout(stream: BinaryIO, size: int) -> Layout:
             position = _skip(stream, position, size)
             continue
         if frame.kind != model.kind:
-            raise BadItem("recordings of different kinds in one file", "convert them apart", "audio-unreadable")
+            raise BadItem("recordings of different kinds in one file", "convert them apart", "audio-joined")
         if position + frame.size > size:
             raise sizes.cut_short()
         header = _header(head, frame)
@@ -161,9 +161,10 @@ def _header(head: bytes, frame: _Frame) -> _Recording | None:
 def _skip(stream: BinaryIO, position: int, size: int) -> int:
     """Where the frames go on behind tags; the end of the file where nothing follows but rubbish."""
     behind = after_tags(stream, position)
-    if behind > position:
+    if position < behind <= size:  # a tag that would be longer than the file is none
         return behind
     if size - position <= SEARCHED and _find_frame(stream, position, size) is None:
+        sizes.refuse_another(stream, position, size)
         return size
     raise BadItem(f"damaged or missing data at byte {position}", AGAIN, "audio-damaged")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from espnet_jst.data.bad_item import AGAIN, BadItem
@@ -24,6 +24,7 @@ class _Page:
     flags: int
     serial: bytes
     number: int
+    samples: int  # up to the last packet that ends here; -1 where none does
 
 
 def ogg_layout(stream: BinaryIO, size: int) -> Layout:
@@ -46,6 +47,12 @@ def ogg_layout(stream: BinaryIO, size: int) -> Layout:
             before = pages.get(page.serial)
             if before is None or page.number != (before.number + 1) % (1 << 32):
                 raise _damaged(page.start)
+            # Decoders drop what lies beyond the last count.
+            if page.samples < 0:
+                page = replace(page, samples=before.samples)
+            if page.samples < before.samples:
+                reason = f"the page at byte {page.start} counts {page.samples} samples, one before it {before.samples}"
+                raise BadItem(reason, AGAIN, "audio-damaged")
         pages[page.serial] = page
     _check_ends(pages)
     if len(starts) < 2:
@@ -68,6 +75,7 @@ def _pages(stream: BinaryIO, size: int) -> Iterator[_Page]:
         table = stream.read(head[26]) if len(head) == 27 else b""
         if head[:4] != b"OggS":
             if 0 < size - position < TAIL and b"OggS" not in head + stream.read():
+                sizes.refuse_another(stream, position, size)
                 return
             raise _damaged(position)
         stop = position + 27 + len(table) + sum(table)
@@ -76,7 +84,10 @@ def _pages(stream: BinaryIO, size: int) -> Iterator[_Page]:
         body = stream.read(sum(table))
         if _checksum(head[:22] + bytes(4) + head[26:] + table + body) != int.from_bytes(head[22:26], "little"):
             raise _damaged(position)
-        yield _Page(position, stop, head[5], head[14:18], int.from_bytes(head[18:22], "little"))
+        samples = int.from_bytes(head[6:14], "little", signed=True)
+        if samples < 0 and any(length < 255 for length in table):
+            raise _damaged(position)
+        yield _Page(position, stop, head[5], head[14:18], int.from_bytes(head[18:22], "little"), samples)
         position = stop
 
 

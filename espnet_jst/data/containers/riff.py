@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -11,7 +12,6 @@ from espnet_jst.data.containers.splice import Layout, Piece
 
 FORMS = (b"RIFF", b"RF64", b"BW64")
 TAGS = (b"LIST", b"ID3", b"id3 ", b"TAG", b"APETAGEX", b"bext", b"iXML", b"JUNK", b"PAD ", b"afsp", b"LGWV", b"<?x")
-STRAY = 4096  # bytes behind the samples that are no audio: the rest of a disk block
 
 
 @dataclass
@@ -45,13 +45,15 @@ def riff_layout(stream: BinaryIO, size: int) -> Layout:
 
 
 def wave_pieces(fmt: bytes, data: list[tuple[int, int]]) -> tuple[Piece, ...]:
-    """A wave of the contents of a `fmt ` chunk and ranges of samples."""
+    """A wave of the contents of a `fmt ` chunk and ranges of samples; one of 64 bits where 32 do not count them."""
     fmt += bytes(len(fmt) % 2)
     samples = sum(stop - start for start, stop in data)
-    whole, head, body = (
-        min(count, 0xFFFFFFFF).to_bytes(4, "little") for count in (20 + len(fmt) + samples, len(fmt), samples)
-    )
-    return b"RIFF" + whole + b"WAVEfmt " + head + fmt + b"data" + body, *data
+    form, sizes64, whole, body = b"RIFF", b"", 20 + len(fmt) + samples, samples
+    if whole > 0xFFFFFFFF:
+        form, sizes64 = b"RF64", b"ds64" + struct.pack("<IQQQI", 28, whole + 36, samples, 0, 0)
+        whole = body = 0xFFFFFFFF
+    head = form + struct.pack("<I", whole) + b"WAVE" + sizes64 + b"fmt " + struct.pack("<I", len(fmt)) + fmt
+    return head + b"data" + struct.pack("<I", body), *data
 
 
 def _read_wave(stream: BinaryIO, base: int, size: int) -> _Wave:
@@ -84,31 +86,29 @@ def _take_data(stream: BinaryIO, wave: _Wave, start: int, length: int, size: int
     if not wave.note and not _explained(stream, wave, start + length, size, padded=length % 2 == 1):
         wave.note = sizes.note(length, size - start)
     if wave.note:
+        sizes.refuse_another(stream, start, size)
         wave.data = [(start, size)]
 
 
-def _explained(stream: BinaryIO, wave: _Wave, end: int, size: int, *, padded: bool = False, stray: int = STRAY) -> bool:
+def _explained(
+    stream: BinaryIO, wave: _Wave, end: int, size: int, *, padded: bool = False, stray: int = sizes.STRAY
+) -> bool:
     """True where what follows the samples is no audio, or audio of further chunks or of another wave: both are noted
     in `wave`."""
     for name, start, length, odd in _chunks(stream, end, size, padded=padded):
+        if name in FORMS:
+            wave.odd |= odd
+            wave.next = start - 8
+            return True
         if start + length > size + 1 and name not in TAGS:
             break
         wave.odd |= odd or name == b"data"
-        if name in FORMS:
-            wave.next = start - 8
-            return True
         end = min(start + length, size)
         if name == b"data":
             wave.data.append((start, end))
     stream.seek(end)
-    rest = stream.read(stray + 2)
-    return len(rest) <= stray or rest.lstrip(b"\0").startswith(TAGS) or not _sounds(stream, end)
-
-
-def _sounds(stream: BinaryIO, start: int) -> bool:
-    """True where a byte is not zero."""
-    stream.seek(start)
-    return any(any(block) for block in iter(lambda: stream.read(1 << 16), b""))
+    tagged = stream.read(stray + 2).lstrip(b"\0").startswith(TAGS)
+    return tagged or sizes.is_stray(stream, end, size, stray)
 
 
 def _chunks(
@@ -122,15 +122,16 @@ def _chunks(
     while position < size:
         stream.seek(position)
         head = stream.read(9)
-        missing = padded and head[0] != 0 and _is_name(head[:4])
+        missing = padded and head[0] != 0 and is_name(head[:4])
         skip = padded and not missing
         name, length = head[skip : skip + 4], int.from_bytes(head[skip + 4 : skip + 8], "little")
-        if len(head) < 8 + skip or not _is_name(name):
+        if len(head) < 8 + skip or not is_name(name):
             return
         position += 8 + skip
         yield name, position, length, missing
         position, padded = position + length, length % 2 == 1
 
 
-def _is_name(name: bytes) -> bool:
+def is_name(name: bytes) -> bool:
+    """True for what may be the name of a chunk."""
     return len(name) == 4 and all(32 <= byte < 127 for byte in name)

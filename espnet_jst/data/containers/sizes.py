@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 from espnet_jst.data.bad_item import AGAIN, BadItem
 
 # Writers to a pipe give the largest size that they know, rounded in one way or another: 2^31 or 2^32 less a header,
 # 0x7FFFF000 (SoX), 0x7F000000 (SoX, AIFF), 0x80000000 (arecord).
 _PLACEHOLDERS = ((0x7EFF0000, 0x7F010000), (0x7FFF0000, 0x80010000), (0xFFFF0000, 1 << 32), (1 << 62, 1 << 64))
+
+STRAY = 4096  # bytes behind the samples that are no audio: the rest of a disk block
+_BLOCK = 1 << 22
+# Four bytes with which recordings start, and what stands where behind them: four alone may be samples.
+_STARTS = dict.fromkeys((b"RIFF", b"RIFX", b"RF64", b"BW64"), (8, b"WAVE")) | {
+    b"FORM": (8, b"AIF"),
+    b".snd": (4, b"\0\0"),
+    b"caff": (4, b"\0\x01"),
+    b"riff": (4, b"\x2e\x91\xcf\x11"),
+    b"NIST": (4, b"_1A\n"),
+    b"fLaC": (4, b"\0\0\0\x22"),
+    b"OggS": (4, b"\0\x02"),
+}
 
 
 def is_placeholder(size: int) -> bool:
@@ -51,3 +66,35 @@ def check_size(promised: int, there: int, header: int, *, whole: bool = False) -
     if is_placeholder(promised) or promised <= there + header or whole:
         return note(promised, there)
     raise cut_short()
+
+
+def is_stray(stream: BinaryIO, start: int, stop: int, most: int = STRAY) -> bool:
+    """True where the bytes from `start` to the end, `stop`, are no audio: not more than `most`, or all zero.
+
+    Raises:
+        BadItem: they are another recording.
+    """
+    if stop - start <= most:
+        refuse_another(stream, start, stop)
+        return True
+    stream.seek(start)
+    return not any(block.strip(b"\0") for block in iter(lambda: stream.read(_BLOCK), b""))
+
+
+def refuse_another(stream: BinaryIO, start: int, stop: int) -> None:
+    """Look for the start of another recording where more is there than a header says (`cat a.au b.au`): in between
+    samples it would be heard as noise, perhaps at a wrong rate, and behind them not at all.
+
+    Raises:
+        BadItem: there is one.
+    """
+    for position in range(start, stop, _BLOCK):
+        stream.seek(position)
+        block = stream.read(min(_BLOCK + 12, stop - position))
+        for mark, (behind, rest) in _STARTS.items():
+            at = block.find(mark)
+            while at >= 0:
+                if block.startswith(rest, at + behind):
+                    reason = f"another recording starts at byte {position + at}"
+                    raise BadItem(reason, "convert them apart", "audio-joined")
+                at = block.find(mark, at + 1)

@@ -23,11 +23,13 @@ class Layout:
             header is right and the file can be read as it is.
         notes: what the header says wrongly.
         least: samples of which a decoder that finds fewer has missed some.
+        known: False for a format that nothing here looks into.
     """
 
     parts: tuple[tuple[Piece, ...], ...] = ()
     notes: tuple[str, ...] = ()
     least: int = 0
+    known: bool = True
 
 
 class Splice(io.RawIOBase):

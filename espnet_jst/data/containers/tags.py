@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 ID3V1 = 128
+APE = 32  # bytes of the header, and of the footer
 
 
 def after_tags(stream: BinaryIO, position: int) -> int:
@@ -22,12 +23,19 @@ def after_tags(stream: BinaryIO, position: int) -> int:
             position += ID3V1
         elif head[:8] == b"APETAGEX":
             # The size counts the footer, not the header.
-            position += 32 + int.from_bytes(head[12:16], "little")
+            position += APE + int.from_bytes(head[12:16], "little")
         else:
             return position
 
 
 def before_tags(stream: BinaryIO, stop: int) -> int:
-    """Where audio that ends at `stop` ends before an ID3v1 tag."""
+    """Where audio that ends at `stop` ends before an APE tag and an ID3v1 tag."""
     stream.seek(max(0, stop - ID3V1))
-    return stop - ID3V1 if stream.read(3) == b"TAG" else stop
+    if stream.read(3) == b"TAG":
+        stop -= ID3V1
+    stream.seek(max(0, stop - APE))
+    footer = stream.read(APE)
+    if footer[:8] == b"APETAGEX":
+        # A flag says that a header of the same form stands before.
+        stop -= int.from_bytes(footer[12:16], "little") + (APE if footer[23] & 0x80 else 0)
+    return stop

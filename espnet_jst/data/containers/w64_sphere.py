@@ -24,14 +24,37 @@ def w64_layout(stream: BinaryIO, size: int) -> Layout:
         head = stream.read(HEAD)
         length, start = int.from_bytes(head[16:], "little"), position + HEAD
         if head[:4] == b"fmt ":
-            fmt = stream.read(min(length, 1 << 16) - HEAD)
+            fmt = stream.read(max(0, min(length, 1 << 16) - HEAD))
         if head[:4] == b"data" and fmt:
             note = sizes.check_size(max(0, length - HEAD), size - start, start)
-            return Layout((wave_pieces(fmt, [(start, size)]),), (note,)) if note else Layout()
+            stop = size if note else start + length - HEAD
+            if not note and not _explained(stream, stop, size):
+                note, stop = sizes.note(length - HEAD, size - start), size
+            if note:
+                sizes.refuse_another(stream, start, size)
+            elif size - stop < 8:
+                return Layout()
+            # libsndfile takes what follows the samples for samples.
+            return Layout((wave_pieces(fmt, [(start, stop)]),), (note,) if note else ())
         if length < HEAD:
             break
         position += (length + 7) // 8 * 8
     return Layout()
+
+
+def _explained(stream: BinaryIO, position: int, size: int) -> bool:
+    """True where chunks, or nothing that sounds, follow the samples."""
+    position += -position % 8
+    while position + HEAD <= size:
+        stream.seek(position)
+        head = stream.read(HEAD)
+        length = int.from_bytes(head[16:], "little")
+        if head[:4] == b"riff":
+            return False
+        if length < HEAD or position + length > size + 7:
+            break
+        position += (length + 7) // 8 * 8
+    return sizes.is_stray(stream, position, size)
 
 
 def sphere_layout(stream: BinaryIO, size: int) -> Layout:
@@ -48,5 +71,7 @@ def sphere_layout(stream: BinaryIO, size: int) -> Layout:
     # Compressed samples ("pcm,embedded-shorten-v2.00") are for libsndfile to refuse.
     if "," not in fields.get("sample_coding", "") and all(number.isdecimal() for number in (*numbers, start)):
         count, channels, width = map(int, numbers)
-        sizes.check_size(count * channels * width, size - int(start), int(start))
+        note = sizes.check_size(count * channels * width, size - int(start), int(start))
+        if note or count * channels * width < size - int(start):
+            sizes.refuse_another(stream, int(start), size)
     return Layout()
