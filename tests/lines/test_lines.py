@@ -19,8 +19,6 @@ from espnet_jst.weights import safe_load
 from tests.lines.make_pack import PACKS, decode, speech
 from tests.training.corpus import FS, make_corpus, write_config
 
-pytestmark = pytest.mark.short
-
 
 def train(root: Path, *options: str) -> Path:
     JSTTask.main(cmd=["--config", str(root / "train.yaml"), "--output_dir", str(root / "exp"), *options])
