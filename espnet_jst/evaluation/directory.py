@@ -13,10 +13,16 @@ from espnet_jst.evaluation.files import DecodedUtterance, plain, read_numbers, r
 from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
 from espnet_jst.evaluation.lanes import LaneTexts, load_lanes
 from espnet_jst.evaluation.latency_logs import write_logs
-from espnet_jst.evaluation.quality import EditScore, MetricScore, edit_score, score_limits, translation_scores
+from espnet_jst.evaluation.quality import (
+    EditScore,
+    MetricScore,
+    are_few,
+    edit_score,
+    score_limits,
+    translation_scores,
+)
 from espnet_jst.evaluation.score_files import sclite_row, write_edit_result, write_translation_result
 from espnet_jst.evaluation.significance import interval
-from espnet_jst.evaluation.small_samples import FEW
 from espnet_jst.evaluation.statistics import rate
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
@@ -72,7 +78,7 @@ def score_directory(
         "case": case,
         "environment": environment(),
         "signature": signature,
-        "bootstrap": {"n": n_bootstrap, "seed": seed, "interval": "95 %", "method": _method(loaded)},
+        "bootstrap": {"n": n_bootstrap, "seed": seed, "interval": "95 %"},
         "missing_hypotheses": {texts.lane: list(texts.missing) for texts in loaded},
         "lanes": {},
     }
@@ -83,6 +89,7 @@ def score_directory(
             "notes": texts.notes(),
             "reference": texts.reference_file,
             "utterances": len(texts.keys),
+            "interval_method": _method(texts),
             "quality": _quality(texts, hyp_dir, case, n_bootstrap, seed),
             "latency": latency["lanes"].get(texts.lane) if latency else None,
         }
@@ -94,8 +101,8 @@ def score_directory(
     return plain(scores)
 
 
-def _method(loaded: Sequence[LaneTexts]) -> str:
-    few = len(loaded[0].keys) < FEW
+def _method(texts: LaneTexts) -> str:
+    few = are_few(texts.references)
     return "widest of jackknife and bootstrap with Student's t, and BCa" if few else "bootstrap percentiles"
 
 

@@ -209,6 +209,11 @@ def summable(
     return np.asarray(rows, dtype=np.float64), score
 
 
+def are_few(references: Sequence[str]) -> bool:
+    """Whether a score over these is one of `small_samples`; to an empty reference nothing is compared."""
+    return sum(bool(text.strip()) for text in references) < FEW
+
+
 def score_limits(name: str) -> tuple[float, float]:
     """Least and largest value of a metric; only of qualities are they known."""
     if name in ("WER", "CER", "TER"):
@@ -228,7 +233,7 @@ def _score(
     metric = make_metric(name, lowercase=lowercase, tokenize=tokenize)
     score = metric.corpus_score(hypotheses, [references])
     signature, low, high = str(metric.get_signature()), math.nan, math.nan
-    if n_bootstrap and len(references) < FEW:
+    if n_bootstrap and are_few(references):
         statistics = summable(metric, references, hypotheses)
         low, high = interval(*statistics, limits=score_limits(name), n_bootstrap=n_bootstrap, seed=seed)
     elif n_bootstrap > 1:

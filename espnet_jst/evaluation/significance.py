@@ -2,7 +2,10 @@
 
 The utterances are resampled, the same ones for every system and seed, and a system's score on a resample is the mean of
 its seeds' scores. So an interval says what other utterances would have changed; what other seeds would have changed is
-seen from the scores of the seeds, which stand beside it. Below `FEW` utterances see `small_samples`.
+seen from the scores of the seeds, which stand beside it.
+
+A score is no surer than the number of utterances that it divides by, however many there are besides: of 99 utterances
+in 94 of which a lane is silent, its latency is one over 5. Below `FEW` that count see `small_samples`.
 
 What is not defined is NaN and never significant: a score of nothing, and everything about one that more than one in a
 hundred resamples does not have. So is the interval of a score that is the same in every resample: that no utterance
@@ -14,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -63,7 +65,9 @@ def compare_systems(
     """Scores of all systems on one test set.
 
     Args:
-        systems: for each system the statistics of every seed, (N, S), the same N utterances in the same order.
+        systems: for each system the statistics of every seed, (N, S), the same N utterances in the same order. Column 1
+            is what the score divides by: the length of the reference, or 1 for an utterance with a latency. A row of
+            zeros adds nothing: with it and without it all results are the same.
         score: of summed statistics.
         baseline: the system that the others are tested against.
         limits: least and largest value that a score can have.
@@ -76,20 +80,15 @@ def compare_systems(
     sizes = {rows.shape[0] for seeds in systems.values() for rows in seeds}
     if len(sizes) != 1 or 0 in sizes:
         raise DataError(f"the systems have {sorted(sizes)} utterances; a paired test needs the same ones in all")
-    [count] = sizes
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=n_bootstrap)
-    estimates: dict[str, Estimate] = {name: partial(_scores, seeds, score) for name, seeds in systems.items()}
-    resampled = {name: estimate(drawn) for name, estimate in estimates.items()}
     found = {}
     for name, seeds in systems.items():
         exact = tuple(score(rows.sum(axis=0)) for rows in seeds)
-        low, high = np.clip(_interval(estimates[name], drawn, resampled[name]), *limits).tolist()
+        low, high = np.clip(_interval(_resample([seeds], score, n_bootstrap, seed)), *limits).tolist()
         if name == baseline:
             found[name] = SystemScore(exact, low, high, baseline=True)
         else:
-            pair = (estimates[name], estimates[baseline]), (resampled[name], resampled[baseline])
-            difference_low, difference_high, p_value = _difference(*pair, count)
-            found[name] = SystemScore(exact, low, high, False, difference_low, difference_high, p_value)
+            pair = _resample([seeds, systems[baseline]], score, n_bootstrap, seed)
+            found[name] = SystemScore(exact, low, high, False, *_difference(pair))
     return found
 
 
@@ -107,43 +106,66 @@ def interval(
     return found.low, found.high
 
 
-def _scores(seeds: Sequence[np.ndarray], score: Callable[[np.ndarray], float], weights: np.ndarray) -> np.ndarray:
-    """Mean over the seeds of the score of weighted sums, (K, N) -> (K,)."""
-    return np.mean([[score(sums) for sums in weights @ rows] for rows in seeds], axis=0)
+@dataclass(frozen=True)
+class _Resampled:
+    """The score of a system, or the difference of two, over the N utterances that add something to it.
+
+    Attributes:
+        estimate: scores of weighted sums, (K, N) -> (K,).
+        drawn: how often each resample has each utterance, (B, N).
+        scores: of the resamples, (B,).
+        count: utterances that the score divides by, in the system and seed that have fewest.
+    """
+
+    estimate: Estimate
+    drawn: np.ndarray
+    scores: np.ndarray
+    count: int
+
+    def defined(self) -> bool:
+        """Whether there is a score, and resamples have it."""
+        whole = self.estimate(np.ones((1, self.drawn.shape[1])))
+        return bool(np.isfinite(whole).all()) and float(np.mean(~np.isfinite(self.scores))) <= MOST_UNDEFINED
 
 
-def _interval(estimate: Estimate, drawn: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
-    count = drawn.shape[1]
-    if not _defined(estimate, scores, count):
-        return math.nan, math.nan
-    if count < FEW:
-        return interval_of_few(estimate, drawn)
-    return _varying(*_percentiles(scores))
-
-
-def _difference(
-    pair: tuple[Estimate, Estimate], scores: tuple[np.ndarray, np.ndarray], count: int
-) -> tuple[float, float, float]:
-    """95 % interval of the first system minus the second, and p-value; `scores` are those of the resamples."""
+def _resample(
+    systems: Sequence[Sequence[np.ndarray]], score: Callable[[np.ndarray], float], n_bootstrap: int, seed: int
+) -> _Resampled:
+    """Of one system, or of the first minus the second."""
+    everything = [rows for seeds in systems for rows in seeds]
+    there = np.any([rows.any(axis=1) for rows in everything], axis=0)
+    there |= not there.any()  # all zero: there has to be something to draw
+    kept = [[rows[there] for rows in seeds] for seeds in systems]
 
     def estimate(weights: np.ndarray) -> np.ndarray:
-        return pair[0](weights) - pair[1](weights)
+        means = [np.mean([[score(sums) for sums in weights @ rows] for rows in seeds], axis=0) for seeds in kept]
+        return means[0] - means[1] if len(means) == 2 else means[0]
 
-    differences = scores[0] - scores[1]
-    if not _defined(estimate, differences, count):
+    number = int(there.sum())
+    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1.0 / number), size=n_bootstrap)
+    return _Resampled(estimate, drawn, estimate(drawn), min(int(np.sum(rows[:, 1] != 0.0)) for rows in everything))
+
+
+def _interval(found: _Resampled) -> tuple[float, float]:
+    if not found.defined():
+        return math.nan, math.nan
+    if found.count < FEW:
+        return interval_of_few(found.estimate, found.drawn, found.count)
+    return _varying(*_percentiles(found.scores))
+
+
+def _difference(found: _Resampled) -> tuple[float, float, float]:
+    """95 % interval of the first system minus the second, and p-value."""
+    if not found.defined():
         return math.nan, math.nan, math.nan
-    if count < FEW:
-        return difference_of_few(estimate, count)
-    observed = abs(float(estimate(np.ones((1, count)))[0]))
+    if found.count < FEW:
+        return difference_of_few(found.estimate, found.drawn.shape[1], found.count)
+    observed = abs(float(found.estimate(np.ones((1, found.drawn.shape[1])))[0]))
     # A resample without a score speaks for chance.
-    smaller = int(np.sum(np.abs(differences - np.nanmean(differences)) < observed))
-    p_value = (len(differences) - smaller + 1) / (len(differences) + 1)  # + 1: never exactly zero
-    return *(_percentiles(differences) if observed == 0.0 else _varying(*_percentiles(differences))), p_value
-
-
-def _defined(estimate: Estimate, scores: np.ndarray, count: int) -> bool:
-    whole = estimate(np.ones((1, count)))
-    return bool(np.isfinite(whole).all()) and float(np.mean(~np.isfinite(scores))) <= MOST_UNDEFINED
+    smaller = int(np.sum(np.abs(found.scores - np.nanmean(found.scores)) < observed))
+    p_value = (len(found.scores) - smaller + 1) / (len(found.scores) + 1)  # + 1: never exactly zero
+    bounds = _percentiles(found.scores)
+    return *(bounds if observed == 0.0 else _varying(*bounds)), p_value
 
 
 def _varying(low: float, high: float) -> tuple[float, float]:

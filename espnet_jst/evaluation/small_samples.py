@@ -21,26 +21,29 @@ STUDENTIZED = 400  # resamples whose own standard error is computed, which takes
 Estimate = Callable[[np.ndarray], np.ndarray]
 
 
-def interval_of_few(estimate: Estimate, drawn: np.ndarray) -> tuple[float, float]:
+def interval_of_few(estimate: Estimate, drawn: np.ndarray, count: int) -> tuple[float, float]:
     """95 % interval of a score; NaN where it is not defined, or the same whichever utterance is left out.
 
     Args:
         estimate: scores of weighted sums of the utterances, (K, N) -> (K,).
         drawn: how often each resample has each utterance, (B, N).
+        count: utterances that the score is no surer than, at most N: Student's distribution is that of so many.
     """
-    count = drawn.shape[1]
-    value, error, left_out = _jackknife(estimate, count)
+    value, error, left_out = _jackknife(estimate, drawn.shape[1], count)
     if not error > 0.0:
         return math.nan, math.nan
     scores = estimate(drawn)
     student = float(stdtrit(count - 1, 0.975))
-    bounds = [_moved_percentiles(scores, value, left_out), _studentized(estimate, drawn, scores, value, error, student)]
+    bounds = [
+        _moved_percentiles(scores, value, left_out, student),
+        _studentized(estimate, drawn, scores, value, error, student),
+    ]
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
-def difference_of_few(estimate: Estimate, count: int) -> tuple[float, float, float]:
-    """95 % interval and p-value of a difference over `count` utterances; arguments as `interval_of_few`."""
-    value, error, _ = _jackknife(estimate, count)
+def difference_of_few(estimate: Estimate, number: int, count: int) -> tuple[float, float, float]:
+    """95 % interval and p-value of a difference over `number` utterances; other arguments as `interval_of_few`."""
+    value, error, _ = _jackknife(estimate, number, count)
     if math.isnan(error):
         return math.nan, math.nan, 1.0 if value == 0.0 else math.nan
     if error == 0.0:
@@ -50,24 +53,34 @@ def difference_of_few(estimate: Estimate, count: int) -> tuple[float, float, flo
     return value - half, value + half, 2.0 * float(stdtr(count - 1, -abs(value) / error))
 
 
-def _jackknife(estimate: Estimate, count: int) -> tuple[float, float, np.ndarray]:
+def _jackknife(estimate: Estimate, number: int, count: int) -> tuple[float, float, np.ndarray]:
     """The score, its standard error (NaN: not defined; 0: nothing varies) and the scores without each utterance."""
-    value = float(estimate(np.ones((1, count)))[0])
-    left_out = estimate(1.0 - np.eye(count)) if count > 1 else np.array([math.nan])
+    value = float(estimate(np.ones((1, number)))[0])
+    left_out = _without_each(estimate, np.ones(number), np.arange(number)) if count > 1 else np.array([math.nan])
     if not (math.isfinite(value) and np.isfinite(left_out).all()):
         return value, math.nan, left_out
-    error = math.sqrt((count - 1) / count * np.sum((left_out - left_out.mean()) ** 2))
+    error = math.sqrt((number - 1) / number * np.sum((left_out - left_out.mean()) ** 2))
     return value, error if error > 1e-9 * max(1.0, abs(value)) else 0.0, left_out
 
 
-def _moved_percentiles(scores: np.ndarray, value: float, left_out: np.ndarray) -> tuple[float, float]:
+def _without_each(estimate: Estimate, weights: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Scores without one of each of these utterances, (I,); in blocks, as one system of a pair may have thousands."""
+    scores = []
+    for block in np.array_split(indices, len(indices) // 256 + 1):
+        without = np.tile(weights.astype(float), (len(block), 1))
+        without[np.arange(len(block)), block] -= 1.0
+        scores.append(estimate(without))
+    return np.concatenate(scores)
+
+
+def _moved_percentiles(scores: np.ndarray, value: float, left_out: np.ndarray, student: float) -> tuple[float, float]:
     """BCa percentiles, at the levels of Student's distribution instead of the normal one."""
     count, scores = len(left_out), scores[np.isfinite(scores)]
     deviations = left_out.mean() - left_out
     skewness = np.sum(deviations**3) / (6.0 * np.sum(deviations**2) ** 1.5)
     below = np.mean(scores < value) + 0.5 * np.mean(scores == value)
     bias = float(ndtri(np.clip(below, 0.001, 0.999)))
-    wide = math.sqrt(count / (count - 1)) * float(stdtrit(count - 1, 0.975))
+    wide = math.sqrt(count / (count - 1)) * student
     levels = []
     for z in (bias - wide, bias + wide):
         room = 1.0 - skewness * z
@@ -84,7 +97,7 @@ def _studentized(
     ratios = []
     for weights, score in zip(drawn[:STUDENTIZED], scores[:STUDENTIZED], strict=True):
         there = np.flatnonzero(weights)
-        left_out = estimate(weights - np.eye(count)[there])
+        left_out = _without_each(estimate, weights, there)
         times = weights[there]
         own = math.sqrt((count - 1) / count * np.sum(times * (left_out - times @ left_out / count) ** 2))
         if own > 1e-9 * max(1.0, abs(value)) and math.isfinite(score):

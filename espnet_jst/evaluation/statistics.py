@@ -16,7 +16,10 @@ from espnet_jst.text.words import TRANSCRIPT
 
 
 class Statistics(NamedTuple):
-    """One metric: statistics of each utterance, (N, S), and the score of their sum, (S,) -> float."""
+    """One metric: statistics of each utterance, (N, S), and the score of their sum, (S,) -> float.
+
+    Column 1 is what the score divides by, as in `compare_systems`; sacrebleu has the length of the reference there.
+    """
 
     rows: np.ndarray
     score: Callable[[np.ndarray], float]

@@ -1,6 +1,6 @@
 """How often a 95 % interval holds the true value: test sets drawn from populations whose score is known.
 
-`python -m tests.evaluation.simulated_sets` prints the table of docs/scoring.md.
+`python -m tests.evaluation.simulated_sets` prints the figures of docs/scoring.md.
 """
 
 from __future__ import annotations
@@ -75,36 +75,53 @@ POPULATIONS: dict[str, Callable[[], Population]] = {
 }
 
 
-def coverage(population: Population, count: int, *, sets: int, seed: int = 1) -> float:
-    """Share of `sets` test sets of `count` utterances whose interval holds the population's score, of those that have
-    an interval.
+def silent_elsewhere(rows: np.ndarray, among: int) -> np.ndarray:
+    """The rows, first of `among` utterances of which the others add nothing."""
+    return np.pad(rows, ((0, max(0, among - len(rows))), (0, 0)))
+
+
+def coverage(population: Population, count: int, *, sets: int, among: int = 0, seed: int = 1) -> float:
+    """Share of `sets` test sets whose interval holds the population's score, of those that have an interval.
+
+    `count` utterances weigh, of `among` where that is more.
     """
     rng = np.random.default_rng(seed)
     true = population.score(population.rows.sum(axis=0))
     held = []
     for _ in range(sets):
-        rows = population.rows[rng.integers(len(population.rows), size=count)]
+        rows = silent_elsewhere(population.rows[rng.integers(len(population.rows), size=count)], among)
         low, high = interval(rows, population.score, limits=population.limits, n_bootstrap=400)
         if np.isfinite(low):
             held.append(low <= true <= high)
     return float(np.mean(held))
 
 
-def false_alarms(population: Population, count: int, *, sets: int, seed: int = 1) -> float:
-    """Share of test sets on which two equally good systems differ with p < 0.05."""
+def false_alarms(population: Population, count: int, *, sets: int, among: int = 0, seed: int = 1) -> float:
+    """Share of test sets on which two equally good systems differ with p < 0.05; arguments as `coverage`."""
     rng = np.random.default_rng(seed)
     alarms = []
     for _ in range(sets):
         # Both have half of what is hard for one: paired, and of one distribution.
         chosen = [rng.integers(len(population.rows), size=count) for _ in range(3)]
         pair = [population.rows[chosen[0]] + population.rows[chosen[k]] for k in (1, 2)]
-        systems = {"a": [pair[0]], "b": [pair[1]]}
+        systems = {name: [silent_elsewhere(rows, among)] for name, rows in zip("ab", pair, strict=True)}
+        alarms.append(compare_systems(systems, population.score, baseline="a", n_bootstrap=400)["b"].p_value < 0.05)
+    return float(np.mean(alarms))
+
+
+def lone_alarms(population: Population, count: int, *, sets: int, among: int, seed: int = 1) -> float:
+    """As `false_alarms`, of a system in which `count` utterances weigh and one in which all `among` do."""
+    rng = np.random.default_rng(seed)
+    alarms = []
+    for _ in range(sets):
+        rare, often = (population.rows[rng.integers(len(population.rows), size=size)] for size in (count, among))
+        systems = {"a": [silent_elsewhere(rare, among)], "b": [often]}
         alarms.append(compare_systems(systems, population.score, baseline="a", n_bootstrap=400)["b"].p_value < 0.05)
     return float(np.mean(alarms))
 
 
 def main(counts: Sequence[int] = (5, 10, 20, 50, 200), sets: int = 400) -> None:
-    """Print the table."""
+    """Print the tables."""
     print("| utterances | " + " | ".join(map(str, counts)) + " |")
     print("|---" * (len(counts) + 1) + "|")
     for name, population in POPULATIONS.items():
@@ -113,6 +130,13 @@ def main(counts: Sequence[int] = (5, 10, 20, 50, 200), sets: int = 400) -> None:
     for name in ("WER 10 %", "BLEU 60"):
         cells = [f"{100 * false_alarms(POPULATIONS[name](), count, sets=sets):.1f}" for count in counts]
         print(f"| {name}, false alarms | {' | '.join(cells)} |", flush=True)
+    print("\n| utterances that weigh | 5 of 99 | 10 of 99 | 20 of 99 | 5 of 200 | 10 of 200 | 20 of 200 |")
+    print("|---" * 7 + "|")
+    pairs = [(count, among) for among in (99, 200) for count in (5, 10, 20)]
+    for name in ("WER 30 %", "mean latency"):
+        for text, share in ((name, coverage), (f"{name}, false alarms", false_alarms), (f"{name}, alone", lone_alarms)):
+            cells = [f"{100 * share(POPULATIONS[name](), count, sets=sets, among=among):.0f}" for count, among in pairs]
+            print(f"| {text} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

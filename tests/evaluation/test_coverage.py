@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.evaluation.simulated_sets import POPULATIONS, coverage, false_alarms
+from tests.evaluation.simulated_sets import POPULATIONS, coverage, false_alarms, lone_alarms
 
 COUNTS = (5, 10, 20, 50, 200)
+SPARSE = [(count, among) for among in (99, 200) for count in (5, 10, 20)]
 
 
 @pytest.mark.parametrize("name", ["WER 30 %", "mean latency"])
@@ -25,3 +26,17 @@ def test_intervals_cover(name):
 def test_equally_good_systems_are_rarely_told_apart(name):
     found = {count: false_alarms(POPULATIONS[name](), count, sets=150) for count in COUNTS}
     assert max(found.values()) <= 0.1, found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["WER 30 %", "mean latency", "mean latency, long tail"])
+def test_intervals_cover_where_few_of_many_utterances_weigh(name):
+    found = {pair: coverage(POPULATIONS[name](), pair[0], among=pair[1], sets=150) for pair in SPARSE}
+    assert min(found.values()) >= 0.84 and sum(found.values()) / len(found) >= 0.91, found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("alarms", [false_alarms, lone_alarms])
+def test_equally_good_systems_are_rarely_told_apart_where_few_of_many_utterances_weigh(alarms):
+    found = {pair: alarms(POPULATIONS["mean latency"](), pair[0], among=pair[1], sets=150) for pair in SPARSE}
+    assert max(found.values()) <= 0.1 and sum(found.values()) / len(found) <= 0.07, found

@@ -23,7 +23,7 @@ def test_both_lanes_are_scored(folders):
     assert translation["quality"]["WER"]["errors"] == 2
     assert translation["quality"]["BLEU"]["signature"].startswith("nrefs:1|case:lc")
     assert (transcript["language"], translation["reference"]) == ("en", "text.lc.de")
-    assert scores["bootstrap"]["method"].startswith("widest of")  # of three utterances
+    assert transcript["interval_method"].startswith("widest of")  # of three utterances
 
 
 def test_latency_is_counted_at_the_chunks_end_and_never_after_the_audio(folders):

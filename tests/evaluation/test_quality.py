@@ -106,6 +106,13 @@ def test_intervals_are_those_of_sacrebleus_own_bootstrap(monkeypatch):
     assert json.loads(found.json_text)["confidence_mean"] == round(own._mean, 2)
 
 
+def test_empty_references_do_not_make_a_set_large():
+    pairs = ["a b c d", "e f g h", "i j k l m"], ["a b c d", "e f g", "i j k l m"]
+    few = translation_scores(*pairs, n_bootstrap=100)["chrF++"]
+    padded = translation_scores(*(texts + [""] * 120 for texts in pairs), n_bootstrap=100)["chrF++"]
+    assert (padded.low, padded.high) == (few.low, few.high)
+
+
 def test_without_bootstrap_there_is_no_interval():
     found = translation_scores(REFERENCES, HYPOTHESES)["BLEU"]
     assert math.isnan(found.low) and "bs:" not in found.signature

@@ -1,4 +1,6 @@
+import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,15 +109,16 @@ def test_a_score_that_many_resamples_lack_is_not_tested(count: int):
     rare = latencies(*[5000.0, 6000.0], *[None] * (count - 2))
     often = latencies(*(100.0 + k for k in range(count)))
     found = compare_systems({"a": [often], "b": [rare], "c": [often, rare]}, rate, baseline="a", n_bootstrap=200)
-    assert found["b"].mean == 5500.0 and is_undefined(found["b"])
+    assert found["b"].mean == 5500.0 and is_undefined(replace(found["b"], low=math.nan, high=math.nan))
+    assert (found["b"].low, found["b"].high) == interval(latencies(5000.0, 6000.0), rate, n_bootstrap=200)
     assert found["c"].mean > 2000.0 and is_undefined(found["c"])
 
 
 def test_a_resample_without_a_score_speaks_for_chance():
-    # Of 200 utterances six have a latency: a resample lacks it once in 400.
-    rows = latencies(*(400.0 + k for k in range(6)), *[None] * 194)
-    faster = rows - np.array([300.0, 0.0]) * rows[:, 1:]
-    found = compare_systems({"a": [rows], "b": [faster]}, rate, baseline="a", n_bootstrap=4000)["b"]
+    # Six of 200 utterances have what the score needs: a resample lacks it once in 400.
+    rows = np.array([(400.0 + k, 1.0, float(k < 6)) for k in range(200)])
+    systems = {"a": [rows], "b": [rows - np.array([300.0, 0.0, 0.0])]}
+    found = compare_systems(systems, lambda s: rate(s) if s[2] else math.nan, baseline="a", n_bootstrap=4000)["b"]
     assert 2 / 4001 < found.p_value < 0.02
 
 
@@ -164,3 +167,48 @@ def test_a_difference_that_no_utterance_changes_has_no_interval_however_many_the
     found = compare_systems({"a": [errors(*[0] * count)], "silent": [errors(*[4] * count)]}, rate, baseline="a")
     assert np.isnan(found["silent"].difference_low) and np.isnan(found["silent"].difference_high)
     assert found["silent"].p_value < 0.01
+
+
+def silent_elsewhere(rows: np.ndarray, count: int, first: int = 0) -> np.ndarray:
+    """The rows, from `first` on, among `count` utterances of which the others add nothing."""
+    padded = np.zeros((count, rows.shape[1]))
+    padded[first : first + len(rows)] = rows
+    return padded
+
+
+@pytest.mark.parametrize("count", [6, 99, 100, 300])
+def test_utterances_that_add_nothing_change_nothing(count: int):
+    systems = {
+        "a": latencies(900.0, 1400.0, None, 2000.0, 1100.0),
+        "b": latencies(1000.0, 1600.0, 1200.0, 2100.0, None),
+    }
+    few = compare_systems({name: [rows] for name, rows in systems.items()}, rate, baseline="a")
+    padded = {name: [silent_elsewhere(rows, count, 1)] for name, rows in systems.items()}
+    found = compare_systems(padded, rate, baseline="a")
+    for name in systems:
+        assert repr(found[name]) == repr(few[name])
+
+
+@pytest.mark.parametrize("count", [5, 99, 250])
+def test_a_constant_difference_is_a_matter_of_the_utterances_that_weigh(count: int):
+    slow, fast = latencies(*[3000.0] * 5), latencies(*[2000.0] * 5)
+    others = np.zeros((count - 5, 2))
+    hallucinated = others + np.array([100.0, 0.0])  # words where the reference has none
+    for rest, other in ((others, others), (hallucinated, hallucinated), (others, latencies(*[2000.0] * (count - 5)))):
+        systems = {"a": [np.concatenate([slow, rest])], "b": [np.concatenate([fast, other.reshape(-1, 2)])]}
+        assert compare_systems(systems, rate, baseline="a", n_bootstrap=4000)["b"].p_value == 0.0625
+
+
+def test_a_system_with_few_values_makes_the_difference_one_of_few():
+    rng = np.random.default_rng(0)
+    often, rare = latencies(*rng.normal(2000.0, 300.0, 400)), latencies(*rng.normal(2000.0, 300.0, 12))
+    systems = {"a": [often], "b": [silent_elsewhere(rare, 400)]}
+    found = compare_systems(systems, rate, baseline="a")["b"]
+    error = rare[:, 0].std(ddof=1) / math.sqrt(12)
+    assert found.difference_high - found.difference_low >= 2.0 * 2.2 * error  # Student's quantile of 11, not 1.96
+
+
+def test_one_reference_among_many_utterances_has_no_interval():
+    rows = np.array([(100.0, 4.0)] + [(100.0, 0.0)] * 150)
+    found = compare_systems({"a": [rows], "b": [rows * [2.0, 1.0]]}, lambda s: s[0], baseline="a")
+    assert is_undefined(found["b"]) and np.isnan(found["a"].low)

@@ -15,6 +15,13 @@ def test_summed_statistics_give_sacrebleus_corpus_score(metric):
     assert score(rows.sum(axis=0)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("metric", ["BLEU", "chrF++", "TER"])
+def test_column_1_is_the_length_of_the_reference(metric):
+    rows = translation_statistics(metric, ["a b", "", "", "c"], ["a", "b", "", ""], lowercase=True).rows
+    assert (rows[:, 1] > 0).tolist() == [True, False, False, True]
+    assert rows.any(axis=1).tolist()[2] is False
+
+
 def test_summed_errors_give_the_word_error_rate():
     rows, score = edit_statistics(REFERENCES, HYPOTHESES, unit="word")
     assert rows[:, 1].tolist() == [4, 2, 1, 4, 4]
