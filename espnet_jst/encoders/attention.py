@@ -57,11 +57,11 @@ class CachedAttention(nn.Module):
             k, v = kv.unbind()
         S = k.size(2)
         q, k = rotate(q, table[:, S - T : S]), rotate(k, table[:, :S])
-        bias = None if bias is None else bias.to(q.dtype)
         if q.dtype == torch.bfloat16 and q.device.type == "cpu" and torch.is_grad_enabled():
             y = self._products(q, k, v, bias)
         else:
             dropout = self.dropout.p if self.training else 0.0
+            bias = None if bias is None else bias.to(q.dtype)
             y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
         return self.output(y.transpose(1, 2).reshape(B, T, D)), kv
 

@@ -54,7 +54,7 @@ def training_dtype(asked: str, device: str, columns: int = WIDE) -> torch.dtype:
     Args:
         asked: one of TRAIN_DTYPES; "auto" is bfloat16 where the device has it and it pays.
         device: "cpu" or "cuda".
-        columns: the smaller side of the model's largest matrix.
+        columns: the smaller side of a matrix, where that is largest in the model.
 
     Raises:
         ConfigError: `asked` is none of TRAIN_DTYPES.
@@ -65,11 +65,11 @@ def training_dtype(asked: str, device: str, columns: int = WIDE) -> torch.dtype:
     return torch.bfloat16 if asked == "bfloat16" else torch.float32
 
 
-def set_training_dtype(model: torch.nn.Module, optimizers: Sequence[Any], asked: str, device: str) -> None:
+def set_training_dtype(model: Any, optimizers: Sequence[Any], asked: str, device: str) -> None:
     """Tell a model and its optimizers, and the log, which dtype `--train_dtype` means on a device."""
     sides = [min(weight.shape) for weight in model.parameters() if weight.ndim == 2]
     dtype = training_dtype(asked, device, max(sides, default=0))
-    model.train_dtype = dtype  # type: ignore[assignment]
+    model.train_dtype = dtype
     for optimizer in optimizers:
         if hasattr(optimizer, "product_dtype"):
             optimizer.product_dtype = training_dtype(asked, device)  # batches of products pay at any width
