@@ -45,9 +45,9 @@ class Ours:
         import torch
 
         from espnet_jst.encoders.chunk_conformer import ChunkConformer
-        from espnet_jst.frontends.log_mel import LogMel
-        from espnet_jst.frontends.normalize import RunningMVN
         from espnet_jst.heads.transducer import TransducerHead
+        from espnet_jst.inputs.log_mel import LogMel
+        from espnet_jst.inputs.normalize import RunningMVN
 
         torch.manual_seed(0)
         self.frontend = LogMel(fs=FS, n_mels=80)

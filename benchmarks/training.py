@@ -30,9 +30,9 @@ def make_step(conf: dict, dtype_name: str) -> tuple[Callable[[], None], int]:
     import torch
 
     from espnet_jst.encoders.chunk_conformer import ChunkConformer
-    from espnet_jst.frontends.log_mel import LogMel
     from espnet_jst.heads.build import build_heads
     from espnet_jst.heads.spec import parse_heads
+    from espnet_jst.inputs.log_mel import LogMel
     from espnet_jst.model import JSTModel
     from espnet_jst.training.muon import Muon
 

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
@@ -16,15 +16,8 @@ from torch import Tensor, nn
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
 from espnet_jst.errors import ConfigError, DataError, NonFiniteLossError
 from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.taps import Tap
 from espnet_jst.token_marks import TokenLists
-
-
-class Tap(NamedTuple):
-    """A named output of an encoder: (B, T, D), lengths (B,), seconds from one frame to the next."""
-
-    x: Tensor
-    lengths: Tensor
-    frame_shift_s: float
 
 
 @dataclass
@@ -173,7 +166,7 @@ class JSTModel(AbsESPnetModel):
         for name, encoder, reads in self.chain():
             x = normalized if reads is None else taps[reads].x
             outputs, encoders[name] = encoder.step(x, state.encoders[name], last=last)
-            taps.update(self._name_taps(name, encoder, outputs, None, taps[reads].frame_shift_s if reads else None))
+            taps.update(self._name_taps(name, encoder, outputs, None, taps[reads].shift_s if reads else None))
         frames, samples = state.frames + feats.size(1), state.samples + speech.size(1)
         return taps, ModelState(frontend, normalize, encoders, frames, samples)
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 TABLE: dict[str, dict[str, type | str]] = {
-    "frontend": {"log_mel": "espnet_jst.frontends.log_mel:LogMel"},
-    "normalize": {"running_mvn": "espnet_jst.frontends.normalize:RunningMVN"},
+    "frontend": {"log_mel": "espnet_jst.inputs.log_mel:LogMel"},
+    "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
     "encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
     "hier_encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
     "optim": {"muon": "espnet_jst.training.muon:Muon"},

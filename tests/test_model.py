@@ -8,10 +8,10 @@ import torch
 
 from espnet_jst.encoders.chunk_conformer import ChunkConformer
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.frontends.log_mel import LogMel
-from espnet_jst.frontends.normalize import RunningMVN
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.spec import parse_heads
+from espnet_jst.inputs.log_mel import LogMel
+from espnet_jst.inputs.normalize import RunningMVN
 from espnet_jst.model import JSTModel
 
 SMALL = {"size": 16, "heads": 2, "feed_forward_size": 24, "kernel_size": 3, "layers": 2, "left_chunks": 2}
@@ -116,7 +116,7 @@ def test_samples_in_packets_give_the_taps_of_the_whole(model, chunk_frames):
             for name, tap in whole.items():
                 torch.testing.assert_close(torch.cat(parts[name], 1), tap.x, atol=1e-5, rtol=0)
     assert set(whole) == {"encoder", "encoder.1", "hier_encoder"}
-    assert whole["encoder"].frame_shift_s == whole["hier_encoder"].frame_shift_s == pytest.approx(0.08)
+    assert whole["encoder"].shift_s == whole["hier_encoder"].shift_s == pytest.approx(0.08)
 
 
 @torch.no_grad()

@@ -15,9 +15,9 @@ from espnet_jst.errors import DataError
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inference.word_times import TimingConf, WordTimer, share_spans
-from espnet_jst.model import Tap
 from espnet_jst.search.greedy import Emission
 from espnet_jst.search.hypotheses import Hypothesis as BeamHypothesis
+from espnet_jst.taps import Tap
 from espnet_jst.text.assembler import AssembledWord, LaneOfTag, WordAssembler
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import Glued, needs_blank

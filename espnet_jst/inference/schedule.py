@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.model import JSTModel, Tap
+from espnet_jst.model import JSTModel
+from espnet_jst.taps import Tap
 
 MAX_CHUNK_S = 60.0  # a chunk is computed at once, with memory of its length squared
 
@@ -47,7 +48,7 @@ class ChunkSchedule:
         own = self.tap_frames[name.split(".")[0]]
         if not own:
             return 0
-        heard = round((chunk + 1) * self.chunk_s / tap.frame_shift_s)
+        heard = round((chunk + 1) * self.chunk_s / tap.shift_s)
         return heard - heard % own
 
 

@@ -18,8 +18,9 @@ from espnet_jst.inference.audio import as_samples, warn
 from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, check_finite, recombined
 from espnet_jst.inference.resample import Resampler
 from espnet_jst.inference.schedule import ChunkSchedule
-from espnet_jst.model import JSTModel, Tap
+from espnet_jst.model import JSTModel
 from espnet_jst.search.greedy import Emission
+from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
 
 

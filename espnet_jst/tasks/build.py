@@ -12,9 +12,9 @@ from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
-from espnet_jst.frontends.statistics import check_stats
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
+from espnet_jst.inputs.statistics import check_stats
 from espnet_jst.limits import check_arguments, check_values
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import buildable

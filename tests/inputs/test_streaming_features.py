@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from espnet_jst.frontends.log_mel import LogMel
-from espnet_jst.frontends.normalize import RunningMVN
+from espnet_jst.inputs.log_mel import LogMel
+from espnet_jst.inputs.normalize import RunningMVN
 
 
 @pytest.fixture(params=[False, True], ids=["", "ignore-silence"])
