@@ -1,0 +1,51 @@
+"""What the model asks of a head: a loss for each utterance, and what others may tie to it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from espnet_jst.taps import Tap
+
+
+class HeadOutput(NamedTuple):
+    """What a head makes of a batch.
+
+    Attributes:
+        loss: of each utterance in nats, (B,).
+        parts: what it is made of, for the log: (B,) each, without gradients.
+        exposed: sequences that a regularizer may read, by name, with gradients: "log_probs" (B, T, V) of a CTC head,
+            "predictor" (B, U + 1, D) of a transducer.
+    """
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+    exposed: dict[str, Tap]
+
+
+class Head(nn.Module):
+    """One prediction on a tap: parameters and loss. What searches it stands in `search/`.
+
+    Attributes:
+        blank: id of the blank symbol.
+        vocab_size: number of symbols, blank included.
+    """
+
+    blank: int
+    vocab_size: int
+
+    @abstractmethod
+    def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:
+        """Loss of a batch.
+
+        Args:
+            tap: what the head reads.
+            targets: label ids, (B, U), padding -1.
+            target_lengths: valid labels, (B,).
+
+        Raises:
+            DataError: a label or a length is wrong; `index` is the utterance's place in the batch.
+            NonFiniteLossError: the loss of some utterances is not a number.
+        """

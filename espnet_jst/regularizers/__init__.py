@@ -1,0 +1,1 @@
+"""What ties heads, levels and views of a batch together in training."""

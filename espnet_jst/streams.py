@@ -1,0 +1,148 @@
+"""State of a batch of streams of any age: a row a stream, rows can be taken out and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class RowState:
+    """What streams carry from step to step: a dataclass of tensors with the batch first, of lists with an entry a row,
+    and of other states (in lists, tuples and mappings, or None).
+
+    Stepping never changes a state: who keeps one can go back to it.
+    """
+
+    def select(self, index: Tensor) -> Self:
+        """The rows `index` (N,), in that order."""
+        return replace(self, **{f.name: _select(getattr(self, f.name), index) for f in fields(self)})
+
+    @classmethod
+    def concat(cls, states: Sequence[Self]) -> Self:
+        """The rows of several states, one after the other."""
+        first = states[0]
+        joined = {f.name: _concat([getattr(state, f.name) for state in states]) for f in fields(first)}
+        return first if len(states) == 1 else replace(first, **joined)
+
+
+@dataclass
+class Shared(RowState):
+    """Something that all rows have in common, such as the context of an encoder; only equals can be put together."""
+
+    def select(self, index: Tensor) -> Self:
+        return self
+
+    @classmethod
+    def concat(cls, states: Sequence[Self]) -> Self:
+        if any(state != states[0] for state in states):
+            raise ValueError(f"streams of different settings cannot share a batch: {states}")
+        return states[0]
+
+
+@dataclass
+class Waiting(RowState):
+    """Frames that wait, as many as each row has.
+
+    Attributes:
+        x: (B, T, ...), of row b the first `counts[b]` are valid, the others zero.
+        counts: how many wait in each row.
+    """
+
+    x: Tensor
+    counts: list[int]
+
+    @classmethod
+    def none(cls, batch_size: int, *size: int, device: torch.device | str = "cpu") -> Waiting:
+        """Nothing waits yet; `size` is that of a frame."""
+        return cls(torch.zeros(batch_size, 0, *size, device=device), [0] * batch_size)
+
+    def append(self, x: Tensor, counts: Sequence[int]) -> Waiting:
+        """With further frames (B, n, ...) behind them, the first `counts` of each row."""
+        total = [a + b for a, b in zip(self.counts, counts, strict=True)]
+        old, longest = self.x.size(1), max(total, default=0)
+        if all(count == old for count in self.counts):
+            if old == 0 and x.size(1) == longest:
+                return Waiting(zeroed(x, counts), total)
+            return Waiting(torch.cat([self.x, zeroed(x, counts)[:, : longest - old]], dim=1), total)
+        joined = torch.cat([self.x, zeroed(x, counts)], dim=1)
+        place = torch.arange(longest, device=x.device)
+        mine = torch.tensor(self.counts, device=x.device)[:, None]
+        index = torch.where(place < mine, place, place - mine + old).clamp(max=joined.size(1) - 1)
+        return Waiting(zeroed(rows_at(joined, index), total), total)
+
+    def take(self, counts: Sequence[int]) -> tuple[Tensor, Waiting]:
+        """The first `counts` of each row, (B, max(counts), ...) with zeros behind them, and what still waits."""
+        left = [a - b for a, b in zip(self.counts, counts, strict=True)]
+        taken = zeroed(self.x[:, : max(counts, default=0)], counts)
+        if len(set(counts)) == 1:
+            return taken, Waiting(self.x[:, counts[0] :][:, : max(left)], left)
+        place = torch.arange(max(left), device=self.x.device)
+        index = place + torch.tensor(list(counts), device=self.x.device)[:, None]
+        rest = rows_at(self.x, index.clamp(max=self.x.size(1) - 1)) if len(place) else self.x[:, :0]
+        return taken, Waiting(zeroed(rest, left), left)
+
+    @classmethod
+    def concat(cls, states: Sequence[Waiting]) -> Waiting:
+        longest = max(state.x.size(1) for state in states)
+        x = torch.cat([_padded(state.x, longest) for state in states])
+        return cls(x, [count for state in states for count in state.counts])
+
+
+def zeroed(x: Tensor, counts: Sequence[int]) -> Tensor:
+    """(B, T, ...) with zeros behind the first `counts` frames of each row."""
+    if all(count >= x.size(1) for count in counts):
+        return x
+    valid = torch.arange(x.size(1), device=x.device) < torch.tensor(list(counts), device=x.device)[:, None]
+    # Not a product: what stands behind may be anything, even not a number.
+    return x.masked_fill(~valid.view(*valid.shape, *[1] * (x.dim() - 2)), 0.0)
+
+
+def rows_at(x: Tensor, index: Tensor) -> Tensor:
+    """(B, T, ...) at places (B, n) of each row, (B, n, ...)."""
+    return x[torch.arange(x.size(0), device=x.device)[:, None], index]
+
+
+def _padded(x: Tensor, frames: int) -> Tensor:
+    return torch.cat([x, x.new_zeros(x.size(0), frames - x.size(1), *x.shape[2:])], dim=1)
+
+
+def _select(value: Any, index: Tensor) -> Any:
+    if isinstance(value, Tensor):
+        return value[index.to(value.device)]
+    if isinstance(value, RowState):
+        return value.select(index)
+    if isinstance(value, Mapping):
+        return {key: _select(entry, index) for key, entry in value.items()}
+    if isinstance(value, tuple):  # of parts; a list has an entry a row, unless its entries are states or tensors
+        return tuple(_select(entry, index) for entry in value)
+    if isinstance(value, list):
+        if value and isinstance(value[0], (RowState, Tensor)):
+            return [_select(entry, index) for entry in value]
+        return [value[row] for row in index.tolist()]
+    if value is None:
+        return None
+    raise TypeError(f"a state cannot hold {type(value).__name__}")
+
+
+def _concat(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(values))
+    if isinstance(first, RowState):
+        return type(first).concat(values)
+    if isinstance(first, Mapping):
+        return {key: _concat([value[key] for value in values]) for key in first}
+    if isinstance(first, tuple):
+        return tuple(_concat(parts) for parts in zip(*values, strict=True))
+    if isinstance(first, list):
+        if first and isinstance(first[0], (RowState, Tensor)):
+            return [_concat(parts) for parts in zip(*values, strict=True)]
+        return [entry for value in values for entry in value]
+    if first is None:
+        return None
+    raise TypeError(f"a state cannot hold {type(first).__name__}")
