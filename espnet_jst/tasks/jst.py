@@ -225,7 +225,7 @@ class JSTTask(st.STTask):
             CheckpointError: a file is missing, damaged or unsafe, or configuration and weights do not belong together.
             ConfigError: the configuration cannot be used.
         """
-        from espnet_jst.hub.config_file import read_config
+        from espnet_jst.untrusted.config_file import read_config
 
         if config_file is None:
             if model_file is None:
@@ -246,7 +246,7 @@ class JSTTask(st.STTask):
         cls, config_file: str | Path | None = None, model_file: str | Path | None = None, device: str = "cpu"
     ) -> tuple[Any, argparse.Namespace]:
         """As `load_model`, dressed for ESPnet's own decoding scripts where a head can serve them."""
-        from espnet_jst.inference.espnet_view import ESPnetView, serving_head
+        from espnet_jst.tasks.espnet_view import ESPnetView, serving_head
 
         model, args = cls.load_model(config_file, model_file, device)
         try:
