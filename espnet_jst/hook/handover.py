@@ -32,7 +32,7 @@ def stand_in(program: str, arguments: Sequence[str]) -> str | None:
     except (JSTError, OSError):  # what cannot be read is left to ESPnet, which says so in its own way
         return None
     # A configuration of ESPnet's searches asks for them, not for ours.
-    return "espnet_jst.hook.espnet_search" if values.get("transducer_conf") else "espnet_jst.bin.jst_inference"
+    return "espnet_jst.bin.espnet_search" if values.get("transducer_conf") else "espnet_jst.bin.jst_inference"
 
 
 def is_ours(config: Mapping[str, Any]) -> bool:

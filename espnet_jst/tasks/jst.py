@@ -18,7 +18,7 @@ from espnet2.tasks import st  # noqa: E402
 from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
-from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
+from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
 from espnet_jst.heads.build import token_lists  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
