@@ -65,7 +65,7 @@ class RunningMVN(StreamingNormalize):
         self.register_buffer("fade", (decay ** (age + 1)).float()[:, None], persistent=False)
 
     def forward(self, x: Tensor, ilens: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, T, D) features -> normalized features and their lengths; frames after a length become of no use."""
+        """(B, T, D) features -> normalized features and their lengths; those after a length are normalized too."""
         if ilens is None:
             ilens = x.new_full([x.size(0)], x.size(1), dtype=torch.long)
         return self._follow(x, self.init_state(x.size(0), x.device), None)[0], ilens

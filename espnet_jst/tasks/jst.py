@@ -26,6 +26,7 @@ from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
+from espnet_jst.text.tokenizer import TOKEN_TYPES  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
 from espnet_jst.training.muon import Muon  # noqa: E402
@@ -35,7 +36,6 @@ from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
-TOKEN_TYPES = ("bpe", "word", "char")
 DEFAULTS = {
     "frontend": "log_mel",
     "normalize": "running_mvn",
