@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
 from espnet_jst.errors import ConfigError, DataError, NonFiniteLossError
 from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.scheduled import Scheduled
 from espnet_jst.taps import Tap
 from espnet_jst.token_marks import TokenLists
 
@@ -77,6 +78,12 @@ class JSTModel(AbsESPnetModel):
         self.nonfinite: list[str] = []
         self.fs: int = self.frontend.fs
         self.frame_shift_s: float = self.frontend.hop_s
+        self._scheduled = [m for m in self.modules() if m is not self and isinstance(m, Scheduled)]
+
+    def at(self, step: int, epoch: int) -> None:
+        """Tell every module that depends on it how far the training is; see `Scheduled`."""
+        for module in self._scheduled:
+            module.at(step, epoch)
 
     def chain(self) -> list[tuple[str, StreamingEncoder, str | None]]:
         """The encoders in order: name, module, tap that it reads (None: the features)."""

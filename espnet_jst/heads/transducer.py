@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from espnet_jst.config import check_choice
@@ -42,8 +41,6 @@ class TransducerHead(nn.Module):
     Raises:
         ConfigError: values that do not go together.
     """
-
-    step: Tensor
 
     def __init__(
         self,
@@ -86,8 +83,11 @@ class TransducerHead(nn.Module):
             )
         elif loss == "pruned_rnnt":
             raise ConfigError("loss: pruned_rnnt needs simple_weight above 0: the additive joiner finds the band")
-        if warm_steps:
-            self.register_buffer("step", torch.zeros((), dtype=torch.long))  # saved, so that a resumed run goes on
+        self.at(0, 1)
+
+    def at(self, step: int, epoch: int) -> None:
+        """Set how far the warm-up is, a share; see `Scheduled`."""
+        self.warm = min(1.0, step / self.warm_steps) if self.warm_steps else 1.0
 
     def loss(
         self, x: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
@@ -122,6 +122,4 @@ class TransducerHead(nn.Module):
         """Factors of the additive and of the other loss at this step (icefall's warm-up)."""
         if not self.warm_steps or not self.training:  # losses of validations can be compared with each other
             return self.simple_weight, 1.0
-        done = min(1.0, float(self.step) / self.warm_steps)
-        self.step += 1
-        return 1.0 - done * (1.0 - self.simple_weight), 0.1 + 0.9 * done
+        return 1.0 - self.warm * (1.0 - self.simple_weight), 0.1 + 0.9 * self.warm
