@@ -27,8 +27,10 @@ class Lane:
     Attributes:
         name: what heads and words call it.
         data: name of its text in a data set and a batch, and of its file in a decode directory.
-        source: whether it says what was spoken, in the source language: word times are those of its words.
-        metrics: what it is scored by (`evaluation.metrics`); the first one stands for the lane in a summary.
+        file: first part of the name of its text in a data directory, <file>.<case>.<language>.
+        source: whether it says what was spoken, in the source language. A metric is for such lanes, for translations
+            or for both (`evaluation.metrics`).
+        headline: the metric that stands for the lane in a summary.
         vocabulary: token list of a head that writes this lane alone and names none: "src" (where there is one) or
             "tgt".
         language: where it is fixed; None: the source or the target language of the data.
@@ -37,21 +39,20 @@ class Lane:
 
     name: str
     data: str
+    file: str
     source: bool
-    metrics: tuple[str, ...]
+    headline: str
     vocabulary: str
     language: str | None = None
     speaker: str | None = None
 
-    @property
-    def headline(self) -> str:
-        """The metric that stands for the lane in a summary."""
-        return self.metrics[0]
-
 
 LANES: Mapping[str, Lane] = {
-    TRANSCRIPT: Lane(name=TRANSCRIPT, data="src_text", source=True, metrics=("WER", "CER"), vocabulary="src"),
-    TRANSLATION: Lane(name=TRANSLATION, data="text", source=False, metrics=("BLEU", "chrF++", "TER"), vocabulary="tgt"),
+    lane.name: lane
+    for lane in (
+        Lane(name=TRANSCRIPT, data="src_text", file="text", source=True, headline="WER", vocabulary="src"),
+        Lane(name=TRANSLATION, data="text", file="text", source=False, headline="BLEU", vocabulary="tgt"),
+    )
 }
 """Those that need no configuration, in the order in which they are read."""
 
@@ -60,7 +61,7 @@ def parse_lanes(conf: Mapping[str, Any] | None) -> dict[str, Lane]:
     """All lanes of a model: `LANES`, changed and continued by `model_conf.lanes`.
 
     An entry is a name with keys of `Lane` and `like`, the lane that gives what is not said (a known lane is like
-    itself): `second: {like: transcript, speaker: B}`. The data of a further lane is called as the lane is.
+    itself): `second: {like: transcript, speaker: B}`. The data and the file of a further lane are called as the lane is.
 
     Raises:
         ConfigError: a name, a key or a value cannot be used, or two lanes have the same data.
@@ -95,15 +96,12 @@ def _lane(name: str, entry: object, where: str) -> Lane:
     if like not in tuple(LANES):
         raise ConfigError(f"{where}: say whether it is like {' or '.join(LANES)} (key 'like'), not {shown(like)}")
     check_arguments(Lane, own, where, fixed=("name",))
-    if isinstance(own.get("metrics"), list):
-        own["metrics"] = tuple(own["metrics"])
-    lane = replace(LANES[like], name=name, **{"data": LANES[name].data if name in LANES else name, **own})
+    names = {} if name in LANES else {"data": name, "file": name}
+    lane = replace(LANES[like], name=name, **{**names, **own})
     check_choice(lane.vocabulary, ("src", "tgt"), f"{where}.vocabulary")
-    if not _NAME.fullmatch(lane.data) or lane.data in _TAKEN:
-        raise ConfigError(
-            f"{where}: data {shown(lane.data)} cannot name a text: use letters, digits and '_', and "
-            f"none of {', '.join(_TAKEN)}"
-        )
-    if not lane.metrics:
-        raise ConfigError(f"{where}: metrics is empty: name at least one, such as {LANES[like].headline}")
+    for text in (lane.data, lane.file):
+        if not _NAME.fullmatch(text) or text in _TAKEN:
+            raise ConfigError(
+                f"{where}: {shown(text)} cannot name a text: use letters, digits and '_', not {', '.join(_TAKEN)}"
+            )
     return lane

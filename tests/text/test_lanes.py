@@ -18,15 +18,15 @@ def test_a_further_lane_is_like_a_known_one_in_what_it_does_not_say():
     lanes = parse_lanes({"second": {"like": "transcript", "speaker": "B"}, "french": {"like": "translation"}})
     assert list(lanes) == ["transcript", "translation", "second", "french"]
     assert lanes["second"] == Lane(
-        name="second", data="second", source=True, metrics=("WER", "CER"), vocabulary="src", speaker="B"
+        name="second", data="second", file="second", source=True, headline="WER", vocabulary="src", speaker="B"
     )
-    assert lanes["french"].metrics == LANES["translation"].metrics
+    assert lanes["french"].headline == LANES["translation"].headline
 
 
 def test_a_known_lane_can_be_changed():
-    lanes = parse_lanes({"transcript": {"language": "de", "metrics": ["CER"]}})
+    lanes = parse_lanes({"transcript": {"language": "de", "headline": "CER"}})
     assert (lanes["transcript"].data, lanes["transcript"].language) == ("src_text", "de")
-    assert lanes["transcript"].headline == "CER"
+    assert (lanes["transcript"].file, lanes["transcript"].headline) == ("text", "CER")
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_a_known_lane_can_be_changed():
         ({"b": {"like": ["transcript"]}}, "say whether it is like"),
         ({"b": {"like": "transcript", "spekaer": "B"}}, "'spekaer' .did you mean 'speaker'"),
         ({"b": {"like": "transcript", "speaker": 2}}, "speaker is 2: give text"),
-        ({"b": {"like": "transcript", "metrics": []}}, "metrics is empty"),
+        ({"b": {"like": "transcript", "source": "yes"}}, "source is 'yes': give true or false"),
         ({"b": {"like": "transcript", "vocabulary": "source"}}, "vocabulary: 'source' is not one of src, tgt"),
-        ({"b": {"like": "transcript", "data": "../secret"}}, "data '../secret' cannot name a text"),
-        ({"b": {"like": "transcript", "data": "alignment"}}, "none of speech, alignment"),
+        ({"b": {"like": "transcript", "data": "../secret"}}, "'../secret' cannot name a text"),
+        ({"b": {"like": "transcript", "data": "alignment"}}, "not speech, alignment"),
         ({"b": {"like": "transcript", "data": "text"}}, "translation and b have the same data 'text'"),
     ],
 )
