@@ -40,7 +40,9 @@ class PosteriorConsistency(Regularizer):
                 raise ConfigError(f"between names {name!r}, which is no CTC head: only those have posteriors of frames")
         first, last = (heads[name] for name in (self.needs[0], self.needs[-1]))
         if first.vocab_size != last.vocab_size:
-            raise ConfigError(f"{' and '.join(self.needs)} have different vocabularies: {first.vocab_size} and {last.vocab_size}")
+            raise ConfigError(
+                f"{' and '.join(self.needs)} have different vocabularies: {first.vocab_size} and {last.vocab_size}"
+            )
 
     def forward(self, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> tuple[Tensor, dict[str, Tensor]]:
         """See Regularizer."""
