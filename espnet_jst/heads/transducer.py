@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from espnet_jst.config import check_choice
@@ -14,12 +13,13 @@ from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.joint import JointNetwork
 from espnet_jst.heads.predictor import PREDICTORS
 from espnet_jst.losses import PrunedTransducerLoss, pruned_rnnt_loss
+from espnet_jst.scheduled import Scheduled
 from espnet_jst.taps import Tap
 
 LOSSES = ("rnnt", "pruned_rnnt")
 
 
-class TransducerHead(Head):
+class TransducerHead(Head, Scheduled):
     """One transducer over one lane or several serialized lanes.
 
     The additive joiner, logits(t, u) = am(t) + lm(u), is the "simple" joiner of the pruned transducer
@@ -45,8 +45,6 @@ class TransducerHead(Head):
     Raises:
         ConfigError: values that do not go together.
     """
-
-    step: Tensor
 
     def __init__(
         self,
@@ -89,8 +87,11 @@ class TransducerHead(Head):
             )
         elif loss == "pruned_rnnt":
             raise ConfigError("loss: pruned_rnnt needs simple_weight above 0: the additive joiner finds the band")
-        if warm_steps:
-            self.register_buffer("step", torch.zeros((), dtype=torch.long))  # saved, so that a resumed run goes on
+        self.at(0, 1)
+
+    def at(self, step: int, epoch: int) -> None:
+        """Set how far the warm-up is, a share; see `Scheduled`."""
+        self.warm = min(1.0, step / self.warm_steps) if self.warm_steps else 1.0
 
     @property
     def part_names(self) -> tuple[str, ...]:
@@ -120,6 +121,4 @@ class TransducerHead(Head):
         """Factors of the additive and of the other loss at this step (icefall's warm-up)."""
         if not self.warm_steps or not self.training:  # losses of validations can be compared with each other
             return self.simple_weight, 1.0
-        done = min(1.0, float(self.step) / self.warm_steps)
-        self.step += 1
-        return 1.0 - done * (1.0 - self.simple_weight), 0.1 + 0.9 * done
+        return 1.0 - self.warm * (1.0 - self.simple_weight), 0.1 + 0.9 * self.warm

@@ -171,8 +171,13 @@ def test_the_warm_up_scales_the_training_loss_only():
     plain.load_state_dict(warm.state_dict(), strict=False)
     batch = tap(torch.randn(1, 4, 6), torch.tensor([4])), torch.tensor([[1, 2]]), torch.tensor([2])
     expected = plain.eval()(*batch).loss
-    assert torch.equal(warm.eval()(*batch).loss, expected) and warm.step == 0
+    assert torch.equal(warm.eval()(*batch).loss, expected)
     loss, parts, _ = warm.train()(*batch)
     torch.testing.assert_close(loss, 0.1 * parts["rnnt"] + parts["simple"])
-    assert warm.step == 1
+    warm.at(5, 1)
+    loss, parts, _ = warm(*batch)
+    torch.testing.assert_close(loss, 0.55 * parts["rnnt"] + 0.75 * parts["simple"])
+    warm.at(1000, 9)
+    loss, parts, _ = warm(*batch)
+    torch.testing.assert_close(loss, parts["rnnt"] + 0.5 * parts["simple"])
     assert torch.equal(warm.eval()(*batch).loss, expected)
