@@ -16,7 +16,7 @@ from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.inputs.interface import StreamingFrontend
-from espnet_jst.inputs.statistics import check_stats
+from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
