@@ -86,7 +86,7 @@ class _Transcription:
         return 1 if self.failed else 0
 
     def _check_options(self) -> None:
-        from espnet_jst.inference.resample import MAX_FS, MIN_FS
+        from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
 
         args = self.args
         self.given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
@@ -103,7 +103,7 @@ class _Transcription:
             DecodingOptions.parse(self.given)
 
     def _has_header(self, item: Input) -> bool:
-        from espnet_jst.inference.foreign_audio import check_header
+        from espnet_jst.inference.audio.foreign import check_header
 
         try:
             if item.problem:
@@ -146,7 +146,7 @@ class _Transcription:
                 yield item, words, duration_s
 
     def _decode(self, speech2text: Any, item: Input) -> tuple[list, float]:
-        from espnet_jst.inference.audio import Recording
+        from espnet_jst.inference.audio.recording import Recording
 
         with Recording(item.source, name=item.name, notify=self.said, raw_fs=self.args.raw_fs) as recording:
             if not self.streams:

@@ -12,12 +12,11 @@ from torch import nn
 from espnet_jst.config import check_choice, check_keys, shown
 from espnet_jst.errors import ConfigError
 from espnet_jst.limits import check_values
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.lanes import LANES
 
 KINDS = ("transducer", "ctc")
 POLICIES = ("align", "eager", "time", "inter")
 TAG_SCHEMES = ("task", "lid", "task+lid")
-LANES = (TRANSCRIPT, TRANSLATION)
 MAX_HEADS = 16
 _NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError
-from espnet_jst.hub.config_file import pack_root, parse_yaml, read_yaml
 from espnet_jst.hub.safe_archive import file_sha256
+from espnet_jst.untrusted.config_file import pack_root
+from espnet_jst.untrusted.plain_yaml import parse_yaml, read_yaml
 
 ABOUT_KEY = "about"  # of meta.yaml
 BASE_FILE = "base.json"  # of an experiment: what its training began with

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espnet_jst.inference.audio.resample import Resampler
 from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, check_finite, recombined
-from espnet_jst.inference.resample import Resampler
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel
 from espnet_jst.search.greedy import Emission

@@ -14,7 +14,7 @@ from torch import Tensor
 from espnet_jst.errors import DataError
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
-from espnet_jst.inference.word_times import TimingConf, WordTimer, share_spans
+from espnet_jst.inference.align.word_times import TimingConf, WordTimer, share_spans
 from espnet_jst.search.greedy import Emission
 from espnet_jst.search.hypotheses import Hypothesis as BeamHypothesis
 from espnet_jst.taps import Tap

@@ -16,7 +16,7 @@ from espnet_jst.config import json_text
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.inference.audio import Notify, Recording, packets
+from espnet_jst.inference.audio.recording import Notify, Recording, packets
 from espnet_jst.inference.long import WHOLE_S
 from espnet_jst.inference.remarks import Once, item_error
 from espnet_jst.inference.speech2text import Result, Speech2Text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from espnet_jst.inference.audio import packets
+from espnet_jst.inference.audio.recording import packets
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words
 
 if TYPE_CHECKING:

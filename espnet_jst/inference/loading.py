@@ -18,10 +18,10 @@ from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.inference.align.word_times import TimingConf
 from espnet_jst.inference.decoding import SearchHead, TimingHead
 from espnet_jst.inference.device import check_device
 from espnet_jst.inference.options import DecodingOptions
-from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.model import JSTModel
 from espnet_jst.search.beam import BeamSearch
 from espnet_jst.search.blank_penalty import BlankPenalty

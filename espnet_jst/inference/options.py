@@ -11,14 +11,14 @@ from typing import Any, get_type_hints
 from espnet_jst.compat import import_espnet_tasks
 from espnet_jst.config import check_keys
 from espnet_jst.errors import CheckpointError, ConfigError
-from espnet_jst.hub.config_file import read_yaml
-from espnet_jst.inference.word_times import TimingConf
+from espnet_jst.inference.align.word_times import TimingConf
 from espnet_jst.limits import check_values
 from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import Glued, has_blanks, split_units
 from espnet_jst.text.words import LANES
+from espnet_jst.untrusted.plain_yaml import read_yaml
 from espnet_jst.weights import limit_parameters, load_strict, read_weights
 
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from espnet_jst.compat import float32_by_default
 from espnet_jst.data.signal import LOST, LOUD, Remark
 from espnet_jst.errors import DataError, JSTError
-from espnet_jst.inference.audio import as_samples, warn
+from espnet_jst.inference.audio.recording import warn
+from espnet_jst.inference.audio.resample import Resampler
+from espnet_jst.inference.audio.samples import as_samples
 from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, check_finite, recombined
-from espnet_jst.inference.resample import Resampler
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel
 from espnet_jst.search.greedy import Emission

@@ -15,7 +15,7 @@ import torch
 
 from espnet_jst.compat import float32_by_default, work_after_fork
 from espnet_jst.data.signal import Remark
-from espnet_jst.inference.audio import Recording, recording_of, take
+from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, decode_batch
 from espnet_jst.inference.decoding import WordStream
 from espnet_jst.inference.loading import build_search_heads, build_timing_head, load_model, quantized

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from espnet_jst.data.kaldi import read_table
-from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor
+from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor
 from espnet_jst.errors import DataError
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.heads.transducer import TransducerHead

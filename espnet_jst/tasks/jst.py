@@ -18,7 +18,7 @@ from espnet2.tasks import st  # noqa: E402
 from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
-from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
+from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
 from espnet_jst.heads.build import token_lists  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
@@ -225,7 +225,7 @@ class JSTTask(st.STTask):
             CheckpointError: a file is missing, damaged or unsafe, or configuration and weights do not belong together.
             ConfigError: the configuration cannot be used.
         """
-        from espnet_jst.hub.config_file import read_config
+        from espnet_jst.untrusted.config_file import read_config
 
         if config_file is None:
             if model_file is None:
@@ -246,7 +246,7 @@ class JSTTask(st.STTask):
         cls, config_file: str | Path | None = None, model_file: str | Path | None = None, device: str = "cpu"
     ) -> tuple[Any, argparse.Namespace]:
         """As `load_model`, dressed for ESPnet's own decoding scripts where a head can serve them."""
-        from espnet_jst.inference.espnet_view import ESPnetView, serving_head
+        from espnet_jst.tasks.espnet_view import ESPnetView, serving_head
 
         model, args = cls.load_model(config_file, model_file, device)
         try:

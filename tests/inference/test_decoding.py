@@ -9,8 +9,8 @@ import torch
 
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.inference.align.word_times import TimingConf
 from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, recombined
-from espnet_jst.inference.word_times import TimingConf
 from espnet_jst.search.greedy import Emission
 from espnet_jst.search.hypotheses import Hypothesis
 from espnet_jst.text.tags import Tags

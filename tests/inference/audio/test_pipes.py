@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from espnet_jst.data.audio_file import BadItem
-from espnet_jst.inference.audio import Recording
+from espnet_jst.inference.audio.recording import Recording
 from tests.inference import tiny
 
 FS = 8000

@@ -12,7 +12,7 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.inference import Speech2Text
-from espnet_jst.inference.espnet_view import ESPnetView
+from espnet_jst.tasks.espnet_view import ESPnetView
 from espnet_jst.tasks.jst import JSTTask
 from tests.inference import tiny
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from espnet_jst.errors import DataError
-from espnet_jst.inference.word_times import TimingConf, WordTimer, ctc_word_times
+from espnet_jst.inference.align.word_times import TimingConf, WordTimer, ctc_word_times
 
 SHIFT_S = 0.08
 

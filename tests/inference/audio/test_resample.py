@@ -9,7 +9,7 @@ import pytest
 import soxr
 
 from espnet_jst.errors import DataError
-from espnet_jst.inference.resample import Resampler, resample
+from espnet_jst.inference.audio.resample import Resampler, resample
 
 
 def stream(samples: np.ndarray, cuts: list[int], input_fs: int, output_fs: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import torch
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.signal import Remark
 from espnet_jst.errors import DataError
-from espnet_jst.inference.audio import AudioWarning, Recording, packets, recording_of, take
+from espnet_jst.inference.audio.recording import AudioWarning, Recording, packets, recording_of, take
 from tests.inference import tiny
 
 FS = 8000

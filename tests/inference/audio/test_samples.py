@@ -10,7 +10,8 @@ import soundfile
 import torch
 
 from espnet_jst.errors import DataError
-from espnet_jst.inference.audio import as_samples, read_audio
+from espnet_jst.inference.audio.recording import read_audio
+from espnet_jst.inference.audio.samples import as_samples
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import torch
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.inference.audio import read_audio
+from espnet_jst.inference.align.word_times import TimingConf, ctc_word_times, share_spans
+from espnet_jst.inference.audio.recording import read_audio
+from espnet_jst.inference.audio.resample import resample
 from espnet_jst.inference.loading import build_timing_head, load_model
-from espnet_jst.inference.resample import resample
-from espnet_jst.inference.word_times import TimingConf, ctc_word_times, share_spans
 from espnet_jst.tasks.build import build_tokenizers
 from espnet_jst.text.units import split_units
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from espnet_jst.data.preprocessor import JSTPreprocessor
+from espnet_jst.tasks.preprocessor import JSTPreprocessor
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.spec import parse_heads
 from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
