@@ -10,10 +10,12 @@ from typing import Any
 
 from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
+from espnet_jst.encoders.chain import tap_name
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
+from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.statistics import check_stats
 from espnet_jst.limits import check_arguments, check_values
 from espnet_jst.model import JSTModel
@@ -97,7 +99,12 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     def make(name: str, **fixed: Any) -> Any:
         return construct(choices[name], getattr(args, name, None), getattr(args, f"{name}_conf", None), **fixed)
 
-    frontend = _stepping(make("frontend"), args.frontend, "frontend")
+    frontend = make("frontend")
+    if not isinstance(frontend, StreamingFrontend):
+        raise ConfigError(
+            f"frontend {args.frontend!r}: {type(frontend).__name__} is no StreamingFrontend, which a stream needs: use "
+            f"{', '.join(buildable('frontend'))}"
+        )
     # Statistics are what the normalization is made from: it cannot exist while they are collected.
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
     _check_size(normalize, frontend.output_size())
@@ -224,18 +231,8 @@ def _check_size(normalize: Any, features: int) -> None:
         )
 
 
-def _stepping(module: Any, name: str, choice: str) -> Any:
-    """The module, if it is one and has what a stream needs."""
-    if missing := [key for key in ("fs", "hop_s", "init_state", "step") if not hasattr(module, key)]:
-        raise ConfigError(
-            f"{choice} {name!r}: {type(module).__name__} has no {', '.join(missing)}, which a stream needs: use "
-            f"{', '.join(buildable(choice))}"
-        )
-    return module
-
-
 def _tap_sizes(name: str, encoder: StreamingEncoder) -> dict[str, int]:
-    return {f"{name}.{tap}" if tap else name: size for tap, size in encoder.tap_sizes.items()}
+    return {tap_name(name, tap): size for tap, (size, _) in encoder.tap_sizes.items()}
 
 
 def _missing_hint(key: str) -> str:

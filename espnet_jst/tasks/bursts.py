@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Any
 
 from espnet_jst.data.kaldi import read_table
-from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor
 from espnet_jst.errors import DataError
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor
 from espnet_jst.text.diagnose import TOLERATED_SHARE, Bursts, longest_burst
 
 MOST_UTTERANCES = 5000  # spread over the training set; more would not change a share of a hundredth

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from espnet_jst import compat
+from espnet_jst.compat import silence_others
 from espnet_jst.registry import register
 
 register()  # before the parser is made, and in every spawned worker, which imports this module to find the task
@@ -18,19 +18,20 @@ from espnet2.tasks import st  # noqa: E402
 from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
-from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
 from espnet_jst.heads.build import token_lists  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
+from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
 from espnet_jst.training.muon import Muon  # noqa: E402
 from espnet_jst.training.precision import Float32Arguments  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
+from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
@@ -114,7 +115,7 @@ class JSTTask(st.STTask):
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """One process of a training, or the start of several: ESPnet's, with atomic saves and safe loads."""
-        compat.silence_others()  # here, because every process of a training passes here
+        silence_others()  # here, because every process of a training passes here
         if args.resume and not (args.collect_stats or args.dry_run):
             # Before ESPnet overwrites the configuration that the weights belong to.
             check_checkpoint(Path(args.output_dir), token_lists(build.heads_of(args), build.lists_of(args)))
@@ -124,7 +125,7 @@ class JSTTask(st.STTask):
             run_processes(cls.main_worker, args)
             return
         args.__class__ = Float32Arguments
-        with compat.safe_checkpoints():
+        with safe_checkpoints():
             super().main_worker(args)
         leave_processes()
 

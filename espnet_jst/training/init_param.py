@@ -14,15 +14,20 @@ from espnet_jst.token_marks import PREFIX, marks_in, other_lists, same_mark
 from espnet_jst.weights import load_strict, read_weights
 
 
-def load_part(init_param: str, model: nn.Module, *, ignore_mismatch: bool = False, map_location: str = "cpu") -> None:
-    """Load weights as `--init_param` says.
+def load_part(
+    init_param: str, model: nn.Module, *, ignore_init_mismatch: bool = False, map_location: str = "cpu"
+) -> None:
+    """Load weights as `--init_param` says; the selected names must be those of the model's part.
+
+    It takes the place of ESPnet's `load_pretrained_model`, which takes missing and extra names without a word, takes
+    "encoder" for the start of "encoder_proj", and executes code from the file.
 
     Args:
         init_param: "FILE", or "FILE:SRC:DST:EXCLUDE" where the last ones may be left out: SRC is the part of the file
             (such as "encoder", empty for all), DST the part of the model, EXCLUDE names of the file, separated by
             commas, that are not loaded.
         model: the model.
-        ignore_mismatch: load the names that are on both sides with the same shape, and log the others.
+        ignore_init_mismatch: load the names that are on both sides with the same shape, and log the others.
         map_location: device.
 
     Raises:
@@ -42,11 +47,11 @@ def load_part(init_param: str, model: nn.Module, *, ignore_mismatch: bool = Fals
     # The marks of the token lists count for the heads that are loaded, and are no weights to load.
     state = {key: value for key, value in state.items() if not key.startswith(PREFIX)}
     if strangers := _strange_heads(model, marks_in(found), state, target):
-        if not ignore_mismatch:
+        if not ignore_init_mismatch:
             raise CheckpointError(other_lists(where, sorted({*strangers.values()})))
         logging.warning(f"{where}: not loaded, because of another token list: {', '.join(strangers)}")
         state = {key: value for key, value in state.items() if not _starts(_joined(target, key), [*strangers])}
-    if ignore_mismatch:
+    if ignore_init_mismatch:
         state = _fitting(part.state_dict(), state, where)
         load_strict(part, state, where, may_miss=lambda key: True)
     else:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from espnet_jst.tasks.preprocessor import JSTPreprocessor
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.spec import parse_heads
+from espnet_jst.tasks.preprocessor import JSTPreprocessor
 from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
 
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", "a", "b", "X", "Y", "<sos/eos>"]
