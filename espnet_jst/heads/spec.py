@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import get_type_hints
 
@@ -64,7 +64,7 @@ class HeadSpec:
         return f"target_{self.name}"
 
     @classmethod
-    def parse(cls, name: str, entry: Mapping) -> HeadSpec:
+    def parse(cls, name: str, entry: Mapping, lanes: Iterable[str] = LANES) -> HeadSpec:
         """Read one entry of the configuration.
 
         Raises:
@@ -90,7 +90,7 @@ class HeadSpec:
         if spec.vocabulary is not None:
             check_choice(spec.vocabulary, ("src", "tgt"), f"{where}.vocabulary")
         for lane in spec.lanes:
-            check_choice(lane, LANES, f"{where}.lanes")
+            check_choice(lane, lanes, f"{where}.lanes")
         if not spec.lanes or len(set(spec.lanes)) != len(spec.lanes):
             raise ConfigError(f"{where}.lanes must name each lane once, not {list(spec.lanes)}")
         if spec.kind == "ctc" and spec.serialized:
@@ -112,8 +112,8 @@ def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
     return name
 
 
-def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
-    """All entries of `model_conf.heads`.
+def parse_heads(heads: Mapping | None, lanes: Iterable[str] = LANES) -> dict[str, HeadSpec]:
+    """All entries of `model_conf.heads`; `lanes` are those that there are (`text.lanes.parse_lanes`).
 
     Raises:
         ConfigError: there is none, or one of them is wrong.
@@ -129,7 +129,7 @@ def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
         # The name is that of a module, too, and must not be one of what every module has.
         if not isinstance(name, str) or not _NAME.fullmatch(name) or hasattr(nn.ModuleDict(), name):
             raise ConfigError(f"model_conf.heads: {shown(name)} cannot name a head: use letters, digits and '_'")
-    return {name: HeadSpec.parse(name, entry) for name, entry in heads.items()}
+    return {name: HeadSpec.parse(name, entry, lanes) for name, entry in heads.items()}
 
 
 def check_model_conf(model_conf: Mapping) -> None:
@@ -137,4 +137,4 @@ def check_model_conf(model_conf: Mapping) -> None:
     check_keys(model_conf, MODEL_CONF_KEYS, "model_conf")
 
 
-MODEL_CONF_KEYS = ("heads", "hier_reads", "extract_feats_in_collect_stats")
+MODEL_CONF_KEYS = ("heads", "lanes", "searches", "hier_reads", "extract_feats_in_collect_stats")

@@ -17,7 +17,6 @@ from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import Glued, has_blanks, split_units
-from espnet_jst.text.words import LANES
 from espnet_jst.untrusted.plain_yaml import read_yaml
 from espnet_jst.weights import limit_parameters, load_strict, read_weights
 
@@ -34,8 +33,7 @@ class DecodingOptions:
         blank_penalty: subtracted from the blank's logit: more words where the model leaves some out. A number for all
             lanes, or a mapping such as {"translation": 1.5}; lanes that it does not name have 0.
         max_symbols: most symbols in one frame; a translation comes in bursts, so at least 20 (arXiv:2307.03354).
-        search_heads: names of the transducer heads to search; by default every one, of several with the same lane the
-            last.
+        search_heads: names of the heads to search; by default those of `model_conf.searches`.
         timing_conf: how word boundaries are drawn.
         lm_train_config, lm_file: configuration and weights of a recurrent language model of ESPnet over the labels of
             the searched head; needs a beam.
@@ -74,8 +72,6 @@ class DecodingOptions:
             )
         if self.beam_size == 1 and (self.phrases or self.lm_file or self.lm_train_config):
             raise ConfigError("phrases and a language model choose among hypotheses: give a beam_size of 2 or more")
-        if isinstance(self.blank_penalty, Mapping):
-            check_keys(self.blank_penalty, LANES, "blank_penalty")
         if bool(self.lm_file) != bool(self.lm_train_config):
             raise ConfigError("a language model needs both lm_train_config and lm_file")
 

@@ -50,7 +50,6 @@ def build_decoder(
         raise ConfigError("the model has no transducer head to search; train one with kind: transducer")
     readers = {name: tokenizer_of(model.specs[spec.heads[0]], tokenizers) for name, spec in specs.items()}
     scorers = options.scorers(readers, str(next(model.parameters()).device))
-    shifts_s = frame_shifts_s(model)
     searches = {}
     for name, spec in specs.items():
         head = model.specs[spec.heads[0]]
@@ -64,13 +63,14 @@ def build_decoder(
             "blank_penalty": penalty,
         }
         searches[name] = LaneSearch(
+            kind=head.kind,
             search=BeamSearch(module, beam_size=options.beam_size, scorers=scorers[name], **common)
             if options.beam_size > 1
             else GreedySearch(module, **common),
             tokenizer=readers[name],
             tags=tags,
             lanes=tuple(lanes[lane] for lane in head.lanes),
-            frame_shift_s=shifts_s[head.reads.split(".")[0]],
+            frame_shift_s=model.chain.shifts_s[head.reads],
             replaced=_replaced(spec, specs, model.specs),
         )
     return Decoder(searches, build_timings(model, lanes, tokenizers, options.timing_conf))
@@ -88,7 +88,7 @@ def build_timings(
                 head=head,
                 reads=spec.reads,
                 tokenizer=tokenizer_of(spec, tokenizers),
-                frame_shift_s=frame_shifts_s(model)[spec.reads.split(".")[0]],
+                frame_shift_s=model.chain.shifts_s[spec.reads],
                 conf=conf or TimingConf(),
             )
     return timings
@@ -109,15 +109,6 @@ def blank_penalty(
     opened = [tags.read(token) for token in tokenizer.tokens]
     places = {lane: place for place, lane in enumerate(spec.lanes)}
     return BlankPenalty(values, [-1 if tag is None or tag.lane is None else places[tag.lane] for tag in opened])
-
-
-def frame_shifts_s(model: JSTModel) -> dict[str, float]:
-    """Seconds from one output frame to the next, for each encoder."""
-    shifts: dict[str, float] = {}
-    for name, encoder, reads in model.chain():
-        before = model.frame_shift_s if reads is None else shifts[reads.split(".")[0]]
-        shifts[name] = before * encoder.subsampling
-    return shifts
 
 
 def _replaced(spec: SearchSpec, searches: Mapping[str, SearchSpec], heads: Mapping[str, HeadSpec]) -> frozenset[str]:

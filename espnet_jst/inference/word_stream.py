@@ -29,6 +29,7 @@ class LaneSearch:
     """A search, and what its labels mean.
 
     Attributes:
+        kind: of the heads that are searched.
         search: writes labels.
         tokenizer: says what they spell.
         tags: says what a tag opens.
@@ -37,6 +38,7 @@ class LaneSearch:
         replaced: lanes in which the words of a second pass replace these.
     """
 
+    kind: str
     search: Search[Any]
     tokenizer: Tokenizer
     tags: Tags
@@ -199,7 +201,7 @@ class WordStream:
         return shown
 
     def _update(self, new: list[Word], last: bool) -> Update:
-        """New words without those of a first pass that the second one has replaced already, and the old ones of them."""
+        """New words without those of a first pass that the second has replaced already; old ones that it replaces."""
         if not any(search.replaced for search in self._searches.values()):
             return Update(new, [])
         reach_s: dict[str, float] = {}  # in a lane that has two passes, the final words are those of the second
@@ -265,8 +267,8 @@ class WordStream:
             start_s=round(span[0], 4),
             end_s=round(span[1], 4),
             emission_s=round(heard_s, 4),
-            language=word.language or (lane and lane.language),
-            speaker=word.speaker or (lane and lane.speaker),
+            language=word.language or (lane.language if lane else None),
+            speaker=word.speaker or (lane.speaker if lane else None),
             final=word.lane not in self._searches[name].replaced,
             confidence=round(min(1.0, math.exp(word.logp)), 4),
             glued=self._glued(name, word),

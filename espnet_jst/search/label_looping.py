@@ -61,12 +61,9 @@ class LabelLooping:
                     for b, (token, frame, logp) in enumerate(zip(*written, strict=True)):
                         if token >= 0:
                             out[b].append(Emission(token, offset[b] + frame, logp))
-            loaded = {
-                "projected": loop.projected.clone(),
-                "predictor": loop.predictor.clone(),
-                "lane": loop.lane.clone(),
-            }
-        return out, replace(state, frames=state.frames + lengths, **loaded)
+            projected, predictor, lane = loop.projected.clone(), loop.predictor.clone(), loop.lane.clone()
+        now = state.frames + lengths
+        return out, replace(state, frames=now, projected=projected, predictor=predictor, lane=lane)
 
     @contextlib.contextmanager
     def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> Iterator[_Loop]:

@@ -20,6 +20,8 @@ from espnet_jst.inputs.statistics import check_stats
 from espnet_jst.limits import check_arguments, check_values
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import buildable
+from espnet_jst.text.lanes import parse_lanes
+from espnet_jst.text.tags import TAG_KEYS
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 
@@ -146,7 +148,7 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
     languages = values.get("preprocessor_conf")
     if not isinstance(languages, (Mapping, type(None))):
         raise CheckpointError(f"{where}: preprocessor_conf is {shown(languages)}: it must be a mapping")
-    types = dict.fromkeys(("source_languages", "target_languages"), str | list[str] | None)
+    types = dict.fromkeys(TAG_KEYS, str | list[str] | None)
     check_values(languages or {}, f"{where}: preprocessor_conf", types)
     kinds = {"token_type": values.get("token_type") or "bpe", "src_token_type": values.get("src_token_type") or "bpe"}
     return argparse.Namespace(**{**values, **kinds})
@@ -154,7 +156,8 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
-    return parse_heads((args.model_conf or {}).get("heads"))
+    conf = args.model_conf or {}
+    return parse_heads(conf.get("heads"), parse_lanes(conf.get("lanes")))
 
 
 def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:

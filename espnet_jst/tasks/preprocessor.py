@@ -15,7 +15,7 @@ from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.text.serialize import serialize
-from espnet_jst.text.tags import Tags
+from espnet_jst.text.tags import TAG_KEYS, Tags
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import split_units
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
@@ -55,7 +55,7 @@ class JSTPreprocessor(AbsPreprocessor):
     ) -> None:
         super().__init__(train)
         conf = conf or {}
-        check_keys(conf, (*augment.KEYS, "source_languages", "target_languages"), "preprocessor_conf")
+        check_keys(conf, (*augment.KEYS, *TAG_KEYS), "preprocessor_conf")
         self.augmentation = augment.Augmentation.parse({k: v for k, v in conf.items() if k in augment.KEYS})
         self.specs, self.tokenizers = dict(specs), {}
         self.tags: dict[str, Tags] = {}
@@ -174,15 +174,7 @@ def _link(item: str) -> tuple[int, int]:
 
 
 def _tags(spec: HeadSpec, conf: Mapping, tokenizer: Tokenizer) -> Tags:
-    def listed(key: str) -> tuple[str, ...]:
-        value = conf.get(key) or ()
-        return tuple(value.split() if isinstance(value, str) else value)
-
-    if spec.tags == "task":
-        tags = Tags()
-    else:
-        sources, targets = listed("source_languages"), listed("target_languages")
-        tags = Tags(scheme=spec.tags, source_languages=sources, target_languages=targets)
+    tags = Tags.configured(spec.tags, conf)
     missing = [tag for tag in tags.all() if tag not in tokenizer.tokens]
     if missing:
         raise ConfigError(

@@ -29,7 +29,7 @@ class Tag:
     speaker: str | None = None
 
     def over(self, before: Tag) -> Tag:
-        """Where a stream is after this tag: one that names a speaker leaves the lane, one that names a lane the speaker."""
+        """Where a stream is after this tag: the tag of a speaker leaves the lane, that of a lane leaves the speaker."""
         if self.lane is None:
             return Tag(before.lane, before.language, self.speaker)
         return Tag(self.lane, self.language, before.speaker)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search import label_looping
 from espnet_jst.search.beam import BeamSearch
 from espnet_jst.search.blank_penalty import BlankPenalty
@@ -15,6 +14,7 @@ from espnet_jst.search.label_looping import LabelLooping
 from espnet_jst.search.scorers import LanguageModel, PhraseBias
 from espnet_jst.taps import Tap
 from tests.reference.beam import beam_reference
+from tests.search.heads import peaky_head
 
 OPENS = [-1, 0, 1, -1, -1]  # labels 1 and 2 open a lane
 
@@ -28,17 +28,6 @@ def a_search(head, beam_size, **conf):
     if beam_size == 1:
         return GreedySearch(head, max_symbols=3, **conf)
     return BeamSearch(head, beam_size=beam_size, max_symbols=3, **conf)
-
-
-def peaky_head(seed, predictor, hat=False):
-    torch.manual_seed(seed)
-    head = TransducerHead(
-        encoder_size=6, vocab_size=5, predictor=predictor, predictor_conf={"size": 6}, joint_size=8, hat=hat
-    ).eval()
-    with torch.no_grad():
-        for parameter in head.parameters():
-            parameter.mul_(2.5)
-    return head, 2 * torch.randn(3, 6, 6), torch.tensor([6, 4, 5])
 
 
 def step(search, x, lengths, state):
