@@ -21,6 +21,7 @@ from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
 from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 
@@ -173,7 +174,8 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
-    return parse_heads(read(ModelConf, args.model_conf, "model_conf").heads)
+    conf = read(ModelConf, args.model_conf, "model_conf")
+    return parse_heads(conf.heads, parse_lanes(conf.lanes))
 
 
 def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:

@@ -172,14 +172,7 @@ def _link(item: str) -> tuple[int, int]:
 
 
 def _tags(spec: HeadSpec, conf: PreprocessorConf, tokenizer: Tokenizer) -> Tags:
-    def listed(value: str | Sequence[str] | None) -> tuple[str, ...]:
-        return tuple(value.split() if isinstance(value, str) else value or ())
-
-    if spec.tags == "task":
-        tags = Tags()
-    else:
-        sources, targets = listed(conf.source_languages), listed(conf.target_languages)
-        tags = Tags(scheme=spec.tags, source_languages=sources, target_languages=targets)
+    tags = Tags.configured(spec.tags, vars(conf))
     missing = [tag for tag in tags.all() if tag not in tokenizer.tokens]
     if missing:
         raise ConfigError(
