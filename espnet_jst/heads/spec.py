@@ -137,4 +137,4 @@ def check_model_conf(model_conf: Mapping) -> None:
     check_keys(model_conf, MODEL_CONF_KEYS, "model_conf")
 
 
-MODEL_CONF_KEYS = ("heads", "hier_reads", "extract_feats_in_collect_stats")
+MODEL_CONF_KEYS = ("heads", "hier_reads", "inputs", "extract_feats_in_collect_stats")

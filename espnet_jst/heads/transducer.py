@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
+from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.joint import JointNetwork
 from espnet_jst.heads.predictor import PREDICTORS
 from espnet_jst.losses import PrunedTransducerLoss, pruned_rnnt_loss
+from espnet_jst.scheduled import Scheduled
+from espnet_jst.taps import Tap
 
 LOSSES = ("rnnt", "pruned_rnnt")
 
 
-class TransducerHead(nn.Module):
+class TransducerHead(Head, Scheduled):
     """One transducer over one lane or several serialized lanes.
 
     The additive joiner, logits(t, u) = am(t) + lm(u), is the "simple" joiner of the pruned transducer
@@ -89,34 +93,29 @@ class TransducerHead(nn.Module):
         """Set how far the warm-up is, a share; see `Scheduled`."""
         self.warm = min(1.0, step / self.warm_steps) if self.warm_steps else 1.0
 
-    def loss(
-        self, x: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of each utterance in nats, (B,), and its parts.
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """See Head."""
+        return ("rnnt", "simple") if self.simple_weight > 0 else ("rnnt",)
 
-        Args:
-            x: encoder output, (B, T, D).
-            lengths: valid frames, (B,).
-            targets: label ids, (B, U), padding -1.
-            target_lengths: valid labels, (B,).
-
-        Raises:
-            DataError: see rnnt_loss.
-        """
+    def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:
+        """See Head; the predictor's outputs are exposed, (B, U + 1, D)."""
+        x, lengths = tap.x, tap.lengths
         # Padding is -1: any label will do for the predictor, whose later steps the loss never reads. A label beyond the
         # vocabulary gets through to the loss, which names its utterance.
         g = self.predictor(targets.clamp(0, self.vocab_size - 1))
+        exposed = {"predictor": Tap(g, target_lengths + 1, math.nan)}
         if self.kind == "pruned_rnnt":
             simple, main = self.criterion(x, lengths, g, targets, target_lengths, self.joint)
         else:
             # The full lattice in pieces: logits of all frames and label positions would be gigabytes.
             main = pruned_rnnt_loss(x, g, self.joint, None, targets, lengths, target_lengths, blank=self.blank)
             if self.simple_weight <= 0:
-                return main, {"rnnt": main.detach()}
+                return HeadOutput(main, {"rnnt": main.detach()}, exposed)
             simple = self.criterion.simple(x, lengths, g, targets, target_lengths)[0]
         parts = {"rnnt": main.detach(), "simple": simple.detach()}
         simple_scale, main_scale = self._scales()
-        return main_scale * main + simple_scale * simple, parts
+        return HeadOutput(main_scale * main + simple_scale * simple, parts, exposed)
 
     def _scales(self) -> tuple[float, float]:
         """Factors of the additive and of the other loss at this step (icefall's warm-up)."""

@@ -69,11 +69,7 @@ def decode_batch(
         DataError: an utterance cannot be decoded; `index` is its place.
     """
     heard = [Utterance(samples, fs, model.fs, schedule) for samples, fs in utterances]
-    taps = model.encode(
-        *_padded(heard, next(model.parameters()).device),
-        chunk_frames=schedule.chunk_frames,
-        left_chunks=schedule.left_chunks,
-    )
+    taps = model.encode(*_padded(heard, next(model.parameters()).device), schedule.context)
     check_finite(taps, heads)
     rows = [_Row(utterance, WordStream(heads, timing), Decoded(utterance.duration_s, {})) for utterance in heard]
     log_probs = None if timing is None else timing.head.log_probs(taps[timing.spec.reads].x)
@@ -139,5 +135,5 @@ def _padded(heard: Sequence[Utterance], device: torch.device) -> tuple[Tensor, T
 
 def _frames(schedule: ChunkSchedule, name: str, tap: Tap, chunk: int, *, last: bool) -> tuple[int, int]:
     """First frame of a tap that a chunk completes, and the frame after its last; `last` takes all that remain."""
-    first = schedule.frames(name, tap, chunk - 1) if chunk else 0
-    return first, max(first, tap.x.size(1) if last else schedule.frames(name, tap, chunk))
+    first = schedule.frames(name, chunk - 1) if chunk else 0
+    return first, max(first, tap.x.size(1) if last else schedule.frames(name, chunk))

@@ -15,6 +15,7 @@ import numpy as np
 from espnet_jst.config import json_text
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem, write_skipped
+from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference.audio.recording import Notify, Recording, packets
 from espnet_jst.inference.long import WHOLE_S
@@ -195,8 +196,7 @@ class _Run:
 def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: str | Path, **settings: Any) -> None:
     """`signature.json` beside the results: everything that a number made from them depends on."""
     schedule = speech2text.schedule
-    context = speech2text.st_model.encoder.context
-    left = context.left_chunks if schedule.left_chunks is None else schedule.left_chunks
+    left = schedule.context.encoders[FIRST].left_chunks
     signature = {
         "system": ",".join(f"{name}:{head.spec.kind}" for name, head in speech2text.heads.items()),
         "lanes": "+".join(dict.fromkeys(lane for head in speech2text.heads.values() for lane in head.spec.lanes)),

@@ -61,8 +61,8 @@ def quantized(model: JSTModel) -> JSTModel:
         # PyTorch points to torchao, one dependency more; this is what ESPnet's --quantize_asr_model calls too.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=UserWarning)
-        for _, encoder, _ in model.chain():
-            torch.ao.quantization.quantize_dynamic(encoder, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
+        for link in model.chain.links:
+            torch.ao.quantization.quantize_dynamic(link.encoder, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
     return model
 
 
@@ -110,7 +110,6 @@ def build_search_heads(
     model: JSTModel, args: argparse.Namespace, tokenizers: dict[str, Tokenizer], options: DecodingOptions
 ) -> dict[str, SearchHead]:
     """A greedy (`beam_size` 1) or beam search with its tokenizer for each head to search."""
-    shifts_s = frame_shifts_s(model)
     names = choose_heads(model, options.search_heads)
     readers = {name: tokenizer_of(model.specs[name], tokenizers) for name in names}
     scorers = options.scorers(readers, str(next(model.parameters()).device))
@@ -124,7 +123,7 @@ def build_search_heads(
         search: GreedySearch | BeamSearch = GreedySearch(head, **limits)
         if options.beam_size > 1:
             search = BeamSearch(head, beam_size=options.beam_size, scorers=scorers[name], **limits)
-        heads[name] = SearchHead(spec, search, tokenizer, lane_of, shifts_s[spec.reads.split(".")[0]])
+        heads[name] = SearchHead(spec, search, tokenizer, lane_of, model.chain.shifts_s[spec.reads])
     return heads
 
 
@@ -145,15 +144,6 @@ def build_timing_head(model: JSTModel, tokenizers: dict[str, Tokenizer], conf: T
     for name, spec in model.specs.items():
         head = model.heads[name]
         if isinstance(head, CTCHead) and spec.lanes == (TRANSCRIPT,):
-            shift_s = frame_shifts_s(model)[spec.reads.split(".")[0]]
+            shift_s = model.chain.shifts_s[spec.reads]
             return TimingHead(spec, head, tokenizer_of(spec, tokenizers), shift_s, conf or TimingConf())
     return None
-
-
-def frame_shifts_s(model: JSTModel) -> dict[str, float]:
-    """Seconds from one output frame to the next, for each encoder."""
-    shifts: dict[str, float] = {}
-    for name, encoder, reads in model.chain():
-        before = model.frame_shift_s if reads is None else shifts[reads.split(".")[0]]
-        shifts[name] = before * encoder.subsampling
-    return shifts

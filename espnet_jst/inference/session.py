@@ -89,7 +89,7 @@ class Session:
         self._model, self._schedule, self._heads, self._timing = model, schedule, heads, timing
         self._resampler = Resampler(self.fs, model.fs)
         self._stream = WordStream(heads, timing)
-        self._state = model.init_state(1, chunk_frames=schedule.chunk_frames, left_chunks=schedule.left_chunks)
+        self._state = model.init_state(1, schedule.context)
         self._searches: dict[str, Any] = {name: head.search.init_state(1) for name, head in heads.items()}
         self._waiting = SampleQueue()
         self._chunks = 0
@@ -157,7 +157,7 @@ class Session:
         started = time.perf_counter()
         device = next(self._model.parameters()).device
         speech = torch.from_numpy(self._waiting.take(count)[None]).to(device)
-        taps, self._state = self._model.step(speech, self._state, last=last)
+        taps, self._state = self._model.step(self._model.packet(speech), self._state, [last])
         try:
             check_finite(taps, self._heads)
         except DataError as error:
@@ -174,8 +174,8 @@ class Session:
     def _search(self, taps: Mapping[str, Tap], last: bool) -> dict[str, list[Emission]]:
         new = {}
         for name, head in self._heads.items():
-            tap = taps[head.spec.reads]
-            [emissions], self._searches[name] = head.search.step(tap.x, tap.lengths, self._searches[name])
+            x, lengths, _ = taps[head.spec.reads]
+            [emissions], self._searches[name] = head.search.step(x, lengths.to(x.device), self._searches[name])
             if last and hasattr(head.search, "finish"):
                 nbest = recombined(head, head.search.finish(self._searches[name])[0])
                 self.nbest[name] = [(hypothesis.score, hypothesis.emissions) for hypothesis in nbest]

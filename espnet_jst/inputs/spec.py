@@ -77,6 +77,11 @@ def parse_inputs(inputs: Mapping | None) -> dict[str, InputSpec]:
     return {name: _parse(name, entry) for name, entry in inputs.items()}
 
 
+def vocabularies_of(specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int]) -> dict[str, str]:
+    """Which token list each input uses; see `InputSpec.vocabulary_in`."""
+    return {name: spec.vocabulary_in(vocab_sizes) for name, spec in specs.items()}
+
+
 def _parse(name: str, entry: Mapping) -> InputSpec:
     where = f"model_conf.inputs.{name}"
     if not isinstance(name, str) or not _NAME.fullmatch(name) or hasattr(nn.ModuleDict(), name) or name == SPEECH:

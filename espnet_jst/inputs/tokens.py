@@ -12,7 +12,7 @@ from espnet_jst.streams import RowState, zeroed
 from espnet_jst.taps import Tap
 
 
-class TokenInput(Input):
+class TokenInput(nn.Module, Input):
     """An embedding of each token, several times.
 
     Args:

@@ -19,11 +19,13 @@ class Regularizer(nn.Module):
         views: differently masked copies of a batch that it compares; 1 for none. The rows of taps and outputs are then
             those of the first view, of the second, and so on.
         weight: its factor in the sum, which `at` may change from step to step.
+        part_names: names of its parts.
     """
 
     needs: tuple[str, ...]
     views: int = 1
     weight: float
+    part_names: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from espnet_jst import compat
+from espnet_jst.compat import silence_others
 from espnet_jst.registry import register
 
 register()  # before the parser is made, and in every spawned worker, which imports this module to find the task
@@ -18,8 +18,7 @@ from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
 from espnet_jst.errors import ConfigError  # noqa: E402
-from espnet_jst.heads.build import token_lists  # noqa: E402
-from espnet_jst.inputs.spec import SPEECH, parse_inputs  # noqa: E402
+from espnet_jst.inputs.spec import SPEECH  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
@@ -28,16 +27,17 @@ from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.preprocessor import JSTPreprocessor  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.text.lanes import parse_lanes  # noqa: E402
+from espnet_jst.text.tokenizer import TOKEN_TYPES  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
 from espnet_jst.training.groups import GroupedBatches, parse_groups  # noqa: E402
 from espnet_jst.training.hooks import ModelOptimizer  # noqa: E402
 from espnet_jst.training.precision import Float32Arguments  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
+from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
-TOKEN_TYPES = ("bpe", "word", "char")
 DEFAULTS = {
     "frontend": "log_mel",
     "normalize": "running_mvn",
@@ -123,16 +123,16 @@ class JSTTask(st.STTask):
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """One process of a training, or the start of several: ESPnet's, with atomic saves and safe loads."""
-        compat.silence_others()  # here, because every process of a training passes here
+        silence_others()  # here, because every process of a training passes here
         if args.resume and not (args.collect_stats or args.dry_run):
             # Before ESPnet overwrites the configuration that the weights belong to.
-            check_checkpoint(Path(args.output_dir), token_lists(build.heads_of(args), build.lists_of(args)))
+            check_checkpoint(Path(args.output_dir), build.marks_of(args))
         _check_data(args, cls.build_preprocess_fn(args, train=True))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return
         args.__class__ = Float32Arguments
-        with compat.safe_checkpoints():
+        with safe_checkpoints():
             super().main_worker(args)
         leave_processes()
 
@@ -161,14 +161,13 @@ class JSTTask(st.STTask):
         Raises:
             ConfigError: the token lists, the heads and `preprocessor_conf` do not fit together.
         """
-        model_conf = args.model_conf or {}
         return JSTPreprocessor(
             train,
             specs=build.heads_of(args),
             tokenizers=build.build_tokenizers(args),
-            inputs=parse_inputs(model_conf.get("inputs")),
-            lanes=parse_lanes(model_conf.get("lanes")),
-            channels=(args.frontend_conf or {}).get("channels", 1),
+            inputs=build.inputs_of(args),
+            lanes=parse_lanes((args.model_conf or {}).get("lanes")),
+            channels=build.channels_of(args, st.frontend_choices.classes),
             conf=getattr(args, "preprocessor_conf", None),
         )
 

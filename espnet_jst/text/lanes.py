@@ -61,7 +61,7 @@ def parse_lanes(conf: Mapping[str, Any] | None) -> dict[str, Lane]:
     """All lanes of a model: `LANES`, changed and continued by `model_conf.lanes`.
 
     An entry is a name with keys of `Lane` and `like`, the lane that gives what is not said (a known lane is like
-    itself): `second: {like: transcript, speaker: B}`. The data and the file of a further lane are called as the lane is.
+    itself): `second: {like: transcript, speaker: B}`. Data and file of a further lane are called as the lane is.
 
     Raises:
         ConfigError: a name, a key or a value cannot be used, or two lanes have the same data.

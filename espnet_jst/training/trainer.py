@@ -14,7 +14,6 @@ from espnet2.train.reporter import Reporter
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
-from espnet_jst import compat
 from espnet_jst.data.checks import SKIPPED
 from espnet_jst.errors import CheckpointError
 from espnet_jst.training import budget
@@ -26,6 +25,7 @@ from espnet_jst.training.hooks import PlannedScheduler
 from espnet_jst.training.precision import offer_training_dtypes, set_training_dtype
 from espnet_jst.training.processes import first_process, is_first
 from espnet_jst.training.progress import Course, TrackedBatches, say
+from espnet_jst.training.safe_files import safe_checkpoints
 from espnet_jst.training.usage import CPUClock
 from espnet_jst.weights import load_strict
 
@@ -143,7 +143,7 @@ class JSTTrainer(Trainer):
             "trainer_options": options,
             "distributed_option": distributed_option,
         }
-        with compat.safe_checkpoints() as reporters:
+        with safe_checkpoints() as reporters:
             try:
                 super().run(**arguments)
             except budget.BudgetSpentError:
