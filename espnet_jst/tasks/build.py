@@ -91,11 +91,8 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     """
     model_conf = args.model_conf or {}
     check_model_conf(model_conf)
-    check_values(
-        {key: value for key, value in model_conf.items() if key not in ("heads", "inputs")},
-        "model_conf",
-        {"hier_reads": str},
-    )
+    plain = {key: value for key, value in model_conf.items() if key not in ("heads", "inputs")}
+    check_values(plain, "model_conf", {"hier_reads": str})
     specs = heads_of(args)
     inputs, lists, marks = inputs_of(args), lists_of(args), marks_of(args)
     args.token_list, vocab_sizes = lists["tgt"], {name: len(tokens) for name, tokens in lists.items()}
