@@ -92,7 +92,7 @@ def help_text(name: str, choice: str | None = None) -> str:
     if choice is not None:
         check_choice(choice, known, f"--help {name}")
         known = {choice: known[choice]}
-    blocks = [f"{topic.where}: {topic.about}"]
+    blocks = [textwrap.fill(f"{topic.where}: {topic.about}", WIDTH)]
     for part, conf in known.items():
         title = [f"{part}: {_summary(conf)}"] if part else []
         blocks.append("\n".join([*title, *(_entry(*row) for row in rows(conf))]))
