@@ -60,7 +60,7 @@ class Comparison:
         Raises:
             ConfigError: a key is unknown or missing, or a value cannot be used.
         """
-        from espnet_jst.untrusted.plain_yaml import read_yaml
+        from espnet_jst.untrusted.config_file import read_yaml
 
         values = read(ComparisonConf, read_yaml(path), str(path))
         if not values.seeds or not values.systems:
