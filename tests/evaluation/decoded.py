@@ -2,6 +2,10 @@
 
 import json
 
+from espnet_jst.evaluation.lanes import LaneTexts
+from espnet_jst.evaluation.metrics.translation import translation_score
+from espnet_jst.text.lanes import LANES
+
 CHUNK = 0.64
 REFERENCES = {
     "a1": ("four two seven", "zwei und vierzig sieben", 3.0),
@@ -15,6 +19,16 @@ HYPOTHESES = {"a1": ("four two nine", "zwei und vierzig"), "a2": ("zero seven", 
 def write_table(path, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{key} {text}".strip() + "\n" for key, text in rows.items()), encoding="utf-8")
+
+
+def lane_texts(references, hypotheses, lane="translation", language="de"):
+    """Texts as they come from a decode directory; utterances are called 0, 1, ..."""
+    keys = tuple(map(str, range(len(references))))
+    return LaneTexts(LANES[lane], language, "text.lc", keys, tuple(references), tuple(hypotheses), ())
+
+
+def translation_scores(references, hypotheses, metrics=("BLEU", "chrF++", "TER"), **options):
+    return {name: translation_score(name, references, hypotheses, **options) for name in metrics}
 
 
 def words_of(transcript, translation, duration):

@@ -7,8 +7,10 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.evaluation import edit_score, translation_scores
-from espnet_jst.evaluation.quality import matching_words, sacrebleu_seed
+from espnet_jst.evaluation import edit_score
+from espnet_jst.evaluation.matching import matching_words
+from espnet_jst.evaluation.metrics.translation import sacrebleu_seed
+from tests.evaluation.decoded import translation_scores
 from tests.reference.edit_distance import edit_distance
 
 REFERENCES = ["my name is hans", "the man buys a new car"]
@@ -83,8 +85,8 @@ def test_case_is_ignored_only_when_asked():
 def test_signatures_tell_case_and_sacrebleus_bootstrap():
     found = translation_scores(60 * REFERENCES, 60 * HYPOTHESES, lowercase=True, n_bootstrap=50, seed=7)
     for name in ("BLEU", "chrF++", "TER"):
-        assert "case:lc" in found[name].signature
-        assert "bs:50|seed:7" in found[name].signature
+        assert "case:lc" in found[name].details["signature"]
+        assert "bs:50|seed:7" in found[name].details["signature"]
         assert found[name].low <= found[name].high
 
 
@@ -103,7 +105,7 @@ def test_intervals_are_those_of_sacrebleus_own_bootstrap(monkeypatch):
     own = BLEU().corpus_score(hypotheses, [references], n_bootstrap=100)
     found = translation_scores(references, hypotheses, n_bootstrap=100)["BLEU"]
     assert (found.low, found.high) == pytest.approx((own._mean - own._ci, own._mean + own._ci), abs=1e-3)
-    assert json.loads(found.json_text)["confidence_mean"] == round(own._mean, 2)
+    assert json.loads(found.espnet)["confidence_mean"] == round(own._mean, 2)
 
 
 def test_empty_references_do_not_make_a_set_large():
@@ -115,7 +117,7 @@ def test_empty_references_do_not_make_a_set_large():
 
 def test_without_bootstrap_there_is_no_interval():
     found = translation_scores(REFERENCES, HYPOTHESES)["BLEU"]
-    assert math.isnan(found.low) and "bs:" not in found.signature
+    assert math.isnan(found.low) and "bs:" not in found.details["signature"]
 
 
 def test_nothing_but_empty_hypotheses_scores_zero():

@@ -9,9 +9,9 @@ from sacrebleu.metrics import BLEU
 
 from espnet_jst.evaluation import compare_directories, edit_score, score_directory, write_results
 from espnet_jst.evaluation.lanes import bleu_tokenizer
-from espnet_jst.evaluation.quality import make_metric, translation_scores
+from espnet_jst.evaluation.metrics.translation import make_metric
 from espnet_jst.evaluation.report.alignment import marked
-from tests.evaluation.decoded import write_table
+from tests.evaluation.decoded import translation_scores, write_table
 
 REFERENCES = {"u1": "今天天气真好我们出去走走吧", "u2": "我们明天早上见"}
 HYPOTHESES = {"u1": "今天天气很好我们出去走走吧", "u2": "我们明天早上见"}
