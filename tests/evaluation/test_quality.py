@@ -24,9 +24,8 @@ def random_pairs(seed, n=60):
 
 
 def test_the_published_fixture_is_met_to_the_digit():
-    found = translation_scores(REFERENCES, HYPOTHESES, metrics=("BLEU", "chrF", "chrF++", "TER"))
+    found = translation_scores(REFERENCES, HYPOTHESES, metrics=("BLEU", "chrF++", "TER"))
     assert round(found["BLEU"].score, 4) == 30.2138
-    assert round(found["chrF"].score, 4) == 55.3748
     assert round(found["chrF++"].score, 4) == 54.7009
     assert found["TER"].score == 70.0
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.shown import with_interval
@@ -97,11 +96,14 @@ class Metric(ABC):
 
     def score(self, texts: LaneTexts, *, n_bootstrap: int = 0, seed: int = 12345) -> Score:
         """The score of a lane, with its 95 % interval where `n_bootstrap` resamples are asked for."""
-        rows, score, details = self.statistics(texts)
-        low, high = None, None
-        if n_bootstrap:
-            low, high = interval(rows, score, limits=self.limits, n_bootstrap=n_bootstrap, seed=seed)
-        return Score(name=self.name, score=score(rows.sum(axis=0)), low=low, high=high, details=details)
+        found = self.statistics(texts)
+        low, high = self.interval(found, n_bootstrap, seed) if n_bootstrap else (None, None)
+        value = found.score(found.rows.sum(axis=0))
+        return Score(name=self.name, score=value, low=low, high=high, details=found.details)
+
+    def interval(self, found: Statistics, n_bootstrap: int, seed: int) -> tuple[float, float]:
+        """95 % interval, NaN where it is not defined."""
+        return interval(found.rows, found.score, limits=self.limits, n_bootstrap=n_bootstrap, seed=seed)
 
     def suits(self, lane: Lane) -> bool:
         """Whether the metric stands in the tables of a lane."""
@@ -127,11 +129,3 @@ class Metric(ABC):
 def rate(sums: np.ndarray) -> float:
     """Ratio of two sums, such as errors and words; NaN where there is nothing to divide by."""
     return float(sums[0] / sums[1]) if sums[1] else math.nan
-
-
-def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
-    """Raises DataError where there is nothing to score, or not one hypothesis for each reference."""
-    if not references or len(references) != len(hypotheses):
-        raise DataError(
-            f"{len(references)} references and {len(hypotheses)} hypotheses; give one hypothesis for each reference"
-        )
