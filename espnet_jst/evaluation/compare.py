@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import plain, read_words
-from espnet_jst.evaluation.lanes import load_lanes
+from espnet_jst.evaluation.lanes import Reading, load_lanes
 from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.metrics.base import Metric, Statistics
 from espnet_jst.evaluation.significance import SystemScore, compare_systems
@@ -37,12 +37,12 @@ Run = Mapping[Column, Statistics]  # what one training reached on a test set
 Scores = Mapping[Column, Mapping[str, SystemScore]]  # of each system
 
 
-def run_statistics(hyp_dir: Path, ref_dir: Path, *, timed: bool, **reading: Any) -> Run:
+def run_statistics(hyp_dir: Path, ref_dir: Path, *, timed: bool, **reading: Unpack[Reading]) -> Run:
     """Statistics of every metric of the lanes of a decode directory.
 
     Args:
         timed: whether words.jsonl has times that mean something: the set was decoded chunk by chunk.
-        reading: as `load_lanes`.
+        reading: which lanes, and from which files.
 
     Raises:
         DataError: a file is missing or damaged, or keys do not fit.
@@ -94,13 +94,13 @@ def compare_directories(
     *,
     n_bootstrap: int = 1000,
     seed: int = 12345,
-    **reading: Any,
+    **reading: Unpack[Reading],
 ) -> dict:
     """Paired bootstrap tests of two systems decoded on the same set.
 
     Args:
         n_bootstrap, seed: as `compare_runs`.
-        reading: as `load_lanes`.
+        reading: which lanes, and from which files.
 
     Returns:
         lane -> metric -> {first, second, p_value, low, high} of the lanes that both have, latency where words.jsonl is

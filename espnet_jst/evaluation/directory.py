@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from espnet_jst.evaluation.environment import environment
 from espnet_jst.evaluation.files import (
@@ -17,43 +17,38 @@ from espnet_jst.evaluation.files import (
     write_text,
 )
 from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
-from espnet_jst.evaluation.lanes import LaneTexts, lane_entry, load_lanes, source_and_target
+from espnet_jst.evaluation.lanes import LaneTexts, Reading, lane_entry, load_lanes, source_and_target
 from espnet_jst.evaluation.latency_logs import write_logs
 from espnet_jst.evaluation.metrics import METRICS, lane_metrics, text_metrics
 from espnet_jst.evaluation.metrics.base import Score
 from espnet_jst.evaluation.small_samples import are_few
-from espnet_jst.text.lanes import LANES, Lane
+from espnet_jst.text.lanes import LANES
 
 
 def score_directory(
     hyp_dir: Path | str,
     ref_dir: Path | str,
     *,
-    src_lang: str | None = None,
-    tgt_lang: str | None = None,
-    case: str = "lc",
-    src_case: str | None = None,
     signature: Mapping[str, Any] | None = None,
-    lanes: Sequence[str] | None = None,
-    further: Sequence[Lane] = (),
     word_times: Path | str | None = None,
     n_bootstrap: int = 1000,
     seed: int = 12345,
+    **reading: Unpack[Reading],
 ) -> dict:
     """Score one decode directory and write the results into it.
 
     Reads `src_text` (transcript), `text` (translation) and `words.jsonl` from `hyp_dir`, and `text.<case>.<lang>`,
     `word_times` and `alignment` (each optional) from `ref_dir`. Writes `score_wer/result.txt`, `score_cer/result.txt`,
-    `score_bleu/result.<case>.txt` (a further lane in a folder of its name), `latency.json`, `scores.json` and, from
+    `score_bleu/result.<case>.txt` (of a further lane below `score_<lane>`), `latency.json`, `scores.json` and, from
     words.jsonl, the logs of `write_logs`.
 
     Args:
-        src_lang, tgt_lang, case, src_case, lanes, further: as `load_lanes`.
         signature: how the hypotheses were made: system, chunk, left context, beam, blank penalty, seed, checkpoint
             hash. None takes `signature.json` of `hyp_dir` where there is one.
         word_times: file of reference word end times, "utt 0.30 0.70 ..." in s; None takes `word_times` of `ref_dir`.
         n_bootstrap: resamples for the 95 % intervals; 0 for none.
         seed: of the bootstrap.
+        reading: which lanes, and from which files.
 
     Returns:
         What scores.json holds. Rates in percent, latency in ms; what is not defined is None. A hypothesis that is
@@ -64,16 +59,7 @@ def score_directory(
     """
     hyp_dir, ref_dir = Path(hyp_dir), Path(ref_dir)
     signature = dict(signature) if signature is not None else read_signature(hyp_dir)
-    loaded = load_lanes(
-        hyp_dir,
-        ref_dir,
-        src_lang=src_lang,
-        tgt_lang=tgt_lang,
-        case=case,
-        src_case=src_case,
-        lanes=lanes,
-        further=further,
-    )
+    loaded, case = load_lanes(hyp_dir, ref_dir, **reading), reading.get("case", "lc")
     # ESPnet's own inference writes no words.jsonl: then there is quality alone.
     decoded = read_words(hyp_dir / "words.jsonl") if (hyp_dir / "words.jsonl").exists() else None
     latency = _latency(loaded, decoded, ref_dir, word_times) if decoded is not None else None
@@ -118,7 +104,7 @@ def _quality(texts: LaneTexts, hyp_dir: Path, case: str, n_bootstrap: int, seed:
     for metric in lane_metrics(texts.lane):
         if file := metric.espnet_file(case):
             files.setdefault(file, []).append(scores[metric.name])
-    folder = hyp_dir if texts.name in LANES else hyp_dir / texts.name
+    folder = hyp_dir if texts.name in LANES else hyp_dir / f"score_{texts.name}"
     for file, found in files.items():
         write_text(METRICS[found[0].name].espnet_text(found, case), folder / file)
     return {name: score.entry() for name, score in scores.items()}

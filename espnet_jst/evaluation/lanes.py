@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
@@ -43,6 +43,9 @@ class LaneTexts:
     hypotheses: tuple[str, ...]
     missing: tuple[str, ...]
     lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        check_pairs(self.references, self.hypotheses)
 
     @property
     def name(self) -> str:
@@ -83,6 +86,14 @@ class LaneTexts:
         return found
 
 
+def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+    """Raises DataError where there is nothing to score, or not one hypothesis for each reference."""
+    if not references or len(references) != len(hypotheses):
+        raise DataError(
+            f"{len(references)} references and {len(hypotheses)} hypotheses; give one hypothesis for each reference"
+        )
+
+
 def load_lane(hyp_dir: Path, ref_file: Path, *, lane: Lane, language: str, lowercase: bool = False) -> LaneTexts:
     """Read one lane.
 
@@ -112,30 +123,34 @@ def load_lane(hyp_dir: Path, ref_file: Path, *, lane: Lane, language: str, lower
     )
 
 
-def load_lanes(
-    hyp_dir: Path,
-    ref_dir: Path,
-    *,
-    src_lang: str | None = None,
-    tgt_lang: str | None = None,
-    case: str = "lc",
-    src_case: str | None = None,
-    lanes: Sequence[str] | None = None,
-    further: Sequence[Lane] = (),
-) -> list[LaneTexts]:
-    """Read the lanes that can be scored: those named, or else those that were decoded and have references.
+class Reading(TypedDict, total=False):
+    """Which lanes are read, and from which files of the references.
 
-    Args:
+    Attributes:
         src_lang, tgt_lang: languages of what was spoken and of translations; one is enough where there is one lane.
-        case: the translation's, and the transcript's too unless `src_case` gives another; "lc" scores without case.
-        lanes: their names; None takes those of signature.json, or those whose files are there.
+        case: part of the files' names; "lc", which is the default, scores without case.
+        src_case: the same for what was spoken, where it differs.
+        lanes: their names; without them those of signature.json, or those whose files are there.
         further: lanes of the model besides those that every model may have.
+    """
+
+    src_lang: str | None
+    tgt_lang: str | None
+    case: str
+    src_case: str | None
+    lanes: Sequence[str] | None
+    further: Sequence[Lane]
+
+
+def load_lanes(hyp_dir: Path, ref_dir: Path, **reading: Unpack[Reading]) -> list[LaneTexts]:
+    """Read the lanes that can be scored: those named, or else those that were decoded and have references.
 
     Raises:
         DataError: no lane can be scored, or see `load_lane`.
         ConfigError: a name is unknown.
     """
-    known = {**LANES, **{lane.name: lane for lane in further}}
+    known = {**LANES, **{lane.name: lane for lane in reading.get("further", ())}}
+    lanes, case = reading.get("lanes"), reading.get("case", "lc")
     # A decoder writes ESPnet's files for every model: the empty file of a lane that it lacks is no result.
     signed = read_signature(hyp_dir).get("lanes")
     decoded = signed.split("+") if signed else [name for name, lane in known.items() if (hyp_dir / lane.data).exists()]
@@ -143,8 +158,8 @@ def load_lanes(
         check_choice(name, known, "lane")
     found, looked_for = [], []
     for name, lane in known.items():
-        language, own_case = (src_lang, src_case or case) if lane.source else (tgt_lang, case)
-        language = lane.language or language
+        language = lane.language or (reading.get("src_lang") if lane.source else reading.get("tgt_lang"))
+        own_case = reading.get("src_case") or case if lane.source else case
         ref_file = ref_dir / f"{lane.file}.{own_case}.{language}"
         looked_for.append(f"{lane.data} with {ref_file.name}")
         if name in lanes if lanes is not None else name in decoded and language and ref_file.exists():

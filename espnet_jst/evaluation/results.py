@@ -119,17 +119,12 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
     told: list[tuple[str, str]] = []
     for lane in sorted(lanes_of(datasets.values()), key=lambda lane: lane.source):  # translations first
         rows = {name: scores["lanes"][lane.name] for name, scores in datasets.items() if lane.name in scores["lanes"]}
-        languages = ", ".join(sorted({entry["language"] for entry in rows.values()}))
+        first, languages = headline(lane), ", ".join(sorted({entry["language"] for entry in rows.values()}))
         lines += ["", f"### {lane.name.capitalize()} ({languages}): quality and latency", ""]
-        first = headline(lane)
         lines += _table(
             ("dataset", first.name, *(column.title for column in LATENCY)),
             (
-                [
-                    name,
-                    with_interval(entry["quality"][first.name], first.digits),
-                    *(column.cell(entry["latency"]) for column in LATENCY),
-                ]
+                [name, with_interval(entry["quality"][first.name]), *(c.cell(entry["latency"]) for c in LATENCY)]
                 for name, entry in rows.items()
             ),
         )
@@ -140,16 +135,13 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
         meanings = "; ".join(f"{key}: {text}" for key, text in new)
         lines += ["", f"{meanings}.", *(f"\n{note}." for note in _notes(rows.values()))]
         for metric in lane_metrics(lane):
-            # What was scored before a metric was there lacks it.
-            cells = {
-                name: metric.columns(entry["quality"][metric.name])
+            cells = [
+                {"dataset": name, **metric.columns(entry["quality"][metric.name])}
                 for name, entry in rows.items()
-                if metric.name in entry["quality"]
-            }
+                if metric.name in entry["quality"]  # what was scored before there was the metric lacks it
+            ]
             if cells:
-                header = ("dataset", *next(iter(cells.values())))
-                table = _table(header, ([name, *values.values()] for name, values in cells.items()))
-                lines += ["", f"### {metric.name}", "", *table]
+                lines += ["", f"### {metric.name}", "", *_table(list(cells[0]), (row.values() for row in cells))]
     return [*lines, "", "### Signatures", "", *_signatures(datasets)]
 
 
@@ -181,7 +173,7 @@ def _signatures(datasets: Mapping[str, dict]) -> list[str]:
     return lines
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def _table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = ["|" + "|".join(header) + "|", "|" + "---|" * len(header)]
     return lines + ["|" + "|".join(str(cell).replace("|", "\\|") for cell in row) + "|" for row in rows]
 

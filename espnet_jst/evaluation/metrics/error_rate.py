@@ -11,8 +11,7 @@ import jiwer
 import numpy as np
 
 from espnet_jst.config import check_choice
-from espnet_jst.errors import DataError
-from espnet_jst.evaluation.lanes import LaneTexts
+from espnet_jst.evaluation.lanes import LaneTexts, check_pairs
 from espnet_jst.evaluation.metrics.base import Decoded, Metric, Score, Statistics, rate
 from espnet_jst.text.units import canonical, split_units
 
@@ -80,10 +79,7 @@ def edit_score(
         ConfigError: the unit is unknown.
     """
     check_choice(unit, ("word", "char"), "unit")
-    if not references or len(references) != len(hypotheses):
-        raise DataError(
-            f"{len(references)} references and {len(hypotheses)} hypotheses; give one hypothesis for each reference"
-        )
+    check_pairs(references, hypotheses)
     process = jiwer.process_words if unit == "word" else jiwer.process_characters
     prepare = spaced if unit == "word" else canonical
     wanted, written = ([prepare(text, language) for text in texts] for texts in (references, hypotheses))
