@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.compare import compare_directories
-    from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency
     from espnet_jst.evaluation.directory import score_directory
     from espnet_jst.evaluation.latency import latency_metrics
-    from espnet_jst.evaluation.metrics.error_rate import edit_score
     from espnet_jst.evaluation.pictures.curves import plot_curves
     from espnet_jst.evaluation.pictures.latency import plot_latency
     from espnet_jst.evaluation.pictures.two_lanes import plot_two_lanes
@@ -21,10 +19,7 @@ if TYPE_CHECKING:
     from espnet_jst.evaluation.results import write_results
 
 _HOME = {
-    "TimedHypothesis": "corpus",
     "compare_directories": "compare",
-    "corpus_latency": "corpus",
-    "edit_score": "metrics.error_rate",
     "latency_metrics": "latency",
     "plot_curves": "pictures.curves",
     "plot_latency": "pictures.latency",
@@ -34,10 +29,7 @@ _HOME = {
     "write_results": "results",
 }
 __all__ = [
-    "TimedHypothesis",
     "compare_directories",
-    "corpus_latency",
-    "edit_score",
     "latency_metrics",
     "plot_curves",
     "plot_latency",

@@ -182,12 +182,9 @@ def scored_lane(name: str, entry: Mapping[str, Any]) -> Lane:
     return LANES[name] if name in LANES else Lane(**entry["lane"])
 
 
-def source_and_target(lanes: Iterable[LaneTexts]) -> tuple[LaneTexts, LaneTexts] | None:
+def source_and_target(lanes: Sequence[LaneTexts]) -> tuple[LaneTexts, LaneTexts] | None:
     """What was spoken and its translation, where there is one lane of each."""
-    sides: dict[bool, list[LaneTexts]] = {True: [], False: []}
-    for texts in lanes:
-        sides[texts.lane.source].append(texts)
-    (sources, targets) = sides[True], sides[False]
+    sources, targets = ([texts for texts in lanes if texts.lane.source is side] for side in (True, False))
     return (sources[0], targets[0]) if len(sources) == len(targets) == 1 else None
 
 

@@ -7,8 +7,9 @@ import json
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 
-from espnet_jst.evaluation import compare_directories, edit_score, score_directory, write_results
+from espnet_jst.evaluation import compare_directories, score_directory, write_results
 from espnet_jst.evaluation.lanes import bleu_tokenizer
+from espnet_jst.evaluation.metrics.error_rate import edit_score
 from espnet_jst.evaluation.report.alignment import marked
 from tests.evaluation.decoded import translation_scores, write_table
 
