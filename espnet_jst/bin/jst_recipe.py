@@ -51,9 +51,9 @@ def _run(options: RecipeOptions, *, tried: bool = False) -> None:
         _check_training(options)
     from rich.console import Console
 
+    from espnet_jst.jobs.workers import workers
     from espnet_jst.recipe.recipe import recipe_stages
     from espnet_jst.recipe.stage import run_stages
-    from espnet_jst.recipe.workers import workers
     from espnet_jst.text.languages import unknown_note
 
     say = Console(highlight=False, markup=False, soft_wrap=True).print
@@ -66,9 +66,9 @@ def _run(options: RecipeOptions, *, tried: bool = False) -> None:
 
 
 def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
+    from espnet_jst.jobs.workers import workers
     from espnet_jst.recipe.comparison import Comparison, check_shared, run_comparison, try_systems
     from espnet_jst.recipe.comparison_table import comparison_table, write_table
-    from espnet_jst.recipe.workers import workers
 
     comparison = Comparison.read(Path(options.compare))
     # The last one counts: the runs themselves are plain runs, each in a folder of its own.

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from espnet_jst.config import check_keys, shown
 from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.jobs.command import python, run_logged, thread_limits
+from espnet_jst.jobs.shards import run_each
 from espnet_jst.limits import check_values
-from espnet_jst.recipe.command import python, run_logged, thread_limits
 from espnet_jst.recipe.options import RecipeOptions, parse_options
-from espnet_jst.recipe.pool import run_each
 from espnet_jst.recipe.prepare import prepare_stages
 from espnet_jst.recipe.preview import check_training
 from espnet_jst.recipe.stage import Stage, duration

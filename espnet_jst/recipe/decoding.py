@@ -11,9 +11,9 @@ from typing import Any
 
 from espnet_jst.data import kaldi
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.command import Job, python, run_jobs
+from espnet_jst.jobs.command import Job, python, run_jobs
+from espnet_jst.jobs.shards import run_each, split_evenly
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.pool import run_each, split_evenly
 from espnet_jst.recipe.prepare import UTT2AUDIO
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stamp import files_of_model, named_files, present

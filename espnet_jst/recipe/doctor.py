@@ -13,8 +13,8 @@ from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.text_checks import is_speechless
 from espnet_jst.data.utterances import AudioItem, DataSet, Tables, check_utterance, hear, read_set
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.jobs.shards import run_shards, split
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.pool import run_shards, split
 from espnet_jst.recipe.prepare import SHARD, limits
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import split_units

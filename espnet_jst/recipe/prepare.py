@@ -12,10 +12,10 @@ from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.utterances import OPTIONAL, AudioItem, check_utterance, read_set
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.jobs.command import python, run_logged
+from espnet_jst.jobs.shards import run_shards, split
 from espnet_jst.recipe.audio import Formatted, format_shard
-from espnet_jst.recipe.command import python, run_logged
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.pool import run_shards, split
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stamp import audio_state, named_files, present, variables_of
 from espnet_jst.text.tags import Tags

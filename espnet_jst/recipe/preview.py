@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from espnet_jst.config import config_files, read_yaml
 from espnet_jst.errors import ConfigError, JSTError
-from espnet_jst.recipe.command import python, run_logged
+from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.finetune import model_files, model_inputs, training_config
 from espnet_jst.recipe.options import RecipeOptions

@@ -11,9 +11,9 @@ from espnet_jst.data import checks, kaldi
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.errors import DataError
+from espnet_jst.jobs.shards import run_each
 from espnet_jst.recipe.finetune import model_inputs
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.pool import run_each
 from espnet_jst.recipe.prepare import summary, tag_symbols
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stamp import present

@@ -13,16 +13,16 @@ from espnet_jst.config import config_files
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
 from espnet_jst.hub.made import note_training
-from espnet_jst.recipe.command import Job, python, run_jobs, run_logged
+from espnet_jst.jobs.command import Job, python, run_jobs, run_logged
+from espnet_jst.jobs.shards import split_evenly
+from espnet_jst.jobs.workers import workers
 from espnet_jst.recipe.experiment import beginning, open_experiment
 from espnet_jst.recipe.finetune import model_files, model_inputs, training_config
 from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.pool import split_evenly
 from espnet_jst.recipe.prepare import UTT2AUDIO
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stamp import named_files, present
 from espnet_jst.recipe.text import shape_file, token_files
-from espnet_jst.recipe.workers import workers
 from espnet_jst.registry import PLUGINS_VARIABLE
 from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
 from espnet_jst.text.units import split_units

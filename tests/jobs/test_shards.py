@@ -14,8 +14,8 @@ import distributed  # noqa: F401  before dask.config.set, which would take its s
 import pytest
 
 from espnet_jst.errors import DataError, JSTError
-from espnet_jst.recipe.pool import run_each, run_shards, split, split_evenly
-from espnet_jst.recipe.workers import DASK_VARIABLES, workers
+from espnet_jst.jobs.shards import run_each, run_shards, split, split_evenly
+from espnet_jst.jobs.workers import DASK_VARIABLES, workers
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,32 +10,15 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from espnet_jst.errors import JSTError
-from espnet_jst.recipe.workers import workers
+from espnet_jst.jobs.workers import workers
+from espnet_jst.progress import progress
 
 if TYPE_CHECKING:
     from distributed import Client
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def progress_bar() -> Progress:
-    """A bar on stderr with elapsed and remaining time; it vanishes when it is done, and is not shown in a log."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
@@ -71,8 +54,7 @@ def run_shards(
         JSTError: a shard failed; the message names its items.
     """
     results: list[Any] = [None] * len(shards)
-    with progress_bar() as bar, workers() as pool:
-        task = bar.add_task(title, total=sum(len(shard) for shard in shards))
+    with progress(title, sum(len(shard) for shard in shards)) as advance, workers() as pool:
         here = pool.local and (nj <= 1 or len(shards) <= 1)
         calls = _here(function, shards) if here else _away(pool.client(min(nj, len(shards))), function, shards, nj)
         with closing(calls):  # on an error, cancels what still waits
@@ -81,7 +63,7 @@ def run_shards(
                     results[index] = result()
                 except Exception as error:
                     raise _explain(error, shards[index], title) from error
-                bar.advance(task, len(shards[index]))
+                advance(len(shards[index]))
     return results
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.recipe import workers as module
-from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.workers import read_cluster, workers
+from espnet_jst.jobs import workers as module
+from espnet_jst.jobs.shards import run_each
+from espnet_jst.jobs.workers import read_cluster, workers
 
 # Workers import the package, and this module for the function that they run.
 PYTHONPATH = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parent), *sys.path])

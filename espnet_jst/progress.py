@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Gives a function that moves the bar on by some items.
+    """Gives a function that moves the bar on by some items; the bar vanishes when it is done.
 
     Args:
         title: what is done.
@@ -26,6 +26,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+    shown = {"console": console, "transient": True, "disable": not console.is_terminal}
+    with Progress(*columns, TimeRemainingColumn(), **shown) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.advance(task, count)

@@ -1,4 +1,4 @@
-"""Dask workers for the shards of a recipe: processes of this machine, a running scheduler, or jobs of a cluster."""
+"""Dask workers for shards: processes of this machine, a running scheduler, or jobs of a cluster."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import JSTError
-from espnet_jst.recipe.command import Job, failure, python, run_jobs, run_logged
+from espnet_jst.jobs.command import Job, failure, python, run_jobs, run_logged
 
 
 def test_a_failed_command_is_reported_by_its_last_error_and_its_log(tmp_path):
@@ -63,9 +63,7 @@ def test_the_first_failure_ends_the_other_jobs(tmp_path):
 
 def test_a_program_ends_with_the_process_that_started_it(tmp_path):
     child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}\\n'); time.sleep(100)"
-    code = (
-        f"from espnet_jst.recipe.command import *; run_logged(python('-c', {child!r}), Path({str(tmp_path)!r}) / 'x')"
-    )
+    code = f"from espnet_jst.jobs.command import *; run_logged(python('-c', {child!r}), Path({str(tmp_path)!r}) / 'x')"
     parent = subprocess.Popen(python("-c", code))
     deadline = time.monotonic() + 30
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("\n"):

@@ -17,9 +17,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from espnet_jst.errors import JSTError
-from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.workers import THREADS, workers
-from espnet_jst.text.lines import read_lines
+from espnet_jst.jobs.shards import run_each
+from espnet_jst.jobs.workers import THREADS, workers
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 COMMAND = "# command: "
@@ -119,7 +118,8 @@ def _run_job(job: Job, *, environment: Mapping[str, str]) -> None:
 def failure(log: Path, code: int) -> str:
     """The message about a failed command: its last line that reads like an error, and where the rest is."""
     # Of a line that a progress bar has written over, the last form.
-    lines = [line.strip().rsplit("\r", 1)[-1].strip() for line in read_lines(log, errors="replace")]
+    text = log.read_bytes().decode("utf-8", errors="replace")
+    lines = [line.strip().rsplit("\r", 1)[-1].strip() for line in text.split("\n")]
     # A log that is appended to holds earlier runs too.
     last = max((index for index, line in enumerate(lines) if line.startswith(COMMAND)), default=-1)
     lines = [line for line in lines[last + 1 :] if line]
