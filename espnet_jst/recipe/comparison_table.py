@@ -13,8 +13,8 @@ import numpy as np
 
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.comparison import Comparison
-from espnet_jst.recipe.decoding import MODES, decode_dir
-from espnet_jst.recipe.options import RecipeOptions, parse_options
+from espnet_jst.recipe.options import Options, parse_options
+from espnet_jst.recipe.stages.scoring import reference_names
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.significance import SystemScore
@@ -40,14 +40,14 @@ def comparison_table(comparison: Comparison, flags: Sequence[str], *, n_bootstra
         for seed in comparison.seeds
     }
     first = next(iter(parsed.values()))
-    tests = [(mode, name) for mode in MODES[first.use_streaming] for name in first.test_sets.split()]
+    tests = [(mode, name) for mode in first.decoding.modes for name in first.data.tests]
     scores = {f"{name}, {mode}": _test_scores(comparison, parsed, mode, name, n_bootstrap) for mode, name in tests}
     return {"scores": scores, "cpu_s": _costs(comparison, parsed)}
 
 
 def _test_scores(
     comparison: Comparison,
-    parsed: Mapping[tuple[str, int], RecipeOptions],
+    parsed: Mapping[tuple[str, int], Options],
     mode: str,
     name: str,
     n_bootstrap: int,
@@ -71,27 +71,26 @@ def _test_scores(
     return table
 
 
-def _statistics(options: RecipeOptions, mode: str, name: str) -> dict[str, Statistics]:
+def _statistics(options: Options, mode: str, name: str) -> dict[str, Statistics]:
     """Statistics of every metric of a run; latency only where the run was decoded chunk by chunk."""
     from espnet_jst.evaluation.balance import laal_name
     from espnet_jst.evaluation.files import read_words
     from espnet_jst.evaluation.lanes import load_lanes
     from espnet_jst.evaluation.statistics import lane_statistics
 
-    out, reference = decode_dir(options, mode, name), options.raw / name
+    out, reference = options.decoding.folder(options.exp, mode, name), options.data.raw / name
     if not (out / "words.jsonl").exists():
         raise DataError(f"{out} has no words.jsonl: decode it first (stage 12)")
-    cases = {"case": options.tgt_case, "src_case": options.src_case}
     decoded = read_words(out / "words.jsonl") if mode == "streaming" else None
     found: dict[str, Statistics] = {}
-    for texts in load_lanes(out, reference, src_lang=options.src_lang, tgt_lang=options.tgt_lang, **cases):
-        lowercase = options.tgt_case.startswith("lc")
+    for texts in load_lanes(out, reference, **reference_names(options.text)):
+        lowercase = options.text.tgt_case.startswith("lc")
         for metric, statistics in lane_statistics(texts, decoded, lowercase=lowercase).items():
             found[laal_name(texts.lane) if metric == "LAAL" else metric] = statistics
     return found
 
 
-def _costs(comparison: Comparison, parsed: Mapping[tuple[str, int], RecipeOptions]) -> dict[str, list[float]]:
+def _costs(comparison: Comparison, parsed: Mapping[tuple[str, int], Options]) -> dict[str, list[float]]:
     costs: dict[str, list[float]] = {system: [] for system in comparison.systems}
     for (system, _), options in parsed.items():
         path = options.exp / "training_time.json"

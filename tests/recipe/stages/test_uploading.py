@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.hub import zenodo
-from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.stage import StageError, run_stages
-from espnet_jst.recipe.uploading import uploading_stages
+from espnet_jst.recipe.stages.uploading import uploading_stages
 from tests.hub import packs
 from tests.hub.receivers import HuggingFace, Receiver, Zenodo, running
 
@@ -42,13 +42,13 @@ def servers(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rec
 
 
 def run(said: list[str] | None = None, **changes: object) -> list[int]:
-    options = RecipeOptions(**{**packs.OPTIONS, "skip_upload": False, "skip_upload_hf": False, **changes})
+    options = Options.of(**{**packs.OPTIONS, "skip_upload": False, "skip_upload_hf": False, **changes})
     return run_stages(uploading_stages(options), say=(said if said is not None else []).append)
 
 
 def test_uploads_are_off_by_default() -> None:
     said: list[str] = []
-    assert run_stages(uploading_stages(RecipeOptions()), say=said.append) == []
+    assert run_stages(uploading_stages(Options.of()), say=said.append) == []
     assert said == [
         "stage 15: upload to Zenodo: skip (--skip_upload)",
         "stage 16: upload to Hugging Face: skip (--skip_upload_hf)",

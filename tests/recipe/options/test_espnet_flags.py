@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from espnet_jst.bin.jst_recipe import main
 from espnet_jst.errors import ConfigError
-from espnet_jst.recipe.espnet_flags import FOREIGN
-from espnet_jst.recipe.options import RecipeOptions, parse_flags
+from espnet_jst.recipe.options import Options, parse_flags
+from espnet_jst.recipe.options.espnet_flags import FOREIGN
+from espnet_jst.recipe.options.groups import option_fields
 
 # The options of egs2/TEMPLATE/st1/st.sh in ESPnet 202205 to 202609.
 ST_SH = """
@@ -37,7 +37,7 @@ NEUTRAL = """
 
 
 def test_every_flag_is_an_option_or_has_its_line():
-    own = {entry.name for entry in fields(RecipeOptions)}
+    own = {entry.name for entry in option_fields()}
     assert not set(ST_SH.split()) - own - set(FOREIGN)
     assert not own & set(FOREIGN)
     assert all(flag.says for flag in FOREIGN.values())
@@ -45,8 +45,8 @@ def test_every_flag_is_an_option_or_has_its_line():
 
 def test_flags_that_ask_for_what_is_done_anyway_are_taken_without_a_word():
     empty = [part for name in FOREIGN for part in (f"--{name}", "")]
-    assert parse_flags([*NEUTRAL.split(), *empty]) == (RecipeOptions(), [])
-    assert parse_flags(NEUTRAL.split()) == (RecipeOptions(), [])
+    assert parse_flags([*NEUTRAL.split(), *empty]) == (Options.of(), [])
+    assert parse_flags(NEUTRAL.split()) == (Options.of(), [])
 
 
 def test_flags_that_cannot_change_the_result_are_ignored_and_that_is_said():
@@ -64,7 +64,7 @@ def test_flags_that_cannot_change_the_result_are_ignored_and_that_is_said():
             "pypy",
         ]
     )
-    assert options == RecipeOptions(nj=2)
+    assert options == Options.of(nj=2)
     assert said == [
         "--python ignored: every program runs with the Python that run.sh finds",
         "--lm_config, --lm_args ignored: no language model is trained here",
@@ -101,4 +101,4 @@ def test_folders_and_piece_models_can_be_given_as_in_st_sh():
     given = "--st_exp my/exp --st_stats_dir my/stats --tgt_bpemode bpe --token_joint false"
     options, _ = parse_flags(given.split())
     assert (options.exp, options.stats_dir) == (Path("my/exp"), Path("my/stats"))
-    assert [folder.name for folder in options.token_dirs.values()] == ["tgt_bpe_bpe500", "src_bpe_unigram500"]
+    assert [folder.name for folder in options.tokens.values()] == ["tgt_bpe_bpe500", "src_bpe_unigram500"]

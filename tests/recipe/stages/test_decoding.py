@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.decoding import decode_dir, decoding_stages, join_outputs, report, score_all
-from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.options import Options
+from espnet_jst.recipe.stages.decoding import join_outputs
 from tests.evaluation.decoded import make_decoded, make_reference
 from tests.evaluation.report.experiment import make_experiment
+from tests.recipe.stages.one_stage import do, named, numbered
 
-OPTIONS = RecipeOptions(test_sets="test other", st_tag="x", inference_config="conf/decode.yaml")
+OPTIONS = Options.of(test_sets="test other", st_tag="x", inference_config="conf/decode.yaml")
 
 
 def shard(folder: Path, number: int, files: dict[str, str]) -> Path:
@@ -42,8 +42,10 @@ def test_a_decoder_that_wrote_nothing_is_an_error(tmp_path):
 
 
 def test_each_mode_and_set_has_a_folder_of_its_own():
-    assert decode_dir(OPTIONS, "offline", "test") == Path("exp/st_x/decode_st_model_valid.loss.ave_offline/test")
-    stages = list(decoding_stages(replace(OPTIONS, use_streaming="both")))
+    assert OPTIONS.decoding.folder(OPTIONS.exp, "offline", "test") == Path(
+        "exp/st_x/decode_st_model_valid.loss.ave_offline/test"
+    )
+    stages = list(numbered(OPTIONS.changed(use_streaming="both"), 12, 13))
     assert [stage.number for stage in stages] == [12] * 4 + [13] * 2
     outputs = [path for stage in stages for path in stage.outputs]
     assert len(outputs) == len(set(outputs))
@@ -53,8 +55,8 @@ def test_each_mode_and_set_has_a_folder_of_its_own():
 
 def test_a_model_without_a_transcript_has_written_all_that_stage_12_promises(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    stage = next(iter(decoding_stages(OPTIONS)))
-    out = decode_dir(OPTIONS, "streaming", "test")
+    stage = next(numbered(OPTIONS, 12))
+    out = OPTIONS.decoding.folder(OPTIONS.exp, "streaming", "test")
     join_outputs([shard(out, 1, {"1best_recog/text": "a eins\n", "1best_recog/words.jsonl": "{}\n"})], out, ["a"])
     assert all(path.exists() for path in stage.outputs)
 
@@ -62,10 +64,10 @@ def test_a_model_without_a_transcript_has_written_all_that_stage_12_promises(tmp
 def test_stage_13_leaves_results_and_a_page_of_the_experiment(tmp_path):
     exp, data = make_experiment(tmp_path)
     (exp / "decode").rename(exp / "decode_streaming")
-    options = replace(OPTIONS, expdir=str(exp.parent), dumpdir=str(data.parent), inference_tag="decode")
-    options = replace(options, test_sets="test")
-    *_, stage = decoding_stages(options)
-    assert "report.html" in report(options)
+    options = OPTIONS.changed(expdir=str(exp.parent), dumpdir=str(data.parent), inference_tag="decode")
+    options = options.changed(test_sets="test")
+    stage = named(options, "results and pictures")
+    assert "report.html" in f"{stage.run()}"
     assert all(path.exists() for path in stage.outputs)
 
 
@@ -73,12 +75,12 @@ def test_sets_are_scored_by_several_processes_as_by_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = [("streaming", "test"), ("streaming", "other")]
     for mode, name in runs:
-        make_decoded(decode_dir(OPTIONS, mode, name))
-        make_reference(OPTIONS.raw / name)
-    files = [decode_dir(OPTIONS, *run) / "scores.json" for run in runs]
+        make_decoded(OPTIONS.decoding.folder(OPTIONS.exp, mode, name))
+        make_reference(OPTIONS.data.raw / name)
+    files = [OPTIONS.decoding.folder(OPTIONS.exp, *run) / "scores.json" for run in runs]
     notes, scores = [], []
     for nj in (1, 2):
-        notes.append(score_all(replace(OPTIONS, inference_nj=nj), runs))
+        notes.append(do(OPTIONS.changed(inference_nj=nj), "score"))
         scores.append([{**json.loads(path.read_text()), "environment": None} for path in files])
         for path in files:
             path.unlink()

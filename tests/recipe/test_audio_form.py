@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from espnet_jst.data.utterances import AudioItem
-from espnet_jst.recipe.audio import format_shard
+from espnet_jst.recipe.audio_form import format_shard
 
 FORMATS = [("wav", "WAV", "PCM_16"), ("flac", "FLAC", "PCM_16"), ("opus", "OGG", "OPUS"), ("ogg", "OGG", "VORBIS")]
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import soundfile
 from espnet_jst.data import kaldi
 from espnet_jst.data.utterances import AudioItem
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.audio import format_shard
-from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.prepare import format_set, prepare_stages, remove_bad
+from espnet_jst.recipe.audio_form import format_shard
+from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.stage import run_stages
-from espnet_jst.recipe.text import align_sets, choose_utterances, make_token_lists, shape_file
+from espnet_jst.recipe.stages.formatting import check
+from tests.recipe.stages.one_stage import do, numbered
 
 FS = 8000
 
@@ -56,14 +55,14 @@ def corpus(tmp_path, monkeypatch) -> Corpus:
     return corpus
 
 
-OPTIONS = RecipeOptions(fs="8k", nj=1, encoder_frame_s=0.08, test_sets="test", token_type="word", max_wav_duration=5.0)
+OPTIONS = Options.of(fs="8k", nj=1, encoder_frame_s=0.08, test_sets="test", token_type="word", max_wav_duration=5.0)
 
 
-def prepared(corpus: Corpus, options: RecipeOptions = OPTIONS) -> dict[str, str]:
+def prepared(corpus: Corpus, options: Options = OPTIONS) -> dict[str, str]:
     """Run stages 3 and 4; the reasons of what was left out."""
     corpus.write()
-    format_set(options, "train")
-    remove_bad(options, "train")
+    do(options, "format audio of train")
+    do(options, "remove bad items of train")
     lines = Path("dump/raw/train/skipped.jsonl").read_text("utf-8").splitlines()
     for line in lines:
         assert set(json.loads(line)) == {"utt_id", "reason", "fix", "kind", "severity"}
@@ -89,7 +88,7 @@ def test_another_rate_and_stereo_are_converted_and_counted(corpus):
     corpus.add("rate", tone(1.0, fs=16000), fs=16000)
     corpus.add("stereo", tone(1.5, channels=2))
     corpus.write()
-    assert "1 downmixed, 1 resampled" in format_set(OPTIONS, "train")
+    assert "1 downmixed, 1 resampled" in do(OPTIONS, "format audio of train")
     wav = kaldi.read_table("dump/raw/org/train/wav.scp")
     for key, seconds in (("rate", 1.0), ("stereo", 1.5)):
         samples, fs = soundfile.read(wav[key])
@@ -99,7 +98,7 @@ def test_another_rate_and_stereo_are_converted_and_counted(corpus):
 
 def test_another_rate_is_left_out_when_told_so(corpus):
     corpus.add("rate", tone(1.0, fs=16000), fs=16000)
-    assert "16000 Hz instead of 8000 Hz" in prepared(corpus, replace(OPTIONS, strict_fs=True))["rate"]
+    assert "16000 Hz instead of 8000 Hz" in prepared(corpus, OPTIONS.changed(strict_fs=True))["rate"]
     assert kept() == {"good"}
 
 
@@ -180,7 +179,7 @@ def test_what_only_we_read_rightly_is_written_again_for_others(corpus):
     Path("data/train/called_raw.wav").rename("data/train/called.raw")
     corpus.tables["wav.scp"]["called_raw"] = "data/train/called.raw"
     corpus.write()
-    assert "4 utterances, 1 decoded, 2 with a wrong header" in format_set(OPTIONS, "train")
+    assert "4 utterances, 1 decoded, 2 with a wrong header" in do(OPTIONS, "format audio of train")
     wav, lengths = (kaldi.read_table(f"dump/raw/org/train/{name}") for name in ("wav.scp", "utt2num_samples"))
     for key, seconds in (("crashed", 1), ("joined", 2), ("called_raw", 1)):
         samples, fs = soundfile.read(wav[key])
@@ -205,7 +204,7 @@ def test_other_samples_have_another_digest_and_the_same_the_same(corpus, fs):
 def test_samples_in_another_scale_are_scaled_and_not_clipped(corpus, scale, fs):
     corpus.add("loud", tone(1.0, fs) * 3 * scale, fs=fs, subtype="FLOAT")
     corpus.write()
-    assert "1 scaled" in format_set(OPTIONS, "train")
+    assert "1 scaled" in do(OPTIONS, "format audio of train")
     samples, _ = soundfile.read(kaldi.read_table("dump/raw/org/train/wav.scp")["loud"])
     assert np.abs(samples[1000:-1000] - tone(1.0)[1000:-1000, 0] / 0.3).max() < 0.02
 
@@ -219,7 +218,7 @@ def test_a_disk_that_is_full_stops_the_stage_and_is_no_fault_of_the_utterances(c
 
     monkeypatch.setattr(soundfile.SoundFile, "write", full)
     with pytest.raises(DataError, match="rate.*cannot be written .*No space left.*make room"):
-        format_set(OPTIONS, "train")
+        do(OPTIONS, "format audio of train")
     assert not list(Path("dump/raw/org/train/data").iterdir())
 
 
@@ -247,7 +246,7 @@ def test_broken_lines_of_the_tables_are_listed_too(corpus):
         stream.write(b"twice elf\n")
     text = Path("data/train/text.lc.en").read_bytes().replace(b"latin one", b"latin \xff")
     Path("data/train/text.lc.en").write_bytes(text)
-    assert "2 left out" in format_set(OPTIONS, "train")
+    assert "2 left out" in do(OPTIONS, "format audio of train")
     lines = Path("dump/raw/org/train/skipped.jsonl").read_text("utf-8").splitlines()
     assert {json.loads(line)["utt_id"] for line in lines} == {"latin", "twice"}
 
@@ -270,29 +269,29 @@ def test_a_set_without_any_usable_utterance_is_an_error(tmp_path, monkeypatch):
     corpus.add("missing", None)
     corpus.write()
     with pytest.raises(DataError, match=r"train: no utterance can be used \(first: missing: .*no such file"):
-        format_set(OPTIONS, "train")
+        do(OPTIONS, "format audio of train")
 
 
 def test_files_without_a_common_utterance_are_an_error(corpus):
     corpus.tables["text.lc.de"] = {"GOOD": "zwölf"}
     corpus.write()
     with pytest.raises(DataError, match=r"wav\.scp 1, text\.lc\.en 1, text\.lc\.de 1 lines.*same keys"):
-        format_set(OPTIONS, "train")
+        do(OPTIONS, "format audio of train")
 
 
 def test_pieces_that_do_not_fit_the_frames_are_dropped_when_the_token_list_is_known(corpus):
     corpus.add("letters", tone(0.5), source="abc def")
-    options = replace(OPTIONS, token_type="char")
+    options = OPTIONS.changed(token_type="char")
     assert prepared(corpus, options) == {}
     corpus.path = Path("data/valid")
     corpus.path.mkdir()
     corpus.write()
-    format_set(options, "valid")
-    remove_bad(options, "valid")
-    make_token_lists(options)
-    align_sets(options)
-    assert "1 left out (listed in skipped.tgt_char.jsonl" in choose_utterances(options)
-    assert set(kaldi.read_table(shape_file(options, "train"))) == {"good"}
+    do(options, "format audio of valid")
+    do(options, "remove bad items of valid")
+    do(options, "token list")
+    do(options, "word alignment")
+    assert "1 left out (listed in skipped.tgt_char.jsonl" in do(options, "utterances to train on")
+    assert set(kaldi.read_table("dump/raw/train/utt2num_samples.tgt_char")) == {"good"}
     assert kept() == {"good", "letters"}  # the tables stay as stage 4 left them
 
 
@@ -300,15 +299,15 @@ def test_the_processes_of_a_pool_do_the_same_work(corpus):
     for number in range(5):
         corpus.add(f"u{number}", tone(0.5 + 0.1 * number, channels=1 + number % 2))
     corpus.write()
-    format_set(OPTIONS, "train")
+    do(OPTIONS, "format audio of train")
     alone = Path("dump/raw/org/train/utt2num_samples").read_text()
-    import espnet_jst.recipe.prepare as prepare
+    import espnet_jst.recipe.stages.formatting as formatting
 
-    prepare.SHARD, before = 2, prepare.SHARD
+    formatting.SHARD, before = 2, formatting.SHARD
     try:
-        format_set(replace(OPTIONS, nj=2), "train")
+        do(OPTIONS.changed(nj=2), "format audio of train")
     finally:
-        prepare.SHARD = before
+        formatting.SHARD = before
     assert Path("dump/raw/org/train/utt2num_samples").read_text() == alone
 
 
@@ -322,19 +321,19 @@ def test_a_recipe_of_its_own_data_runs_and_then_is_up_to_date(corpus):
         "    shutil.copytree('data/train', f'data/{name}', dirs_exist_ok=True)\n"
     )
     said = []
-    assert run_stages(prepare_stages(OPTIONS), say=said.append) == [1, 3, 3, 3, 4, 4]
+    assert run_stages(numbered(OPTIONS, 1, 2, 3, 4), say=said.append) == [1, 3, 3, 3, 4, 4]
     assert any("train and valid share 1 utterances" in line for line in said)
-    assert run_stages(prepare_stages(OPTIONS), say=str) == []
-    assert run_stages(prepare_stages(replace(OPTIONS, min_wav_duration=0.2)), say=str) == [4, 4]
+    assert run_stages(numbered(OPTIONS, 1, 2, 3, 4), say=str) == []
+    assert run_stages(numbered(OPTIONS.changed(min_wav_duration=0.2), 1, 2, 3, 4), say=str) == [4, 4]
 
 
 def test_a_data_script_that_fails_is_reported_with_its_log(corpus):
     Path("local").mkdir()
     Path("local/data.py").write_text("raise SystemExit('Error: no corpus at /somewhere')")
     with pytest.raises(Exception, match=r"stage 1 .*no corpus at /somewhere \(log: data/local_data.log\)"):
-        run_stages(prepare_stages(OPTIONS), say=str)
+        run_stages(numbered(OPTIONS, 1, 2, 3, 4), say=str)
 
 
 def test_speed_perturbation_in_advance_is_refused_with_the_key_to_use():
     with pytest.raises(ConfigError, match="preprocessor_conf"):
-        next(iter(prepare_stages(replace(OPTIONS, speed_perturb_factors="0.9 1.1"))))
+        check(OPTIONS.changed(speed_perturb_factors="0.9 1.1").data)
