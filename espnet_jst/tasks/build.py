@@ -22,8 +22,8 @@ from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
 from espnet_jst.regularizers.build import build_regularizers, check_regularizers
-from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.search.spec import parse_searches
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.token_marks import TokenLists
