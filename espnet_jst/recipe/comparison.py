@@ -51,7 +51,7 @@ class Comparison:
         Raises:
             ConfigError: a key is unknown or missing, or a value cannot be used.
         """
-        from espnet_jst.untrusted.plain_yaml import read_yaml
+        from espnet_jst.untrusted.config_file import read_yaml
 
         values = read_yaml(path)
         check_keys(values, KEYS, str(path))

@@ -1,4 +1,4 @@
-"""YAML that a stranger wrote: data and nothing else, of a size that a configuration has."""
+"""YAML as plain data: one reader for the configurations of everybody, one's own and those that came from elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from espnet_jst.errors import CheckpointError
+from espnet_jst.errors import ConfigError
 
 MAX_CONFIG_BYTES = 2**20
 MAX_CONFIG_DEPTH = 50
@@ -21,7 +21,7 @@ _TEXT_TAG = "tag:yaml.org,2002:str"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):
+class Loader(_Base):
     """Plain YAML: every key is text and stands once in its mapping, where YAML takes the last of several."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
@@ -39,51 +39,53 @@ class _Loader(_Base):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
+def read(path: str | Path) -> dict[str, Any]:
     """A YAML mapping, read as plain data: mappings with text as keys, lists, text, numbers, true, false and null.
 
     Raises:
-        CheckpointError: the file is missing, over 1 MiB, not a mapping, has aliases (bombs are made of them), tags,
-            deep nesting, a key twice, dates, numbers without a sensible value, or asks for code: a `_target_`, or a
+        ConfigError: the file is missing, over 1 MiB, not a mapping, has aliases (bombs are made of them), tags, deep
+            nesting, a key twice, dates, numbers without a sensible value, or asks for code: a `_target_`, or a
             `trust_remote_code` that is true.
     """
     path = Path(path)
     try:
-        _check_size(path)
+        check_size(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error})") from error
-    return parse_yaml(text, str(path))
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    return parse(text, str(path))
 
 
-def _check_size(path: Path) -> None:
+def check_size(path: Path) -> None:
+    """Refuse a file that is too large for a configuration."""
     if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise CheckpointError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes; no configuration is")
+        raise ConfigError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes; no configuration is")
 
 
-def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """As `read_yaml`, of the text of a file that is called `where` in messages."""
+def parse(text: str, where: str) -> dict[str, Any]:
+    """As `read`, of the text of a file that is called `where` in messages."""
     try:
         _check_events(text, where)
-        loaded = yaml.load(text, Loader=_Loader)
+        loaded = yaml.load(text, Loader=Loader)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{where}: not plain YAML ({error})") from error
+        raise ConfigError(f"{where}: not plain YAML ({error})") from error
+    loaded = {} if loaded is None else loaded  # nothing but comments
     if not isinstance(loaded, dict):
-        raise CheckpointError(f"{where}: holds no mapping of keys to values")
+        raise ConfigError(f"{where}: holds no mapping of keys to values")
     for keys, value in leaves(loaded):
         name = ".".join(map(str, keys))
         if "_target_" in keys or ("trust_remote_code" in keys and value):
-            raise CheckpointError(f"{where}: {name} asks to run code from elsewhere; refused")
+            raise ConfigError(f"{where}: {name} asks to run code from elsewhere; refused")
         if not isinstance(value, (str, bool, int, float, type(None))):
-            raise CheckpointError(f"{where}: {name} is a {type(value).__name__}; refused, write text in quotes")
+            raise ConfigError(f"{where}: {name} is a {type(value).__name__}; refused, write text in quotes")
         if isinstance(value, (int, float)) and not (-MAX_NUMBER < value < MAX_NUMBER or abs(value) == math.inf):
-            raise CheckpointError(f"{where}: {name} is a number without a sensible value; refused")
+            raise ConfigError(f"{where}: {name} is a number without a sensible value; refused")
     return loaded
 
 
 def _check_events(text: str, where: str) -> None:
     depth = 0
-    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+    for number, event in enumerate(yaml.parse(text, Loader=Loader)):
         reason = None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             reason = "has an alias or its anchor; refused, write the value out"
@@ -95,10 +97,10 @@ def _check_events(text: str, where: str) -> None:
             reason = f"is where the values are more than {MAX_CONFIG_EVENTS}; refused, no configuration has so many"
         if reason:
             line = event.start_mark.line + 1 if event.start_mark else "?"
-            raise CheckpointError(f"{where}: line {line} {reason}")
+            raise ConfigError(f"{where}: line {line} {reason}")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_CONFIG_DEPTH:
-            raise CheckpointError(f"{where}: nested deeper than {MAX_CONFIG_DEPTH}; refused")
+            raise ConfigError(f"{where}: nested deeper than {MAX_CONFIG_DEPTH}; refused")
 
 
 def leaves(value: Any, keys: tuple = ()) -> Iterator[tuple[tuple, Any]]:
@@ -111,14 +113,3 @@ def leaves(value: Any, keys: tuple = ()) -> Iterator[tuple[tuple, Any]]:
             yield from leaves(item, keys)
     else:
         yield keys, value
-
-
-def scalars(path: Path) -> Iterator[str]:
-    """The values of a YAML file, as far as it is one that can be read."""
-    try:
-        _check_size(path)
-        for event in yaml.parse(path.read_bytes(), Loader=_Loader):
-            if isinstance(event, yaml.ScalarEvent):
-                yield event.value
-    except (OSError, UnicodeError, yaml.YAMLError):  # of something else, such as a template
-        return
