@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,6 +40,16 @@ USED_OF_ESPNET = {
 KNOWN = {  # until they are mended
     ("search.label_looping", "search.greedy"): "one search in two files",
 }
+
+LOADED = """
+import importlib, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert error.name in ("k2", "triton"), error  # backends that need not be installed
+print(sorted({name.split(".")[0] for name in sys.modules} & {"espnet", "espnet2"}))
+"""
 
 
 def short(module: str) -> str:
@@ -103,6 +115,12 @@ def test_every_exception_is_still_needed(imports: list[Import]) -> None:
     wrong = [*upward(imports), *foreign(imports)]
     wrong += [entry for entry in inside(imports) if any({entry.module, entry.target} <= circle for circle in around)]
     assert {*KNOWN, *USED_OF_ESPNET} - {(short(entry.module), short(entry.target)) for entry in wrong} == set()
+
+
+def test_what_could_be_lifted_out_of_the_house_loads_nothing_of_espnet() -> None:
+    names = [name for name in read_sources(ROOT) if room(name) in ("losses", "search", "text", "units", "evaluation")]
+    done = subprocess.run([sys.executable, "-c", LOADED, *names], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
 
 @pytest.mark.parametrize(
