@@ -142,8 +142,12 @@ class JSTModel(AbsESPnetModel, Scheduled):
         for module in self._scheduled:
             module.at(step, epoch)
 
-    def collect_feats(self, speech: Tensor, speech_lengths: Tensor, **_: Tensor) -> dict[str, Tensor]:
-        """Features before normalization, for ESPnet's statistics."""
+    def collect_feats(
+        self, speech: Tensor | None = None, speech_lengths: Tensor | None = None, **_: Tensor
+    ) -> dict[str, Tensor]:
+        """Features before normalization, for ESPnet's statistics; there are none without speech."""
+        if speech is None or speech_lengths is None:
+            return {}
         feats, lengths = self.speech.features(speech, speech_lengths)
         return {"feats": feats, "feats_lengths": lengths}
 

@@ -27,7 +27,7 @@ TABLE: dict[str, dict[str, type | str]] = {
         "lstm": "espnet_jst.heads.predictor:LSTMPredictor",
         "stateless": "espnet_jst.heads.predictor:StatelessPredictor",
     },
-    "inputs": {},
+    "inputs": {"tokens": "espnet_jst.inputs.tokens:TokenInput"},
     "regularizers": {
         "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
     },

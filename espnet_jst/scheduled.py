@@ -13,6 +13,7 @@ class Scheduled(ABC):
         """Called before every training step.
 
         Args:
-            step: steps done in the whole training; a resumed one goes on counting.
+            step: batches that the whole training has used, `--accum_grad` of them an update; a resumed one goes on
+                counting.
             epoch: number of the epoch, from 1.
         """

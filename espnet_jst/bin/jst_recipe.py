@@ -66,8 +66,9 @@ def _run(options: RecipeOptions, *, tried: bool = False) -> None:
 
 
 def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
+    from espnet_jst.evaluation.comparison_table import write_table
     from espnet_jst.recipe.comparison import Comparison, check_shared, run_comparison, try_systems
-    from espnet_jst.recipe.comparison_table import comparison_table, write_table
+    from espnet_jst.recipe.comparison_table import comparison_table
     from espnet_jst.recipe.workers import workers
 
     comparison = Comparison.read(Path(options.compare))
@@ -82,7 +83,7 @@ def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
     check_shared(comparison, flags)
     with workers(options.scheduler):
         run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
-    page = write_table(comparison, comparison_table(comparison, flags), exp)
+    page = write_table(comparison_table(comparison, flags), exp)
     print(f"{page.read_text(encoding='utf-8')}\n{page}")
 
 

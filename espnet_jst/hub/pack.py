@@ -196,6 +196,7 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     """Refuse weights that were trained with other token lists than the configuration's."""
     from espnet_jst.heads.build import token_lists
     from espnet_jst.heads.spec import parse_heads
+    from espnet_jst.inputs.spec import parse_inputs, vocabularies_of
     from espnet_jst.text.token_list import read_tokens
     from espnet_jst.token_marks import NAMES, check_marks
 
@@ -203,8 +204,10 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     lists = {
         name: read_tokens(staging / tokens) if isinstance(tokens, str) else tokens for name, tokens in given.items()
     }
-    specs = parse_heads((config.get("model_conf") or {}).get("heads"))
-    check_marks(state, dict(token_lists(specs, lists).named_buffers()), where)
+    model_conf = config.get("model_conf") or {}
+    sizes = {name: len(tokens) for name, tokens in lists.items()}
+    inputs = vocabularies_of(parse_inputs(model_conf.get("inputs")), sizes)
+    check_marks(state, dict(token_lists(parse_heads(model_conf.get("heads")), lists, inputs).named_buffers()), where)
 
 
 def _images(exp_dir: Path, images: Iterable[str | Path] | None) -> list[Path]:

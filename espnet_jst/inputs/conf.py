@@ -1,4 +1,4 @@
-"""Keys of what makes features: `frontend_conf`, `normalize_conf`, `specaug_conf`."""
+"""Keys of the inputs: `frontend_conf`, `normalize_conf`, `specaug_conf`, and those of `model_conf.inputs`."""
 
 from __future__ import annotations
 
@@ -88,3 +88,10 @@ class SpecAugConf(Conf):
         given = (self.time_mask_width_range is not None) + (self.time_mask_width_ratio_range is not None)
         if self.apply_time_mask and given != 1:
             raise ConfigError("apply_time_mask needs one of time_mask_width_range and time_mask_width_ratio_range")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenInputConf(Conf):
+    """Text as an input: an embedding of each token, several times (arXiv:2309.15826, 2412.15415)."""
+
+    repeat: int = key(1, "frames of a token, so that text is about as long as speech", low=1, high=64)

@@ -16,13 +16,16 @@ from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.inputs.interface import StreamingFrontend
+from espnet_jst.inputs.spec import InputSpec, build_inputs, parse_inputs, vocabularies_of
 from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
 from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.token_marks import TokenLists
 
 MAX_TOKENS, MAX_TOKEN_BYTES = 200_000, 2**24
 
@@ -85,7 +88,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     """
     model_conf = args.model_conf or {}
     specs = heads_of(args)
-    lists = lists_of(args)
+    inputs, lists, marks = inputs_of(args), lists_of(args), marks_of(args)
     args.token_list, vocab_sizes = lists["tgt"], {name: len(tokens) for name, tokens in lists.items()}
     if "src" in lists:
         args.src_token_list = lists["src"]
@@ -103,16 +106,18 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
     _check_size(normalize, frontend.output_size())
     encoder = make("encoder", input_size=frontend.output_size())
-    tap_sizes = _tap_sizes("encoder", encoder)
+    tap_sizes, feeds = _tap_sizes("encoder", encoder), {"encoder": (frontend.output_size(), frontend.hop_s)}
+    links = [Link("encoder", encoder, None)]
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
         check_choice(hier_reads, tap_sizes, "model_conf.hier_reads")
         hier_encoder = make("hier_encoder", input_size=tap_sizes[hier_reads])
-        tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
-    links = [Link("encoder", encoder, None)]
-    if hier_encoder is not None:
         links.append(Link("hier_encoder", hier_encoder, hier_reads))
-    chain, heads = Chain(links, frontend.hop_s), build_heads(specs, tap_sizes, vocab_sizes)
+    chain = Chain(links, frontend.hop_s)
+    if hier_encoder is not None:
+        feeds["hier_encoder"] = tap_sizes[hier_reads], chain.shifts_s[hier_reads]
+        tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
+    heads = build_heads(specs, tap_sizes, vocab_sizes)
     shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}
     return JSTModel(
         frontend=frontend,
@@ -123,8 +128,9 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         heads=heads,
         specs=specs,
         hier_reads=hier_reads,
+        inputs=build_inputs(inputs, vocab_sizes, feeds),
         regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
-        token_lists=token_lists(specs, lists),
+        token_lists=marks,
     )
 
 
@@ -173,7 +179,27 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
-    return parse_heads(read(ModelConf, args.model_conf, "model_conf").heads)
+    conf = read(ModelConf, args.model_conf, "model_conf")
+    return parse_heads(conf.heads, parse_lanes(conf.lanes))
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, InputSpec]:
+    """The parsed entries of `model_conf.inputs`."""
+    return parse_inputs((args.model_conf or {}).get("inputs"))
+
+
+def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
+    """Channels of the recordings that the frontend takes: a key of its own where it has one, or what its class says."""
+    frontend = frontends.get(args.frontend)
+    own = frontend.channels if frontend is not None and issubclass(frontend, StreamingFrontend) else 1
+    return (args.frontend_conf or {}).get("channels", own)
+
+
+def marks_of(args: argparse.Namespace) -> TokenLists:
+    """What the weights remember of the token lists."""
+    lists = lists_of(args)
+    vocabularies = vocabularies_of(inputs_of(args), {name: len(tokens) for name, tokens in lists.items()})
+    return token_lists(heads_of(args), lists, vocabularies)
 
 
 def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""From the files of an utterance to what the model trains on: augmented speech and one target a head."""
+"""From the files of an utterance to what the model trains on: one input, and one target a head."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.inputs.spec import SPEECH, InputSpec
 from espnet_jst.keys import read
+from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.serialize import serialize
 from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import split_units
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
-TEXT_OF_LANE = {TRANSCRIPT: "src_text", TRANSLATION: "text"}
-TEXT_NAMES = ("text", "src_text", "alignment", "word_times")
-NONE = NO_VALUE
-FIXES = {
-    "text": "the translation: text.<case>.<tgt> of stage 3",
-    "src_text": "the transcript: text.<case>.<src> of stage 3",
-    "alignment": "word links, which stage 5 writes (or policy: inter, which needs none)",
-    "word_times": "word end times, which jst_align --times writes (or policy: align)",
-}
+ALIGNMENT, WORD_TIMES = "alignment", "word_times"
 
 
 class JSTPreprocessor(AbsPreprocessor):
-    """Speech and texts of one utterance -> speech (N,) float32 and `target_<head>` (U,) int64 for every head.
+    """Speech and texts of one utterance -> what the model takes.
+
+    That is `speech` (N,) float32, or where there is none the `input_<name>` (U,) int64 whose text is there; and
+    `target_<head>` (U,) int64 for every head whose texts are all there. Whether the data sets together have what a
+    model needs is looked at once, before the training (`data_sets`).
 
     Args:
         train: augment the speech.
         specs: the heads.
         tokenizers: of the vocabularies "tgt" and, where there is one, "src".
+        inputs: those beside speech.
+        lanes: every lane that a head writes, by name.
+        channels: of the recordings, as many as the frontend takes.
         conf: `preprocessor_conf`, see `PreprocessorConf`.
 
     Raises:
@@ -51,43 +51,39 @@ class JSTPreprocessor(AbsPreprocessor):
         *,
         specs: Mapping[str, HeadSpec],
         tokenizers: Mapping[str, Tokenizer],
+        inputs: Mapping[str, InputSpec] | None = None,
+        lanes: Mapping[str, Lane] = LANES,
+        channels: int = 1,
         conf: Mapping | None = None,
     ) -> None:
         super().__init__(train)
         self.conf = read(PreprocessorConf, conf, "preprocessor_conf")
-        self.specs, self.tokenizers = dict(specs), {}
+        self.specs, self.inputs, self.lanes, self.channels = dict(specs), dict(inputs or {}), lanes, channels
+        self.tokenizers: dict[str, Tokenizer] = {}
         self.tags: dict[str, Tags] = {}
         sizes = {name: tokenizer.vocab_size for name, tokenizer in tokenizers.items()}
+        self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(sizes)] for name, spec in self.inputs.items()}
         for name, spec in self.specs.items():
             self.tokenizers[name] = tokenizers[vocabulary_of(spec, sizes)]
             if spec.serialized:
                 self.tags[name] = _tags(spec, self.conf, self.tokenizers[name])
+                if sorted(lanes[lane].source for lane in spec.lanes) != [False, True]:
+                    raise ConfigError(
+                        f"head {name!r}: {', '.join(spec.lanes)} cannot be serialized: name one lane that says what "
+                        "was spoken, and its translation"
+                    )
+        self.needs = {name: self._needs(spec) for name, spec in self.specs.items()}
+        texts = {spec.text for spec in self.inputs.values()}
+        self.text_names = texts | {lane.data for lane in lanes.values()} | {ALIGNMENT, WORD_TIMES}
 
-    def required_names(self) -> dict[str, str]:
-        """Name of every text that the heads need -> the head that needs it."""
-        needs: dict[str, str] = {}
-        for name, spec in self.specs.items():
-            texts = [TEXT_OF_LANE[lane] for lane in spec.lanes]
-            if spec.serialized and spec.policy != "inter":
-                texts.append("alignment")
-            if spec.serialized and spec.policy == "time":
-                texts.append("word_times")
-            for text in texts:
-                needs.setdefault(text, name)
-        return needs
-
-    def check_names(self, names: Sequence[str]) -> None:
-        """Refuse data without a text that a head needs.
-
-        Raises:
-            ConfigError: names the data, the head, and where the data comes from.
-        """
-        for text, head in self.required_names().items():
-            if text not in names:
-                raise ConfigError(
-                    f"head {head!r} needs the data {text!r}: {FIXES[text]}; give it as "
-                    f"--train_data_path_and_name_and_type FILE,{text},text, and for --valid_... too"
-                )
+    def _needs(self, spec: HeadSpec) -> tuple[str, ...]:
+        """Names of all data that a head's target is made from."""
+        texts = [self.lanes[lane].data for lane in spec.lanes]
+        if spec.serialized and spec.policy != "inter":
+            texts.append(ALIGNMENT)
+        if spec.serialized and spec.policy == "time":
+            texts.append(WORD_TIMES)
+        return tuple(texts)
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
         """One utterance.
@@ -95,37 +91,46 @@ class JSTPreprocessor(AbsPreprocessor):
         Raises:
             DataError: the recording or a text cannot be used; names the utterance.
         """
-        out = {name: value for name, value in data.items() if name not in TEXT_NAMES}
-        if "speech" in data:
+        out = {name: value for name, value in data.items() if name not in self.text_names}
+        if SPEECH in data:
             # In training the loss of such audio is NaN: the batch is skipped and the utterance written down.
-            speech = checked_speech(uid, data["speech"], finite=not self.train)
-            out["speech"] = augment(speech, self.conf) if self.train else speech
-        if any(name in data for name in TEXT_NAMES):
-            for name, spec in self.specs.items():
+            speech = checked_speech(uid, data[SPEECH], finite=not self.train, channels=self.channels)
+            out[SPEECH] = augment(speech, self.conf) if self.train else speech
+        else:
+            out.update({spec.key: self._tokens(uid, spec, data) for spec in self.inputs.values() if spec.text in data})
+        for name, spec in self.specs.items():
+            if all(text in data for text in self.needs[name]):
                 out[spec.target] = self._target(uid, name, spec, data)
         return out
 
+    def _tokens(self, uid: str, spec: InputSpec, data: Mapping[str, Any]) -> np.ndarray:
+        ids = _encoded(uid, self.input_tokenizers[spec.name], _units(data, spec.text))
+        if not ids.size:
+            raise DataError(f"utterance {uid!r}: {spec.text!r}, which is the input, is empty: leave it out")
+        return ids
+
     def _target(self, uid: str, name: str, spec: HeadSpec, data: Mapping[str, Any]) -> np.ndarray:
-        lanes = {lane: _units(uid, data, TEXT_OF_LANE[lane], name) for lane in spec.lanes}
+        lanes = {lane: _units(data, self.lanes[lane].data) for lane in spec.lanes}
         try:
-            words = self._serialized(uid, name, spec, lanes, data) if spec.serialized else lanes[spec.lanes[0]]
-            return np.array(self.tokenizers[name].encode(words), dtype=np.int64)
+            words = self._serialized(name, spec, lanes, data) if spec.serialized else lanes[spec.lanes[0]]
         except DataError as error:
             raise DataError(f"utterance {uid!r}: {error}") from error
+        return _encoded(uid, self.tokenizers[name], words)
 
     def _serialized(
-        self, uid: str, name: str, spec: HeadSpec, lanes: Mapping[str, list[str]], data: Mapping[str, Any]
+        self, name: str, spec: HeadSpec, lanes: Mapping[str, list[str]], data: Mapping[str, Any]
     ) -> list[str]:
         policy, gamma, links, ends_s = spec.policy, spec.gamma, [], None
         if policy != "inter":
-            links = [_link(item) for item in _words(uid, data, "alignment", name)]
+            links = [_link(item) for item in _words(data, ALIGNMENT)]
         if policy == "time":
-            ends_s = [float(item) for item in _words(uid, data, "word_times", name)]
+            ends_s = [float(item) for item in _words(data, WORD_TIMES)]
         if policy != "inter" and (not links or (policy == "time" and not ends_s)):
             policy, gamma = "inter", 0.0  # nothing says where a word belongs: transcript first
+        words = {self.lanes[lane].source: lanes[lane] for lane in spec.lanes}
         return serialize(
-            lanes[TRANSCRIPT],
-            lanes[TRANSLATION],
+            words[True],
+            words[False],
             links,
             policy=policy,
             gamma=gamma,
@@ -136,16 +141,17 @@ class JSTPreprocessor(AbsPreprocessor):
         )
 
 
-def checked_speech(uid: str, speech: np.ndarray, *, finite: bool) -> np.ndarray:
-    """Mono samples as float32.
+def checked_speech(uid: str, speech: np.ndarray, *, finite: bool, channels: int = 1) -> np.ndarray:
+    """Samples as float32: (N,), or (N, C) of several channels.
 
     Raises:
-        DataError: no sample, several channels, or, where they must be `finite`, a sample that is not a number.
+        DataError: no sample, other channels, or, where they must be `finite`, a sample that is not a number.
     """
     if speech.ndim == 2 and speech.shape[1] == 1:
         speech = speech[:, 0]
-    if speech.ndim != 1:
-        raise DataError(f"utterance {uid!r}: the audio has shape {speech.shape}, one channel is needed: run stage 3")
+    if speech.shape[1:] != (() if channels == 1 else (channels,)):
+        number = "one channel is" if channels == 1 else f"{channels} channels are"
+        raise DataError(f"utterance {uid!r}: the audio has shape {speech.shape}, {number} needed: run stage 3")
     if not speech.size:
         raise DataError(f"utterance {uid!r}: the audio is empty: stage 4 leaves such utterances out")
     if finite and not np.isfinite(speech).all():
@@ -153,15 +159,20 @@ def checked_speech(uid: str, speech: np.ndarray, *, finite: bool) -> np.ndarray:
     return speech.astype(np.float32, copy=False)
 
 
-def _units(uid: str, data: Mapping[str, Any], text: str, head: str) -> list[str]:
-    return split_units(" ".join(_words(uid, data, text, head)))
+def _encoded(uid: str, tokenizer: Tokenizer, words: Sequence[str]) -> np.ndarray:
+    try:
+        return np.array(tokenizer.encode(words), dtype=np.int64)
+    except DataError as error:
+        raise DataError(f"utterance {uid!r}: {error}") from error
 
 
-def _words(uid: str, data: Mapping[str, Any], text: str, head: str) -> list[str]:
-    if text not in data:
-        raise DataError(f"utterance {uid!r}: head {head!r} needs {text!r}: {FIXES[text]}")
+def _units(data: Mapping[str, Any], text: str) -> list[str]:
+    return split_units(" ".join(_words(data, text)))
+
+
+def _words(data: Mapping[str, Any], text: str) -> list[str]:
     value = str(data[text]).strip()
-    return [] if value == NONE else value.split()
+    return [] if value == NO_VALUE else value.split()
 
 
 def _link(item: str) -> tuple[int, int]:
@@ -172,14 +183,7 @@ def _link(item: str) -> tuple[int, int]:
 
 
 def _tags(spec: HeadSpec, conf: PreprocessorConf, tokenizer: Tokenizer) -> Tags:
-    def listed(value: str | Sequence[str] | None) -> tuple[str, ...]:
-        return tuple(value.split() if isinstance(value, str) else value or ())
-
-    if spec.tags == "task":
-        tags = Tags()
-    else:
-        sources, targets = listed(conf.source_languages), listed(conf.target_languages)
-        tags = Tags(scheme=spec.tags, source_languages=sources, target_languages=targets)
+    tags = Tags.configured(spec.tags, vars(conf))
     missing = [tag for tag in tags.all() if tag not in tokenizer.tokens]
     if missing:
         raise ConfigError(

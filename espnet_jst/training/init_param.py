@@ -44,9 +44,9 @@ def load_part(
     found = read_weights(path, device=map_location)
     where = f"--init_param {init_param}"
     state, skipped = _select(found, source, excludes, init_param)
-    # The marks of the token lists count for the heads that are loaded, and are no weights to load.
+    # The marks of the token lists count for the parts that are loaded, and are no weights to load.
     state = {key: value for key, value in state.items() if not key.startswith(PREFIX)}
-    if strangers := _strange_heads(model, marks_in(found), state, target):
+    if strangers := _strange_parts(model, marks_in(found), state, target):
         if not ignore_init_mismatch:
             raise CheckpointError(other_lists(where, sorted({*strangers.values()})))
         logging.warning(f"{where}: not loaded, because of another token list: {', '.join(strangers)}")
@@ -58,20 +58,19 @@ def load_part(
         load_strict(part, state, where, may_miss=(lambda key: _starts(key, skipped)) if skipped else None)
 
 
-def _strange_heads(
+def _strange_parts(
     model: nn.Module, marks: Mapping[str, Tensor], state: Mapping[str, Tensor], target: str
 ) -> dict[str, str]:
-    """Heads that would be loaded and whose token list is none of the file's: "heads.<name>" -> vocabulary."""
+    """Parts that would be loaded and whose token list is none of the file's, such as "heads.asr" -> vocabulary."""
     own = getattr(model, "token_lists", None)
     if own is None or not marks:
         return {}
     names = [_joined(target, key) for key in state]
-    loaded = {f"heads.{head}": name for head, name in own.heads.items()}
-    loaded = {head: name for head, name in loaded.items() if any(_starts(key, [head]) for key in names)}
+    loaded = {part: name for part, name in own.used.items() if any(_starts(key, [part]) for key in names)}
     lists = dict(own.named_buffers())
     return {
-        head: name
-        for head, name in loaded.items()
+        part: name
+        for part, name in loaded.items()
         if not any(same_mark(lists[name], other) for other in marks.values())
     }
 

@@ -18,7 +18,7 @@ from espnet_jst.data.checks import SKIPPED
 from espnet_jst.errors import CheckpointError
 from espnet_jst.training import budget
 from espnet_jst.training.accumulation import last_update, updates
-from espnet_jst.training.batches import CountedBatches
+from espnet_jst.training.batches import PlannedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
 from espnet_jst.training.guard import LossGuard
 from espnet_jst.training.hooks import PlannedScheduler
@@ -234,6 +234,7 @@ class JSTTrainer(Trainer):
                 valid,
                 device="cuda" if options.ngpu > 0 else "cpu",
                 grad_clip=options.grad_clip,
+                unused_parameters=options.unused_parameters,
                 output_dir=output_dir,
                 most_s=budget.PROBE_SHARE * 60 * minutes,
             ),
@@ -245,7 +246,7 @@ def _plan_schedules(
 ) -> None:
     """Tell schedules, curriculum and console how long the training is; with a budget, again before every epoch."""
     planned = [scheduler for scheduler in schedulers if isinstance(scheduler, PlannedScheduler)]
-    if not isinstance(train, CountedBatches):
+    if not isinstance(train, PlannedBatches):
         for scheduler in planned:
             scheduler.plan(None)
         return

@@ -1,11 +1,15 @@
 """From texts to the targets of the heads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.spec import parse_heads
+from espnet_jst.inputs.spec import parse_inputs
 from espnet_jst.tasks.preprocessor import JSTPreprocessor
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
 
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", "a", "b", "X", "Y", "<sos/eos>"]
@@ -13,11 +17,12 @@ JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
 DATA = {"speech": np.ones(10), "text": "X Y", "src_text": "a b", "alignment": "0-1 1-0", "word_times": "0.2 0.5"}
 
 
-def preprocessor(heads, *, train=False, tokens=TOKENS, src=None, **conf):
+def preprocessor(heads, *, train=False, tokens=TOKENS, src=None, inputs=None, channels=1, **conf):
     tokenizers = {"tgt": Tokenizer(tokens, token_type="word")}
     if src:
         tokenizers["src"] = Tokenizer(src, token_type="word")
-    return JSTPreprocessor(train, specs=parse_heads(heads), tokenizers=tokenizers, conf=conf)
+    given = {"inputs": inputs, "channels": channels, "conf": conf}
+    return JSTPreprocessor(train, specs=parse_heads(heads), tokenizers=tokenizers, **given)
 
 
 def words(ids, tokens=TOKENS):
@@ -109,25 +114,49 @@ def test_audio_that_is_not_numbers_is_left_to_the_loss_in_training():
     assert np.isnan(out["speech"]).any()
 
 
-@pytest.mark.parametrize(
-    ("head", "names", "message"),
-    [
-        (
-            JOINT,
-            ["speech", "text", "src_text"],
-            "head 'h' needs the data 'alignment': word links, which stage 5 writes",
-        ),
-        ({**JOINT, "policy": "time"}, ["text", "src_text", "alignment"], "'word_times'.*jst_align --times"),
-        ({"kind": "ctc", "lanes": ["transcript"]}, ["speech", "text"], "'src_text'"),
-    ],
-)
-def test_data_without_what_a_head_needs_is_refused(head, names, message):
-    with pytest.raises(ConfigError, match=message):
-        preprocessor({"h": head}).check_names(names)
+def test_a_head_has_a_target_where_all_of_its_texts_are():
+    heads = {
+        "joint": JOINT,
+        "inter": {**JOINT, "policy": "inter"},
+        "asr": {"kind": "ctc", "lanes": ["transcript"]},
+        "st": {"kind": "ctc", "lanes": ["translation"]},
+    }
+    prepare = preprocessor(heads)
+
+    def targets(*texts):
+        out = prepare("u0", {"speech": DATA["speech"], **{name: DATA[name] for name in texts}})
+        assert out.pop("speech").shape == (10,)
+        return sorted(out)
+
+    assert targets("src_text") == ["target_asr"]
+    assert targets("text", "src_text") == ["target_asr", "target_inter", "target_st"]
+    assert len(targets("text", "src_text", "alignment")) == 4
 
 
-def test_a_head_that_needs_no_links_asks_for_none():
-    preprocessor({"h": {**JOINT, "policy": "inter"}}).check_names(["speech", "text", "src_text"])
+def test_a_text_is_the_input_where_there_is_no_speech():
+    inputs = parse_inputs({"words": {"kind": "tokens", "into": "hier_encoder", "text": "src_text"}})
+    prepare = preprocessor({"st": {"kind": "ctc", "lanes": ["translation"]}}, inputs=inputs)
+    out = prepare("u0", {"src_text": "a b", "text": "X Y"})
+    assert sorted(out) == ["input_words", "target_st"]
+    assert words(out["input_words"]) == "a b" and out["input_words"].dtype == np.int64
+    assert sorted(prepare("u0", DATA)) == ["speech", "target_st"]
+    with pytest.raises(DataError, match="'u0'.*'src_text', which is the input, is empty"):
+        prepare("u0", {"src_text": "-", "text": "X Y"})
+
+
+def test_a_frontend_of_several_channels_gets_them():
+    prepare = preprocessor({"joint": JOINT}, channels=2)
+    assert prepare("u0", {"speech": np.ones((10, 2))})["speech"].shape == (10, 2)
+    with pytest.raises(DataError, match=r"\(10,\), 2 channels are needed"):
+        prepare("u0", {"speech": np.ones(10)})
+
+
+def test_lanes_have_the_texts_that_the_configuration_says():
+    lanes = parse_lanes({"second": {"like": "transcript"}, "transcript": {"data": "first"}})
+    specs = {"asr": replace(parse_heads({"asr": {"kind": "ctc", "lanes": ["transcript"]}})["asr"], lanes=("second",))}
+    prepare = JSTPreprocessor(False, specs=specs, tokenizers={"tgt": Tokenizer(TOKENS, token_type="word")}, lanes=lanes)
+    out = prepare("u0", {"speech": np.ones(10), "first": "b", "second": "a", "text": "X"})
+    assert sorted(out) == ["speech", "target_asr"] and words(out["target_asr"]) == "a"
 
 
 def test_a_token_list_without_the_tags_is_refused():

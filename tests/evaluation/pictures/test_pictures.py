@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation import plot_curves, plot_latency, plot_two_lanes
-from espnet_jst.evaluation.pictures import COLOURS, new_figure, save
+from espnet_jst.evaluation.pictures.figure import lane_colours, new_figure, save
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
 
 WORDS = [
@@ -48,7 +48,7 @@ def test_words_lie_over_their_audio_and_below_the_moment_they_were_shown(tmp_pat
     shown = [item for item in translation.texts if item.get_fontweight() == "bold"]
     assert [item.get_position()[0] for item in shown] == [1.28]
     assert [line.get_xdata()[0] for line in wave.lines] == [0.64, 1.28]
-    assert shows(path, COLOURS[TRANSCRIPT]) and shows(path, COLOURS[TRANSLATION])
+    assert shows(path, lane_colours()[TRANSCRIPT][0]) and shows(path, lane_colours()[TRANSLATION][0])
 
 
 def test_an_utterance_without_words_or_audio_is_drawn_too(tmp_path, figures):
