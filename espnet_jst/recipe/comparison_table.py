@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.comparison import Comparison
-from espnet_jst.recipe.decoding import MODES, decode_dir
-from espnet_jst.recipe.options import RecipeOptions, parse_options
+from espnet_jst.recipe.options import Options, parse_options
+from espnet_jst.recipe.stages.scoring import reference_names
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.compare import Run
@@ -34,33 +34,25 @@ def comparison_table(comparison: Comparison, flags: Sequence[str], *, n_bootstra
     }
     first = next(iter(parsed.values()))[0]
     scores = {}
-    for mode in MODES[first.use_streaming]:
-        for name in first.test_sets.split():
+    for mode in first.decoding.modes:
+        for name in first.data.tests:
             runs = {system: [_run(options, mode, name) for options in seeds] for system, seeds in parsed.items()}
             scores[f"{name}, {mode}"] = compare_runs(runs, baseline=comparison.baseline, n_bootstrap=n_bootstrap)
     costs = _costs(parsed)
     return ComparisonTable(comparison.name, comparison.title, list(parsed), comparison.seeds, scores, costs)
 
 
-def _run(options: RecipeOptions, mode: str, name: str) -> Run:
+def _run(options: Options, mode: str, name: str) -> Run:
     """Statistics of a run on one set; latency only where it was decoded chunk by chunk."""
     from espnet_jst.evaluation.compare import run_statistics
 
-    out = decode_dir(options, mode, name)
+    out = options.decoding.folder(options.exp, mode, name)
     if not (out / "words.jsonl").exists():
         raise DataError(f"{out} has no words.jsonl: decode it first (stage 12)")
-    return run_statistics(
-        out,
-        options.raw / name,
-        timed=mode == "streaming",
-        src_lang=options.src_lang,
-        tgt_lang=options.tgt_lang,
-        case=options.tgt_case,
-        src_case=options.src_case,
-    )
+    return run_statistics(out, options.data.raw / name, timed=mode == "streaming", **reference_names(options.text))
 
 
-def _costs(parsed: Mapping[str, Sequence[RecipeOptions]]) -> dict[str, list[float]]:
+def _costs(parsed: Mapping[str, Sequence[Options]]) -> dict[str, list[float]]:
     costs: dict[str, list[float]] = {system: [] for system in parsed}
     for system, seeds in parsed.items():
         for path in (options.exp / "training_time.json" for options in seeds):

@@ -134,8 +134,10 @@ def test_a_comparison_needs_no_conf_train_yaml(
     systems = "systems:\n  both: --st_config one.yaml\n  single: --st_config one.yaml --minutes 2\n"
     Path("two.yaml").write_text(FILE.replace(" --inference_config conf/decode.yaml", "").split("systems:")[0] + systems)
     ran: list[str] = []
-    monkeypatch.setattr("espnet_jst.recipe.preview.try_configuration", lambda _: ran.append("tried"))
-    monkeypatch.setattr("espnet_jst.recipe.recipe.recipe_stages", lambda options: ran.append(options.st_config) or [])
+    monkeypatch.setattr("espnet_jst.recipe.preview.try_configuration", lambda *_, **__: ran.append("tried"))
+    monkeypatch.setattr(
+        "espnet_jst.recipe.recipe.recipe_stages", lambda options: ran.append(options.training.st_config) or []
+    )
     monkeypatch.setattr(
         jst_comparison, "_run", lambda command, **_: ran.append(command[0][command[0].index("--st_tag") + 1])
     )
