@@ -36,7 +36,7 @@ class ModelState(RowState):
     encoders: dict[str, RowState]
 
 
-class JSTModel(AbsESPnetModel):
+class JSTModel(AbsESPnetModel, Scheduled):
     """Joint speech recognition and translation, configured by its heads; it only wires.
 
     Args:
@@ -89,6 +89,7 @@ class JSTModel(AbsESPnetModel):
         self.chain = Chain(links, frontend.hop_s)
         self.fs = frontend.fs
         self.nonfinite: list[str] = []
+        self._scheduled = [m for m in self.modules() if m is not self and isinstance(m, Scheduled)]
 
     def forward(
         self, utt_id: list[str] | None = None, **batch: Tensor
@@ -138,10 +139,8 @@ class JSTModel(AbsESPnetModel):
 
     def at(self, step: int, epoch: int) -> None:
         """Tell every part that changes in training how far it is; see Scheduled."""
-        for module in self.children():
-            for part in module.modules():
-                if isinstance(part, Scheduled):
-                    part.at(step, epoch)
+        for module in self._scheduled:
+            module.at(step, epoch)
 
     def collect_feats(self, speech: Tensor, speech_lengths: Tensor, **_: Tensor) -> dict[str, Tensor]:
         """Features before normalization, for ESPnet's statistics."""

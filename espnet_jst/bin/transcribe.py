@@ -21,8 +21,7 @@ from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
 from espnet_jst.data.kaldi import printable
 from espnet_jst.errors import ConfigError, DataError, JSTError
-
-FORMATS = ("txt", "json", "srt", "vtt", "ttml")
+from espnet_jst.text.subtitles import FORMATS
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import check_same_keys, read_table
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.text.align import aer, read_pharaoh
+from espnet_jst.text.align.pharaoh import read_pharaoh
+from espnet_jst.text.align.scores import aer
 from espnet_jst.text.diagnose import SerializationReport, diagnose
 from espnet_jst.text.links import Link
 from espnet_jst.text.policies import exact_gamma

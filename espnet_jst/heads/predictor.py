@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from espnet_jst.heads.conf import LSTMPredictorConf, StatelessPredictorConf
+from espnet_jst.keys import takes
 from espnet_jst.streams import RowState
 
 
@@ -68,20 +70,16 @@ class LSTMPredictor(Predictor):
 
     Args:
         vocab_size: number of symbols, blank included.
-        size: embedding and hidden size.
-        layers: LSTM layers.
-        dropout: dropout of the embedding and the output.
         blank: id of the blank, which starts every sequence.
     """
 
-    def __init__(
-        self, *, vocab_size: int, size: int = 256, layers: int = 1, dropout: float = 0.1, blank: int = 0
-    ) -> None:
+    @takes(LSTMPredictorConf)
+    def __init__(self, *, vocab_size: int, blank: int = 0, conf: LSTMPredictorConf) -> None:
         super().__init__()
-        self.blank, self.output_size = blank, size
-        self.embedding = nn.Embedding(vocab_size, size)
-        self.lstm = nn.LSTM(size, size, layers, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
+        self.blank, self.output_size = blank, conf.size
+        self.embedding = nn.Embedding(vocab_size, conf.size)
+        self.lstm = nn.LSTM(conf.size, conf.size, conf.layers, batch_first=True)
+        self.dropout = nn.Dropout(conf.dropout)
 
     def forward(self, targets: Tensor) -> Tensor:
         labels = nn.functional.pad(targets, (1, 0), value=self.blank)
@@ -107,20 +105,16 @@ class StatelessPredictor(Predictor):
 
     Args:
         vocab_size: number of symbols, blank included.
-        size: embedding size.
-        context: number of labels seen; 2 in icefall's recipes.
-        dropout: dropout of the output.
         blank: id of the blank, which fills the context at the start.
     """
 
-    def __init__(
-        self, *, vocab_size: int, size: int = 256, context: int = 2, dropout: float = 0.0, blank: int = 0
-    ) -> None:
+    @takes(StatelessPredictorConf)
+    def __init__(self, *, vocab_size: int, blank: int = 0, conf: StatelessPredictorConf) -> None:
         super().__init__()
-        self.blank, self.output_size, self.context = blank, size, context
-        self.embedding = nn.Embedding(vocab_size, size)
-        self.conv = nn.Conv1d(size, size, context, groups=size, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.blank, self.output_size, self.context = blank, conf.size, conf.context
+        self.embedding = nn.Embedding(vocab_size, conf.size)
+        self.conv = nn.Conv1d(conf.size, conf.size, conf.context, groups=conf.size, bias=False)
+        self.dropout = nn.Dropout(conf.dropout)
 
     def forward(self, targets: Tensor) -> Tensor:
         return self._features(nn.functional.pad(targets, (self.context, 0), value=self.blank))
@@ -136,6 +130,3 @@ class StatelessPredictor(Predictor):
     def _features(self, labels: Tensor) -> Tensor:
         y = self.conv(self.embedding(labels).transpose(1, 2)).transpose(1, 2)
         return self.dropout(y.relu())
-
-
-PREDICTORS: dict[str, type[Predictor]] = {"lstm": LSTMPredictor, "stateless": StatelessPredictor}

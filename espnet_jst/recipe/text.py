@@ -20,7 +20,7 @@ from espnet_jst.recipe.stamp import present
 from espnet_jst.text.units import split_units
 
 if TYPE_CHECKING:
-    from espnet_jst.text.align import AlignmentScore
+    from espnet_jst.text.align.scores import AlignmentScore
     from espnet_jst.text.tokenizer import Tokenizer
 
 UNLINKED = ("there is no link to the translation", "check that both texts belong together", "links-missing")
@@ -215,7 +215,7 @@ def align_sets(options: RecipeOptions) -> str:
 
 def _estimate(options: RecipeOptions, names: list[str]) -> list[str]:
     from espnet_jst.text import align_corpus
-    from espnet_jst.text.align import format_pharaoh
+    from espnet_jst.text.align.pharaoh import format_pharaoh
 
     keys: list[tuple[str, str]] = []
     sources: list[list[str]] = []
@@ -276,7 +276,8 @@ def diagnose_policies(options: RecipeOptions, folder: Path) -> str:
 
 def against_reference(links: dict[str, set[tuple[int, int]]], reference: Path) -> AlignmentScore:
     """Compare `links` with a file of Pharaoh links."""
-    from espnet_jst.text.align import alignment_score, parse_pharaoh
+    from espnet_jst.text.align.pharaoh import parse_pharaoh
+    from espnet_jst.text.align.scores import alignment_score
 
     gold = {key: parse_pharaoh(value) for key, value in kaldi.read_table(reference).items() if key in links}
     return alignment_score([links[key] for key in gold], list(gold.values()))

@@ -24,7 +24,8 @@ from espnet_jst.recipe.stamp import named_files, present
 from espnet_jst.recipe.text import shape_file, token_files
 from espnet_jst.recipe.workers import workers
 from espnet_jst.registry import PLUGINS_VARIABLE
-from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
+from espnet_jst.text.align.corrupt import corrupt_links
+from espnet_jst.text.align.pharaoh import read_pharaoh, write_pharaoh
 from espnet_jst.text.units import split_units
 
 SHARD = 2000  # statistics of fewer utterances are not worth the start of a further process

@@ -7,27 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from espnet_jst.config import check_choice, shown
+from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.spec import HeadSpec
-from espnet_jst.limits import check_arguments
+from espnet_jst.keys import Conf, key, read, read_table, required
 
 WHERE = "model_conf.searches"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchSpec:
-    """One entry of `model_conf.searches`.
-
-    Attributes:
-        name: key of the entry; by default that of the head.
-        heads: the heads that it reads; a transducer is searched alone.
-        second_pass_of: the search whose words this one's replace, where both write a lane.
-    """
+class SearchSpec(Conf):
+    """One entry of `model_conf.searches`; `name` is its key, by default that of the head."""
 
     name: str
-    heads: tuple[str, ...]
-    second_pass_of: str | None = None
+    heads: tuple[str, ...] = required("heads that it reads; a transducer is searched alone")
+    second_pass_of: str | None = key(None, "search whose words this one's replace, where both write a lane")
 
     def lanes(self, specs: Mapping[str, HeadSpec]) -> tuple[str, ...]:
         """The lanes that it writes."""
@@ -51,9 +45,7 @@ def parse_searches(
         ConfigError: an entry cannot be used, a head has no search, or two searches would write the same lane.
     """
     searchable = [name for name, spec in specs.items() if spec.kind == "transducer"]
-    if not isinstance(conf or {}, Mapping):
-        raise ConfigError(f"{WHERE} is {shown(conf)}: give a mapping of names to searches")
-    searches = {name: _parsed(str(name), entry, specs, searchable) for name, entry in (conf or {}).items()}
+    searches = read_table(conf, WHERE, lambda name, entry, where: _parsed(name, entry, where, specs, searchable))
     firsts = [search.second_pass_of for search in searches.values() if search.second_pass_of in searchable]
     for name in firsts if searches else searchable:
         searches.setdefault(str(name), SearchSpec(name=str(name), heads=(str(name),)))
@@ -65,20 +57,18 @@ def parse_searches(
     return dict(sorted(searches.items(), key=lambda item: item[1].second_pass_of is not None))
 
 
-def _parsed(name: str, entry: object, specs: Mapping[str, HeadSpec], searchable: Sequence[str]) -> SearchSpec:
-    where = f"{WHERE}.{name}"
-    if not isinstance(entry, Mapping) or "heads" not in entry:
-        raise ConfigError(f"{where} is {shown(entry)}: give a mapping with heads, such as {{heads: [{name}]}}")
-    check_arguments(SearchSpec, entry, where, fixed=("name",))
-    heads = tuple(entry["heads"])
-    for head in heads:
+def _parsed(
+    name: str, entry: Mapping, where: str, specs: Mapping[str, HeadSpec], searchable: Sequence[str]
+) -> SearchSpec:
+    spec = read(SearchSpec, entry, where, name=name)
+    for head in spec.heads:
         check_choice(head, specs, f"{where}.heads")
         if head not in searchable:
             named = f": name {' or '.join(searchable)}" if searchable else ""
             raise ConfigError(f"{where}: head {head!r} is of the kind {specs[head].kind}, which has no search{named}")
-    if len(heads) != 1:
-        raise ConfigError(f"{where}.heads must name one transducer head, not {list(heads)}")
-    return SearchSpec(name=name, heads=heads, second_pass_of=entry.get("second_pass_of"))
+    if len(spec.heads) != 1:
+        raise ConfigError(f"{where}.heads must name one transducer head, not {list(spec.heads)}")
+    return spec
 
 
 def _chosen(

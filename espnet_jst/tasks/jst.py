@@ -14,7 +14,7 @@ from espnet_jst.registry import register
 register()  # before the parser is made, and in every spawned worker, which imports this module to find the task
 
 import torch  # noqa: E402
-from espnet2.tasks import st  # noqa: E402
+from espnet2.tasks import abs_task, st  # noqa: E402
 from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
@@ -26,16 +26,16 @@ from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
+from espnet_jst.text.tokenizer import TOKEN_TYPES  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
-from espnet_jst.training.muon import Muon  # noqa: E402
+from espnet_jst.training.hooks import ModelOptimizer  # noqa: E402
 from espnet_jst.training.precision import Float32Arguments  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
 from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
-TOKEN_TYPES = ("bpe", "word", "char")
 DEFAULTS = {
     "frontend": "log_mel",
     "normalize": "running_mvn",
@@ -111,6 +111,7 @@ class JSTTask(st.STTask):
         if args.max_cache_size > 0:
             raise ConfigError("--max_cache_size: ESPnet keeps utterances as augmented once, leave it 0")
         wanted_processes(args)
+        build.check_keys_of(args)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
@@ -206,15 +207,15 @@ class JSTTask(st.STTask):
 
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
-        """ESPnet's optimizers; muon needs to know which parameters are matrices inside an encoder."""
-        for key, value in (args.optim_conf or {}).items():
-            if isinstance(value, str):
-                raise ConfigError(f"optim_conf.{key} is the text {value!r}: YAML reads numbers as 1.0e-3 or 0.001")
-        if args.optim != "muon":
+        """ESPnet's optimizers; one that groups the parameters in its own way is given the model."""
+        chosen = abs_task.optim_classes[args.optim]
+        if not issubclass(chosen, ModelOptimizer):
             return super().build_optimizers(args, model)
         if args.exclude_weight_decay:
-            raise ConfigError("--exclude_weight_decay: muon groups the parameters in its own way, set it to false")
-        return [Muon(Muon.groups(model), **args.optim_conf)]
+            raise ConfigError(
+                f"--exclude_weight_decay: {args.optim} groups the parameters in its own way, set it to false"
+            )
+        return [chosen(chosen.groups(model), **args.optim_conf)]
 
     @classmethod
     def load_model(

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from espnet2.train.preprocessor import AbsPreprocessor
 
-from espnet_jst.config import check_keys
-from espnet_jst.data import augment
+from espnet_jst.data.augment import augment
 from espnet_jst.data.checks import NO_VALUE
+from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.keys import read
 from espnet_jst.text.serialize import serialize
-from espnet_jst.text.tags import TAG_KEYS, Tags
+from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import split_units
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
@@ -38,8 +39,7 @@ class JSTPreprocessor(AbsPreprocessor):
         train: augment the speech.
         specs: the heads.
         tokenizers: of the vocabularies "tgt" and, where there is one, "src".
-        conf: `preprocessor_conf`: the keys of `Augmentation`, and `source_languages` and `target_languages` for the
-            tag schemes "lid" and "task+lid".
+        conf: `preprocessor_conf`, see `PreprocessorConf`.
 
     Raises:
         ConfigError: an unknown key, or a token list without the tags of a serialized head.
@@ -54,16 +54,14 @@ class JSTPreprocessor(AbsPreprocessor):
         conf: Mapping | None = None,
     ) -> None:
         super().__init__(train)
-        conf = conf or {}
-        check_keys(conf, (*augment.KEYS, *TAG_KEYS), "preprocessor_conf")
-        self.augmentation = augment.Augmentation.parse({k: v for k, v in conf.items() if k in augment.KEYS})
+        self.conf = read(PreprocessorConf, conf, "preprocessor_conf")
         self.specs, self.tokenizers = dict(specs), {}
         self.tags: dict[str, Tags] = {}
         sizes = {name: tokenizer.vocab_size for name, tokenizer in tokenizers.items()}
         for name, spec in self.specs.items():
             self.tokenizers[name] = tokenizers[vocabulary_of(spec, sizes)]
             if spec.serialized:
-                self.tags[name] = _tags(spec, conf, self.tokenizers[name])
+                self.tags[name] = _tags(spec, self.conf, self.tokenizers[name])
 
     def required_names(self) -> dict[str, str]:
         """Name of every text that the heads need -> the head that needs it."""
@@ -101,7 +99,7 @@ class JSTPreprocessor(AbsPreprocessor):
         if "speech" in data:
             # In training the loss of such audio is NaN: the batch is skipped and the utterance written down.
             speech = checked_speech(uid, data["speech"], finite=not self.train)
-            out["speech"] = self.augmentation(speech) if self.train else speech
+            out["speech"] = augment(speech, self.conf) if self.train else speech
         if any(name in data for name in TEXT_NAMES):
             for name, spec in self.specs.items():
                 out[spec.target] = self._target(uid, name, spec, data)
@@ -173,8 +171,8 @@ def _link(item: str) -> tuple[int, int]:
     return int(source), int(target)
 
 
-def _tags(spec: HeadSpec, conf: Mapping, tokenizer: Tokenizer) -> Tags:
-    tags = Tags.configured(spec.tags, conf)
+def _tags(spec: HeadSpec, conf: PreprocessorConf, tokenizer: Tokenizer) -> Tags:
+    tags = Tags.configured(spec.tags, vars(conf))
     missing = [tag for tag in tags.all() if tag not in tokenizer.tokens]
     if missing:
         raise ConfigError(

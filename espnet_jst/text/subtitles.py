@@ -13,7 +13,7 @@ from espnet_jst.text.languages import language
 from espnet_jst.text.units import Glued, has_blanks, join_units, needs_blank
 from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words, unit_words
 
-FORMATS = ("json", "srt", "vtt", "ttml", "txt")
+FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
 # pysubs2 takes "{...}" and "\N" for its own mark-up; private characters stand for them until the file is written.
 _GUARDS = {"{": "\ue000", "}": "\ue001", "\\": "\ue002"}
