@@ -21,6 +21,7 @@ from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
 from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.search.spec import parse_searches
 from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
@@ -137,7 +138,7 @@ def check_keys_of(args: argparse.Namespace) -> None:
     """
     from espnet2.tasks import abs_task
 
-    heads_of(args)
+    parse_searches(heads_of(args), (args.model_conf or {}).get("searches"))
     check_regularizers((args.model_conf or {}).get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     made_later = ["normalize"] if args.collect_stats else []  # from the statistics
