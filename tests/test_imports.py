@@ -15,15 +15,16 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     *("bin", "hook", "recipe", "serving", "export"),
     *("inference", "hub", "evaluation"),
-    *("tasks", "registry"),  # the registry names classes of the rooms below it, as text
+    "tasks",
     *("model", "training"),
     *("search", "regularizers"),
     *("inputs", "encoders", "heads"),
     *("losses", "data", "jobs"),
     *("text", "units"),
-    # What any room may use: a stranger's files, weights and the marks in them, configurations, and the contracts.
-    *("untrusted", "weights", "token_marks", "limits", "config", "scheduled", "streams", "taps"),
-    *("compat", "progress", "version", "errors"),
+    # What any room may use: a stranger's files, weights and the marks in them, configurations, and the contracts. The
+    # registry names the classes of rooms above it as text, and imports them when they are asked for.
+    *("untrusted", "weights", "token_marks", "registry", "keys", "limits", "config", "plain_yaml"),
+    *("scheduled", "streams", "taps", "compat", "progress", "version", "errors"),
 )
 ESPNET = {"espnet", "espnet2", "espnetez", "espnet_model_zoo"}
 # Rooms, and files, that may import anything of ESPnet; and those that may import base classes of what is registered.

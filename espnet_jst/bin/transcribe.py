@@ -119,8 +119,7 @@ class _Transcription:
 
         args = self.args
         speech2text = Speech2Text.from_pretrained(args.model, device=args.device, **self.given)
-        lanes = [lane for head in speech2text.heads.values() for lane in head.spec.lanes]
-        document = partial(Document, fmt=args.format, lanes=lanes, languages=speech2text.languages)
+        document = partial(Document, fmt=args.format, lanes=list(speech2text.lanes), languages=speech2text.languages)
         shown = self.streams and args.format == "txt" and not args.output_dir  # word by word, which is all there is
         common = document(sys.stdout, several=several)
         for item, words, duration_s in self._decoded(speech2text, inputs):

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.encoders.attention import rotary_table
+from espnet_jst.encoders.conf import ChunkConformerConf
 from espnet_jst.encoders.conformer_layer import ConformerLayer, LayerState
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSize
 from espnet_jst.encoders.subsampling import ConvSubsampling, SubsamplingState
-from espnet_jst.errors import ConfigError
+from espnet_jst.keys import takes
 from espnet_jst.streams import RowState, Waiting, rows_at, zeroed
 from espnet_jst.taps import Tap
 
@@ -44,71 +45,35 @@ class ChunkConformer(StreamingEncoder):
 
     Args:
         input_size: features per input frame.
-        size: model dimension.
-        layers: number of Conformer blocks.
-        heads: attention heads.
-        feed_forward_size: hidden size of the feed-forward modules.
-        kernel_size: taps of the causal depthwise convolution.
-        subsampling: input frames per output frame, a multiple of 4; 1 only projects (an encoder on an encoder).
-        subsampling_channels: channels of the two subsampling convolutions.
-        output_subsampling: frames of the last layer that are joined to one of the top; lower taps keep their rate.
-        dropout: dropout of residual branches.
-        attention_dropout: dropout of attention weights.
-        chunk_frames: chunk for validation and decoding in frames of the top, 0 for the whole utterance.
-        left_chunks: chunks of left context for validation and decoding, -1 for all.
-        train_chunk_frames: chunks drawn from in training, one a batch, 0 for the whole utterance.
-        train_left_chunks: left contexts drawn from in training.
-        taps: layers (1-based) whose outputs may be read beside the top one.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        *,
-        size: int = 256,
-        layers: int = 12,
-        heads: int = 4,
-        feed_forward_size: int = 1024,
-        kernel_size: int = 15,
-        subsampling: int = 4,
-        subsampling_channels: Sequence[int] = (16, 32),
-        output_subsampling: int = 1,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.0,
-        chunk_frames: int = 16,
-        left_chunks: int = 4,
-        train_chunk_frames: Sequence[int] = (8, 16, 32, 0),
-        train_left_chunks: Sequence[int] = (2, 4, -1),
-        taps: Sequence[int] = (),
-    ) -> None:
+    @takes(ChunkConformerConf)
+    def __init__(self, input_size: int, conf: ChunkConformerConf) -> None:
         super().__init__()
-        if size % (2 * heads):
-            raise ConfigError(f"chunk_conformer: size={size} must be a multiple of 2 * heads={2 * heads}")
-        if any(not 1 <= tap <= layers for tap in taps):
-            raise ConfigError(f"chunk_conformer: taps {list(taps)} must lie in 1..{layers}")
-        self.subsampling, self.size, self.heads, self.joined = subsampling, size, heads, output_subsampling
-        self.context = ChunkContext(chunk_frames, left_chunks)
-        self.train_contexts = [ChunkContext(c, n) for c in train_chunk_frames for n in train_left_chunks]
-        self.taps = tuple(taps)
-        lower = {str(tap): TapSize(size, subsampling) for tap in taps}
-        self.tap_sizes = {"": TapSize(size, subsampling * output_subsampling), **lower}
-        self.output = nn.Linear(output_subsampling * size, size) if output_subsampling > 1 else None
+        size, subsampling = conf.size, conf.subsampling
+        self.subsampling, self.size, self.heads, self.joined = subsampling, size, conf.heads, conf.output_subsampling
+        self.context = ChunkContext(conf.chunk_frames, conf.left_chunks)
+        self.train_contexts = [ChunkContext(c, n) for c in conf.train_chunk_frames for n in conf.train_left_chunks]
+        self.taps = tuple(conf.taps)
+        lower = {str(tap): TapSize(size, subsampling) for tap in conf.taps}
+        self.tap_sizes = {"": TapSize(size, subsampling * self.joined), **lower}
+        self.output = nn.Linear(self.joined * size, size) if self.joined > 1 else None
         self.input: nn.Module
         if subsampling == 1:
             self.input = nn.Linear(input_size, size)
         else:
-            channels = (subsampling_channels[0], subsampling_channels[1])
+            channels = conf.subsampling_channels
             self.input = ConvSubsampling(input_size=input_size, size=size, factor=subsampling, channels=channels)
         self.layers = nn.ModuleList(
             ConformerLayer(
                 size=size,
-                heads=heads,
-                feed_forward_size=feed_forward_size,
-                kernel_size=kernel_size,
-                dropout=dropout,
-                attention_dropout=attention_dropout,
+                heads=conf.heads,
+                feed_forward_size=conf.feed_forward_size,
+                kernel_size=conf.kernel_size,
+                dropout=conf.dropout,
+                attention_dropout=conf.attention_dropout,
             )
-            for _ in range(layers)
+            for _ in range(conf.layers)
         )
 
     def encode(self, tap: Tap, context: ChunkContext) -> dict[str, Tap]:

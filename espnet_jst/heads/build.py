@@ -7,16 +7,11 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from espnet_jst.config import check_choice
-from espnet_jst.heads.ctc import CTCHead
-from espnet_jst.heads.predictor import PREDICTORS
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
-from espnet_jst.heads.transducer import TransducerHead
-from espnet_jst.limits import check_arguments
+from espnet_jst.registry import load
 from espnet_jst.token_marks import TokenLists
 
-__all__ = ["HEADS", "build_heads", "token_lists", "vocabulary_of"]
-
-HEADS: dict[str, type[nn.Module]] = {"transducer": TransducerHead, "ctc": CTCHead}
+__all__ = ["build_heads", "token_lists", "vocabulary_of"]
 
 
 def token_lists(
@@ -57,11 +52,5 @@ def build_heads(
         check_choice(spec.reads, tap_sizes, f"{where}.reads")
         size = vocab_sizes[vocabulary_of(spec, vocab_sizes)]
         fixed = {"encoder_size": tap_sizes[spec.reads], "vocab_size": size}
-        check_arguments(HEADS[spec.kind], spec.conf, where, fixed)
-        if spec.kind == "transducer":
-            predictor = spec.conf.get("predictor", "lstm")
-            check_choice(predictor, PREDICTORS, f"{where}.predictor")
-            conf = spec.conf.get("predictor_conf") or {}
-            check_arguments(PREDICTORS[predictor], conf, f"{where}.predictor_conf", ("vocab_size", "blank"))
-        heads[name] = HEADS[spec.kind](**fixed, **spec.conf)
+        heads[name] = load("heads", spec.kind)(**fixed, **spec.conf)
     return heads

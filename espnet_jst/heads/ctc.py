@@ -8,7 +8,9 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
+from espnet_jst.heads.conf import CTCHeadConf
 from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.keys import takes
 from espnet_jst.losses.backends import IMPOSSIBLE
 from espnet_jst.losses.checks import check_labels, checked
 from espnet_jst.taps import Tap
@@ -20,14 +22,14 @@ class CTCHead(Head):
     Args:
         encoder_size: features of the tap that is read.
         vocab_size: number of symbols, blank included.
-        dropout: dropout before the linear layer.
         blank: id of the blank symbol.
     """
 
-    def __init__(self, *, encoder_size: int, vocab_size: int, dropout: float = 0.0, blank: int = 0) -> None:
+    @takes(CTCHeadConf)
+    def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: CTCHeadConf) -> None:
         super().__init__()
         self.blank, self.vocab_size = blank, vocab_size
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(conf.dropout)
         self.output = nn.Linear(encoder_size, vocab_size)
 
     def log_probs(self, x: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ import yaml
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.about import ABOUT_KEY, DATA_LICENSE, About, read_base
 from espnet_jst.hub.card import CardInfo, model_card
+from espnet_jst.hub.concerns import concerns
 from espnet_jst.hub.load import CARD, CONFIG_KEY, DECODING_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
 from espnet_jst.hub.made import made_lines, portable
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
-from espnet_jst.hub.quality import concerns
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
 from espnet_jst.untrusted.plain_yaml import read_yaml

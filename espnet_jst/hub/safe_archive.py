@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
-from espnet_jst.untrusted.names import check_name, same_form
+from espnet_jst.untrusted.file_names import check_name, same_form
 
 MAX_MEMBERS = 2000
 MAX_BYTES = 8 * 2**30

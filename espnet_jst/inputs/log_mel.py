@@ -9,8 +9,9 @@ import torch
 import torchaudio
 from torch import Tensor, nn
 
-from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.conf import LogMelConf
 from espnet_jst.inputs.interface import StreamingFrontend
+from espnet_jst.keys import takes
 from espnet_jst.streams import RowState, Waiting
 from espnet_jst.taps import Tap
 
@@ -26,41 +27,20 @@ class LogMelState(RowState):
 
 
 class LogMel(StreamingFrontend):
-    """Log-mel energies of overlapping windows; frame k covers samples [k * hop, k * hop + window).
+    """Log-mel energies of overlapping windows; frame k covers samples [k * hop, k * hop + window)."""
 
-    Args:
-        fs: sampling rate in Hz; a property of the model, audio at another rate is resampled before.
-        n_mels: number of mel bands.
-        window_s: window length in seconds.
-        hop_s: frame shift in seconds.
-        fmin: lowest frequency of the filter bank in Hz.
-        fmax: highest frequency in Hz; half the sampling rate by default.
-        floor: smallest mel power before the logarithm, about -100 dBFS by default.
-        trainable: whether the filters are trained, from the mel filters on.
-    """
-
-    def __init__(
-        self,
-        *,
-        fs: int = 16000,
-        n_mels: int = 80,
-        window_s: float = 0.025,
-        hop_s: float = 0.010,
-        fmin: float = 20.0,
-        fmax: float | None = None,
-        floor: float = 1e-7,
-        trainable: bool = False,
-    ) -> None:
+    @takes(LogMelConf)
+    def __init__(self, conf: LogMelConf) -> None:
         super().__init__()
-        self.fs, self.n_mels, self.hop_s, self.floor = fs, n_mels, hop_s, floor
-        self.window_samples = round(window_s * fs)
-        self.hop_samples = round(hop_s * fs)
-        if not 0 < self.hop_samples <= self.window_samples:
-            raise ConfigError(f"log_mel: hop_s={hop_s} must be positive and at most window_s={window_s}")
+        self.fs, self.n_mels, self.hop_s, self.floor = conf.fs, conf.n_mels, conf.hop_s, conf.floor
+        self.window_samples = round(conf.window_s * conf.fs)
+        self.hop_samples = round(conf.hop_s * conf.fs)
         self.n_fft = 1 << (self.window_samples - 1).bit_length()
-        fmax = fs / 2 if fmax is None else fmax
-        bank = torchaudio.functional.melscale_fbanks(self.n_fft // 2 + 1, fmin, fmax, n_mels, fs, mel_scale="htk")
-        if trainable:
+        fmax = conf.fs / 2 if conf.fmax is None else conf.fmax
+        bank = torchaudio.functional.melscale_fbanks(
+            self.n_fft // 2 + 1, conf.fmin, fmax, conf.n_mels, conf.fs, mel_scale="htk"
+        )
+        if conf.trainable:
             self.bank = nn.Parameter(bank)
         else:
             self.register_buffer("bank", bank, persistent=False)

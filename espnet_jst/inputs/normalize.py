@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from espnet_jst.inputs.conf import RunningMVNConf
 from espnet_jst.inputs.interface import StreamingNormalize
+from espnet_jst.keys import takes
 from espnet_jst.streams import RowState, rows_at
 from espnet_jst.taps import Tap
 
@@ -29,36 +30,20 @@ class RunningMVN(StreamingNormalize):
     The mean of frame t is (prior_frames * global mean + decayed sum up to t) / (prior_frames + decayed count): the
     first frames lean on the training data, later ones on the recording itself, and nothing looks ahead. A frame that is
     not finite is left out of the mean: it would stay in it for ever.
-
-    Args:
-        stats_file: `feats_stats.npz` of ESPnet's collect_stats (count, sum, sum_square).
-        prior_frames: weight of the global mean, in frames; infinity gives plain global normalization.
-        half_life_frames: after so many frames a frame counts half.
-        ignore_silence: leave frames of digital silence, in which all features are equal, out of the mean, so that
-            speech after a long pause is normalized as at the start. To be chosen before a training: it changes the
-            features of recordings with such pauses.
-        eps: floor of the standard deviation.
     """
 
     block_frames = 256  # the lower-triangular weights of one block are a 256 x 256 matrix, computed once
 
-    def __init__(
-        self,
-        stats_file: Path | str,
-        *,
-        prior_frames: float = 100.0,
-        half_life_frames: float = 400.0,
-        ignore_silence: bool = False,
-        eps: float = 1e-3,
-    ) -> None:
+    @takes(RunningMVNConf)
+    def __init__(self, conf: RunningMVNConf) -> None:
         super().__init__()
-        stats = np.load(stats_file)
+        stats = np.load(conf.stats_file)
         mean = stats["sum"] / stats["count"]
-        std = np.sqrt(np.maximum(stats["sum_square"] / stats["count"] - mean**2, eps**2))
-        self.prior_frames, self.ignore_silence = prior_frames, ignore_silence
+        std = np.sqrt(np.maximum(stats["sum_square"] / stats["count"] - mean**2, conf.eps**2))
+        self.prior_frames, self.ignore_silence = conf.prior_frames, conf.ignore_silence
         self.register_buffer("mean", torch.from_numpy(np.asarray(mean, dtype=np.float32)))
         self.register_buffer("std", torch.from_numpy(np.asarray(std, dtype=np.float32)))
-        decay = 0.5 ** (1.0 / half_life_frames)
+        decay = 0.5 ** (1.0 / conf.half_life_frames)
         age = torch.arange(self.block_frames, dtype=torch.float64)
         weights = torch.where(age[:, None] >= age, decay ** (age[:, None] - age).clamp(min=0), 0.0)
         self.register_buffer("weights", weights.float(), persistent=False)

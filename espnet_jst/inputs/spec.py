@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import get_type_hints
+from dataclasses import dataclass, field
 
-from torch import nn
-
-from espnet_jst.config import check_choice, check_keys, shown
+from espnet_jst import registry
+from espnet_jst.config import check_choice, shown
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.tokens import TokenInput
-from espnet_jst.limits import check_values
+from espnet_jst.inputs.interface import Input
+from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
 
-KINDS: Mapping[str, type[TokenInput]] = {"tokens": TokenInput}
-ENCODERS = ("encoder", "hier_encoder")  # in the order of the chain
 SPEECH = "speech"
-MAX_INPUTS = 8
-MAX_REPEAT = 64
-_NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
+ENCODERS = ("encoder", "hier_encoder")  # in the order of the chain
 
 
 @dataclass(frozen=True, kw_only=True)
-class InputSpec:
+class InputSpec(Conf):
     """One entry of `model_conf.inputs`.
 
     Attributes:
         name: key of the entry; in a batch it is `input_<name>`.
-        kind: "tokens".
-        into: the encoder that it feeds instead of speech, "encoder" or "hier_encoder"; the heads above it are trained.
-        text: name of the text in a data set; by default that of the entry.
-        vocabulary: "tgt" (`--token_list`) or "src" (`--src_token_list`); by default "src" where there is one.
-        repeat: frames of a token.
+        conf: the further keys of the entry, for the input's class.
     """
 
     name: str
-    kind: str
-    into: str
-    text: str = ""
-    vocabulary: str | None = None
-    repeat: int = 1
+    kind: str = required("tokens", choices=lambda: registry.names("inputs"))
+    into: str = required("encoder that it feeds instead of speech; the heads above it are trained", choices=ENCODERS)
+    text: str = key("", "name of its text in a data set; by default that of the entry")
+    vocabulary: str | None = key(
+        None,
+        "token list: src (--src_token_list) or tgt (--token_list); by default src where there is one",
+        choices=("src", "tgt"),
+    )
+    conf: Mapping = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -65,16 +58,23 @@ class InputSpec:
         return name
 
 
-def parse_inputs(inputs: Mapping | None) -> dict[str, InputSpec]:
+def parse_inputs(inputs: object) -> dict[str, InputSpec]:
     """All entries of `model_conf.inputs`; there may be none.
 
     Raises:
-        ConfigError: a key is missing or unknown, or a value is not one of the choices.
+        ConfigError: a key is missing or unknown, or a value cannot be used.
     """
-    inputs = inputs or {}
-    if not isinstance(inputs, Mapping) or len(inputs) > MAX_INPUTS:
-        raise ConfigError(f"model_conf.inputs is {shown(inputs)}: give a mapping of names to inputs")
-    return {name: _parse(name, entry) for name, entry in inputs.items()}
+    return read_table(inputs, "model_conf.inputs", _parse)
+
+
+def _parse(name: str, entry: Mapping, where: str) -> InputSpec:
+    if name == SPEECH:
+        raise ConfigError(f"model_conf.inputs: {shown(name)} is there by itself: give another name")
+    own = registry.conf_of("inputs", kind_of(entry, registry.names("inputs"), where))
+    conf = {key: value for key, value in entry.items() if key not in keys_of(InputSpec)}
+    spec = read(InputSpec, {"text": name, **entry}, where, beside=keys_of(own), name=name, conf=conf)
+    read(own, conf, where)
+    return spec
 
 
 def vocabularies_of(specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int]) -> dict[str, str]:
@@ -82,30 +82,9 @@ def vocabularies_of(specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, in
     return {name: spec.vocabulary_in(vocab_sizes) for name, spec in specs.items()}
 
 
-def _parse(name: str, entry: Mapping) -> InputSpec:
-    where = f"model_conf.inputs.{name}"
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or hasattr(nn.ModuleDict(), name) or name == SPEECH:
-        raise ConfigError(f"model_conf.inputs: {shown(name)} cannot name an input: use letters, digits and '_'")
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f"{where} is {shown(entry)}: give a mapping such as {{kind: tokens, into: hier_encoder}}")
-    check_keys(entry, {f.name for f in fields(InputSpec)} - {"name"}, where)
-    for key in ("kind", "into"):
-        if key not in entry:
-            raise ConfigError(f"{where}: {key!r} is missing")
-    check_values(entry, where, get_type_hints(InputSpec))
-    spec = InputSpec(**{"text": name, **entry, "name": name})
-    check_choice(spec.kind, KINDS, f"{where}.kind")
-    check_choice(spec.into, ENCODERS, f"{where}.into")
-    if spec.vocabulary is not None:
-        check_choice(spec.vocabulary, ("src", "tgt"), f"{where}.vocabulary")
-    if not 1 <= spec.repeat <= MAX_REPEAT:
-        raise ConfigError(f"{where}.repeat is {spec.repeat}: give a number from 1 to {MAX_REPEAT}")
-    return spec
-
-
 def build_inputs(
     specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int], feeds: Mapping[str, tuple[int, float]]
-) -> dict[str, TokenInput]:
+) -> dict[str, Input]:
     """One module an input.
 
     Args:
@@ -121,7 +100,6 @@ def build_inputs(
         check_choice(spec.into, feeds, f"model_conf.inputs.{name}.into")
         size, shift_s = feeds[spec.into]
         vocab_size = vocab_sizes[spec.vocabulary_in(vocab_sizes)]
-        modules[name] = KINDS[spec.kind](
-            key=spec.key, into=spec.into, vocab_size=vocab_size, size=size, shift_s=shift_s, repeat=spec.repeat
-        )
+        fixed = {"key": spec.key, "into": spec.into, "vocab_size": vocab_size, "size": size, "shift_s": shift_s}
+        modules[name] = registry.load("inputs", spec.kind)(**fixed, **spec.conf)
     return modules

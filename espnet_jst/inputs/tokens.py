@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from espnet_jst.inputs.conf import TokenInputConf
 from espnet_jst.inputs.interface import Input
+from espnet_jst.keys import takes
 from espnet_jst.streams import RowState, zeroed
 from espnet_jst.taps import Tap
 
@@ -21,12 +23,15 @@ class TokenInput(nn.Module, Input):
         vocab_size: number of tokens.
         size: features of a frame: those of the tap that the encoder reads otherwise.
         shift_s: the frame shift of that tap, in seconds.
-        repeat: frames of a token.
+        conf: further keys, given as keywords.
     """
 
-    def __init__(self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float, repeat: int = 1) -> None:
+    @takes(TokenInputConf)
+    def __init__(
+        self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float, conf: TokenInputConf
+    ) -> None:
         super().__init__()
-        self.key, self.into, self.shift_s, self.repeat = key, into, shift_s, repeat
+        self.key, self.into, self.shift_s, self.repeat = key, into, shift_s, conf.repeat
         self.embedding = nn.Embedding(vocab_size, size)
 
     def output_size(self) -> int:

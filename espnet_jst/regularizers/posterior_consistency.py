@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.keys import takes
 from espnet_jst.losses.backends import IMPOSSIBLE
+from espnet_jst.regularizers.conf import PosteriorConsistencyConf
 from espnet_jst.regularizers.interface import Regularizer
 from espnet_jst.taps import Tap
 
@@ -19,30 +23,28 @@ class PosteriorConsistency(Regularizer):
 
     Two heads that read different levels are compared frame by frame. One head is compared with itself on two
     differently masked views, as in CR-CTC (arXiv:2410.05101, eq. 4).
-
-    Args:
-        between: one or two CTC heads, with one vocabulary and taps of one rate.
-        weight: its factor in the loss.
     """
 
     part_names = ("divergence",)
 
-    def __init__(self, *, between: Sequence[str], weight: float = 0.1) -> None:
+    @takes(PosteriorConsistencyConf)
+    def __init__(self, conf: PosteriorConsistencyConf) -> None:
         super().__init__()
-        if len(set(between)) not in (1, 2) or len(between) > 2:
-            raise ConfigError(f"between names {list(between)}: give one CTC head, or two")
-        self.needs, self.weight, self.views = tuple(dict.fromkeys(between)), weight, 2 if len(between) == 1 else 1
+        self.needs, self.weight, self.views = tuple(conf.between), conf.weight, 2 if len(conf.between) == 1 else 1
 
     def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float]) -> None:
         """See Regularizer."""
         for name in self.needs:
             if not isinstance(heads[name], CTCHead):
-                raise ConfigError(f"between names {name!r}, which is no CTC head: only those have posteriors of frames")
-        first, last = (heads[name] for name in (self.needs[0], self.needs[-1]))
-        if first.vocab_size != last.vocab_size:
+                raise ConfigError(f"between: {name!r} is no CTC head, and only those have posteriors of frames")
+        first, last = self.needs[0], self.needs[-1]
+        if not math.isclose(shifts_s[first], shifts_s[last]):
             raise ConfigError(
-                f"{' and '.join(self.needs)} have different vocabularies: {first.vocab_size} and {last.vocab_size}"
+                f"between: {first!r} and {last!r} read taps of {shifts_s[first]:g} s and {shifts_s[last]:g} s a frame: "
+                "let them read taps of one rate"
             )
+        if heads[first].vocab_size != heads[last].vocab_size:
+            raise ConfigError(f"between: {first!r} and {last!r} write with different token lists: give them one")
 
     def forward(self, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> tuple[Tensor, dict[str, Tensor]]:
         """See Regularizer."""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
+from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.encoders.chain import Chain, Link, tap_name
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
-from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
+from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.spec import InputSpec, build_inputs, parse_inputs, vocabularies_of
-from espnet_jst.inputs.statistics import check_stats
-from espnet_jst.limits import check_arguments, check_values
+from espnet_jst.inputs.stats_file import check_stats
+from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
-from espnet_jst.registry import buildable
+from espnet_jst.registry import conf_of, keys_of_class, names
+from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.token_marks import TokenLists
@@ -43,7 +45,7 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
     """
     if name is None:
         return None
-    known = buildable(choices.name)
+    known = names(choices.name)
     if name not in known:
         hint = closest(str(name), known)
         raise ConfigError(f"{choices.name} {shown(name)}{_why_not(choices, name)}: use {' or '.join(known)}{hint}")
@@ -52,16 +54,11 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
     if choices.name in ("encoder", "hier_encoder") and not issubclass(target, StreamingEncoder):
         raise ConfigError(f"{choices.name} {name!r}: {target.__name__} is no StreamingEncoder, which JSTModel needs")
     conf = {} if conf is None else conf
-    check_arguments(target, conf, where, fixed)
-    parameters = inspect.signature(target).parameters
-    for key, value in parameters.items():
-        positional = value.kind in (value.VAR_POSITIONAL, value.VAR_KEYWORD)
-        if value.default is value.empty and not positional and key not in conf and key not in fixed:
-            raise ConfigError(f"{where}: {key!r} is missing" + _missing_hint(key))
+    read(conf_of(choices.name, name), conf, where)
     if choices.name == "normalize" and "stats_file" in conf:
         check_stats(conf["stats_file"])
     try:
-        return target(**{key: value for key, value in fixed.items() if key in parameters}, **conf)
+        return target(**fixed, **conf)
     except JSTError:
         raise
     except Exception as error:  # whatever a library makes of values that passed
@@ -90,9 +87,6 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         ConfigError: a name, key or value cannot be used.
     """
     model_conf = args.model_conf or {}
-    check_model_conf(model_conf)
-    plain = {key: value for key, value in model_conf.items() if key not in ("heads", "inputs")}
-    check_values(plain, "model_conf", {"hier_reads": str})
     specs = heads_of(args)
     inputs, lists, marks = inputs_of(args), lists_of(args), marks_of(args)
     args.token_list, vocab_sizes = lists["tgt"], {name: len(tokens) for name, tokens in lists.items()}
@@ -106,32 +100,63 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     if not isinstance(frontend, StreamingFrontend):
         raise ConfigError(
             f"frontend {args.frontend!r}: {type(frontend).__name__} is no StreamingFrontend, which a stream needs: use "
-            f"{', '.join(buildable('frontend'))}"
+            f"{', '.join(names('frontend'))}"
         )
     # Statistics are what the normalization is made from: it cannot exist while they are collected.
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
     _check_size(normalize, frontend.output_size())
     encoder = make("encoder", input_size=frontend.output_size())
-    tap_sizes, feeds = _tap_sizes("encoder", encoder), {"encoder": (frontend.output_size(), frontend.hop_s)}
+    tap_sizes = _tap_sizes("encoder", encoder)
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
         check_choice(hier_reads, tap_sizes, "model_conf.hier_reads")
         hier_encoder = make("hier_encoder", input_size=tap_sizes[hier_reads])
-        shifts_s = Chain([Link("encoder", encoder, None)], frontend.hop_s).shifts_s
-        feeds["hier_encoder"] = tap_sizes[hier_reads], shifts_s[hier_reads]
         tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
+    links = [Link("encoder", encoder, None)]
+    if hier_encoder is not None:
+        links.append(Link("hier_encoder", hier_encoder, hier_reads))
+    chain, heads = Chain(links, frontend.hop_s), build_heads(specs, tap_sizes, vocab_sizes)
+    feeds = {"encoder": (frontend.output_size(), frontend.hop_s)}
+    if hier_encoder is not None:
+        feeds["hier_encoder"] = tap_sizes[hier_reads], chain.shifts_s[hier_reads]
+    shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}
     return JSTModel(
         frontend=frontend,
         specaug=make("specaug"),
         normalize=normalize,
         encoder=encoder,
         hier_encoder=hier_encoder,
-        heads=build_heads(specs, tap_sizes, vocab_sizes),
+        heads=heads,
         specs=specs,
         hier_reads=hier_reads,
         inputs=build_inputs(inputs, vocab_sizes, feeds),
+        regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
         token_lists=marks,
     )
+
+
+def check_keys_of(args: argparse.Namespace) -> None:
+    """Refuse what no part of a training knows or can use, before anything is read or built.
+
+    Raises:
+        ConfigError: names the part, the key, and the closest known one or what the value may be.
+    """
+    from espnet2.tasks import abs_task
+
+    heads_of(args)
+    inputs_of(args)
+    check_regularizers((args.model_conf or {}).get("regularizers"))
+    read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
+    made_later = ["normalize"] if args.collect_stats else []  # from the statistics
+    for choice in ("frontend", "specaug", "normalize", "encoder", "hier_encoder"):
+        name = getattr(args, choice)
+        if choice not in made_later and name in names(choice):  # else `construct` says what is wrong with it
+            read(conf_of(choice, name), getattr(args, f"{choice}_conf"), f"{choice}_conf of {name}")
+    for choice, classes in (("optim", abs_task.optim_classes), ("scheduler", abs_task.scheduler_classes)):
+        name = getattr(args, choice)
+        if name is not None:  # one of ESPnet's, too: they do arithmetic and nothing else
+            conf = conf_of(choice, name) if name in names(choice) else keys_of_class(classes[name])
+            read(conf, getattr(args, f"{choice}_conf"), f"{choice}_conf of {name}")
 
 
 def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.Namespace:
@@ -149,18 +174,15 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
     for key in ("token_type", "src_token_type", "bpemodel", "src_bpemodel"):
         if not isinstance(values.get(key), (str, type(None))):
             raise CheckpointError(f"{where}: {key} is {shown(values[key])}: it must be text")
-    languages = values.get("preprocessor_conf")
-    if not isinstance(languages, (Mapping, type(None))):
-        raise CheckpointError(f"{where}: preprocessor_conf is {shown(languages)}: it must be a mapping")
-    types = dict.fromkeys(("source_languages", "target_languages"), str | list[str] | None)
-    check_values(languages or {}, f"{where}: preprocessor_conf", types)
+    read(PreprocessorConf, values.get("preprocessor_conf"), f"{where}: preprocessor_conf")
     kinds = {"token_type": values.get("token_type") or "bpe", "src_token_type": values.get("src_token_type") or "bpe"}
     return argparse.Namespace(**{**values, **kinds})
 
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
-    return parse_heads((args.model_conf or {}).get("heads"))
+    conf = read(ModelConf, args.model_conf, "model_conf")
+    return parse_heads(conf.heads, parse_lanes(conf.lanes))
 
 
 def inputs_of(args: argparse.Namespace) -> dict[str, InputSpec]:
@@ -258,7 +280,3 @@ def _check_size(normalize: Any, features: int) -> None:
 
 def _tap_sizes(name: str, encoder: StreamingEncoder) -> dict[str, int]:
     return {tap_name(name, tap): size for tap, (size, _) in encoder.tap_sizes.items()}
-
-
-def _missing_hint(key: str) -> str:
-    return ": give feats_stats.npz, which stage 10 writes" if key == "stats_file" else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -10,8 +9,8 @@ from typing import Any
 
 from espnet_jst.data.kaldi import read_table
 from espnet_jst.errors import DataError
+from espnet_jst.heads.conf import TransducerHeadConf
 from espnet_jst.heads.spec import HeadSpec
-from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.tasks.preprocessor import JSTPreprocessor
 from espnet_jst.text.diagnose import TOLERATED_SHARE, Bursts, longest_burst
 
@@ -42,10 +41,10 @@ def check_bursts(files: Sequence[Sequence[str]], preprocess: Any) -> dict[str, B
 
 def _band(spec: HeadSpec) -> int:
     """Rows of the head's band; 0 for a head without one."""
-    if spec.kind != "transducer" or spec.conf.get("loss") != "pruned_rnnt":
+    if spec.kind != "transducer":
         return 0
-    default = inspect.signature(TransducerHead.__init__).parameters["prune_range"].default
-    return int(spec.conf.get("prune_range", default))
+    conf = TransducerHeadConf(**spec.conf)
+    return conf.prune_range if conf.loss == "pruned_rnnt" else 0
 
 
 def _check(name: str, spec: HeadSpec, files: Sequence[Sequence[str]], preprocess: JSTPreprocessor) -> Bursts:

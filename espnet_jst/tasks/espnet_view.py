@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,15 @@ from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.model import JSTModel
 from espnet_jst.text.words import TRANSLATION
+
+Cache = dict[str, tuple[Tensor, PredictorState]]
+
+
+class Hypothesis(Protocol):
+    """What the predictor needs of a hypothesis of ESPnet's searches."""
+
+    yseq: list[int]
+    dec_state: PredictorState
 
 
 class DecoderView:
@@ -52,7 +61,7 @@ class DecoderView:
         return PredictorState(tuple(torch.cat(parts) for parts in zip(*(s.tensors for s in new_states), strict=True)))
 
     @torch.no_grad()
-    def score(self, hyp: Any, cache: dict[str, Any]) -> tuple[Tensor, PredictorState, Tensor]:
+    def score(self, hyp: Hypothesis, cache: Cache) -> tuple[Tensor, PredictorState, Tensor]:
         """Last label of a hypothesis -> features (D,), state after it, the label (1,)."""
         label = torch.tensor([hyp.yseq[-1]], dtype=torch.long, device=self.device)
         y, state = self._cached(hyp, hyp.dec_state, cache)
@@ -60,7 +69,7 @@ class DecoderView:
 
     @torch.no_grad()
     def batch_score(
-        self, hyps: Sequence[Any], dec_states: PredictorState, cache: dict[str, Any], use_lm: bool
+        self, hyps: Sequence[Hypothesis], dec_states: PredictorState, cache: Cache, use_lm: bool
     ) -> tuple[Tensor, PredictorState, Tensor | None]:
         """Last labels of N hypotheses -> features (N, D), their states, and the labels (N, 1) for a language model."""
         rows = [self._cached(hyp, hyp.dec_state, cache) for hyp in hyps]
@@ -68,7 +77,7 @@ class DecoderView:
         labels = torch.tensor([[hyp.yseq[-1]] for hyp in hyps], device=self.device) if use_lm else None
         return torch.stack([y for y, _ in rows]), states, labels
 
-    def _cached(self, hyp: Any, state: PredictorState, cache: dict[str, Any]) -> tuple[Tensor, PredictorState]:
+    def _cached(self, hyp: Hypothesis, state: PredictorState, cache: Cache) -> tuple[Tensor, PredictorState]:
         key = "_".join(map(str, hyp.yseq))
         if key not in cache:
             label = torch.tensor([hyp.yseq[-1]], dtype=torch.long, device=self.device)

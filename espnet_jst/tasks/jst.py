@@ -119,6 +119,7 @@ class JSTTask(st.STTask):
         if args.max_cache_size > 0:
             raise ConfigError("--max_cache_size: ESPnet keeps utterances as augmented once, leave it 0")
         wanted_processes(args)
+        build.check_keys_of(args)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
@@ -227,9 +228,6 @@ class JSTTask(st.STTask):
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
         """ESPnet's optimizers; one that groups the parameters in its own way is given the model."""
-        for key, value in (args.optim_conf or {}).items():
-            if isinstance(value, str):
-                raise ConfigError(f"optim_conf.{key} is the text {value!r}: YAML reads numbers as 1.0e-3 or 0.001")
         chosen = abs_task.optim_classes[args.optim]
         if not issubclass(chosen, ModelOptimizer):
             return super().build_optimizers(args, model)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from espnet2.train.preprocessor import AbsPreprocessor
 
-from espnet_jst.config import check_keys
-from espnet_jst.data import augment
+from espnet_jst.data.augment import augment
 from espnet_jst.data.checks import NO_VALUE
+from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inputs.spec import SPEECH, InputSpec
+from espnet_jst.keys import read
 from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.serialize import serialize
 from espnet_jst.text.tags import Tags
@@ -38,8 +39,7 @@ class JSTPreprocessor(AbsPreprocessor):
         inputs: those beside speech.
         lanes: every lane that a head writes, by name.
         channels: of the recordings, as many as the frontend takes.
-        conf: `preprocessor_conf`: the keys of `Augmentation`, and `source_languages` and `target_languages` for the
-            tag schemes "lid" and "task+lid".
+        conf: `preprocessor_conf`, see `PreprocessorConf`.
 
     Raises:
         ConfigError: an unknown key, or a token list without the tags of a serialized head.
@@ -57,9 +57,7 @@ class JSTPreprocessor(AbsPreprocessor):
         conf: Mapping | None = None,
     ) -> None:
         super().__init__(train)
-        conf = conf or {}
-        check_keys(conf, (*augment.KEYS, "source_languages", "target_languages"), "preprocessor_conf")
-        self.augmentation = augment.Augmentation.parse({k: v for k, v in conf.items() if k in augment.KEYS})
+        self.conf = read(PreprocessorConf, conf, "preprocessor_conf")
         self.specs, self.inputs, self.lanes, self.channels = dict(specs), dict(inputs or {}), lanes, channels
         self.tokenizers: dict[str, Tokenizer] = {}
         self.tags: dict[str, Tags] = {}
@@ -68,7 +66,7 @@ class JSTPreprocessor(AbsPreprocessor):
         for name, spec in self.specs.items():
             self.tokenizers[name] = tokenizers[vocabulary_of(spec, sizes)]
             if spec.serialized:
-                self.tags[name] = _tags(spec, conf, self.tokenizers[name])
+                self.tags[name] = _tags(spec, self.conf, self.tokenizers[name])
                 if sorted(lanes[lane].source for lane in spec.lanes) != [False, True]:
                     raise ConfigError(
                         f"head {name!r}: {', '.join(spec.lanes)} cannot be serialized: name one lane that says what "
@@ -97,7 +95,7 @@ class JSTPreprocessor(AbsPreprocessor):
         if SPEECH in data:
             # In training the loss of such audio is NaN: the batch is skipped and the utterance written down.
             speech = checked_speech(uid, data[SPEECH], finite=not self.train, channels=self.channels)
-            out[SPEECH] = self.augmentation(speech) if self.train else speech
+            out[SPEECH] = augment(speech, self.conf) if self.train else speech
         else:
             out.update({spec.key: self._tokens(uid, spec, data) for spec in self.inputs.values() if spec.text in data})
         for name, spec in self.specs.items():
@@ -184,16 +182,8 @@ def _link(item: str) -> tuple[int, int]:
     return int(source), int(target)
 
 
-def _tags(spec: HeadSpec, conf: Mapping, tokenizer: Tokenizer) -> Tags:
-    def listed(key: str) -> tuple[str, ...]:
-        value = conf.get(key) or ()
-        return tuple(value.split() if isinstance(value, str) else value)
-
-    if spec.tags == "task":
-        tags = Tags()
-    else:
-        sources, targets = listed("source_languages"), listed("target_languages")
-        tags = Tags(scheme=spec.tags, source_languages=sources, target_languages=targets)
+def _tags(spec: HeadSpec, conf: PreprocessorConf, tokenizer: Tokenizer) -> Tags:
+    tags = Tags.configured(spec.tags, vars(conf))
     missing = [tag for tag in tags.all() if tag not in tokenizer.tokens]
     if missing:
         raise ConfigError(

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from espnet_jst.config import check_choice, shown
+from espnet_jst.config import shown
 from espnet_jst.errors import ConfigError
-from espnet_jst.limits import check_arguments
+from espnet_jst.keys import Conf, key, read, read_table
 
 TRANSCRIPT = "transcript"
 TRANSLATION = "translation"
 _NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
+WHERE = "model_conf.lanes"
 _TAKEN = ("speech", "alignment", "word_times")  # what else a data set or a decode directory holds
 
 
@@ -57,28 +58,43 @@ LANES: Mapping[str, Lane] = {
 """Those that need no configuration, in the order in which they are read."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LaneConf(Conf):
+    """A further lane, or a change of a known one: an entry of `model_conf.lanes`; see `Lane`."""
+
+    like: str | None = key(None, "lane that gives what is not said; a known lane is like itself", choices=LANES)
+    data: str | None = key(None, "name of its text in a data set and of its file in a decode directory")
+    file: str | None = key(None, "first part of the name of its text in a data directory, <file>.<case>.<language>")
+    source: bool | None = key(None, "whether it says what was spoken, in the source language")
+    headline: str | None = key(None, "metric that stands for it in a summary")
+    vocabulary: str | None = key(None, "token list of a head that writes it alone", choices=("src", "tgt"))
+    language: str | None = key(None, "where it is fixed")
+    speaker: str | None = key(None, "where it is fixed")
+
+    def check(self) -> None:
+        """Refuse names of texts that are no names of files, or of something else."""
+        for text in (self.data, self.file):
+            if text is not None and (not _NAME.fullmatch(text) or text in _TAKEN):
+                raise ConfigError(
+                    f"{shown(text)} cannot name a text: use letters, digits and '_', not {', '.join(_TAKEN)}"
+                )
+
+
 def parse_lanes(conf: Mapping[str, Any] | None) -> dict[str, Lane]:
     """All lanes of a model: `LANES`, changed and continued by `model_conf.lanes`.
 
-    An entry is a name with keys of `Lane` and `like`, the lane that gives what is not said (a known lane is like
-    itself): `second: {like: transcript, speaker: B}`. Data and file of a further lane are called as the lane is.
+    An entry is a name with keys of `LaneConf`: `second: {like: transcript, speaker: B}`. Data and file of a further
+    lane are called as the lane is.
 
     Raises:
         ConfigError: a name, a key or a value cannot be used, or two lanes have the same data.
     """
-    where = "model_conf.lanes"
-    if not isinstance(conf or {}, Mapping):
-        raise ConfigError(f"{where} is {shown(conf)}: give a mapping of names to lanes")
-    lanes = dict(LANES)
-    for name, entry in (conf or {}).items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigError(f"{where}: {shown(name)} cannot name a lane: use letters, digits and '_'")
-        lanes[name] = _lane(name, entry, f"{where}.{name}")
+    lanes = {**LANES, **read_table(conf, WHERE, _lane)}
     owners: dict[str, str] = {}
     for name, lane in lanes.items():
         other = owners.setdefault(lane.data, name)
         if other != name:
-            raise ConfigError(f"{where}: {other} and {name} have the same data {lane.data!r}: give each its own")
+            raise ConfigError(f"{WHERE}: {other} and {name} have the same data {lane.data!r}: give each its own")
     return lanes
 
 
@@ -88,20 +104,11 @@ def in_order(names: Iterable[str]) -> list[str]:
     return [name for name in LANES if name in there] + [name for name in there if name not in LANES]
 
 
-def _lane(name: str, entry: object, where: str) -> Lane:
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f"{where} is {shown(entry)}: give a mapping such as {{like: transcript, speaker: B}}")
-    own = dict(entry)
-    like = own.pop("like", name)
-    if like not in tuple(LANES):
-        raise ConfigError(f"{where}: say whether it is like {' or '.join(LANES)} (key 'like'), not {shown(like)}")
-    check_arguments(Lane, own, where, fixed=("name",))
-    names = {} if name in LANES else {"data": name, "file": name}
-    lane = replace(LANES[like], name=name, **{**names, **own})
-    check_choice(lane.vocabulary, ("src", "tgt"), f"{where}.vocabulary")
-    for text in (lane.data, lane.file):
-        if not _NAME.fullmatch(text) or text in _TAKEN:
-            raise ConfigError(
-                f"{where}: {shown(text)} cannot name a text: use letters, digits and '_', not {', '.join(_TAKEN)}"
-            )
-    return lane
+def _lane(name: str, entry: Mapping, where: str) -> Lane:
+    conf = read(LaneConf, entry, where)
+    like = conf.like or name
+    if like not in LANES:
+        raise ConfigError(f"{where}: say whether it is like {' or '.join(LANES)} (key 'like')")
+    texts = {} if name in LANES else {"data": name, "file": name}
+    given = {key: value for key, value in vars(conf).items() if key != "like" and value is not None}
+    return replace(LANES[like], **{"name": name, **texts, **given})

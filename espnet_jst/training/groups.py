@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, get_type_hints
+from dataclasses import dataclass, replace
+from typing import Any
 
-from espnet_jst.config import check_keys, shown
+from espnet_jst.config import shown
 from espnet_jst.errors import ConfigError
-from espnet_jst.limits import check_values
+from espnet_jst.keys import Conf, key, read, read_table, required
 from espnet_jst.training.batches import CountedBatches, PlannedBatches
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupSpec:
+class GroupSpec(Conf):
     """One entry of `train_groups`: training data beside `--train_data_path_and_name_and_type`.
 
     Attributes:
         name: key of the entry.
-        data: [file, name, type] of each of its data, as that option has them.
-        shape_files: lengths of its utterances, as `--train_shape_file`.
-        share: of all steps of the training; what the groups leave is that of the first data set.
-        batch_size, batch_bins: as the options of that name, which they are by default. Lengths of another unit, such as
-            tokens beside samples, need another number of bins.
     """
 
     name: str
-    data: Sequence[Sequence[str]]
-    shape_files: Sequence[str]
-    share: float
-    batch_size: int | None = None
-    batch_bins: int | None = None
+    data: Sequence[Sequence[str]] = required("[file, name, type] of each of its data")
+    shape_files: Sequence[str] = required("lengths of its utterances, as --train_shape_file")
+    share: float = required("its share of all steps; what is left is that of the first data set", low=0, high=1)
+    batch_size: int | None = key(None, "as --batch_size, which it is by default", low=1)
+    batch_bins: int | None = key(
+        None, "as --batch_bins, which it is by default; words beside samples need another number", low=1
+    )
+
+    def check(self) -> None:
+        """Refuse rows that name no data."""
+        for row in self.data:
+            if len(row) != 3 or not all(isinstance(item, str) for item in row):
+                raise ConfigError(f"data: {shown(row)}: give [file, name, type], such as [text.en, src_text, text]")
+        if not self.data or not self.shape_files or not 0 < self.share < 1:
+            raise ConfigError("give data, shape_files, and a share between 0 and 1")
 
     @property
     def where(self) -> str:
@@ -44,38 +49,22 @@ class GroupSpec:
 
     def options(self, first: Any) -> Any:
         """ESPnet's options of the iterator for this group, from those for the first data set."""
-        own = {"data_path_and_name_and_type": self.data, "shape_files": self.shape_files, "num_iters_per_epoch": None}
+        data, shape_files = [list(row) for row in self.data], list(self.shape_files)
+        own = {"data_path_and_name_and_type": data, "shape_files": shape_files, "num_iters_per_epoch": None}
         sizes = {"batch_size": self.batch_size, "batch_bins": self.batch_bins}
         return replace(first, **own, **{key: size for key, size in sizes.items() if size is not None})
 
 
-def parse_groups(groups: Mapping[str, Any] | None) -> list[GroupSpec]:
+def parse_groups(groups: object) -> list[GroupSpec]:
     """All entries of `train_groups`; there may be none.
 
     Raises:
         ConfigError: a key is missing or unknown, or a value cannot be used.
     """
-    specs = [_parse(str(name), entry) for name, entry in (groups or {}).items()]
-    if sum(spec.share for spec in specs) >= 1:
+    specs = read_table(groups, "train_groups", lambda name, entry, where: read(GroupSpec, entry, where, name=name))
+    if sum(spec.share for spec in specs.values()) >= 1:
         raise ConfigError("train_groups: the shares leave no step for the first data set: their sum must be below 1")
-    return specs
-
-
-def _parse(name: str, entry: object) -> GroupSpec:
-    where = f"train_groups.{name}"
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f"{where} is {shown(entry)}: give a mapping with data, shape_files and share")
-    check_keys(entry, {f.name for f in fields(GroupSpec)} - {"name"}, where)
-    for key in ("data", "shape_files", "share"):
-        if not entry.get(key):
-            raise ConfigError(f"{where}: {key!r} is missing")
-    check_values(entry, where, get_type_hints(GroupSpec))
-    for row in entry["data"]:
-        if not isinstance(row, (list, tuple)) or len(row) != 3 or not all(isinstance(item, str) for item in row):
-            raise ConfigError(f"{where}.data: {shown(row)}: give [file, name, type], such as [text.en, src_text, text]")
-    if not 0 < entry["share"] < 1:
-        raise ConfigError(f"{where}.share is {entry['share']}: give a share of the steps, between 0 and 1")
-    return GroupSpec(name=name, **entry)
+    return list(specs.values())
 
 
 def turns(shares: Sequence[float], steps: int) -> list[int]:

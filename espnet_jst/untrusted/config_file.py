@@ -14,7 +14,7 @@ from typing import Any
 
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
-from espnet_jst.untrusted.names import check_name
+from espnet_jst.untrusted.file_names import check_name
 from espnet_jst.untrusted.plain_yaml import read_yaml, scalars
 
 # Files of the training run, of no use to a reader of the model; packs leave them out.

@@ -8,8 +8,9 @@ from espnet_jst.heads import JointNetwork
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.predictor import LSTMPredictor, StatelessPredictor
-from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
+from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.keys import read
 from espnet_jst.taps import Tap
 
 JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
@@ -72,7 +73,7 @@ def test_no_heads_and_unknown_model_keys_are_refused():
     with pytest.raises(ConfigError, match="give at least one head"):
         parse_heads({})
     with pytest.raises(ConfigError, match=r"unknown key 'head' \(did you mean 'heads'"):
-        check_model_conf({"head": {}})
+        read(ModelConf, {"head": {}}, "model_conf")
 
 
 def test_a_head_is_built_with_the_tap_and_vocabulary_that_it_names():

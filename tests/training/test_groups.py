@@ -84,10 +84,13 @@ def test_each_group_has_its_own_curriculum():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (3, "give a mapping with data, shape_files and share"),
+        (3, "it must be a mapping"),
         ({"data": [["f", "text", "text"]], "share": 0.5}, "'shape_files' is missing"),
         ({"data": [["f", "text"]], "shape_files": ["f"], "share": 0.5}, r"data: .*give \[file, name, type\]"),
-        ({"data": [["f", "text", "text"]], "shape_files": ["f"], "share": 1.5}, "share is 1.5"),
+        (
+            {"data": [["f", "text", "text"]], "shape_files": ["f"], "share": 1.5},
+            "share is 1.5: give a number from 0 to 1",
+        ),
         ({"data": [["f", "text", "text"]], "shape_files": ["f"], "share": "0.5"}, "share is '0.5': give a number"),
         ({"data": [["f", "text", "text"]], "shape_files": ["f"], "shares": 0.5}, "did you mean 'share'"),
     ],

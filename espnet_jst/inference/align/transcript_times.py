@@ -13,8 +13,10 @@ from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference.align.word_times import TimingConf, ctc_word_times, share_spans
 from espnet_jst.inference.audio.recording import read_audio
 from espnet_jst.inference.audio.resample import resample
-from espnet_jst.inference.loading import build_timing_head, load_model
+from espnet_jst.inference.loading import load_model
+from espnet_jst.inference.searches import build_timings
 from espnet_jst.tasks.build import build_tokenizers
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.units import split_units
 
 Spans = list[tuple[float, float]]
@@ -46,7 +48,8 @@ def transcript_times(
         ConfigError: the model has no CTC head on the transcript.
     """
     model, args = load_model(st_train_config, st_model_file, device)
-    timing = build_timing_head(model, build_tokenizers(args), conf)
+    lanes = parse_lanes((args.model_conf or {}).get("lanes"))
+    timing = next(iter(build_timings(model, lanes, build_tokenizers(args), conf).values()), None)
     if timing is None:
         raise ConfigError(
             f"{st_model_file}: no CTC head writes the transcript; train with one: "
@@ -60,7 +63,7 @@ def transcript_times(
                 raise BadItem("no line in wav.scp", "add it or remove the text", "keys-differ")
             samples, fs = read_audio(files[key])
             speech = torch.from_numpy(resample(samples, fs, model.fs))[None].to(device)
-            tap = model.encode(speech, torch.tensor([speech.size(1)], device=device))[timing.spec.reads]
+            tap = model.encode(speech, torch.tensor([speech.size(1)], device=device))[timing.reads]
             groups = timing.tokenizer.groups(split_units(text))
             labels = [ids for ids, _ in groups]
             found = ctc_word_times(

@@ -15,28 +15,7 @@ import torch
 from torch import Tensor
 
 from espnet_jst.errors import DataError
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimingConf:
-    """How the frames of a CTC alignment become the ends of words.
-
-    The defaults were found on the validation strings of spoken digits with 80 ms frames, where the peak of a word lies
-    0.1 to 0.3 s after its start and 0.15 to 0.4 s before its end.
-
-    Attributes:
-        blank_penalty: nats taken off the blank's log-probability before aligning.
-        extend_left_s: how far a word reaches back into blank frames at most, in seconds.
-        extend_right_s: how far it reaches forward into them at most; a gap shorter than both is shared in proportion.
-        offset_s: added to every boundary: the constant lag of the head's peaks.
-        memory_s: frames older than this are forgotten in a stream that shows no word.
-    """
-
-    blank_penalty: float = 2.0
-    extend_left_s: float = 0.12
-    extend_right_s: float = 0.3
-    offset_s: float = 0.0
-    memory_s: float = 30.0
+from espnet_jst.search.conf import TimingConf
 
 
 @dataclass(frozen=True)

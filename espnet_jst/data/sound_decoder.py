@@ -13,7 +13,7 @@ LOSSY = ("OGG", "MP3")
 BEFORE_S, LAST_PAGE_S = 2, 40
 
 
-class Decoder(soundfile.SoundFile):
+class SoundDecoder(soundfile.SoundFile):
     """A file that is read in a row: soundfile would seek after each block, to where the header may say no."""
 
     splice: Splice | None = None
