@@ -43,6 +43,9 @@ class Limits(NamedTuple):
         return f"a number{above}" + (f" to {self.high:g}" if math.isfinite(self.high) else " on" if above else "")
 
 
+_OTHER = "another value"
+
+
 def check_value(name: str, value: object, kind: Any, limits: Limits) -> None:
     """Refuse a value of another kind than a type says, a number out of range, a text that is not one of the choices.
 
@@ -112,6 +115,7 @@ def described(kind: Any) -> str:
     """A type in words: "a whole number"."""
     inside = typing.get_args(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        inside = tuple(item for item in inside if item is not str or Path not in inside)
         return " or ".join(dict.fromkeys(described(item) for item in inside))
     if kind in _KINDS:
         return _KINDS[kind][1]
@@ -121,5 +125,6 @@ def described(kind: Any) -> str:
         of_two = f" of {len(inside)}" if base is tuple and Ellipsis not in inside else ""
         return f"a list{of_two}" + (f" with {' or '.join(items)} in each place" if items else "")
     if base in (dict, Mapping):
-        return "a mapping" + (f" to {described(inside[1])}" if inside else "")
-    return "another value"
+        below = described(inside[1]) if inside else _OTHER
+        return "a mapping" + (f" of names to {below}" if below != _OTHER else "")
+    return _OTHER

@@ -109,7 +109,7 @@ def _times(args: argparse.Namespace) -> None:
     texts, files = read_table(args.src), read_table(args.wav_scp)
     from espnet_jst.hub.load import resolve
     from espnet_jst.inference.align.transcript_times import transcript_times
-    from espnet_jst.inference.progress import progress
+    from espnet_jst.progress import progress
 
     model = {"st_train_config": args.st_train_config, "st_model_file": args.st_model_file}
     with progress("align", len(texts)) as advance:

@@ -146,7 +146,7 @@ def diagnosis_table(reports: Mapping[str, SerializationReport], title: str) -> T
 
 def write_diagnosis(reports: Mapping[str, SerializationReport], directory: str | Path, title: str) -> list[Path]:
     """Write `diagnosis.md`, `diagnosis.json` and `diagnosis.png`; returns their paths."""
-    from espnet_jst.evaluation.pictures import plot_policies
+    from espnet_jst.evaluation.pictures.policies import plot_policies
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)

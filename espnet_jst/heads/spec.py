@@ -113,8 +113,8 @@ class ModelConf(Conf):
 
     heads: Mapping | None = key(None, "what is predicted: name: {kind: transducer, lanes: [transcript, translation]}")
     lanes: Mapping | None = key(None, "further lanes: name: {like: transcript, speaker: B}")
-    inputs: Mapping | None = key(None, "what enters beside speech: name: {kind: tokens, into: hier_encoder, repeat: 4}")
     searches: Mapping | None = key(None, "how heads are decoded: name: {heads: [head], second_pass_of: other}")
     hier_reads: str = key("encoder", "tap that hier_encoder reads")
+    inputs: Mapping | None = key(None, "inputs beside speech: name: {kind: tokens, into: hier_encoder, repeat: 4}")
     regularizers: Mapping | None = key(None, "further terms of the training loss: name: {kind: ..., weight: 0.1}")
     extract_feats_in_collect_stats: bool = key(True, "ESPnet's; features are made in the model in any case")

@@ -10,7 +10,7 @@ from typing import Any
 from espnet_jst.config import read_yaml
 from espnet_jst.errors import JSTError
 from espnet_jst.hub.load import find_config
-from espnet_jst.untrusted.plain_yaml import read_yaml as read_foreign_yaml
+from espnet_jst.untrusted.config_file import read_yaml as read_foreign_yaml
 
 _MODEL_OPTIONS = ("model_tag", "st_train_config", "st_model_file", "transducer_conf")
 

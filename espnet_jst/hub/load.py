@@ -13,8 +13,7 @@ from espnet_jst.hub.about import CARD
 from espnet_jst.hub.safe_archive import MAX_MEMBERS, file_sha256, unpack_to_cache
 from espnet_jst.keys import read
 from espnet_jst.search.conf import DecodingConf
-from espnet_jst.untrusted.config_file import pack_root, resolve_inside
-from espnet_jst.untrusted.plain_yaml import read_yaml
+from espnet_jst.untrusted.config_file import pack_root, read_yaml, resolve_inside
 
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"

@@ -31,7 +31,7 @@ from espnet_jst.hub.made import made_lines, portable
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
-from espnet_jst.untrusted.plain_yaml import read_yaml
+from espnet_jst.untrusted.config_file import read_yaml
 from espnet_jst.version import __version__
 
 _STORED_SUFFIXES = {".pth", ".safetensors", ".png"}  # deflate gains nothing on them

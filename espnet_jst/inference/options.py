@@ -15,7 +15,7 @@ from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import Glued, has_blanks, split_units
-from espnet_jst.untrusted.plain_yaml import read_yaml
+from espnet_jst.untrusted.config_file import read_yaml
 from espnet_jst.weights import limit_parameters, load_strict, read_weights
 
 

@@ -1,4 +1,4 @@
-"""Keys of what makes features: `frontend_conf`, `normalize_conf`, `specaug_conf`, entries of `model_conf.inputs`."""
+"""Keys of the inputs: `frontend_conf`, `normalize_conf`, `specaug_conf`, and those of `model_conf.inputs`."""
 
 from __future__ import annotations
 
@@ -92,6 +92,6 @@ class SpecAugConf(Conf):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenInputConf(Conf):
-    """Text as an input: an embedding of each token, up-sampled by repetition (arXiv:2309.15826, 2412.15415)."""
+    """Text as an input: an embedding of each token, several times (arXiv:2309.15826, 2412.15415)."""
 
-    repeat: int = key(1, "frames of a token", low=1, high=64)
+    repeat: int = key(1, "frames of a token, so that text is about as long as speech", low=1, high=64)

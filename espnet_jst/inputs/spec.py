@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from espnet_jst import registry
-from espnet_jst.config import check_choice, shown
+from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.interface import Input
 from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
 
-SPEECH = "speech"
+WHERE = "model_conf.inputs"
 ENCODERS = ("encoder", "hier_encoder")  # in the order of the chain
+SPEECH = "speech"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class InputSpec(Conf):
     """
 
     name: str
-    kind: str = required("tokens", choices=lambda: registry.names("inputs"))
+    kind: str = required("what it is made of", choices=lambda: registry.names("inputs"))
     into: str = required("encoder that it feeds instead of speech; the heads above it are trained", choices=ENCODERS)
     text: str = key("", "name of its text in a data set; by default that of the entry")
     vocabulary: str | None = key(
@@ -64,22 +65,22 @@ def parse_inputs(inputs: object) -> dict[str, InputSpec]:
     Raises:
         ConfigError: a key is missing or unknown, or a value cannot be used.
     """
-    return read_table(inputs, "model_conf.inputs", _parse)
-
-
-def _parse(name: str, entry: Mapping, where: str) -> InputSpec:
-    if name == SPEECH:
-        raise ConfigError(f"model_conf.inputs: {shown(name)} is there by itself: give another name")
-    own = registry.conf_of("inputs", kind_of(entry, registry.names("inputs"), where))
-    conf = {key: value for key, value in entry.items() if key not in keys_of(InputSpec)}
-    spec = read(InputSpec, {"text": name, **entry}, where, beside=keys_of(own), name=name, conf=conf)
-    read(own, conf, where)
-    return spec
+    return read_table(inputs, WHERE, _parse)
 
 
 def vocabularies_of(specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int]) -> dict[str, str]:
     """Which token list each input uses; see `InputSpec.vocabulary_in`."""
     return {name: spec.vocabulary_in(vocab_sizes) for name, spec in specs.items()}
+
+
+def _parse(name: str, entry: Mapping, where: str) -> InputSpec:
+    if name == SPEECH:
+        raise ConfigError(f"{where}: speech is there by itself, give the input another name")
+    own = registry.conf_of("inputs", kind_of(entry, registry.names("inputs"), where))
+    conf = {key: value for key, value in entry.items() if key not in keys_of(InputSpec)}
+    spec = read(InputSpec, {"text": name, **entry}, where, beside=keys_of(own), name=name, conf=conf)
+    read(own, conf, where)
+    return spec
 
 
 def build_inputs(
@@ -95,9 +96,9 @@ def build_inputs(
     Raises:
         ConfigError: the model has no such encoder or token list.
     """
-    modules = {}
+    modules: dict[str, Input] = {}
     for name, spec in specs.items():
-        check_choice(spec.into, feeds, f"model_conf.inputs.{name}.into")
+        check_choice(spec.into, feeds, f"{WHERE}.{name}.into")
         size, shift_s = feeds[spec.into]
         vocab_size = vocab_sizes[spec.vocabulary_in(vocab_sizes)]
         fixed = {"key": spec.key, "into": spec.into, "vocab_size": vocab_size, "size": size, "shift_s": shift_s}

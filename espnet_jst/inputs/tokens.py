@@ -23,7 +23,6 @@ class TokenInput(nn.Module, Input):
         vocab_size: number of tokens.
         size: features of a frame: those of the tap that the encoder reads otherwise.
         shift_s: the frame shift of that tap, in seconds.
-        conf: further keys, given as keywords.
     """
 
     @takes(TokenInputConf)

@@ -106,19 +106,18 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
     _check_size(normalize, frontend.output_size())
     encoder = make("encoder", input_size=frontend.output_size())
-    tap_sizes = _tap_sizes("encoder", encoder)
+    tap_sizes, feeds = _tap_sizes("encoder", encoder), {"encoder": (frontend.output_size(), frontend.hop_s)}
+    links = [Link("encoder", encoder, None)]
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
         check_choice(hier_reads, tap_sizes, "model_conf.hier_reads")
         hier_encoder = make("hier_encoder", input_size=tap_sizes[hier_reads])
-        tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
-    links = [Link("encoder", encoder, None)]
-    if hier_encoder is not None:
         links.append(Link("hier_encoder", hier_encoder, hier_reads))
-    chain, heads = Chain(links, frontend.hop_s), build_heads(specs, tap_sizes, vocab_sizes)
-    feeds = {"encoder": (frontend.output_size(), frontend.hop_s)}
+    chain = Chain(links, frontend.hop_s)
     if hier_encoder is not None:
         feeds["hier_encoder"] = tap_sizes[hier_reads], chain.shifts_s[hier_reads]
+        tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
+    heads = build_heads(specs, tap_sizes, vocab_sizes)
     shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}
     return JSTModel(
         frontend=frontend,
@@ -144,7 +143,6 @@ def check_keys_of(args: argparse.Namespace) -> None:
     from espnet2.tasks import abs_task
 
     heads_of(args)
-    inputs_of(args)
     check_regularizers((args.model_conf or {}).get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     made_later = ["normalize"] if args.collect_stats else []  # from the statistics

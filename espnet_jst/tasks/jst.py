@@ -17,6 +17,7 @@ from espnet2.tasks import abs_task, st  # noqa: E402
 from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
+from espnet_jst.config import options_of  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
 from espnet_jst.inputs.spec import SPEECH  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
@@ -98,7 +99,7 @@ class JSTTask(st.STTask):
             help="Processes that train together on the CPU, each with its share of every batch; not used with a GPU",
         )
         parser.set_defaults(**DEFAULTS)
-        for action in parser._actions:
+        for action in options_of(parser):
             if action.dest in ("token_type", "src_token_type"):
                 action.choices = TOKEN_TYPES
         refuse(parser)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from espnet_jst.config import check_choice
+from espnet_jst.config import check_choice, options_of
 from espnet_jst.training.hooks import ModelOptimizer
 
 TRAIN_DTYPES = ("float32", "bfloat16", "auto", "float64")
@@ -31,7 +31,7 @@ class Float32Arguments(argparse.Namespace):
 
 def offer_training_dtypes(parser: argparse.ArgumentParser) -> None:
     """Give ESPnet's `--train_dtype` our choices."""
-    [action] = [action for action in parser._actions if action.dest == "train_dtype"]
+    [action] = [action for action in options_of(parser) if action.dest == "train_dtype"]
     action.choices = TRAIN_DTYPES
     action.help = (
         "Of matrix products and convolutions in training: bfloat16, or auto, which is bfloat16 where the processor or "

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from espnet_jst import plain_yaml
 from espnet_jst.config import shown
-from espnet_jst.errors import CheckpointError
+from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.untrusted.file_names import check_name
-from espnet_jst.untrusted.plain_yaml import read_yaml, scalars
 
 # Files of the training run, of no use to a reader of the model; packs leave them out.
 TRAINING_ONLY_KEYS = frozenset(
@@ -32,6 +34,20 @@ FILE_KEYS = frozenset({"token_list", "src_token_list", "bpemodel", "src_bpemodel
 _MODEL_CONFS = frozenset({f"{name}_conf" for name in ("frontend", "specaug", "normalize", "encoder", "hier_encoder")})
 _PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".th"})
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML mapping, read as plain data: mappings with text as keys, lists, text, numbers, true, false and null.
+
+    Raises:
+        CheckpointError: the file is missing, over 1 MiB, not a mapping, has aliases (bombs are made of them), tags,
+            deep nesting, a key twice, dates, numbers without a sensible value, or asks for code: a `_target_`, or a
+            `trust_remote_code` that is true.
+    """
+    try:
+        return plain_yaml.read(path)
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def map_strings(value: Any, change: Callable[[tuple, str], Any], keys: tuple = ()) -> Any:
@@ -77,9 +93,20 @@ def pack_root(config_path: str | Path) -> Path | None:
     path = Path(config_path).absolute()
     for folder in path.parents:
         meta = folder / "meta.yaml"
-        if meta.is_file() and any(_is_same(folder, name, path) for name in scalars(meta)):
+        if meta.is_file() and any(_is_same(folder, name, path) for name in _scalars(meta)):
             return folder
     return None
+
+
+def _scalars(path: Path) -> Iterator[str]:
+    """The values of a YAML file, as far as it is one that can be read."""
+    try:
+        plain_yaml.check_size(path)
+        for event in yaml.parse(path.read_bytes(), Loader=plain_yaml.Loader):
+            if isinstance(event, yaml.ScalarEvent):
+                yield event.value
+    except (OSError, UnicodeError, yaml.YAMLError):  # of something else, such as a template
+        return
 
 
 def _is_same(folder: Path, name: str, path: Path) -> bool:

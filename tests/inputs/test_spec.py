@@ -22,7 +22,7 @@ def test_an_entry_says_where_text_enters_and_which_heads_it_reaches():
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"speech": ENTRY}, "'speech' is there by itself"),
+        ({"speech": ENTRY}, "speech is there by itself"),
         ({"src_text": {**ENTRY, "repaet": 2}}, "did you mean 'repeat'"),
         ({"src_text": {"kind": "tokens"}}, r"inputs\.src_text: 'into' is missing"),
         ({"src_text": {**ENTRY, "into": "hier"}}, "did you mean 'hier_encoder'"),

@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from espnet_jst.errors import CheckpointError
-from espnet_jst.untrusted.config_file import read_config
-from espnet_jst.untrusted.plain_yaml import read_yaml
+from espnet_jst.untrusted.config_file import read_config, read_yaml
 
 ALIAS_BOMB = "n0: &n0 [x, x]\n" + "".join(f"n{n}: &n{n} [*n{n - 1}, *n{n - 1}]\n" for n in range(1, 30))
 
