@@ -130,6 +130,8 @@ class JSTTask(st.STTask):
             # Before ESPnet overwrites the configuration that the weights belong to.
             check_checkpoint(Path(args.output_dir), build.marks_of(args))
         _check_data(args, cls.build_preprocess_fn(args, train=True))
+        # Processes that train together must know of a step that does not reach every parameter.
+        args.unused_parameters |= bool(args.train_groups or build.inputs_of(args))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return
@@ -279,11 +281,10 @@ class JSTTask(st.STTask):
 
 
 def _check_data(args: argparse.Namespace, preprocess: JSTPreprocessor) -> None:
-    """Look at all data sets of a training together, and prepare for a step that does not reach every parameter."""
+    """Look at all data sets of a training together."""
     groups = parse_groups(args.train_groups)
     if groups and args.iterator_type != "sequence":
         raise ConfigError(f"--iterator_type {args.iterator_type}: train_groups need --iterator_type sequence")
     train = {TRAIN: [name for _, name, _ in args.train_data_path_and_name_and_type]}
     train |= {group.where: group.names for group in groups}
     check_sets(preprocess, train, [name for _, name, _ in args.valid_data_path_and_name_and_type])
-    args.unused_parameters |= bool(preprocess.inputs)
