@@ -38,7 +38,7 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
         choices: ESPnet's ClassChoices.
         name: registered name.
         conf: `<choice>_conf`.
-        fixed: further arguments, those of them that the class takes.
+        fixed: arguments that the model gives, such as `input_size`.
 
     Raises:
         ConfigError: the name or a key of `conf` is unknown, a key is missing, or a value cannot be used; the message
