@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from espnet_jst.compat import silence_others
 from espnet_jst.registry import register
@@ -83,8 +84,7 @@ class JSTTask(st.STTask):
             "--preprocessor_conf",
             action=NestedDictAction,
             default={},
-            help="gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob; "
-            "source_languages, target_languages",
+            help="Changes of training recordings, languages of tags: see --help preprocessor",
         )
         group.add_argument(
             "--train_groups",
@@ -110,6 +110,12 @@ class JSTTask(st.STTask):
         return strict_parser(super().get_parser())
 
     @classmethod
+    def print_config(cls, file: TextIO | None = None) -> None:
+        """All values of a command, with the defaults of the classes that it names; ESPnet's writes to the standard
+        output of the moment in which it was imported, which may be nobody's."""
+        super().print_config(file or sys.stdout)
+
+    @classmethod
     def check_required_command_args(cls, args: argparse.Namespace) -> None:
         """Refuse a command without an option that is always needed."""
         missing = [f"--{name}" for name in args.required if getattr(args, name) is None]
@@ -130,6 +136,8 @@ class JSTTask(st.STTask):
             # Before ESPnet overwrites the configuration that the weights belong to.
             check_checkpoint(Path(args.output_dir), build.marks_of(args))
         _check_data(args, cls.build_preprocess_fn(args, train=True))
+        # Processes that train together must know of a step that does not reach every parameter.
+        args.unused_parameters |= bool(args.train_groups or build.inputs_of(args))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return
@@ -279,11 +287,10 @@ class JSTTask(st.STTask):
 
 
 def _check_data(args: argparse.Namespace, preprocess: JSTPreprocessor) -> None:
-    """Look at all data sets of a training together, and prepare for a step that does not reach every parameter."""
+    """Look at all data sets of a training together."""
     groups = parse_groups(args.train_groups)
     if groups and args.iterator_type != "sequence":
         raise ConfigError(f"--iterator_type {args.iterator_type}: train_groups need --iterator_type sequence")
     train = {TRAIN: [name for _, name, _ in args.train_data_path_and_name_and_type]}
     train |= {group.where: group.names for group in groups}
     check_sets(preprocess, train, [name for _, name, _ in args.valid_data_path_and_name_and_type])
-    args.unused_parameters |= bool(preprocess.inputs)

@@ -10,10 +10,11 @@ ENTRY = {"kind": "tokens", "into": "hier_encoder", "repeat": 4}
 
 def test_an_entry_says_where_text_enters_and_which_heads_it_reaches():
     [spec] = parse_inputs({"src_text": ENTRY}).values()
-    assert (spec.key, spec.text, spec.repeat) == ("input_src_text", "src_text", 4)
+    assert (spec.key, spec.text, spec.conf) == ("input_src_text", "src_text", {"repeat": 4})
     assert spec.reaches("hier_encoder") and spec.reaches("hier_encoder.3") and not spec.reaches("encoder.3")
     [module] = build_inputs({"src_text": spec}, {"tgt": 9, "src": 5}, {"hier_encoder": (6, 0.08)}).values()
-    assert module.embedding.weight.shape == (5, 6) and (module.into, module.shift_s) == ("hier_encoder", 0.08)
+    assert module.embedding.weight.shape == (5, 6) and module.repeat == 4
+    assert (module.into, module.shift_s) == ("hier_encoder", 0.08)
     assert spec.vocabulary_in({"tgt": 9}) == "tgt"
     assert parse_inputs(None) == {}
 
@@ -21,16 +22,16 @@ def test_an_entry_says_where_text_enters_and_which_heads_it_reaches():
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"speech": ENTRY}, "'speech' cannot name an input"),
+        ({"speech": ENTRY}, "speech is there by itself"),
         ({"src_text": {**ENTRY, "repaet": 2}}, "did you mean 'repeat'"),
         ({"src_text": {"kind": "tokens"}}, r"inputs\.src_text: 'into' is missing"),
         ({"src_text": {**ENTRY, "into": "hier"}}, "did you mean 'hier_encoder'"),
         ({"src_text": {**ENTRY, "kind": "token"}}, "did you mean 'tokens'"),
-        ({"src_text": {**ENTRY, "repeat": 0}}, "repeat is 0: give a number from 1"),
+        ({"src_text": {**ENTRY, "repeat": 0}}, r"inputs\.src_text: repeat is 0: give a number from 1"),
         ({"src_text": {**ENTRY, "repeat": "4"}}, "repeat is '4': give a whole number"),
         ({"src_text": {**ENTRY, "vocabulary": "source"}}, "vocabulary: 'source' is not one of src, tgt"),
-        ({"src_text": 4}, "give a mapping such as"),
-        ([ENTRY], "give a mapping of names to inputs"),
+        ({"src_text": 4}, "it must be a mapping"),
+        ([ENTRY], "give a mapping of names to entries"),
     ],
 )
 def test_an_entry_that_cannot_be_used_is_one_message(inputs, message):

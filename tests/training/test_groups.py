@@ -1,12 +1,16 @@
 """Groups of data take turns: speech, and text that enters the second encoder."""
 
+import json
+import multiprocessing
 import os
 import signal
 import time
 
 import pytest
 import torch
+import yaml
 from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
+from espnet2.train.distributed_utils import free_port
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.tokens import TokenInput
@@ -17,6 +21,7 @@ from espnet_jst.training.groups import GroupedBatches, parse_groups, turns
 from espnet_jst.weights import read_weights, safe_load
 from tests.training.corpus import HEADS, config, make_corpus, write_config
 from tests.training.test_batches import Names, names
+from tests.training.test_processes import STEADY
 from tests.training.test_resume import same, train_in_child
 
 SPEECH_KEYS = [f"s{number}" for number in range(12)]
@@ -79,10 +84,13 @@ def test_each_group_has_its_own_curriculum():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (3, "give a mapping with data, shape_files and share"),
+        (3, "it must be a mapping"),
         ({"data": [["f", "text", "text"]], "share": 0.5}, "'shape_files' is missing"),
         ({"data": [["f", "text"]], "shape_files": ["f"], "share": 0.5}, r"data: .*give \[file, name, type\]"),
-        ({"data": [["f", "text", "text"]], "shape_files": ["f"], "share": 1.5}, "share is 1.5"),
+        (
+            {"data": [["f", "text", "text"]], "shape_files": ["f"], "share": 1.5},
+            "share is 1.5: give a number from 0 to 1",
+        ),
         ({"data": [["f", "text", "text"]], "shape_files": ["f"], "share": "0.5"}, "share is '0.5': give a number"),
         ({"data": [["f", "text", "text"]], "shape_files": ["f"], "shares": 0.5}, "did you mean 'share'"),
     ],
@@ -138,7 +146,8 @@ def root(tmp_path_factory):
 
 
 def train(root, name, *options):
-    JSTTask.main(cmd=["--config", str(root / "train.yaml"), "--output_dir", str(root / name), *options])
+    command = [] if "--config" in options else ["--config", str(root / "train.yaml")]
+    JSTTask.main(cmd=[*command, "--output_dir", str(root / name), *options])
     return root / name
 
 
@@ -185,24 +194,51 @@ def test_a_killed_training_goes_on_with_the_turns_of_an_undisturbed_one(root, wh
     assert same(exp / "8epoch.pth", whole / "8epoch.pth")
 
 
-def test_two_processes_take_the_same_turns_and_resume(root):
-    steady = ("--cpu_processes", "2", "--max_epoch", "3", "--scheduler_conf", "total_steps=18")
-    one = train(root, "two", *steady)
-    train(root, "two_halves", *steady, "--max_epoch", "1")
-    two = train(root, "two_halves", *steady, "--resume", "true")
-    first, second = (read_weights(exp / "3epoch.pth") for exp in (one, two))
-    for key, value in first.items():
-        torch.testing.assert_close(second[key], value, atol=1e-5, rtol=1e-4)
-    stats = history(one)
-    assert all(stats[3]["train"][head] < stats[1]["train"][head] for head in ("asr_rnnt", "st_rnnt"))
+def one_rank(root, rank, port, *options):
+    os.environ.update(MASTER_ADDR="localhost", MASTER_PORT=str(port))
+    ranks = ("--dist_world_size", "2", "--dist_rank", str(rank), "--dist_backend", "gloo")
+    train(root, "two", "--config", str(root / "steady.yaml"), *ranks, *options)
+
+
+def train_by_two(root, *options):
+    # Forked, so that ESPnet need not be imported again.
+    context, port = multiprocessing.get_context("fork"), free_port()
+    ranks = [context.Process(target=one_rank, args=(root, rank, port, *options)) for rank in range(2)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(120)
+    assert [process.exitcode for process in ranks] == [0, 0]
+
+
+def test_two_processes_take_the_turns_of_one_and_resume(root):
+    values = config(root, **yaml.safe_load((root / "train.yaml").read_text()))
+    steady = {"dropout": 0.0, "train_chunk_frames": [2]}
+    heads = {name: {**head, "predictor_conf": {"size": 16, "dropout": 0.0}} for name, head in MODEL["heads"].items()}
+    values |= {
+        **STEADY,
+        "encoder_conf": {**values["encoder_conf"], **steady},
+        "hier_encoder_conf": {**values["hier_encoder_conf"], **steady},
+        "model_conf": {**MODEL, "heads": heads},
+        "optim": "sgd",  # linear in the gradient
+        "scheduler_conf": {"total_steps": 18},
+        "max_epoch": 2,
+    }
+    write_config(root, "steady.yaml", **values)
+    one = train(root, "one", "--config", str(root / "steady.yaml"))
+    train_by_two(root, "--max_epoch", "1")
+    train_by_two(root, "--resume", "true")
+    expected, weights = (read_weights(exp / "2epoch.pth") for exp in (one, root / "two"))
+    for key, value in expected.items():
+        torch.testing.assert_close(weights[key], value, atol=1e-5, rtol=1e-4)
+    losses = [[epoch["train"]["loss"] for epoch in history(exp).values()] for exp in (one, root / "two")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_a_time_budget_measures_every_group(root, capsys):
     exp = train(root, "budget", "--max_train_minutes", "0.05", "--max_epoch", "300", "--curriculum", "0.5")
     out = capsys.readouterr().out
     assert "steps in" in out and (exp / "budget.json").is_file()
-    import json
-
     plan = json.loads((exp / "budget.json").read_text())
     assert len(plan["measured"]["sizes"]) == 2 and 1 <= plan["epochs"] < 300
     # Each group's sizes are in its own unit: samples and words.
