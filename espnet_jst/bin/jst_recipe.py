@@ -70,8 +70,8 @@ def _run(options: Options, *, tried: bool = False) -> None:
 def _compare(options: Options, flags: Sequence[str]) -> None:
     from espnet_jst.evaluation.comparison_table import write_table
     from espnet_jst.jobs.workers import workers
+    from espnet_jst.recipe.compared_runs import comparison_table
     from espnet_jst.recipe.comparison import Comparison, check_shared, run_comparison, try_systems
-    from espnet_jst.recipe.comparison_table import comparison_table
 
     comparison = Comparison.read(Path(options.run.compare))
     # The last one counts: the runs themselves are plain runs, each in a folder of its own.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from espnet_jst.text.tokenizer import Tokenizer
 
-POLICIES = ("align", "0.5", "0.3", "0.0", "eager")
+COMPARED = ("align", "0.5", "0.3", "0.0", "eager")
 
 _COLUMNS: dict[str, Callable[[SerializationReport], str]] = {
     "tags a sentence": lambda report: f"{report.tags_per_sentence:.1f}",
@@ -43,7 +43,7 @@ def compare_policies(
     alignments: Sequence[Collection[Link]],
     *,
     reference: Sequence[Collection[Link]] | None = None,
-    policies: Sequence[str] = POLICIES,
+    policies: Sequence[str] = COMPARED,
     tokenizer: Tokenizer | None = None,
     names: Sequence[str] | None = None,
 ) -> dict[str, SerializationReport]:
@@ -88,7 +88,7 @@ def read_and_compare(
     alignment: str | Path,
     *,
     reference: str | Path | None = None,
-    policies: Sequence[str] = POLICIES,
+    policies: Sequence[str] = COMPARED,
     tokenizer: Tokenizer | None = None,
     sample: int = 0,
 ) -> tuple[dict[str, SerializationReport], str]:

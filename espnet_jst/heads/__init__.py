@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from espnet_jst.heads.joint import JointNetwork
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["JointNetwork"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load the class when first asked for: the keys of the heads are known without torch."""
     if name == "JointNetwork":
         from espnet_jst.heads.joint import JointNetwork

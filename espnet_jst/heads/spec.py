@@ -10,9 +10,8 @@ from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
 from espnet_jst.text.lanes import LANES
-
-POLICIES = ("align", "eager", "time", "inter")
-TAG_SCHEMES = ("task", "lid", "task+lid")
+from espnet_jst.text.policies import POLICIES
+from espnet_jst.text.tags import SCHEMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class HeadSpec(Conf):
         choices=POLICIES,
     )
     gamma: float = key(0.5, "share of inter; 0 writes the transcript first, 0.5 alternates", low=0, high=1)
-    tags: str = key("task", "task (<asr>, <st>), lid (<en>, <de>) or task+lid (<asr:en>, <st:de>)", choices=TAG_SCHEMES)
+    tags: str = key("task", "task (<asr>, <st>), lid (<en>, <de>) or task+lid (<asr:en>, <st:de>)", choices=SCHEMES)
     max_block_words: int = key(0, "a longer block of align is serialized eagerly; 0 is no limit", low=0)
     conf: Mapping = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from espnet_jst.inference.session import Session
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "Speech2Text"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load the classes when first asked for: importing the package must not import torch."""
     if name == "Speech2Text":
         from espnet_jst.inference.speech2text import Speech2Text

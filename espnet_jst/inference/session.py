@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -117,7 +117,7 @@ class Session:
         """After `finish`, for each search its hypotheses, best first."""
         return self._state[1].nbest[0]
 
-    def push(self, samples: Any) -> list[Word]:
+    def push(self, samples: object) -> list[Word]:
         """Further samples, (n,), any n -> the words that they complete.
 
         Raises:

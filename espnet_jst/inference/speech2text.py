@@ -145,7 +145,7 @@ class Speech2Text:
         """The model's sampling rate in Hz."""
         return self.st_model.fs
 
-    def __call__(self, speech: Any, fs: int | None = None) -> list[Result]:
+    def __call__(self, speech: object, fs: int | None = None) -> list[Result]:
         """Decode one utterance.
 
         Args:

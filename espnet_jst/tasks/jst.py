@@ -29,7 +29,7 @@ from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.preprocessor import JSTPreprocessor  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
 from espnet_jst.text.lanes import parse_lanes  # noqa: E402
-from espnet_jst.text.tokenizer import TOKEN_TYPES  # noqa: E402
+from espnet_jst.text.token_list import TOKEN_TYPES  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
 from espnet_jst.training.groups import GroupedBatches, parse_groups  # noqa: E402

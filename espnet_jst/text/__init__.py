@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # Imported at once, and light: the function `serialize` must win over the module of the same name.
 from espnet_jst.text.serialize import deserialize, serialize, serialize_streams
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["align_corpus", "deserialize", "serialize", "serialize_streams"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "align_corpus":
         from espnet_jst.text.align.corpus import align_corpus
 

@@ -13,6 +13,7 @@ UNK = "<unk>"
 SOS_EOS = "<sos/eos>"
 SPACE = "<space>"
 WORD_START = "\u2581"  # the marker that SentencePiece puts before the first piece of a word
+TOKEN_TYPES = ("bpe", "word", "char")  # ESPnet's names of what a token is
 
 _TAG = re.compile(r"<[^\s<>]+>")
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")

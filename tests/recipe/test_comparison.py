@@ -16,8 +16,8 @@ from espnet_jst.evaluation.comparison_table import ComparisonTable, as_markdown,
 from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.significance import SystemScore
 from espnet_jst.recipe import comparison as jst_comparison
+from espnet_jst.recipe.compared_runs import comparison_table
 from espnet_jst.recipe.comparison import Comparison, check_shared, plan, try_systems
-from espnet_jst.recipe.comparison_table import comparison_table
 from espnet_jst.recipe.options import parse_options
 from espnet_jst.recipe.recipe import recipe_stages
 from espnet_jst.recipe.stage import run_stages

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeGuard, TypeVar, cast
 
 from espnet_jst.data.audio_file import AGAIN, AudioFile, BadItem
 from espnet_jst.data.audio_source import blame, is_command, what_it_is
@@ -22,7 +22,7 @@ _Audio = TypeVar("_Audio", AudioFile, PipedWave)
 FFMPEG_S = 3600  # a conversion that takes longer hangs
 
 
-def open_audio(speech: Any, name: str = "", raw_fs: int | None = None) -> AudioFile | PipedWave:
+def open_audio(speech: object, name: str = "", raw_fs: int | None = None) -> AudioFile | PipedWave:
     """Open a path, "-" (standard input), a pipe, bytes or a binary file object; the caller closes it.
 
     A wave in what cannot seek is decoded as it comes; anything else is copied first. What libsndfile does not read
@@ -49,7 +49,7 @@ def open_audio(speech: Any, name: str = "", raw_fs: int | None = None) -> AudioF
             return _owning(AudioFile(_converted(source, name, stack), name=name), stack)
 
 
-def check_header(speech: Any) -> None:
+def check_header(speech: object) -> None:
     """Look at the header of a plain file; what a pipe holds, and what only ffmpeg reads, is seen when it is opened.
 
     Raises:
@@ -89,11 +89,11 @@ def _owning(audio: _Audio, stack: ExitStack) -> _Audio:
     return audio
 
 
-def _is_path(speech: Any) -> bool:
+def _is_path(speech: object) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(speech, (str, os.PathLike))
 
 
-def _source(speech: Any, stack: ExitStack, name: str, raw_fs: int | None = None) -> Any:
+def _source(speech: object, stack: ExitStack, name: str, raw_fs: int | None = None) -> Any:
     """What AudioFile takes, a plain file's path, bytes, or a stream that can seek; or a wave that comes in a pipe."""
     if not _is_path(speech):
         return speech if isinstance(speech, (bytes, bytearray, memoryview)) else _seekable(speech, stack, name, raw_fs)

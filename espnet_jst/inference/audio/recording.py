@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -57,7 +56,7 @@ class Recording:
 
     def __init__(
         self,
-        speech: Any,
+        speech: object,
         fs: int | None = None,
         *,
         name: str = "",
@@ -126,13 +125,13 @@ class Recording:
             self.say(remark)
 
 
-def recording_of(speech: Any, fs: int | None, model_fs: int) -> Recording:
+def recording_of(speech: object, fs: int | None, model_fs: int) -> Recording:
     """A recording; samples without a rate have the model's."""
     is_array = not (isinstance(speech, Mapping) or is_file(speech) or hasattr(speech, "get_all_samples"))
     return Recording(speech, fs or model_fs if is_array else fs)
 
 
-def is_file(speech: Any) -> bool:
+def is_file(speech: object) -> bool:
     """A path, the bytes of an audio file, or a file object."""
     return isinstance(speech, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(speech, "read")
 
@@ -161,7 +160,7 @@ def _slices(array: np.ndarray) -> Iterator[np.ndarray]:
         yield floats(array[start : start + BLOCK])
 
 
-def _of_mapping(speech: Mapping, fs: int | None, name: str) -> tuple[Any, int | None, str]:
+def _of_mapping(speech: Mapping, fs: int | None, name: str) -> tuple[object, int | None, str]:
     """What a dictionary of `datasets` holds, its rate, and its name."""
     name = name or str(speech.get("path") or "")
     if speech.get("array") is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from espnet_jst.data.signal import check_numbers
@@ -12,7 +10,7 @@ from espnet_jst.errors import DataError
 MAX_CHANNELS = 32
 
 
-def as_samples(speech: Any, *, allow_empty: bool = False) -> np.ndarray:
+def as_samples(speech: object, *, allow_empty: bool = False) -> np.ndarray:
     """Check samples and give them as float32 (n,), the mean where there are several channels.
 
     Args:
@@ -30,7 +28,7 @@ def as_samples(speech: Any, *, allow_empty: bool = False) -> np.ndarray:
     return np.ascontiguousarray(samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1), dtype=np.float32)
 
 
-def channels_of(speech: Any) -> np.ndarray:
+def channels_of(speech: object) -> np.ndarray:
     """Samples in any of the usual layouts -> (n, C), of the type that they have.
 
     Args:
@@ -41,8 +39,8 @@ def channels_of(speech: Any) -> np.ndarray:
         DataError: no numbers, or it cannot be told which axis is time.
     """
     if hasattr(speech, "detach"):
-        speech = speech.detach().cpu()
-        speech = (speech.float() if speech.is_floating_point() else speech).numpy()  # NumPy has no bfloat16
+        tensor = speech.detach().cpu()
+        speech = (tensor.float() if tensor.is_floating_point() else tensor).numpy()  # NumPy has no bfloat16
     try:
         samples = np.asarray(speech)
     except ValueError as error:

@@ -8,11 +8,12 @@ from pathlib import Path
 from espnet_jst.data.texts import Texts
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options.option import option
+from espnet_jst.text.align.external import ALIGNERS
+from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
 from espnet_jst.text.tags import SCHEMES, Tags
+from espnet_jst.text.token_list import TOKEN_TYPES
 
-TOKEN_TYPES = ("bpe", "word", "char")
 BPE_MODES = ("unigram", "bpe")
-ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
 NO_TEXT = "none"
 
 
@@ -47,9 +48,7 @@ class TextOptions:
     )
     aligner: str = option("builtin", "word aligner; all but the first have to be installed", ALIGNERS)
     aligner_model: str = option("", "for simalign and awesome-align: folder or name of the pre-trained model")
-    symmetrization: str = option(
-        "grow-diag-final-and", "of the word aligner", ("grow-diag-final-and", "intersect", "forward", "reverse")
-    )
+    symmetrization: str = option("grow-diag-final-and", "of the word aligner", tuple(SYMMETRIZATIONS))
 
     # Of the training configuration, which names several where one model has several; no flags.
     source_languages: tuple[str, ...] = ()

@@ -66,7 +66,7 @@ def recipe(tmp_path, monkeypatch):
         ("--corpus_dir nowhere", "--corpus_dir nowhere: no such folder"),
         ("--corpus_dir corpus --valid_share 0.5 --test_share 0.5", "--valid_share 0.5 --test_share 0.5: shares"),
         ("--corpus_dir corpus --test_share 0", "--valid_share 0.05 --test_share 0.0: shares"),
-        ("--st_config conf/tarin.yaml", "conf/tarin.yaml cannot be read"),
+        ("--st_config conf/tarin.yaml", "conf/tarin.yaml: cannot be read"),
         ("--data_license LICENCE", "--data_license LICENCE: no such file"),
         ("--skip_upload_hf false --hf_repo me", "--hf_repo me: give org/name"),
     ],

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe import options
 from espnet_jst.text import align_corpus
-from espnet_jst.text.align import external
 from espnet_jst.text.align.scores import aer
 from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
 from espnet_jst.text.align.synthetic import synthetic_corpus
@@ -84,10 +82,6 @@ def run(aligner: str, model: str, symmetrization: str = "grow-diag-final-and"):
     return align_corpus(
         SOURCES, TARGETS, aligner=aligner, model=model, names=NAMES, symmetrization=symmetrization, device="cpu"
     )
-
-
-def test_the_recipe_names_every_aligner():
-    assert options.ALIGNERS == external.ALIGNERS
 
 
 @pytest.mark.parametrize("aligner", ["eflomal", "fast_align"])

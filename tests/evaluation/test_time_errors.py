@@ -6,7 +6,7 @@ import pytest
 
 from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.word_times import read_spans, time_errors, write_ends, write_time_errors
+from espnet_jst.evaluation.time_errors import read_spans, time_errors, write_ends, write_time_errors
 
 TRUTH = {"a": "0.100:0.500 0.600:1.000", "b": "0.000:0.300"}
 
@@ -38,7 +38,7 @@ def test_only_transcript_words_are_compared(tmp_path):
         {"text": "three", "lane": "transcript", "start_s": 0.05, "end_s": 0.25, "emission_s": 0.64},
         {"text": "drei", "lane": "translation", "start_s": 9.0, "end_s": 9.9, "emission_s": 0.64},
     ]
-    (tmp_path / "words.jsonl").write_text(json.dumps({"utt_id": "b", "words": words}) + "\n")
+    (tmp_path / "words.jsonl").write_text(json.dumps({"utt_id": "b", "duration_s": 1.0, "words": words}) + "\n")
     errors = write_time_errors(tmp_path / "words.jsonl", tmp_path / "ref", tmp_path / "out.json")
     assert errors["median_end_s"] == pytest.approx(0.05)
     assert json.loads((tmp_path / "out.json").read_text()) == errors

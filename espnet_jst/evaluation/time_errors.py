@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 
 from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.errors import DataError
-from espnet_jst.text.lines import read_lines
-from espnet_jst.text.words import TRANSCRIPT, Word, unit_words
+from espnet_jst.evaluation.files import read_words
+from espnet_jst.text.words import TRANSCRIPT, unit_words
 
 Span = tuple[float, float]
 
@@ -65,11 +64,10 @@ def time_errors(decoded: dict[str, list[Span]], truth: dict[str, list[Span]]) ->
 
 def write_time_errors(words: Path, truth: Path, out: Path) -> dict:
     """Compare `words.jsonl` with the truth and write the figures as JSON. Returns them."""
-    decoded = {}
-    for line in read_lines(words):
-        entry = json.loads(line)
-        spoken = [Word(**word) for word in entry["words"] if word["lane"] == TRANSCRIPT]
-        decoded[entry["utt_id"]] = [(unit.start_s, unit.end_s) for word in spoken for unit in unit_words(word)]
+    decoded = {
+        key: [(unit.start_s, unit.end_s) for word in utterance.lane(TRANSCRIPT) for unit in unit_words(word)]
+        for key, utterance in read_words(words).items()
+    }
     errors = time_errors(decoded, read_spans(truth))
     out.write_text(json_text(errors, indent=1) + "\n", encoding="utf-8")
     return errors
