@@ -22,6 +22,7 @@ files
                                   text.lc.en,src_text,text (transcript)   alignment,alignment,text
                                   word_times,word_times,text
   --train_shape_file FILE         lengths of the utterances (also --valid_shape_file)
+  --train_groups NAME.KEY=VALUE   further training data, whose inputs may be others; they take turns
   --token_list FILE --bpemodel FILE --token_type bpe|word|char
                                   pieces of the translation and of serialized heads
   --src_token_list FILE --src_bpemodel FILE --src_token_type bpe|word|char
@@ -29,7 +30,7 @@ files
 model
   --frontend NAME, --specaug NAME, --normalize NAME, --encoder NAME, --hier_encoder NAME
   --frontend_conf KEY=VALUE, ...  their keys; an unknown one is named with the closest known
-  --model_conf KEY=VALUE          heads, hier_reads
+  --model_conf KEY=VALUE          heads, hier_reads, inputs, and others (--help model)
   --preprocessor_conf KEY=VALUE   gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob
 training
   --max_epoch N                   number of epochs, at most

@@ -17,7 +17,8 @@ from espnet_jst.inputs.tokens import TokenInput
 from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.checkpoints import CHECKPOINT
-from espnet_jst.training.groups import GroupedBatches, parse_groups, turns
+from espnet_jst.training.conf import parse_groups
+from espnet_jst.training.groups import GroupedBatches, turns
 from espnet_jst.weights import read_weights, safe_load
 from tests.training.corpus import HEADS, config, make_corpus, write_config
 from tests.training.test_batches import Names, names
