@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import resolve_name
 from pathlib import Path
 
 PACKAGE = "espnet_jst"
@@ -49,11 +50,13 @@ def read_imports(sources: Mapping[str, tuple[Path, ast.Module]]) -> list[Import]
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 found += [Import(module, alias.name, path, node.lineno) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
+            elif isinstance(node, ast.ImportFrom):
+                package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+                source = resolve_name("." * node.level + (node.module or ""), package)
                 targets: dict[str, list[str]] = {}
                 for alias in node.names:
-                    below = f"{node.module}.{alias.name}"
-                    targets.setdefault(below if below in sources else node.module, []).append(alias.name)
+                    below = f"{source}.{alias.name}"
+                    targets.setdefault(below if below in sources else source, []).append(alias.name)
                 found += [Import(module, target, path, node.lineno, tuple(names)) for target, names in targets.items()]
     return found
 

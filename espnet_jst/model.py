@@ -89,6 +89,10 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self.chain = Chain(links, frontend.hop_s)
         self.fs = frontend.fs
         self.nonfinite: list[str] = []
+        self._terms: dict[str, Regularizer] = dict(self.regularizers.items())  # type: ignore[arg-type]
+        self._views = max((term.views for term in self._terms.values()), default=1)
+        if self._views > 1:
+            self.speech.check_views()
         self._scheduled = [m for m in self.modules() if m is not self and isinstance(m, Scheduled)]
 
     def forward(
@@ -109,8 +113,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
             DataError: an utterance cannot be used, or the batch trains nothing; the message names it.
         """
         source = self._input_of(batch)
-        terms = self._regularizers()
-        views = max((term.views for term in terms.values()), default=1)
+        terms, views = (self._terms, self._views) if self.training else ({}, 1)
         tap = source.embed(batch[source.key], batch[f"{source.key}_lengths"], views=views)
         context = self.chain.drawn() if self.training else self.chain.own()
         with self._arithmetic(tap.x.device.type):
@@ -190,9 +193,6 @@ class JSTModel(AbsESPnetModel, Scheduled):
             keys = ", ".join(entry.key for entry in known)
             raise DataError(f"a batch holds one input of {keys}; this one has {', '.join(batch)}")
         return found[0]
-
-    def _regularizers(self) -> dict[str, Regularizer]:
-        return dict(self.regularizers.items()) if self.training else {}  # type: ignore[arg-type]
 
     def _stat_names(self, terms: Mapping[str, Regularizer]) -> list[str]:
         parts = [*self.heads.items(), *terms.items()]

@@ -12,7 +12,8 @@ SOURCE = '''"""Of the transcript."""
 
 from typing import Any
 
-from espnet_jst.text.words import TRANSCRIPT, Word
+from espnet_jst.text.lanes import TRANSCRIPT
+from espnet_jst.text.words import Word
 
 
 def public(value: Any, others: dict[str, Any]) -> list[Any]:

@@ -30,8 +30,8 @@ files
 model
   --frontend NAME, --specaug NAME, --normalize NAME, --encoder NAME, --hier_encoder NAME
   --frontend_conf KEY=VALUE, ...  their keys; an unknown one is named with the closest known
-  --model_conf KEY=VALUE          heads, hier_reads, inputs, and others (--help model)
-  --preprocessor_conf KEY=VALUE   gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob
+  --model_conf KEY=VALUE          what is predicted, and from what
+  --preprocessor_conf KEY=VALUE   changes of training recordings, languages of tags
 training
   --max_epoch N                   number of epochs, at most
   --max_train_minutes M           as many epochs as fit into M minutes on this machine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,7 +131,7 @@ class Reading(TypedDict, total=False):
         case: part of the files' names; "lc", which is the default, scores without case.
         src_case: the same for what was spoken, where it differs.
         lanes: their names; without them those of signature.json, or those whose files are there.
-        further: lanes of the model besides those that every model may have.
+        further: lanes of the model besides those that every model may have, or changes of these (`parse_lanes`).
     """
 
     src_lang: str | None
@@ -139,7 +139,7 @@ class Reading(TypedDict, total=False):
     case: str
     src_case: str | None
     lanes: Sequence[str] | None
-    further: Sequence[Lane]
+    further: Collection[Lane]
 
 
 def load_lanes(hyp_dir: Path, ref_dir: Path, **reading: Unpack[Reading]) -> list[LaneTexts]:
@@ -173,13 +173,13 @@ def load_lanes(hyp_dir: Path, ref_dir: Path, **reading: Unpack[Reading]) -> list
 
 
 def lane_entry(lane: Lane) -> dict[str, Any]:
-    """What scores.json must say of a lane that not everybody knows; `scored_lane` reads it."""
-    return {} if lane.name in LANES else {"lane": asdict(lane)}
+    """What scores.json must say of a lane that not everybody knows so; `scored_lane` reads it."""
+    return {} if lane == LANES.get(lane.name) else {"lane": asdict(lane)}
 
 
 def scored_lane(name: str, entry: Mapping[str, Any]) -> Lane:
     """The lane of an entry of scores.json."""
-    return LANES[name] if name in LANES else Lane(**entry["lane"])
+    return Lane(**entry["lane"]) if "lane" in entry else LANES[name]
 
 
 def source_and_target(lanes: Sequence[LaneTexts]) -> tuple[LaneTexts, LaneTexts] | None:

@@ -94,9 +94,9 @@ class Decoder:
         for row, stream in enumerate(state.streams):
             emissions = {name: rows[row] for name, rows in new.items()}
             log_probs = {lane: rows[row] for lane, rows in frames.items()}
-            if row not in ending and not any(emissions.values()) and not any(map(len, log_probs.values())):
-                update = Update([], [])
-            else:
+            moves = any(emissions.values()) or any(map(len, log_probs.values()))
+            update = Update([], [])
+            if row in ending or (moves and not nbest[row]):
                 stream = stream.fork()
                 update = stream.push(emissions, log_probs, heard_s[row], last=row in ending)
             updates.append(update)

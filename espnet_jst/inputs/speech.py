@@ -43,6 +43,15 @@ class SpeechInput(Input):
     ) -> None:
         self.frontend, self.normalize, self.specaug = frontend, normalize, specaug
 
+    def check_views(self) -> None:
+        """Refuse a regularizer that compares differently masked views where nothing masks.
+
+        Raises:
+            ConfigError: says what does.
+        """
+        if not isinstance(self.specaug, SpecAug):
+            raise ConfigError("a regularizer compares differently masked views of a batch: give --specaug specaug")
+
     def features(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N) samples -> (B, T, F) before normalization, and lengths; a graph only where the frontend is trained."""
         trained = any(parameter.requires_grad for parameter in self.frontend.parameters())
@@ -80,8 +89,6 @@ class SpeechInput(Input):
         masked for itself.
         """
         augment = self.specaug
-        if views > 1 and not isinstance(augment, SpecAug):
-            raise ConfigError("a regularizer compares differently masked views of a batch: give --specaug specaug")
         if not isinstance(augment, SpecAug):
             return (feats, lengths) if augment is None else augment(feats, lengths)
         if augment.time_warp is not None:

@@ -72,10 +72,11 @@ def training_runs(config: Path, exp: Path) -> list[TrainingRun]:
     Raises:
         ConfigError: a run has a wrong name or key, or starts from one that is not before it or has not the part.
     """
-    whole = read_yaml(config) if config.is_file() else {}
-    if RUNS not in whole:
+    named, where = _named(config) if config.is_file() else None, f"{config}: {RUNS}"
+    if named is None:
         return [TrainingRun(name="", folder=exp, config=config, values={})]
-    named, where = whole.pop(RUNS), f"{config}: {RUNS}"
+    whole = read_yaml(config)
+    whole.pop(RUNS, None)
     if not isinstance(named, Mapping) or not named:
         raise ConfigError(f"{where} is {shown(named)}: give a mapping of names to what differs in each run")
     runs: dict[str, TrainingRun] = {}
@@ -94,11 +95,20 @@ def training_runs(config: Path, exp: Path) -> list[TrainingRun]:
         values = merge(whole, own)
         init = [
             _init_param(source, values, runs, f"{here}.{INIT_FROM}")
-            for source in ([sources] if isinstance(sources, str) else sources)
+            for source in (sources if isinstance(sources, list) else [sources])
         ]
         folder = exp if name == last else exp / name
         runs[name] = TrainingRun(name=name, folder=folder, config=config, values=values, init=init)
     return list(runs.values())
+
+
+def _named(config: Path) -> object:
+    """`runs` of a file, or of the nearest one below it, as it is: laying files over each other loses its nulls."""
+    for path in config_files(config):
+        own = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if RUNS in own:
+            return own[RUNS]
+    return None
 
 
 def _init_param(source: object, values: Mapping[str, Any], runs: Mapping[str, TrainingRun], where: str) -> str:

@@ -60,7 +60,9 @@ class GreedySearch(Search[GreedyState]):
         x, lengths, _ = taps[self.reads]
         advance = self._looping.step if x.is_cuda else self._step
         new, state = advance(x, lengths.to(x.device), state)
-        given = [before + emissions for before, emissions in zip(state.given, new, strict=True)]
+        given = [
+            before + emissions if emissions else before for before, emissions in zip(state.given, new, strict=True)
+        ]
         return new, replace(state, given=given)
 
     def finish(self, state: GreedyState) -> list[list[Hypothesis]]:

@@ -103,6 +103,8 @@ def _check_lanes(searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpe
     for one, other in itertools.combinations(searches.values(), 2):
         shared = [lane for lane in other.lanes(specs) if lane in one.lanes(specs)]
         if shared and one.name != other.second_pass_of and other.name != one.second_pass_of:
+            if specs[one.heads[0]].reads.startswith("hier_encoder"):  # the later encoder hears more
+                one, other = other, one
             fix = f"two_pass: {{heads: [{other.heads[0]}], second_pass_of: {one.name}}}"
             raise ConfigError(
                 f"the searches {one.name!r} and {other.name!r} would both write the lane {' and '.join(shared)}: name "

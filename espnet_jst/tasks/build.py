@@ -23,6 +23,7 @@ from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
 from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.search.spec import parse_searches
 from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
@@ -38,7 +39,7 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
         choices: ESPnet's ClassChoices.
         name: registered name.
         conf: `<choice>_conf`.
-        fixed: further arguments, those of them that the class takes.
+        fixed: arguments that the model gives, such as `input_size`.
 
     Raises:
         ConfigError: the name or a key of `conf` is unknown, a key is missing, or a value cannot be used; the message
@@ -143,8 +144,10 @@ def check_keys_of(args: argparse.Namespace) -> None:
     """
     from espnet2.tasks import abs_task
 
-    heads_of(args)
-    check_regularizers((args.model_conf or {}).get("regularizers"))
+    model_conf = args.model_conf or {}
+    parse_searches(heads_of(args), model_conf.get("searches"))
+    inputs_of(args)
+    check_regularizers(model_conf.get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     made_later = ["normalize"] if args.collect_stats else []  # from the statistics
     for choice in ("frontend", "specaug", "normalize", "encoder", "hier_encoder"):

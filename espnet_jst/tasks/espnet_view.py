@@ -19,7 +19,7 @@ from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.model import JSTModel
-from espnet_jst.text.words import TRANSLATION
+from espnet_jst.text.lanes import TRANSLATION
 
 Cache = dict[str, tuple[Tensor, PredictorState]]
 

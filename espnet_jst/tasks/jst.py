@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from espnet_jst.compat import silence_others
 from espnet_jst.registry import register
@@ -84,8 +85,7 @@ class JSTTask(st.STTask):
             "--preprocessor_conf",
             action=NestedDictAction,
             default={},
-            help="gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob; "
-            "source_languages, target_languages",
+            help="Changes of training recordings, languages of tags: see --help preprocessor",
         )
         group.add_argument(
             "--train_groups",
@@ -109,6 +109,12 @@ class JSTTask(st.STTask):
     def get_parser(cls) -> JSTParser:
         """ESPnet's parser, strict."""
         return strict_parser(super().get_parser())
+
+    @classmethod
+    def print_config(cls, file: TextIO | None = None) -> None:
+        """All values of a command, with the defaults of the classes that it names; ESPnet's writes to the standard
+        output of the moment in which it was imported, which may be nobody's."""
+        super().print_config(file or sys.stdout)
 
     @classmethod
     def check_required_command_args(cls, args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -55,6 +56,15 @@ def test_it_is_compared_under_its_own_name(folders):
     found = compare_directories(folders[0], folders[0], folders[1], **READING, n_bootstrap=5)
     assert list(found) == ["transcript", "translation", "french"]
     assert found["french"] == found["translation"]
+
+
+def test_a_known_lane_that_was_changed_keeps_its_place_and_shows_its_headline(folders, tmp_path):
+    lanes = parse_lanes({"transcript": {"headline": "CER"}, "french": {"like": "translation", "language": "fr"}})
+    scores = score_directory(*folders, src_lang="en", tgt_lang="de", further=lanes.values(), n_bootstrap=0)
+    assert list(scores["lanes"]) == ["transcript", "translation", "french"]
+    results = write_results(tmp_path / "exp").read_text("utf-8")
+    [headings] = re.findall(r"### Transcript \(en\): quality and latency\n\n\|([^\n]*)\|", results)
+    assert headings.startswith("dataset|CER|LAAL")
 
 
 def test_a_lane_that_nobody_described_is_named(folders):

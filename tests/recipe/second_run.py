@@ -119,7 +119,7 @@ def _content(options: dict[str, list[str]], *leave_out: str) -> str:
     seen = hashlib.sha256()
     for name, values in sorted(options.items()):
         for value in () if name in leave_out else values:
-            path = Path(value.split(",")[0].rpartition("=")[2])
+            path = Path(value.split(",")[0].split(":")[0].rpartition("=")[2])
             seen.update(f"{name} {value}".encode() + (path.read_bytes() if path.is_file() else b""))
     return seen.hexdigest()
 

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,15 @@ def test_statistics_are_collected_without_them_for_every_head(root):
     for name in ("speech_shape", "target_joint_shape"):
         assert len((out / "train" / name).read_text().splitlines()) == 12
     assert (out / "train" / "feats_stats.npz").exists()
+
+
+def test_all_values_are_printed_with_the_defaults_of_the_classes(root, monkeypatch, capsys):
+    command = ["--print_config", "--encoder_conf", "size=32"]
+    monkeypatch.setattr(sys, "argv", ["jst_train", *command])  # ESPnet reads it
+    with pytest.raises(SystemExit):
+        JSTTask.main(cmd=command)
+    conf = yaml.safe_load(capsys.readouterr().out)["encoder_conf"]
+    assert (conf["size"], conf["left_chunks"], conf["train_left_chunks"]) == (32, 4, [2, 4, -1])
 
 
 HEAD = {"kind": "transducer", "lanes": ["transcript"]}

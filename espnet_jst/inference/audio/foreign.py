@@ -45,10 +45,7 @@ def open_audio(speech: Any, name: str = "", raw_fs: int | None = None) -> AudioF
                 return _owning(source, stack)
             return _owning(AudioFile(source, name=name), stack)
         except BadItem as bad:
-            if bad.kind != "audio-unreadable" or _is_text(source):
-                raise
-            if shutil.which("ffmpeg") is None:
-                raise _without_ffmpeg(bad) from None
+            _check_ffmpeg(bad, source)
             return _owning(AudioFile(_converted(source, name, stack), name=name), stack)
 
 
@@ -65,14 +62,15 @@ def check_header(speech: Any) -> None:
         try:
             stack.enter_context(AudioFile(source))
         except BadItem as bad:
-            if bad.kind != "audio-unreadable" or _is_text(source):
-                raise
-            if shutil.which("ffmpeg") is None:
-                raise _without_ffmpeg(bad) from None
+            _check_ffmpeg(bad, source)
 
 
-def _without_ffmpeg(bad: BadItem) -> BadItem:
-    return BadItem(bad.reason, f"{bad.fix}; with ffmpeg on the path it would be tried", bad.kind)
+def _check_ffmpeg(bad: BadItem, source: Any) -> None:
+    """Raise the error again unless ffmpeg may read what libsndfile does not, and is there."""
+    if bad.kind != "audio-unreadable" or _is_text(source):
+        raise bad
+    if shutil.which("ffmpeg") is None:
+        raise BadItem(bad.reason, f"{bad.fix}; with ffmpeg on the path it would be tried", bad.kind) from None
 
 
 def _is_pipe(path: Path) -> bool:

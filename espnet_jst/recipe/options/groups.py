@@ -66,6 +66,6 @@ class Options:
 
 
 def option_fields() -> Iterator[Field]:
-    """The options of all groups."""
+    """The options of all groups that are flags."""
     for kind in GROUPS.values():
-        yield from fields(kind)
+        yield from (entry for entry in fields(kind) if "help" in entry.metadata)

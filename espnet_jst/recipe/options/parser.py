@@ -8,6 +8,7 @@ from dataclasses import Field
 from typing import Any
 
 from espnet_jst.config import CommandParser
+from espnet_jst.recipe.known import completed
 from espnet_jst.recipe.options.espnet_flags import add_foreign, sort_out
 from espnet_jst.recipe.options.groups import Options, option_fields
 
@@ -64,4 +65,4 @@ def parse_flags(argv: Sequence[str] | None = None) -> tuple[Options, list[str]]:
     """As `parse_options`, with a line for each reason why flags of ESPnet's are ignored."""
     values = vars(make_parser().parse_args(argv))
     ignored = sort_out(values)
-    return Options.of(**values), ignored
+    return completed(Options.of(**values)), ignored

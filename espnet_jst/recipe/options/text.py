@@ -51,6 +51,10 @@ class TextOptions:
         "grow-diag-final-and", "of the word aligner", ("grow-diag-final-and", "intersect", "forward", "reverse")
     )
 
+    # Of the training configuration, which names several where one model has several; no flags.
+    source_languages: tuple[str, ...] = ()
+    target_languages: tuple[str, ...] = ()
+
     def check(self) -> None:
         """Refuse a corpus without any text.
 
@@ -84,8 +88,8 @@ class TextOptions:
         """The tags of the serialized output, source before target; a text alone is not serialized."""
         if not self.files.both:
             return []
-        scheme = self.tag_scheme or "task"
-        return Tags(scheme=scheme, source_languages=(self.src_lang,), target_languages=(self.tgt_lang,)).all()
+        sources, targets = self.source_languages or (self.src_lang,), self.target_languages or (self.tgt_lang,)
+        return Tags(scheme=self.tag_scheme or "task", source_languages=sources, target_languages=targets).all()
 
     @property
     def token_sides(self) -> list[str]:

@@ -8,7 +8,8 @@ from matplotlib.image import imread
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation import plot_curves, plot_latency, plot_two_lanes
 from espnet_jst.evaluation.pictures.figure import lane_colours, new_figure, save
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.words import Word
 
 WORDS = [
     Word("four", TRANSCRIPT, 0.1, 0.5, 0.64),

@@ -58,8 +58,8 @@ def test_two_searches_of_one_lane_are_refused_with_both_ways_out(heads: dict) ->
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
-        ("all", "give a mapping of names to searches"),
-        ({"a": {"second_pass_of": "streaming"}}, "a mapping with heads"),
+        ("all", "give a mapping of names to entries"),
+        ({"a": {"second_pass_of": "streaming"}}, "'heads' is missing"),
         ({"a": {"heads": "streaming"}}, "heads is 'streaming'"),
         ({"a": {"heads": ["ctc"]}}, "kind ctc, which has no search: name streaming or offline or st"),
         ({"a": {"heads": ["ofline"]}}, "did you mean 'offline'"),
