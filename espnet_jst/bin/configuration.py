@@ -47,7 +47,12 @@ TOPICS = {
     "encoder": Topic("encoder, encoder_conf", "The first encoder.", choice="encoder"),
     "hier_encoder": Topic("hier_encoder, hier_encoder_conf", "The encoder on top of it.", choice="hier_encoder"),
     "model": Topic("model_conf", "What is predicted, and from what.", "espnet_jst.heads.spec:ModelConf"),
-    "inputs": Topic("model_conf.inputs.NAME", "Further ways into the model, by kind.", choice="inputs"),
+    "inputs": Topic(
+        "model_conf.inputs.NAME",
+        "Further ways into the model: the keys of every input, then those of its kind.",
+        "espnet_jst.inputs.spec:InputSpec",
+        "inputs",
+    ),
     "heads": Topic(
         "model_conf.heads.NAME",
         "A prediction on an encoder: the keys of every head, then those of its kind.",
@@ -57,6 +62,9 @@ TOPICS = {
     "predictor": Topic("predictor_conf of a transducer", "What reads the labels so far.", choice="predictor"),
     "regularizers": Topic("model_conf.regularizers.NAME", "Further terms of the loss, by kind.", choice="regularizers"),
     "preprocessor": Topic("preprocessor_conf", "Training recordings.", "espnet_jst.data.conf:PreprocessorConf"),
+    "groups": Topic(
+        "train_groups.NAME", "Further training data, whose inputs may be others.", "espnet_jst.training.conf:GroupSpec"
+    ),
     "optim": Topic("optim, optim_conf", f"The optimizer. {_OTHERS}", choice="optim"),
     "scheduler": Topic("scheduler, scheduler_conf", f"The learning rate. {_OTHERS}", choice="scheduler"),
     "decoding": Topic("Speech2Text(...)", "How a model decodes.", "espnet_jst.search.conf:DecodingConf"),

@@ -22,6 +22,7 @@ files
                                   text.lc.en,src_text,text (transcript)   alignment,alignment,text
                                   word_times,word_times,text
   --train_shape_file FILE         lengths of the utterances (also --valid_shape_file)
+  --train_groups NAME.KEY=VALUE   further training data, whose inputs may be others; they take turns
   --token_list FILE --bpemodel FILE --token_type bpe|word|char
                                   pieces of the translation and of serialized heads
   --src_token_list FILE --src_bpemodel FILE --src_token_type bpe|word|char

@@ -1,4 +1,4 @@
-"""The inputs beside speech: `model_conf.inputs`, what their entries mean and the modules that they name."""
+"""The configuration of an input beside speech: what it is made of and where it enters."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from espnet_jst import registry
-from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.interface import Input
 from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
 
 WHERE = "model_conf.inputs"
@@ -81,26 +79,3 @@ def _parse(name: str, entry: Mapping, where: str) -> InputSpec:
     spec = read(InputSpec, {"text": name, **entry}, where, beside=keys_of(own), name=name, conf=conf)
     read(own, conf, where)
     return spec
-
-
-def build_inputs(
-    specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int], feeds: Mapping[str, tuple[int, float]]
-) -> dict[str, Input]:
-    """One module an input.
-
-    Args:
-        specs: parsed entries of `model_conf.inputs`.
-        vocab_sizes: size of the token list "tgt" and, where there is one, "src".
-        feeds: for each encoder of the model, features and frame shift in seconds of the tap that it reads.
-
-    Raises:
-        ConfigError: the model has no such encoder or token list.
-    """
-    modules: dict[str, Input] = {}
-    for name, spec in specs.items():
-        check_choice(spec.into, feeds, f"{WHERE}.{name}.into")
-        size, shift_s = feeds[spec.into]
-        vocab_size = vocab_sizes[spec.vocabulary_in(vocab_sizes)]
-        fixed = {"key": spec.key, "into": spec.into, "vocab_size": vocab_size, "size": size, "shift_s": shift_s}
-        modules[name] = registry.load("inputs", spec.kind)(**fixed, **spec.conf)
-    return modules

@@ -15,8 +15,9 @@ from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
+from espnet_jst.inputs.build import build_inputs
 from espnet_jst.inputs.interface import StreamingFrontend
-from espnet_jst.inputs.spec import InputSpec, build_inputs, parse_inputs, vocabularies_of
+from espnet_jst.inputs.spec import InputSpec, parse_inputs, vocabularies_of
 from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel

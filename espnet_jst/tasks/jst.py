@@ -32,7 +32,8 @@ from espnet_jst.text.lanes import parse_lanes  # noqa: E402
 from espnet_jst.text.token_list import TOKEN_TYPES  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
-from espnet_jst.training.groups import GroupedBatches, parse_groups  # noqa: E402
+from espnet_jst.training.conf import parse_groups  # noqa: E402
+from espnet_jst.training.groups import GroupedBatches  # noqa: E402
 from espnet_jst.training.hooks import ModelOptimizer  # noqa: E402
 from espnet_jst.training.precision import Float32Arguments  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402

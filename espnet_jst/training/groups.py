@@ -3,64 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from espnet_jst.config import shown
-from espnet_jst.errors import ConfigError
-from espnet_jst.keys import Conf, key, read, read_table, required
 from espnet_jst.training.batches import CountedBatches, PlannedBatches
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupSpec(Conf):
-    """One entry of `train_groups`, `name`: training data beside `--train_data_path_and_name_and_type`."""
-
-    name: str
-    data: Sequence[Sequence[str]] = required("[file, name, type] of each of its data, as that option has them")
-    shape_files: Sequence[str] = required("lengths of its utterances, as --train_shape_file")
-    share: float = required("share of all steps; what the groups leave is that of the first data set", low=0, high=1)
-    batch_size: int | None = key(None, "as the option of that name, which it is by default", low=1)
-    batch_bins: int | None = key(
-        None, "the same; lengths of another unit, such as tokens beside samples, need another number", low=1
-    )
-
-    def check(self) -> None:
-        """Refuse data that are no triples, and a share that is none or all."""
-        for row in self.data:
-            if isinstance(row, str) or len(row) != 3 or not all(isinstance(item, str) for item in row):
-                raise ConfigError(f"data: {shown(row)}: give [file, name, type], such as [text.en, src_text, text]")
-        if not 0 < self.share < 1:
-            raise ConfigError(f"share is {self.share}: give a share of the steps, between 0 and 1")
-
-    @property
-    def where(self) -> str:
-        """What a message calls it."""
-        return f"train_groups.{self.name}"
-
-    @property
-    def names(self) -> list[str]:
-        """Names of its data."""
-        return [name for _, name, _ in self.data]
-
-    def options(self, first: Any) -> Any:
-        """ESPnet's options of the iterator for this group, from those for the first data set."""
-        own = {"data_path_and_name_and_type": self.data, "shape_files": self.shape_files, "num_iters_per_epoch": None}
-        sizes = {"batch_size": self.batch_size, "batch_bins": self.batch_bins}
-        return replace(first, **own, **{key: size for key, size in sizes.items() if size is not None})
-
-
-def parse_groups(groups: Mapping[str, Any] | None) -> list[GroupSpec]:
-    """All entries of `train_groups`; there may be none.
-
-    Raises:
-        ConfigError: a key is missing or unknown, or a value cannot be used.
-    """
-    table = read_table(groups, "train_groups", lambda name, entry, where: read(GroupSpec, entry, where, name=name))
-    specs = list(table.values())
-    if sum(spec.share for spec in specs) >= 1:
-        raise ConfigError("train_groups: the shares leave no step for the first data set: their sum must be below 1")
-    return specs
 
 
 def turns(shares: Sequence[float], steps: int) -> list[int]:

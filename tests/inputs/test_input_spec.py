@@ -3,7 +3,8 @@
 import pytest
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.spec import build_inputs, parse_inputs
+from espnet_jst.inputs.build import build_inputs
+from espnet_jst.inputs.spec import parse_inputs
 
 ENTRY = {"kind": "tokens", "into": "hier_encoder", "repeat": 4}
 

@@ -16,6 +16,7 @@ from espnet2.train.class_choices import ClassChoices
 import espnet_jst
 from espnet_jst.encoders.chunk_conformer import ChunkConformer
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
+from espnet_jst.inputs.log_mel import LogMel
 from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.weights import read_weights
 from tests.training.corpus import config, make_corpus, write_config
@@ -112,6 +113,18 @@ def test_a_class_of_the_users_can_be_chosen_by_name(root, monkeypatch):
     espnet_jst.register({"encoder": {"my_encoder": MyEncoder}})
     args = parse("--config", str(root / "train.yaml"), "--encoder", "my_encoder")
     assert isinstance(JSTTask.build_model(args).encoder, MyEncoder)
+
+
+def test_recordings_have_the_channels_that_the_frontend_takes(root, monkeypatch):
+    class Stereo(LogMel):
+        channels = 2
+
+    args = parse("--config", str(root / "train.yaml"))
+    assert JSTTask.build_preprocess_fn(args, train=False).channels == 1
+    monkeypatch.setitem(st.frontend_choices.classes, "log_mel", Stereo)
+    assert JSTTask.build_preprocess_fn(args, train=False).channels == 2
+    args.frontend_conf["channels"] = 4
+    assert JSTTask.build_preprocess_fn(args, train=False).channels == 4
 
 
 def test_a_plugin_module_named_in_the_environment_is_imported(tmp_path, monkeypatch):

@@ -17,7 +17,8 @@ from espnet_jst.inputs.tokens import TokenInput
 from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.checkpoints import CHECKPOINT
-from espnet_jst.training.groups import GroupedBatches, parse_groups, turns
+from espnet_jst.training.conf import parse_groups
+from espnet_jst.training.groups import GroupedBatches, turns
 from espnet_jst.weights import read_weights, safe_load
 from tests.training.corpus import HEADS, config, make_corpus, write_config
 from tests.training.test_batches import Names, names
@@ -249,6 +250,26 @@ def test_statistics_are_those_of_the_group_that_has_speech(root):
     out = train(root, "stats", "--collect_stats", "true", "--batch_size", "5")
     assert (out / "train" / "batch_keys").read_text().split() == ["speech", "target_asr"]
     assert (out / "train" / "feats_stats.npz").exists()
+
+
+def test_text_alone_trains_the_second_encoder_and_has_shapes_but_no_features(root):
+    values = yaml.safe_load((root / "train.yaml").read_text())
+    text = values.pop("train_groups")["mt"]
+    values |= {
+        "train_data_path_and_name_and_type": text["data"],
+        "valid_data_path_and_name_and_type": text["data"],
+        "train_shape_file": text["shape_files"],
+        "valid_shape_file": text["shape_files"],
+        "model_conf": {**MODEL, "heads": {"st": MODEL["heads"]["st"]}},
+    }
+    path = str(write_config(root, "text.yaml", **values))
+    exp = train(root, "text", "--config", path, "--max_epoch", "2", "--keep_nbest_models", "2")
+    first, second = (read_weights(exp / f"{epoch}epoch.pth") for epoch in (1, 2))
+    moved = {key.split(".")[0] for key, value in first.items() if not torch.equal(value, second[key])}
+    assert moved == {"inputs", "hier_encoder", "heads"}
+    out = train(root, "text_stats", "--config", path, "--collect_stats", "true")
+    assert (out / "train" / "batch_keys").read_text().split() == ["input_words", "target_st"]
+    assert not list((out / "train").glob("*.npz"))
 
 
 def test_groups_with_an_iterator_that_does_not_count_are_refused(root):
