@@ -9,8 +9,9 @@ from pathlib import Path
 from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.errors import DataError
+from espnet_jst.text.lanes import TRANSCRIPT
 from espnet_jst.text.lines import read_lines
-from espnet_jst.text.words import TRANSCRIPT, Word, unit_words
+from espnet_jst.text.words import Word, unit_words
 
 Span = tuple[float, float]
 
