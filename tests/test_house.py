@@ -12,8 +12,7 @@ SOURCE = '''"""Of the transcript."""
 
 from typing import Any
 
-from espnet_jst.text.lanes import TRANSCRIPT
-from espnet_jst.text.words import Word
+from espnet_jst.text.words import TRANSCRIPT, Word
 
 
 def public(value: Any, others: dict[str, Any]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.lanes import LANES
 
 ALONE = "text"  # what ESPnet's recognition recipes call the one text of a data directory
 
@@ -24,7 +24,7 @@ class Texts(NamedTuple):
     @property
     def by_lane(self) -> dict[str, str]:
         """Lane -> file."""
-        return {lane: name for lane, name in zip((TRANSCRIPT, TRANSLATION), self, strict=True) if name is not None}
+        return {lane: name for lane, name in zip(LANES, self, strict=True) if name is not None}
 
     @property
     def both(self) -> bool:

@@ -9,7 +9,8 @@ from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import read_words
-from espnet_jst.text.words import TRANSCRIPT, unit_words
+from espnet_jst.text.lanes import TRANSCRIPT
+from espnet_jst.text.words import unit_words
 
 Span = tuple[float, float]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from espnet_jst import registry
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
-from espnet_jst.text.lanes import LANES
+from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.policies import POLICIES
 from espnet_jst.text.tags import SCHEMES
 
@@ -21,6 +21,7 @@ class HeadSpec(Conf):
     Attributes:
         name: key of the entry; its target in a batch is `target_<name>`.
         conf: the further keys of the entry, for the head's class.
+        lane_vocabulary: the token list that its lane asks for, of a head that writes one.
     """
 
     name: str
@@ -30,8 +31,8 @@ class HeadSpec(Conf):
     weight: float = key(1.0, "factor of its loss in the sum", low=0, high=1e6)
     vocabulary: str | None = key(
         None,
-        "token list: src (--src_token_list) or tgt (--token_list); by default src where there is one and the head "
-        "writes the transcript alone",
+        "token list: src (--src_token_list) or tgt (--token_list); by default that of its lane where there is one, so "
+        "src for the transcript alone",
         choices=("src", "tgt"),
     )
     policy: str = key(
@@ -43,6 +44,7 @@ class HeadSpec(Conf):
     tags: str = key("task", "task (<asr>, <st>), lid (<en>, <de>) or task+lid (<asr:en>, <st:de>)", choices=SCHEMES)
     max_block_words: int = key(0, "a longer block of align is serialized eagerly; 0 is no limit", low=0)
     conf: Mapping = field(default_factory=dict)
+    lane_vocabulary: str = "tgt"
 
     def check(self) -> None:
         """Refuse lanes that no head of the kind can write."""
@@ -62,7 +64,7 @@ class HeadSpec(Conf):
         return f"target_{self.name}"
 
     @classmethod
-    def parse(cls, name: str, entry: Mapping, where: str = "", lanes: Iterable[str] = LANES) -> HeadSpec:
+    def parse(cls, name: str, entry: Mapping, where: str = "", lanes: Mapping[str, Lane] = LANES) -> HeadSpec:
         """Read one entry of the configuration, `where` it stands; `lanes` are those of the model.
 
         Raises:
@@ -75,7 +77,7 @@ class HeadSpec(Conf):
         for lane in spec.lanes:
             check_choice(lane, lanes, f"{where}.lanes")
         read(own, conf, where)
-        return spec
+        return spec if spec.serialized else replace(spec, lane_vocabulary=lanes[spec.lanes[0]].vocabulary)
 
 
 def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
@@ -84,7 +86,7 @@ def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
     Raises:
         ConfigError: the head asks for a list that was not given.
     """
-    name = spec.vocabulary or ("src" if spec.lanes == ("transcript",) and "src" in vocab_sizes else "tgt")
+    name = spec.vocabulary or (spec.lane_vocabulary if spec.lane_vocabulary in vocab_sizes else "tgt")
     if name not in vocab_sizes:
         raise ConfigError(
             f"model_conf.heads.{spec.name}: vocabulary {name!r} needs --src_token_list, which is not given"
@@ -92,7 +94,7 @@ def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
     return name
 
 
-def parse_heads(heads: Mapping | None, lanes: Iterable[str] = LANES) -> dict[str, HeadSpec]:
+def parse_heads(heads: Mapping | None, lanes: Mapping[str, Lane] = LANES) -> dict[str, HeadSpec]:
     """All entries of `model_conf.heads`; `lanes` are those that there are (`text.lanes.parse_lanes`).
 
     Raises:

@@ -197,6 +197,7 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     from espnet_jst.heads.build import token_lists
     from espnet_jst.heads.spec import parse_heads
     from espnet_jst.inputs.spec import parse_inputs, vocabularies_of
+    from espnet_jst.text.lanes import parse_lanes
     from espnet_jst.text.token_list import read_tokens
     from espnet_jst.token_marks import NAMES, check_marks
 
@@ -207,7 +208,8 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     model_conf = config.get("model_conf") or {}
     sizes = {name: len(tokens) for name, tokens in lists.items()}
     inputs = vocabularies_of(parse_inputs(model_conf.get("inputs")), sizes)
-    check_marks(state, dict(token_lists(parse_heads(model_conf.get("heads")), lists, inputs).named_buffers()), where)
+    heads = parse_heads(model_conf.get("heads"), parse_lanes(model_conf.get("lanes")))
+    check_marks(state, dict(token_lists(heads, lists, inputs).named_buffers()), where)
 
 
 def _images(exp_dir: Path, images: Iterable[str | Path] | None) -> list[Path]:

@@ -86,12 +86,13 @@ def _lanes(
 ) -> Iterator[tuple[str, Path, str, Tokenizer]]:
     """(lane, its training text, side and tokenizer that a head of the model writes it with), each once."""
     from espnet_jst.heads.spec import parse_heads, vocabulary_of
+    from espnet_jst.text.lanes import parse_lanes
     from espnet_jst.text.tokenizer import Tokenizer
 
     tokenizers = {side: Tokenizer.load(out) for side, out in folders.items()}
     sizes = {side: tokenizer.vocab_size for side, tokenizer in tokenizers.items()}
-    seen = set()
-    for spec in parse_heads((config.get("model_conf") or {}).get("heads")).values():
+    seen, model_conf = set(), config.get("model_conf") or {}
+    for spec in parse_heads(model_conf.get("heads"), parse_lanes(model_conf.get("lanes"))).values():
         side = vocabulary_of(spec, sizes)
         for lane in spec.lanes:
             if lane in texts and (lane, side) not in seen:

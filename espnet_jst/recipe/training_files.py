@@ -11,9 +11,9 @@ from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stages.fitting import shape_file
 from espnet_jst.recipe.stages.tokens import reader_dir, token_files
 from espnet_jst.recipe.stamp import present
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.lanes import LANES
 
-BATCH_NAMES = {TRANSLATION: "text", TRANSCRIPT: "src_text"}  # ESPnet's names of the texts in a batch
+BATCH_NAMES = {lane.name: lane.data for lane in reversed([*LANES.values()])}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 from espnet_jst.text.lanes import LANES as LANES
-from espnet_jst.text.lanes import TRANSCRIPT as TRANSCRIPT
-from espnet_jst.text.lanes import TRANSLATION as TRANSLATION
 from espnet_jst.text.units import has_blanks, join_texts, split_units
 
 

@@ -8,10 +8,11 @@ from espnet_jst.heads import JointNetwork
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.predictor import LSTMPredictor, StatelessPredictor
-from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
+from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.keys import read
 from espnet_jst.taps import Tap
+from espnet_jst.text.lanes import parse_lanes
 
 JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
 
@@ -74,6 +75,15 @@ def test_no_heads_and_unknown_model_keys_are_refused():
         parse_heads({})
     with pytest.raises(ConfigError, match=r"unknown key 'head' \(did you mean 'heads'"):
         read(ModelConf, {"head": {}}, "model_conf")
+
+
+def test_a_head_of_one_lane_has_the_token_list_of_its_lane_where_there_is_one():
+    lanes = parse_lanes({"second": {"like": "transcript", "speaker": "B"}, "french": {"like": "translation"}})
+    names = ("second", "french", "transcript")
+    specs = parse_heads({lane: {"kind": "ctc", "lanes": [lane]} for lane in names} | {"joint": JOINT}, lanes)
+    sizes = {"src": 7, "tgt": 11}
+    assert [vocabulary_of(specs[name], sizes) for name in (*names, "joint")] == ["src", "tgt", "src", "tgt"]
+    assert vocabulary_of(specs["second"], {"tgt": 11}) == "tgt"
 
 
 def test_a_head_is_built_with_the_tap_and_vocabulary_that_it_names():

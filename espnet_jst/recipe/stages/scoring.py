@@ -84,16 +84,16 @@ def score(job: tuple[Path, Path], *, names: Reading) -> str:
         names: see `reference_names`.
     """
     from espnet_jst.evaluation import score_directory
+    from espnet_jst.evaluation.results import lanes_of
+    from espnet_jst.evaluation.shown import number
     from espnet_jst.evaluation.time_errors import write_ends, write_time_errors
 
     out, reference = job
     truth = reference / "word_times.ref"
     ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
-    scores = score_directory(out, reference, **names, word_times=ends)  # type: ignore[arg-type]
-    parts = []
-    for lane, metric in (("transcript", "WER"), ("translation", "BLEU")):
-        if lane in scores["lanes"]:
-            parts.append(f"{metric} {scores['lanes'][lane]['quality'][metric]['score']:.2f}")
+    scores = score_directory(out, reference, **names, word_times=ends)
+    heads = [(lane.headline, scores["lanes"][lane.name]["quality"][lane.headline]) for lane in lanes_of([scores])]
+    parts = [f"{name} {number(entry['score'], 2)}" for name, entry in heads]
     if truth.exists():
         errors = write_time_errors(out / "words.jsonl", truth, out / "word_times.json")
         if errors["words"]:
