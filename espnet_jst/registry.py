@@ -27,8 +27,10 @@ TABLE: dict[str, dict[str, type | str]] = {
         "lstm": "espnet_jst.heads.predictor:LSTMPredictor",
         "stateless": "espnet_jst.heads.predictor:StatelessPredictor",
     },
-    "inputs": {},
-    "regularizers": {},
+    "inputs": {"tokens": "espnet_jst.inputs.tokens:TokenInput"},
+    "regularizers": {
+        "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
+    },
 }
 # Choices that ESPnet does not have: what their classes derive from.
 OWN = {

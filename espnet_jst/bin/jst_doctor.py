@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from espnet_jst.bin.arguments import run_main
 from espnet_jst.config import CommandParser
-from espnet_jst.recipe.options import RecipeOptions, add_options
+from espnet_jst.recipe.options import DataOptions, add_options
 
 OPTIONS = (
     "fs",
@@ -22,7 +22,6 @@ OPTIONS = (
     "max_wav_duration",
     "max_text_chars",
     "encoder_frame_s",
-    "nj",
 )
 
 
@@ -34,15 +33,15 @@ def get_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
-        "directory", metavar="DIR", nargs="?", help="wav.scp, two texts; segments, alignment, ... if there are"
+        "directory", metavar="DIR", nargs="?", help="wav.scp, a text or two; segments, alignment, ... if there are"
     )
-    parser.add_argument("--src_text", help="file name of the transcript; found where there are two text.*")
+    parser.add_argument("--src_text", help="file name of the transcript; found where there are one or two text.*")
     parser.add_argument("--tgt_text", help="file name of the translation")
     parser.add_argument("--token_list", help="tokens.txt: find unknown characters, fit pieces instead of words")
     parser.add_argument("--bpemodel", help="SentencePiece model; default: bpe.model beside the token list")
     parser.add_argument("--src_token_list", help="token list of the transcript, where it has its own")
     parser.add_argument("--json", help="file for the full list, one problem a line")
-    add_options(parser, OPTIONS)
+    add_options(parser, (*OPTIONS, "nj"))
     return parser
 
 
@@ -58,13 +57,15 @@ def _data(args: argparse.Namespace) -> int:
     from espnet_jst.recipe.doctor_report import say, show_problems, summary
     from espnet_jst.text.tokenizer import find_tokenizer
 
-    options = RecipeOptions(**{name: getattr(args, name) for name in OPTIONS})
+    options = DataOptions(**{name: getattr(args, name) for name in OPTIONS})
     target = find_tokenizer(args.token_list, args.bpemodel)
     source = find_tokenizer(args.src_token_list, None) or target
     tokenizers = [tokenizer for tokenizer in (source, target) if tokenizer]
-    found = diagnose(args.directory, options, src_text=args.src_text, tgt_text=args.tgt_text, tokenizers=tokenizers)
+    found = diagnose(
+        args.directory, options, nj=args.nj, src_text=args.src_text, tgt_text=args.tgt_text, tokenizers=tokenizers
+    )
     guessed = "" if args.src_text or args.tgt_text else " (if that is wrong, give --src_text)"
-    say(f"transcript {found.texts[0]}, translation {found.texts[1]}{guessed}")
+    say(", ".join(f"{lane} {name}" for lane, name in found.texts.by_lane.items()) + guessed)
     show_problems(found.problems)
     if args.json:
         write_problems(args.json, found.problems)

@@ -112,7 +112,7 @@ def _run(args: argparse.Namespace) -> None:
     from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
     from espnet_jst.inference import Speech2Text
     from espnet_jst.inference.files import decode_files, write_signature
-    from espnet_jst.inference.progress import progress
+    from espnet_jst.progress import progress
 
     packed: dict[str, Any] = {}
     if args.model_tag:

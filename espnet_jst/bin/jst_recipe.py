@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_jst.bin.arguments import run_main
-from espnet_jst.recipe.options import RecipeOptions, check_options, parse_flags, parse_options
+from espnet_jst.recipe.options import Options, parse_flags, parse_options
 
 
 def main(cmd: Sequence[str] | None = None) -> int:
@@ -20,69 +20,72 @@ def _main(flags: Sequence[str]) -> None:
     options, ignored = parse_flags(flags)
     for line in ignored:
         print(line)
-    if options.compare:
+    if options.run.compare:
         _compare(options, flags)
     else:
         _run(options)
 
 
-def _check(options: RecipeOptions) -> None:
+def _check(options: Options) -> None:
     """Refuse before the first stage what a later one, or the decoder after hours of training, would refuse."""
+    from espnet_jst.recipe.recipe import check_options
+
     check_options(options)
-    from espnet_jst.bin.jst_inference import check_flags
-    from espnet_jst.recipe.decoding import MODES, decoding_flags
+    if options.run.runs(12, skip=options.run.skip_eval):
+        from espnet_jst.bin.jst_inference import check_flags
 
-    if options.stage <= 12 <= options.stop_stage and not options.skip_eval:
-        for mode in MODES[options.use_streaming]:
-            check_flags(decoding_flags(options, mode))
+        for mode in options.decoding.modes:
+            check_flags(options.decoding.flags(mode))
 
 
-def _check_training(options: RecipeOptions) -> None:
+def _check_training(options: Options) -> None:
     """The same for the training; from stage 10 on, it says so itself as soon."""
-    if options.stage < 10 and options.stop_stage >= 10 and not options.skip_train:
+    run = options.run
+    if run.stage < 10 and run.stop_stage >= 10 and not run.skip_train:
         from espnet_jst.recipe.preview import check_training
 
         check_training(options)
 
 
-def _run(options: RecipeOptions, *, tried: bool = False) -> None:
+def _run(options: Options, *, tried: bool = False) -> None:
     _check(options)
     if not tried:
         _check_training(options)
     from rich.console import Console
 
+    from espnet_jst.jobs.workers import workers
     from espnet_jst.recipe.recipe import recipe_stages
     from espnet_jst.recipe.stage import run_stages
-    from espnet_jst.recipe.workers import workers
     from espnet_jst.text.languages import unknown_note
 
     say = Console(highlight=False, markup=False, soft_wrap=True).print
-    for code in (options.src_lang, options.tgt_lang):
+    for code in options.text.languages:
         if note := unknown_note(code):
             say(note)
-    stages = recipe_stages(options)
-    with workers(options.scheduler):
-        run_stages(stages, first=options.stage, last=options.stop_stage, force=options.force, say=say)
+    stages, run = recipe_stages(options), options.run
+    with workers(options.run.scheduler):
+        run_stages(stages, first=run.stage, last=run.stop_stage, force=run.force, say=say)
 
 
-def _compare(options: RecipeOptions, flags: Sequence[str]) -> None:
+def _compare(options: Options, flags: Sequence[str]) -> None:
+    from espnet_jst.evaluation.comparison_table import write_table
+    from espnet_jst.jobs.workers import workers
     from espnet_jst.recipe.comparison import Comparison, check_shared, run_comparison, try_systems
-    from espnet_jst.recipe.comparison_table import comparison_table, write_table
-    from espnet_jst.recipe.workers import workers
+    from espnet_jst.recipe.comparison_table import comparison_table
 
-    comparison = Comparison.read(Path(options.compare))
+    comparison = Comparison.read(Path(options.run.compare))
     # The last one counts: the runs themselves are plain runs, each in a folder of its own.
     flags = [*flags, "--compare", "", "--st_exp", ""]
-    exp = Path(options.expdir)
+    exp = Path(options.training.expdir)
     for system in comparison.systems:
         _check(parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])]))
-    with workers(options.scheduler):
-        try_systems(comparison, flags, jobs=options.compare_nj)
+    with workers(options.run.scheduler):
+        try_systems(comparison, flags, jobs=options.run.compare_nj)
     _run(parse_options([*flags, *comparison.preparation]), tried=True)
     check_shared(comparison, flags)
-    with workers(options.scheduler):
-        run_comparison(comparison, flags, jobs=options.compare_nj, logs=exp / "logs")
-    page = write_table(comparison, comparison_table(comparison, flags), exp)
+    with workers(options.run.scheduler):
+        run_comparison(comparison, flags, jobs=options.run.compare_nj, logs=exp / "logs")
+    page = write_table(comparison_table(comparison, flags), exp)
     print(f"{page.read_text(encoding='utf-8')}\n{page}")
 
 

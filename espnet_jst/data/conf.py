@@ -31,6 +31,7 @@ class PreprocessorConf(Conf):
     equalizer_prob: float = key(0.0, "share of utterances that are filtered by one", low=0, high=1)
     source_languages: str | Sequence[str] | None = key(None, "names of the tags of the transcript: lid, task+lid")
     target_languages: str | Sequence[str] | None = key(None, "names of the tags of the translation")
+    speakers: str | Sequence[str] | None = key(None, "names of the tags of speakers, such as self and other")
 
     def check(self) -> None:
         """Refuse ranges that run backwards."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet_jst.data.checks import WARNING, Problem
 from espnet_jst.data.text_checks import marked_lines, mend
+from espnet_jst.data.texts import Texts
 from espnet_jst.data.unit_links import LINKS, Tables, carry_over
 
 _FIXES = {
@@ -17,7 +18,7 @@ _FIXES = {
 _COUNTED = (*LINKS, "word_times", "word_times.ref")
 
 
-def mend_tables(directory: str | Path, tables: Tables, texts: tuple[str, str]) -> tuple[list[Problem], list[Problem]]:
+def mend_tables(directory: str | Path, tables: Tables, texts: Texts) -> tuple[list[Problem], list[Problem]]:
     """Mend the texts of a data directory in place, and bring links and times to the units that they have then.
 
     Args:
@@ -29,8 +30,8 @@ def mend_tables(directory: str | Path, tables: Tables, texts: tuple[str, str]) -
         Warnings on what was mended; errors on names that no file may have, and where links or times no longer fit
         what they count.
     """
-    remarks, errors = _marks(Path(directory), texts), _blank_keys(tables["wav.scp"])
-    for name in texts:
+    remarks, errors = _marks(Path(directory), texts.names), _blank_keys(tables["wav.scp"])
+    for name in texts.names:
         table = tables[name]
         for key, text in table.items():
             mended = mend(text)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
+from espnet_jst.data.texts import Texts
 from espnet_jst.text.units import has_blanks, split_units
 
 Tables = Mapping[str, dict[str, str]]
 LINKS = ("alignment", "alignment.ref")
 
 
-def carry_over(tables: Tables, texts: tuple[str, str]) -> list[str]:
+def carry_over(tables: Tables, texts: Texts) -> list[str]:
     """Bring links and word times to the units of their texts, in place.
 
     A word's link holds for each of its characters, and its time is shared evenly. Times tell by their number what they
@@ -24,16 +25,16 @@ def carry_over(tables: Tables, texts: tuple[str, str]) -> list[str]:
     Returns:
         The utterances that were changed.
     """
-    source, target = (_unspaced(tables[name]) for name in texts)
+    source, target = (_unspaced(tables[name]) if name is not None else set() for name in texts)
     if not source and not target:
         return []
     changed = []
     for name in LINKS:
-        if name in tables:
-            changed += _carry_links(tables[name], [tables[text] for text in texts], source | target)
+        if name in tables and texts.both:
+            changed += _carry_links(tables[name], [tables[text] for text in texts.names], source | target)
     for name, form in (("word_times", False), ("word_times.ref", True)):
-        for key in source & set(tables.get(name, ())):
-            words = [len(split_units(word)) for word in tables[texts[0]][key].split()]
+        for key in source & set(tables.get(name, ())):  # empty without a transcript
+            words = [len(split_units(word)) for word in tables[f"{texts.transcript}"][key].split()]
             times = tables[name][key].split()
             if len(times) == len(words) != sum(words):
                 spread = _spread_spans(times, words) if form else _spread_ends(times, words)

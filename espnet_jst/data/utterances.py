@@ -15,6 +15,7 @@ from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
 from espnet_jst.data.mending import mend_tables
 from espnet_jst.data.signal import Mixer, Remark
+from espnet_jst.data.texts import Texts
 from espnet_jst.text.units import split_units
 
 OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", "utt2spk")
@@ -48,7 +49,7 @@ class DataSet:
     """What a data directory holds.
 
     Attributes:
-        items: the utterances that `wav.scp` (or `segments`) and both texts name.
+        items: the utterances that `wav.scp` (or `segments`) and the texts name.
         tables: texts and optional tables by file name.
         problems: why the other utterances are left out.
         lines: usable lines of each file that must name the same utterances.
@@ -67,16 +68,22 @@ class DataSet:
         return [name for name in OPTIONAL if name in self.tables]
 
 
-def read_set(directory: str | Path, src_text: str, tgt_text: str) -> DataSet:
+def read_set(directory: str | Path, src_text: str | None, tgt_text: str | None) -> DataSet:
     """Read the tables of a data directory and mend its texts; lines that cannot be used become problems.
+
+    Args:
+        directory: where they are.
+        src_text: file name of the transcript, None where the corpus has none.
+        tgt_text: the same of the translation.
 
     Raises:
         DataError: `wav.scp` or a text is missing.
     """
     directory = Path(directory)
-    extras = [extra for extra in OPTIONAL if (directory / extra).exists()]
-    tables, problems = checks.read_tables(directory, ["wav.scp", src_text, tgt_text, *extras])
-    remarks, errors = mend_tables(directory, tables, (src_text, tgt_text))
+    texts = Texts(src_text, tgt_text)
+    extras = [extra for extra in optional_tables(texts) if (directory / extra).exists()]
+    tables, problems = checks.read_tables(directory, ["wav.scp", *texts.names, *extras])
+    remarks, errors = mend_tables(directory, tables, texts)
     problems += errors
     wav = tables.pop("wav.scp")
     owner = "segments" if (directory / "segments").exists() else "wav.scp"
@@ -85,7 +92,7 @@ def read_set(directory: str | Path, src_text: str, tgt_text: str) -> DataSet:
         items = _segmented(wav, segments, problems)
     else:
         items = [AudioItem(key, path) for key, path in wav.items()]
-    needed: dict[str, dict] = {name: tables[name] for name in (src_text, tgt_text)}
+    needed: dict[str, dict] = {name: tables[name] for name in texts.names}
     needed = {owner: {item.utt_id: item for item in items}, **needed}
     # A line that is there and cannot be used is not missing as well.
     bad = {problem.utt_id for problem in problems}
@@ -93,6 +100,13 @@ def read_set(directory: str | Path, src_text: str, tgt_text: str) -> DataSet:
     bad = {problem.utt_id for problem in problems}
     lines = {name: len(table) for name, table in needed.items()}
     return DataSet([item for item in items if item.utt_id not in bad], tables, problems, lines, remarks)
+
+
+def optional_tables(texts: Texts) -> list[str]:
+    """The optional tables that say something where these texts are there: links need both, times the transcript."""
+    absent: tuple[str, ...] = () if texts.both else ("alignment", "alignment.ref")
+    absent += () if texts.transcript else ("word_times", "word_times.ref")
+    return [name for name in OPTIONAL if name not in absent]
 
 
 def _segmented(wav: dict[str, str], segments: dict[str, Segment], problems: list[Problem]) -> list[AudioItem]:
@@ -193,7 +207,7 @@ def _header_remarks(item: AudioItem, info: AudioInfo, fs: int) -> list[Remark]:
     return found
 
 
-def check_utterance(key: str, tables: Tables, texts: tuple[str, str], *, samples: int, fs: int, limits: Limits) -> None:
+def check_utterance(key: str, tables: Tables, texts: Texts, *, samples: int, fs: int, limits: Limits) -> None:
     """All checks of one utterance that need neither its samples nor a token list.
 
     Args:
@@ -205,13 +219,16 @@ def check_utterance(key: str, tables: Tables, texts: tuple[str, str], *, samples
     Raises:
         BadItem: the first that fails.
     """
-    source, target = (tables[name][key] for name in texts)
     checks.check_duration(samples, fs, limits)
-    checks.check_text(texts[0], source, limits)
-    checks.check_text(texts[1], target, limits)
-    checks.check_fit(texts[0], source.split(), samples, fs, limits)  # pieces may hold several characters
-    words, others = (len(split_units(text)) for text in (source, target))
-    if "alignment" in tables:
+    for name in texts.names:
+        checks.check_text(name, tables[name][key], limits)
+    if texts.transcript is None:
+        return
+    source = tables[texts.transcript][key]
+    checks.check_fit(texts.transcript, source.split(), samples, fs, limits)  # pieces may hold several characters
+    words = len(split_units(source))
+    if "alignment" in tables and texts.translation is not None:
+        others = len(split_units(tables[texts.translation][key]))
         checks.check_alignment(tables["alignment"].get(key, "-"), words, others)
     if "word_times" in tables:
         checks.check_word_times(tables["word_times"].get(key, "-"), words)

@@ -24,10 +24,13 @@ class ChunkConformerConf(Conf):
     subsampling_channels: tuple[int, int] = key(
         (16, 32), "channels of the two subsampling convolutions", low=1, high=256
     )
+    output_subsampling: int = key(
+        1, "frames of the last layer that are joined to one of the top; lower taps keep their rate", low=1, high=64
+    )
     dropout: float = key(0.1, "dropout of residual branches", low=0, high=1)
     attention_dropout: float = key(0.0, "dropout of attention weights", low=0, high=1)
     chunk_frames: int = key(
-        16, "chunk for validation and decoding in output frames, 0 for the whole utterance", low=0, high=4096
+        16, "chunk for validation and decoding in frames of the top, 0 for the whole utterance", low=0, high=4096
     )
     left_chunks: int = key(4, "chunks of left context for validation and decoding, -1 for all", low=-1, high=100_000)
     train_chunk_frames: Sequence[int] = key(

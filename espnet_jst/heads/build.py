@@ -14,19 +14,23 @@ from espnet_jst.token_marks import TokenLists
 __all__ = ["build_heads", "token_lists", "vocabulary_of"]
 
 
-def token_lists(specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]]) -> TokenLists:
-    """What the weights remember of the token lists that the heads use.
+def token_lists(
+    specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]], inputs: Mapping[str, str] | None = None
+) -> TokenLists:
+    """What the weights remember of the token lists that heads and inputs use.
 
     Args:
         specs: parsed entries of `model_conf.heads`.
         lists: tokens of "tgt" and, where there is one, "src".
+        inputs: vocabulary of each input of tokens.
 
     Raises:
         ConfigError: a head asks for a list that was not given.
     """
     sizes = {name: len(tokens) for name, tokens in lists.items()}
-    heads = {name: vocabulary_of(spec, sizes) for name, spec in specs.items()}
-    return TokenLists({name: tokens for name, tokens in lists.items() if name in heads.values()}, heads)
+    used = {f"heads.{name}": vocabulary_of(spec, sizes) for name, spec in specs.items()}
+    used |= {f"inputs.{name}": vocabulary for name, vocabulary in (inputs or {}).items()}
+    return TokenLists({name: tokens for name, tokens in lists.items() if name in used.values()}, used)
 
 
 def build_heads(

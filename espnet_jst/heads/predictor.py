@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from espnet_jst.heads.conf import LSTMPredictorConf, StatelessPredictorConf
 from espnet_jst.keys import takes
+from espnet_jst.streams import RowState
 
 
 @dataclass
-class PredictorState:
+class PredictorState(RowState):
     """Tensors with the batch first, so that hypotheses can be selected, merged and kept apart."""
 
     tensors: tuple[Tensor, ...]
@@ -25,6 +26,7 @@ class PredictorState:
 
     def select(self, index: Tensor) -> PredictorState:
         """The states of `index` (N,), in that order."""
+        # By hand: in the innermost loop of every search.
         return PredictorState(tuple(tensor[index] for tensor in self.tensors))
 
     def put_(self, index: Tensor, other: PredictorState) -> None:
@@ -36,11 +38,6 @@ class PredictorState:
         """This state where `mask` (N,) holds, `other` elsewhere."""
         pairs = zip(self.tensors, other.tensors, strict=True)
         return PredictorState(tuple(torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
-
-    @staticmethod
-    def concat(states: Sequence[PredictorState]) -> PredictorState:
-        """Several states, one after the other."""
-        return PredictorState(tuple(torch.cat(tensors) for tensors in zip(*(state.tensors for state in states))))
 
     @staticmethod
     def side_by_side(states: Sequence[PredictorState], batch_size: int) -> PredictorState:

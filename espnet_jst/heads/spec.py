@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from espnet_jst import registry
+from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.lanes import LANES
 
 POLICIES = ("align", "eager", "time", "inter")
 TAG_SCHEMES = ("task", "lid", "task+lid")
-LANES = (TRANSCRIPT, TRANSLATION)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class HeadSpec(Conf):
 
     name: str
     kind: str = required("transducer or ctc", choices=lambda: registry.names("heads"))
-    lanes: tuple[str, ...] = required("one lane, or several that are serialized into one stream", choices=LANES)
+    lanes: tuple[str, ...] = required("one lane, or several that are serialized into one stream")
     reads: str = key("encoder", "tap that it reads: encoder, hier_encoder, or a lower layer such as encoder.3")
     weight: float = key(1.0, "factor of its loss in the sum", low=0, high=1e6)
     vocabulary: str | None = key(
@@ -63,8 +63,8 @@ class HeadSpec(Conf):
         return f"target_{self.name}"
 
     @classmethod
-    def parse(cls, name: str, entry: Mapping, where: str = "") -> HeadSpec:
-        """Read one entry of the configuration, `where` it stands.
+    def parse(cls, name: str, entry: Mapping, where: str = "", lanes: Iterable[str] = LANES) -> HeadSpec:
+        """Read one entry of the configuration, `where` it stands; `lanes` are those of the model.
 
         Raises:
             ConfigError: a key is missing or unknown, or a value cannot be used.
@@ -73,6 +73,8 @@ class HeadSpec(Conf):
         own = registry.conf_of("heads", kind_of(entry, registry.names("heads"), where))
         conf = {key: value for key, value in entry.items() if key not in keys_of(cls)}
         spec = read(cls, entry, where, beside=keys_of(own), name=name, conf=conf)
+        for lane in spec.lanes:
+            check_choice(lane, lanes, f"{where}.lanes")
         read(own, conf, where)
         return spec
 
@@ -91,8 +93,8 @@ def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
     return name
 
 
-def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
-    """All entries of `model_conf.heads`.
+def parse_heads(heads: Mapping | None, lanes: Iterable[str] = LANES) -> dict[str, HeadSpec]:
+    """All entries of `model_conf.heads`; `lanes` are those that there are (`text.lanes.parse_lanes`).
 
     Raises:
         ConfigError: there is none, or one of them is wrong.
@@ -102,7 +104,7 @@ def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
             "model_conf.heads is empty: give at least one head, such as "
             "joint: {kind: transducer, reads: encoder, lanes: [transcript, translation]}"
         )
-    return read_table(heads, "model_conf.heads", HeadSpec.parse)
+    return read_table(heads, "model_conf.heads", lambda name, entry, where: HeadSpec.parse(name, entry, where, lanes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,5 +112,9 @@ class ModelConf(Conf):
     """What stands on the encoders."""
 
     heads: Mapping | None = key(None, "what is predicted: name: {kind: transducer, lanes: [transcript, translation]}")
+    lanes: Mapping | None = key(None, "further lanes: name: {like: transcript, speaker: B}")
+    searches: Mapping | None = key(None, "how heads are decoded: name: {heads: [head], second_pass_of: other}")
     hier_reads: str = key("encoder", "tap that hier_encoder reads")
+    inputs: Mapping | None = key(None, "inputs beside speech: name: {kind: tokens, into: hier_encoder, repeat: 4}")
+    regularizers: Mapping | None = key(None, "further terms of the training loss: name: {kind: ..., weight: 0.1}")
     extract_feats_in_collect_stats: bool = key(True, "ESPnet's; features are made in the model in any case")

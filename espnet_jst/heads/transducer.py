@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import torch
+import math
+
 from torch import Tensor
 
 from espnet_jst.heads.conf import TransducerHeadConf
-from espnet_jst.heads.interface import Head
+from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.joint import JointNetwork
 from espnet_jst.heads.predictor import Predictor
 from espnet_jst.keys import takes
 from espnet_jst.losses import PrunedTransducerLoss, pruned_rnnt_loss
 from espnet_jst.registry import load
+from espnet_jst.scheduled import Scheduled
+from espnet_jst.taps import Tap
 
 
-class TransducerHead(Head):
+class TransducerHead(Head, Scheduled):
     """One transducer over one lane or several serialized lanes.
 
     The additive joiner, logits(t, u) = am(t) + lm(u), is the "simple" joiner of the pruned transducer
@@ -25,8 +28,6 @@ class TransducerHead(Head):
         vocab_size: number of symbols, blank included.
         blank: id of the blank symbol.
     """
-
-    step: Tensor
 
     @takes(TransducerHeadConf)
     def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: TransducerHeadConf) -> None:
@@ -47,42 +48,38 @@ class TransducerHead(Head):
                 delay_penalty=conf.delay_penalty,
                 fast_emit=conf.fast_emit,
             )
-        if conf.warm_steps:
-            self.register_buffer("step", torch.zeros((), dtype=torch.long))  # saved, so that a resumed run goes on
+        self.at(0, 1)
 
-    def loss(
-        self, x: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of each utterance in nats, (B,), and its parts.
+    def at(self, step: int, epoch: int) -> None:
+        """Set how far the warm-up is, a share; see `Scheduled`."""
+        self.warm = min(1.0, step / self.warm_steps) if self.warm_steps else 1.0
 
-        Args:
-            x: encoder output, (B, T, D).
-            lengths: valid frames, (B,).
-            targets: label ids, (B, U), padding -1.
-            target_lengths: valid labels, (B,).
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """See Head."""
+        return ("rnnt", "simple") if self.simple_weight > 0 else ("rnnt",)
 
-        Raises:
-            DataError: see rnnt_loss.
-        """
+    def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:
+        """See Head; the predictor's outputs are exposed, (B, U + 1, D)."""
+        x, lengths = tap.x, tap.lengths
         # Padding is -1: any label will do for the predictor, whose later steps the loss never reads. A label beyond the
         # vocabulary gets through to the loss, which names its utterance.
         g = self.predictor(targets.clamp(0, self.vocab_size - 1))
+        exposed = {"predictor": Tap(g, target_lengths + 1, math.nan)}
         if self.kind == "pruned_rnnt":
             simple, main = self.criterion(x, lengths, g, targets, target_lengths, self.joint)
         else:
             # The full lattice in pieces: logits of all frames and label positions would be gigabytes.
             main = pruned_rnnt_loss(x, g, self.joint, None, targets, lengths, target_lengths, blank=self.blank)
             if self.simple_weight <= 0:
-                return main, {"rnnt": main.detach()}
+                return HeadOutput(main, {"rnnt": main.detach()}, exposed)
             simple = self.criterion.simple(x, lengths, g, targets, target_lengths)[0]
         parts = {"rnnt": main.detach(), "simple": simple.detach()}
         simple_scale, main_scale = self._scales()
-        return main_scale * main + simple_scale * simple, parts
+        return HeadOutput(main_scale * main + simple_scale * simple, parts, exposed)
 
     def _scales(self) -> tuple[float, float]:
         """Factors of the additive and of the other loss at this step (icefall's warm-up)."""
         if not self.warm_steps or not self.training:  # losses of validations can be compared with each other
             return self.simple_weight, 1.0
-        done = min(1.0, float(self.step) / self.warm_steps)
-        self.step += 1
-        return 1.0 - done * (1.0 - self.simple_weight), 0.1 + 0.9 * done
+        return 1.0 - self.warm * (1.0 - self.simple_weight), 0.1 + 0.9 * self.warm

@@ -12,8 +12,8 @@ from typing import Any
 from espnet_jst import plain_yaml
 from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError, ConfigError
-from espnet_jst.hub.config_file import pack_root, read_yaml
 from espnet_jst.hub.safe_archive import file_sha256
+from espnet_jst.untrusted.config_file import pack_root, read_yaml
 
 ABOUT_KEY = "about"  # of meta.yaml
 BASE_FILE = "base.json"  # of an experiment: what its training began with

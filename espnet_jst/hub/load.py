@@ -10,10 +10,10 @@ from typing import Any
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.about import CARD
-from espnet_jst.hub.config_file import pack_root, read_yaml, resolve_inside
 from espnet_jst.hub.safe_archive import MAX_MEMBERS, file_sha256, unpack_to_cache
 from espnet_jst.keys import read
 from espnet_jst.search.conf import DecodingConf
+from espnet_jst.untrusted.config_file import pack_root, read_yaml, resolve_inside
 
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"

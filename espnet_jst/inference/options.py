@@ -9,13 +9,13 @@ from typing import Any
 
 from espnet_jst.compat import import_espnet_tasks
 from espnet_jst.errors import CheckpointError, ConfigError
-from espnet_jst.hub.config_file import read_yaml
 from espnet_jst.keys import read
 from espnet_jst.search.conf import DecodingConf
 from espnet_jst.search.scorers import LabelScorer, LanguageModel, PhraseBias
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import Glued, has_blanks, split_units
+from espnet_jst.untrusted.config_file import read_yaml
 from espnet_jst.weights import limit_parameters, load_strict, read_weights
 
 

@@ -1,4 +1,4 @@
-"""Keys of what makes features: `frontend_conf`, `normalize_conf`, `specaug_conf`."""
+"""Keys of the inputs: `frontend_conf`, `normalize_conf`, `specaug_conf`, and those of `model_conf.inputs`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class LogMelConf(Conf):
     fmin: float = key(20.0, "lowest frequency of the filter bank in Hz", low=0, high=100_000)
     fmax: float | None = key(None, "highest frequency in Hz; half the sampling rate by default", low=1, high=100_000)
     floor: float = key(1e-7, "smallest mel power before the logarithm, about -100 dBFS by default", low=1e-30, high=1.0)
+    trainable: bool = key(False, "train the filters, from the mel filters on")
 
     def check(self) -> None:
         """Refuse a hop that leaves samples out."""
@@ -87,3 +88,10 @@ class SpecAugConf(Conf):
         given = (self.time_mask_width_range is not None) + (self.time_mask_width_ratio_range is not None)
         if self.apply_time_mask and given != 1:
             raise ConfigError("apply_time_mask needs one of time_mask_width_range and time_mask_width_ratio_range")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenInputConf(Conf):
+    """Text as an input: an embedding of each token, several times (arXiv:2309.15826, 2412.15415)."""
+
+    repeat: int = key(1, "frames of a token, so that text is about as long as speech", low=1, high=64)

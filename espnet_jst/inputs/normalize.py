@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from espnet2.layers.abs_normalize import AbsNormalize
 from torch import Tensor
 
 from espnet_jst.inputs.conf import RunningMVNConf
+from espnet_jst.inputs.interface import StreamingNormalize
 from espnet_jst.keys import takes
+from espnet_jst.streams import RowState, rows_at
+from espnet_jst.taps import Tap
 
 
 @dataclass
-class RunningState:
+class RunningState(RowState):
     """Decayed sum of the features heard so far, (B, D), and the decayed number of frames, (B, 1)."""
 
     total: Tensor
     count: Tensor
 
 
-class RunningMVN(AbsNormalize):
+class RunningMVN(StreamingNormalize):
     """Subtract a running mean and divide by the global standard deviation.
 
     The mean of frame t is (prior_frames * global mean + decayed sum up to t) / (prior_frames + decayed count): the
@@ -47,25 +50,28 @@ class RunningMVN(AbsNormalize):
         self.register_buffer("fade", (decay ** (age + 1)).float()[:, None], persistent=False)
 
     def forward(self, x: Tensor, ilens: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, T, D) features -> normalized features and their lengths; frames after a length are not touched."""
+        """(B, T, D) features -> normalized features and their lengths; those after a length are normalized too."""
         if ilens is None:
             ilens = x.new_full([x.size(0)], x.size(1), dtype=torch.long)
-        return self.step(x, self.init_state(x.size(0), x.device))[0], ilens
+        return self._follow(x, self.init_state(x.size(0), x.device), None)[0], ilens
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RunningState:
         """State before the first frame."""
         zeros = torch.zeros(batch_size, self.mean.numel(), device=device)
         return RunningState(zeros, torch.zeros(batch_size, 1, device=device))
 
-    @torch.no_grad()
-    def step(self, x: Tensor, state: RunningState) -> tuple[Tensor, RunningState]:
-        """(B, T, D) further frames -> normalized frames and the state after them."""
+    def step(self, tap: Tap, state: RunningState) -> tuple[Tap, RunningState]:
+        """See StreamingNormalize."""
+        x, state = self._follow(tap.x, state, tap.lengths.tolist())
+        return tap._replace(x=x), state
+
+    def _follow(self, x: Tensor, state: RunningState, counts: Sequence[int] | None) -> tuple[Tensor, RunningState]:
+        """Normalized frames, and the state after the first `counts` of each row (None: after all)."""
         # Centred on the global mean first: sums stay small, so a long stream loses no precision.
         blocks, (total, count) = [], (state.total, state.count)
-        for frames in x.split(self.block_frames, dim=1):
+        for start in range(0, x.size(1), self.block_frames):
+            frames = x[:, start : start + self.block_frames]
             block, n = frames - self.mean, frames.size(1)
-            if n == 0:
-                continue
             weights, heard = self.weights[:n, :n], block
             counted = frames.isfinite().all(-1, keepdim=True)
             if self.ignore_silence:
@@ -73,9 +79,17 @@ class RunningMVN(AbsNormalize):
             if self.ignore_silence or not counted.all():
                 heard, own = block.where(counted, 0.0), weights @ counted.to(block)
             else:
-                own = weights.sum(1, keepdim=True)
+                own = weights.sum(1, keepdim=True).expand(x.size(0), -1, -1)
             totals = weights @ heard + self.fade[:n] * total[:, None]
-            counts = own + self.fade[:n] * count[:, None]
-            blocks.append((block - totals / (self.prior_frames + counts)) / self.std)
-            total, count = totals[:, -1], counts[:, -1]
+            frames_heard = own + self.fade[:n] * count[:, None]
+            blocks.append((block - totals / (self.prior_frames + frames_heard)) / self.std)
+            if counts is None or min(counts) >= start + n:
+                total, count = totals[:, -1], frames_heard[:, -1]
+                continue
+            # Of a row that ends within the block, the state is that of its last frame; of none, the one before.
+            end = torch.tensor([min(max(c - start, 0), n) for c in counts], device=x.device)[:, None]
+            total, count = (
+                rows_at(torch.cat([before[:, None], after], dim=1), end)[:, 0]
+                for before, after in ((total, totals), (count, frames_heard))
+            )
         return (torch.cat(blocks, dim=1) if blocks else x), RunningState(total, count)

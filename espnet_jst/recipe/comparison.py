@@ -12,14 +12,14 @@ from pathlib import Path
 
 from espnet_jst.config import shown
 from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.jobs.command import python, run_logged, thread_limits
+from espnet_jst.jobs.shards import run_each
 from espnet_jst.keys import Conf, key, read, required
-from espnet_jst.recipe.command import python, run_logged, thread_limits
-from espnet_jst.recipe.options import RecipeOptions, parse_options
-from espnet_jst.recipe.pool import run_each
-from espnet_jst.recipe.prepare import prepare_stages
+from espnet_jst.recipe.options import Options, parse_options
 from espnet_jst.recipe.preview import check_training
+from espnet_jst.recipe.recipe import data_stages
 from espnet_jst.recipe.stage import Stage, duration
-from espnet_jst.recipe.text import DIAGNOSIS, text_stages
+from espnet_jst.recipe.stages.alignment import DIAGNOSIS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Comparison:
         Raises:
             ConfigError: a key is unknown or missing, or a value cannot be used.
         """
-        from espnet_jst.hub.config_file import read_yaml
+        from espnet_jst.untrusted.config_file import read_yaml
 
         values = read(ComparisonConf, read_yaml(path), str(path))
         if not values.seeds or not values.systems:
@@ -105,7 +105,7 @@ def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> N
     run_each(_try_system, systems, nj=jobs, title="configurations")
 
 
-def _try_system(system: tuple[str, RecipeOptions]) -> None:
+def _try_system(system: tuple[str, Options]) -> None:
     name, options = system
     try:
         check_training(options)
@@ -135,8 +135,7 @@ def check_shared(comparison: Comparison, flags: Sequence[str]) -> None:
 def _shared_stages(comparison: Comparison, flags: Sequence[str], system: str) -> list[Stage]:
     """The stages whose results every run reads; what policies would cost is for people to read."""
     options = parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])])
-    stages = (*prepare_stages(options), *text_stages(options))
-    return [stage for stage in stages if stage.stamp is not None and stage.name != DIAGNOSIS]
+    return [stage for stage in data_stages(options) if stage.stamp is not None and stage.name != DIAGNOSIS]
 
 
 def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, logs: Path) -> None:
@@ -157,7 +156,7 @@ def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, l
         )
         for system, seed in runs
     ]
-    minutes = [parse_options([*flags, *comparison.arguments(*run)]).minutes for run in runs]
+    minutes = [parse_options([*flags, *comparison.arguments(*run)]).training.minutes for run in runs]
     print(plan(comparison, jobs, minutes), flush=True)
     run = partial(_run, environment=thread_limits(jobs))
     started = time.monotonic()

@@ -11,11 +11,13 @@ from espnet_jst.data import checks
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.text_checks import is_speechless
+from espnet_jst.data.texts import ALONE, Texts
 from espnet_jst.data.utterances import AudioItem, DataSet, Tables, check_utterance, hear, read_set
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.pool import run_shards, split
-from espnet_jst.recipe.prepare import SHARD, limits
+from espnet_jst.jobs.shards import run_shards, split
+from espnet_jst.recipe.options import DataOptions, TextOptions
+from espnet_jst.recipe.stages.cleaning import limits
+from espnet_jst.recipe.stages.formatting import SHARD
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import split_units
 
@@ -28,14 +30,14 @@ class Diagnosis:
 
     Attributes:
         directory: the directory.
-        texts: file names of transcript and translation.
+        texts: its texts.
         good: utterances that can be used.
         audio_s: seconds of their audio.
         problems: errors, then warnings; an utterance has one error (the first found) or any number of warnings.
     """
 
     directory: str
-    texts: tuple[str, str]
+    texts: Texts
     good: int
     audio_s: float
     problems: list[Problem]
@@ -56,8 +58,9 @@ class Shard:
 
 def diagnose(
     directory: str | Path,
-    options: RecipeOptions,
+    options: DataOptions,
     *,
+    nj: int = 1,
     src_text: str | None = None,
     tgt_text: str | None = None,
     tokenizers: Sequence[Tokenizer] = (),
@@ -65,9 +68,10 @@ def diagnose(
     """Examine a data directory as a training set of a recipe with these options.
 
     Args:
-        directory: `wav.scp`, two texts, and whatever optional tables there are.
-        options: sampling rate, limits and number of processes.
-        src_text: file name of the transcript; found where there are two `text.*`.
+        directory: `wav.scp`, texts, and whatever optional tables there are.
+        options: sampling rate and limits.
+        nj: processes.
+        src_text: file name of the transcript; found where there are one or two `text.*`.
         tgt_text: file name of the translation.
         tokenizers: those of transcript and translation, or of the transcript alone; a text without one has no
             unknown character.
@@ -77,18 +81,18 @@ def diagnose(
         ConfigError: it is not clear which files are the texts.
     """
     texts = find_texts(Path(directory), src_text, tgt_text)
-    data, limit = read_set(directory, *texts), limits(options)
+    data, limit = read_set(directory, *texts), limits(options, TextOptions())
     work = partial(read_shard, fs=options.fs_hz, strict_fs=options.strict_fs, limits=limit)
-    parts = run_shards(work, split(data.items, SHARD), nj=options.nj, title="reading audio")
+    parts = run_shards(work, split(data.items, SHARD), nj=nj, title="reading audio")
     errors = data.problems + [problem for part in parts for problem in part.problems]
     remarks = data.remarks + [remark for part in parts for remark in part.remarks]
     lengths = {key: samples for part in parts for key, samples in part.samples.items()}
     for key, samples in lengths.items():
         try:
             check_utterance(key, data.tables, texts, samples=samples, fs=options.fs_hz, limits=limit)
-            if tokenizers:
-                pieces = tokenizers[0].encode(split_units(data.tables[texts[0]][key]))
-                checks.check_fit(texts[0], pieces, samples, options.fs_hz, limit)
+            if tokenizers and texts.transcript is not None:
+                pieces = tokenizers[0].encode(split_units(data.tables[texts.transcript][key]))
+                checks.check_fit(texts.transcript, pieces, samples, options.fs_hz, limit)
         except BadItem as bad:
             errors.append(Problem.of(key, bad))
         else:
@@ -115,15 +119,17 @@ def read_shard(items: Sequence[AudioItem], *, fs: int, strict_fs: bool, limits: 
 
 
 def _text_remarks(
-    key: str, tables: Tables, texts: tuple[str, str], duration_s: float, tokenizers: Sequence[Tokenizer]
+    key: str, tables: Tables, texts: Texts, duration_s: float, tokenizers: Sequence[Tokenizer]
 ) -> Iterator[Problem]:
     for name, tokenizer in zip(texts, tokenizers):
+        if name is None:
+            continue
         unknown = tokenizer.unknown(split_units(tables[name][key]))
         if unknown:
             reason = f"{name}: the vocabulary lacks {' '.join(map(repr, unknown))}"
             fix = "correct the text, or train the token list on text that holds it"
             yield Problem(key, reason, fix, "unknown-character", WARNING)
-    for name in texts:
+    for name in texts.names:
         if is_speechless(tables[name][key]):
             fix = "check what was said, or remove the utterance"
             yield Problem(key, f"{name}: no letter and no digit", fix, "text-without-letters", WARNING)
@@ -147,38 +153,44 @@ def _line_remarks(data: DataSet, bad_keys: set[str]) -> Iterator[Problem]:
                 yield Problem(item.utt_id, reason, "add the line", "keys-differ", WARNING)
 
 
-def find_texts(directory: Path, src_text: str | None, tgt_text: str | None) -> tuple[str, str]:
-    """File names of transcript and translation, found where there are two `text.*`.
+def find_texts(directory: Path, src_text: str | None, tgt_text: str | None) -> Texts:
+    """File names of transcript and translation, found where there are two `text.*`; one, or "text", is a transcript.
 
     Word times and links tell which is which; where they do not, the recipe's default names do, then the alphabet.
 
     Raises:
         DataError: no such directory.
-        ConfigError: there are not two.
+        ConfigError: there are none, or more than two.
     """
     if not directory.is_dir():
-        raise DataError(f"{directory}: no such folder; give one with wav.scp and two texts")
+        raise DataError(f"{directory}: no such folder; give one with wav.scp and a text or two")
     if src_text and tgt_text:
-        return src_text, tgt_text
-    usual = RecipeOptions().src_text
+        return Texts(src_text, tgt_text)
+    usual = TextOptions().files.transcript
     found = sorted((path.name for path in directory.glob("text.*") if path.is_file()), key=lambda n: (n != usual, n))
+    found = found or [ALONE] * (directory / ALONE).is_file()
     others = [name for name in found if name not in (src_text, tgt_text)]
-    if len(others) != (1 if src_text or tgt_text else 2):
+    named = bool(src_text or tgt_text)
+    if len(others) > 2 - named or not found:
         there = f"the texts there are {' '.join(found)}" if found else "there is no text.* file"
         raise ConfigError(f"{directory}: {there}; name transcript and translation with --src_text and --tgt_text")
-    if src_text or tgt_text:
-        return src_text or others[0], tgt_text or others[0]
+    if named:
+        other = next(iter(others), None)
+        return Texts(src_text or other, tgt_text or other)
+    if len(others) == 1:
+        return Texts(others[0])
     first, second = others
-    return min(((first, second), (second, first)), key=lambda texts: _misfits(directory, texts))
+    return min((Texts(first, second), Texts(second, first)), key=lambda texts: _misfits(directory, texts))
 
 
-def _misfits(directory: Path, texts: tuple[str, str]) -> int:
+def _misfits(directory: Path, texts: Texts) -> int:
     """Utterances whose word times or links do not fit the lengths of the texts."""
-    names = [*texts, *(name for name in ("alignment", "word_times") if (directory / name).exists())]
+    names = [*texts.names, *(name for name in ("alignment", "word_times") if (directory / name).exists())]
     tables, _ = checks.read_tables(directory, names)
+    transcripts, translations = (tables[name] for name in texts.names)
     count = 0
-    for key in set(tables[texts[0]]) & set(tables[texts[1]]):
-        source, target = (len(split_units(tables[text][key])) for text in texts)
+    for key in set(transcripts) & set(translations):
+        source, target = (len(split_units(table[key])) for table in (transcripts, translations))
         try:
             checks.check_alignment(tables.get("alignment", {}).get(key, "0-0"), source, target)
             checks.check_word_times(tables.get("word_times", {}).get(key, "-"), source)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from espnet_jst.config import json_text
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
-from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.text.languages import language
 from espnet_jst.text.units import split_units
 
@@ -23,13 +22,26 @@ NOTICED = 0.01
 FIT_FILE = "fit.json"  # beside the token list: what did not fit
 
 
-def check_fit(options: RecipeOptions, config: Mapping[str, Any], languages: Sequence[str]) -> list[str]:
+def check_fit(
+    model: str,
+    config: Mapping[str, Any],
+    folders: Mapping[str, Path],
+    texts: Mapping[str, Path],
+    *,
+    known: Sequence[str],
+    languages: Sequence[str],
+    anyway: bool,
+) -> list[str]:
     """Compare the training text with the token lists of the model that is trained further, and the languages.
 
     Args:
-        options: of the recipe; its token lists are those of the model already.
-        config: of the model.
-        languages: that the model was trained for, the spoken one first; empty where it does not say.
+        model: name of the model, for the message.
+        config: its configuration.
+        folders: its token lists, by side.
+        texts: lane -> text of the training set.
+        known: languages that the model was trained for, the spoken one first; empty where it does not say.
+        languages: of the texts.
+        anyway: train it although half of the text or more cannot be written.
 
     Returns:
         A line for each thing that does not fit; they are kept beside the token list, for the model card.
@@ -38,10 +50,9 @@ def check_fit(options: RecipeOptions, config: Mapping[str, Any], languages: Sequ
         ConfigError: half of the words of a lane or more cannot be written, and no flag allows it.
     """
     lines, hopeless = [], ""
-    mine = (options.src_lang, options.tgt_lang)
-    if languages and [language(code).code for code in languages[:2]] != [language(code).code for code in mine]:
-        lines.append(f"was trained for {' -> '.join(languages)} and is trained further for {' -> '.join(mine)}")
-    for lane, file, side, tokenizer in _lanes(options, config):
+    if known and [language(code).code for code in known[:2]] != [language(code).code for code in languages]:
+        lines.append(f"was trained for {' -> '.join(known)} and is trained further for {' -> '.join(languages)}")
+    for lane, file, side, tokenizer in _lanes(config, folders, texts):
         words = Counter(word for text in kaldi.read_table(file).values() for word in split_units(text))
         unknown = Counter({word: n for word, n in words.items() if tokenizer.unk_id in tokenizer.encode([word])})
         share = unknown.total() / max(1, words.total())
@@ -54,36 +65,35 @@ def check_fit(options: RecipeOptions, config: Mapping[str, Any], languages: Sequ
         )
         lines.append(said)
         hopeless = hopeless or (said if share >= HOPELESS else "")
-    if hopeless and not options.finetune_anyway:
+    if hopeless and not anyway:
         raise ConfigError(
-            f"--finetune {options.finetune}: it {hopeless}. Leave out --finetune to train a new model with tokens of "
+            f"--finetune {model}: it {hopeless}. Leave out --finetune to train a new model with tokens of "
             "this text; --finetune_anyway true trains this one all the same"
         )
-    for folder in options.token_dirs.values():
+    for folder in folders.values():
         (folder / FIT_FILE).write_text(json_text(lines, ensure_ascii=False), encoding="utf-8")
     return lines
 
 
-def misfits(options: RecipeOptions) -> list[str]:
-    """What `check_fit` found, for the model card."""
-    file = options.token_dirs["tgt"] / FIT_FILE
-    return json.loads(file.read_text(encoding="utf-8")) if options.finetune and file.is_file() else []
+def misfits(tokens: Path) -> list[str]:
+    """What `check_fit` found and left in a folder of a token list, for the model card."""
+    file = tokens / FIT_FILE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
-def _lanes(options: RecipeOptions, config: Mapping[str, Any]) -> Iterator[tuple[str, Path, str, Tokenizer]]:
+def _lanes(
+    config: Mapping[str, Any], folders: Mapping[str, Path], texts: Mapping[str, Path]
+) -> Iterator[tuple[str, Path, str, Tokenizer]]:
     """(lane, its training text, side and tokenizer that a head of the model writes it with), each once."""
     from espnet_jst.heads.spec import parse_heads, vocabulary_of
     from espnet_jst.text.tokenizer import Tokenizer
-    from espnet_jst.text.words import TRANSCRIPT
 
-    folder = options.raw / options.train_set
-    tokenizers = {side: Tokenizer.load(out) for side, out in options.token_dirs.items()}
+    tokenizers = {side: Tokenizer.load(out) for side, out in folders.items()}
     sizes = {side: tokenizer.vocab_size for side, tokenizer in tokenizers.items()}
     seen = set()
     for spec in parse_heads((config.get("model_conf") or {}).get("heads")).values():
         side = vocabulary_of(spec, sizes)
         for lane in spec.lanes:
-            if (lane, side) not in seen:
+            if lane in texts and (lane, side) not in seen:
                 seen.add((lane, side))
-                name = options.src_text if lane == TRANSCRIPT else options.tgt_text
-                yield lane, folder / name, side, tokenizers[side]
+                yield lane, texts[lane], side, tokenizers[side]

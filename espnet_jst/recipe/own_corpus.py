@@ -7,40 +7,43 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_jst.data.kaldi import read_table, write_table
+from espnet_jst.data.texts import Texts
 from espnet_jst.data.utterances import OPTIONAL
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.options import RecipeOptions
 
 
-def split_corpus(options: RecipeOptions) -> str:
-    """Write data/<train>, <valid> and <test> from `--corpus_dir`; nothing is decoded or copied but tables.
+def split_corpus(corpus: Path, datadir: Path, *, texts: Texts, train: str, shares: Mapping[str, float]) -> str:
+    """Write a data directory for each set; nothing is decoded or copied but tables.
 
-    Sentences are drawn by a hash of the transcript, so that the sets stay the same when utterances are added, and all
+    Sentences are drawn by a hash of the first text, so that the sets stay the same when utterances are added, and all
     utterances of one sentence are in the same set: a model cannot be tested on what it was trained on.
 
+    Args:
+        corpus: the user's directory.
+        datadir: where the sets go.
+        texts: file names of transcript and translation; a text alone may be called "text".
+        train: name of the set that gets what is left.
+        shares: name of each other set -> its share of the utterances.
+
     Raises:
-        ConfigError: the directory lacks a file, or there is more than one test set to make.
-        DataError: there are too few different sentences for three sets.
+        ConfigError: the directory lacks a file.
+        DataError: there are too few different sentences for the sets.
     """
-    source, tests = Path(options.corpus_dir), options.test_sets.split()
-    texts = [options.src_text, options.tgt_text]
-    missing = [name for name in ("wav.scp", *texts) if not (source / name).is_file()]
+    texts = texts.found_in(corpus)
+    missing = [name for name in ("wav.scp", *texts.names) if not (corpus / name).is_file()]
     if missing:
         raise ConfigError(
-            f"{source} has no {' and no '.join(missing)}; text files are called text.<case>.<language>: see "
+            f"{corpus} has no {' and no '.join(missing)}; text files are called text.<case>.<language>: see "
             "--src_lang, --tgt_lang, --src_case and --tgt_case"
         )
-    if len(tests) != 1:
-        raise ConfigError(f"--test_sets {options.test_sets!r}: one test set is made from --corpus_dir, name one")
-    names = ["wav.scp", *texts, *(name for name in (*OPTIONAL, "segments") if (source / name).is_file())]
-    tables = {name: read_table(source / name) for name in names}
-    shares = {tests[0]: options.test_share, options.valid_set: options.valid_share}
-    owners = _owners(tables[options.src_text], shares, options.train_set)
+    extras = [name for name in (*OPTIONAL, "segments") if (corpus / name).is_file()]
+    tables = {name: read_table(corpus / name) for name in ("wav.scp", *texts.names, *extras)}
+    owners = _owners(tables[texts.names[0]], shares, train)
     recordings = {key: line.split()[0] for key, line in tables.get("segments", {}).items()}
     counts = []
-    for name in (options.train_set, options.valid_set, tests[0]):
+    for name in (train, *reversed([*shares])):
         keys = [key for key, owner in owners.items() if owner == name]
-        _write(Path(options.datadir) / name, tables, keys, recordings)
+        _write(datadir / name, tables, keys, recordings)
         counts.append(f"{name} {len(keys)}")
     return ", ".join(counts) + " utterances"
 

@@ -8,18 +8,21 @@ from pathlib import Path
 
 from espnet_jst.data import audio_file, kaldi
 from espnet_jst.data.names import file_name
+from espnet_jst.data.texts import Texts
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.text.lines import read_lines
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.words import Word
 
 UTTERANCES = 2
 
 
-def draw(options: RecipeOptions, decoded: Sequence[Path]) -> tuple[list[Path], list[str]]:
+def draw(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """Draw into `images` of the experiment.
 
     Args:
+        exp: the experiment.
+        raw: folder of the sets.
+        texts: their texts.
         decoded: decode directories, exp/st_<tag>/<inference_tag>/<set>.
 
     Returns:
@@ -27,35 +30,34 @@ def draw(options: RecipeOptions, decoded: Sequence[Path]) -> tuple[list[Path], l
     """
     from espnet_jst.evaluation import plot_curves, plot_latency
 
-    images = options.exp / "images"
+    images = exp / "images"
     for stale in (*images.glob("latency_*.png"), *images.glob("lanes_*.png")):
         stale.unlink()  # of decodings that are gone, or of other utterances
     pictures: list[Path] = []
     notes: list[str] = []
     try:
-        pictures.append(plot_curves(options.exp / "train.log", images / "curves.png"))
+        pictures.append(plot_curves(exp / "train.log", images / "curves.png"))
     except DataError as error:
         notes.append(str(error))
     for directory in decoded:
         name = f"{directory.parent.name}_{directory.name}"
         if (directory / "latency.json").exists():
             pictures.append(plot_latency(directory, images / f"latency_{name}.png"))
-        pictures += _two_lanes(options, directory, images / f"lanes_{name}")
+        pictures += _two_lanes(raw / directory.name, texts, directory, images / f"lanes_{name}")
     return pictures, notes
 
 
-def _two_lanes(options: RecipeOptions, directory: Path, stem: Path) -> Iterator[Path]:
+def _two_lanes(data: Path, texts: Texts, directory: Path, stem: Path) -> Iterator[Path]:
     from espnet_jst.evaluation import plot_two_lanes
     from espnet_jst.evaluation.files import read_signature
 
     chunk = read_signature(directory).get("chunk_s")
     chunk_s = chunk if isinstance(chunk, (int, float)) else None
-    data = options.raw / directory.name
     wav = kaldi.read_table(data / "wav.scp")
-    source, target = kaldi.read_table(data / options.src_text), kaldi.read_table(data / options.tgt_text)
+    lanes = {lane: kaldi.read_table(data / name) for lane, name in texts.by_lane.items()}
     for key, words in longest(directory / "words.jsonl", UTTERANCES):
         samples, fs = audio_file.read(wav[key])
-        reference = {TRANSCRIPT: source[key], TRANSLATION: target[key]}
+        reference = {lane: table[key] for lane, table in lanes.items()}
         path = stem.with_name(f"{stem.name}_{file_name(key)}.png")
         yield plot_two_lanes(samples.mean(axis=1), fs, words, path, reference, title=key, chunk_s=chunk_s)
 

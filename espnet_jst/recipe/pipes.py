@@ -22,8 +22,8 @@ from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import SKIPPED, Problem, write_skipped
 from espnet_jst.data.names import file_name
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.recipe.audio import writing
-from espnet_jst.recipe.pool import run_shards, split_evenly
+from espnet_jst.jobs.shards import run_shards, split_evenly
+from espnet_jst.recipe.audio_form import writing
 
 SHARDS = 8  # of each process: commands differ in how long they take
 SHOWN = 300  # characters of a command's last words

@@ -9,40 +9,52 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from espnet_jst.config import config_files, read_yaml
 from espnet_jst.errors import ConfigError, JSTError
-from espnet_jst.recipe.command import python, run_logged
+from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.experiment import options_of
-from espnet_jst.recipe.finetune import model_files, model_inputs, training_config
-from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.prepare import tag_symbols
+from espnet_jst.recipe.finetune import model_inputs, training_config
+from espnet_jst.recipe.options import Options
+from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage, perform
+from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import named_files
-from espnet_jst.recipe.training import plugins, uses_stats
+from espnet_jst.recipe.training_files import BATCH_NAMES
 from espnet_jst.text.token_list import BLANK, SOS_EOS, UNK
 from espnet_jst.version import __version__
 
 DEFAULT_FS = 16000  # of log_mel
-TRIED = ("speech,sound", "text,text", "src_text,text", "alignment,text")
 
 
-def check_training(options: RecipeOptions) -> None:
+def check_training(options: Options) -> None:
     """Try the training configuration, unless it passed before.
 
     Raises:
         ConfigError: names the configuration, the key and what is wrong with it.
     """
-    config = Path(options.st_config)
+    training = options.training
+    config = Path(training.st_config)
     stage = Stage(
         number=0,
         name="training configuration",
-        run=try_configuration,
-        options=options,
-        inputs=[*config_files(config), *named_files(options.st_args, config), *model_inputs(options)],
-        facts=lambda: {**plugins(), "version": __version__, "word_times": may_have_word_times(options)},
+        run=partial(try_configuration, config, options),
+        uses={
+            "flags": training.st_args,
+            "fs": options.data.fs_hz,
+            "tags": options.text.tags,
+            "joint": options.text.joint,
+            "sides": options.text.token_sides,
+            "normalize": training.feats_normalize if training.uses_stats else "",
+            "minutes": training.minutes,
+            "model": training.finetune,
+            "data": tried_data(options),
+        },
+        inputs=[*config_files(config), *named_files(training.st_args, config), *model_inputs(training.finetune)],
+        facts=lambda: {**plugins(), "version": __version__},
         stamp=options.exp / ".stages" / "0.json",
     )
     if not stage.is_done():
@@ -50,60 +62,87 @@ def check_training(options: RecipeOptions) -> None:
         perform(stage)
 
 
-def may_have_word_times(options: RecipeOptions) -> bool:
+def tried_data(options: Options) -> list[str]:
+    """Names of everything that training may read of a set."""
+    lanes = options.text.files.by_lane
+    names = ["speech", *(name for lane, name in BATCH_NAMES.items() if lane in lanes)]
+    names += ["alignment"] if options.text.files.both else []
+    return names + (["word_times"] if may_have_word_times(options) else [])
+
+
+def may_have_word_times(options: Options) -> bool:
     """Whether the training sets have, or may get, word end times: unknown as long as a script has to make the data."""
-    if options.stage <= 1 and not options.corpus_dir:
+    run, data = options.run, options.data
+    if options.text.files.transcript is None:
+        return False
+    if run.stage <= 1 and not data.corpus_dir:
         return True
-    if options.stage <= 1:
-        return (Path(options.corpus_dir) / "word_times").is_file()
-    folder = Path(options.datadir) if options.stage <= 3 else options.raw
-    return all((folder / name / "word_times").is_file() for name in options.training_sets)
+    if run.stage <= 1:
+        return (Path(data.corpus_dir) / "word_times").is_file()
+    folder = Path(data.datadir) if run.stage <= 3 else data.raw
+    return all((folder / name / "word_times").is_file() for name in data.training_sets)
 
 
-def try_configuration(options: RecipeOptions) -> None:
-    """Let `jst_train` build what the configuration asks for.
+def try_configuration(
+    config: Path,
+    options: Options,
+    *,
+    fs: int,
+    tags: Sequence[str],
+    joint: bool,
+    sides: Sequence[str],
+    flags: str,
+    normalize: str,
+    minutes: float,
+    model: str,
+    data: Sequence[str],
+) -> None:
+    """Let `jst_train` build what the configuration asks for, each run of it.
 
     Raises:
         ConfigError: what it refuses.
     """
-    with TemporaryDirectory(prefix="jst-try-") as name:
-        folder = Path(name)
-        config = options.st_config
-        if options.finetune:
-            config = str(training_config(options, model_files(options)["st_train_config"], folder))
-        values = read_yaml(config)
-        _check_rate(options, values)
-        _check_lanes(options, values)
-        try:
-            run_logged(_command(options, config, folder), folder / "train.log")
-        except JSTError as error:
-            reason = str(error).rpartition(" (log: ")[0] or str(error)
-            raise ConfigError(
-                f"--st_config {options.st_config}: {reason.removeprefix('jst_train: error: ')}"
-            ) from error
+    for run in training_runs(config, options.exp):
+        with TemporaryDirectory(prefix="jst-try-") as name:
+            folder = Path(name)
+            written = run.written(folder)
+            if model:
+                written = training_config(model, read_yaml(written), folder, fs=fs)
+            values = read_yaml(written)
+            where = f"--st_config {config}" + (f", run {run.name}" if run.name else "")
+            _check_rate(values, where, fs, flags)
+            _check_lanes(values, where, joint)
+            arguments = _stand_ins(folder, tags, sides, data)
+            if normalize:
+                arguments += ["--normalize", normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
+            if minutes > 0:
+                arguments += ["--max_train_minutes", f"{minutes:g}"]
+            # One process and no GPU: what is tried is the configuration.
+            arguments += [*_alone(shlex.split(flags)), "--dry_run", "true", "--ngpu", "0", "--resume", "false"]
+            start = python("-m", "espnet_jst.bin.jst_train", "--config", written, "--use_preprocessor", "true")
+            try:
+                run_logged([*start, *arguments], folder / "train.log")
+            except JSTError as error:
+                reason = str(error).rpartition(" (log: ")[0] or str(error)
+                raise ConfigError(f"{where}: {reason.removeprefix('jst_train: error: ')}") from error
 
 
-def _command(options: RecipeOptions, config: str, folder: Path) -> list[str]:
-    arguments: list[object] = ["--config", config, "--use_preprocessor", "true", "--output_dir", folder / "exp"]
+def _stand_ins(folder: Path, tags: Sequence[str], sides: Sequence[str], data: Sequence[str]) -> list[str]:
+    """Flags for token lists and data that are not there yet."""
     tokens = folder / "tokens.txt"
-    lines = (BLANK, UNK, *tag_symbols(options), "a", SOS_EOS)
+    lines = (BLANK, UNK, *tags, "a", SOS_EOS)
     tokens.write_text("".join(f"{token}\n" for token in lines), encoding="utf-8")
-    for side in options.token_sides:
+    flags = ["--output_dir", f"{folder / 'exp'}"]
+    for side in sides:
         prefix = "src_" if side == "src" else ""
         # Words need no SentencePiece model, which would be the other thing that is not there yet.
-        arguments += [f"--{prefix}token_type", "word", f"--{prefix}token_list", tokens]
-    data = [*TRIED, "word_times,text"] if may_have_word_times(options) else TRIED
+        flags += [f"--{prefix}token_type", "word", f"--{prefix}token_list", f"{tokens}"]
     for side in ("train", "valid"):
-        for entry in data:
-            arguments += [f"--{side}_data_path_and_name_and_type", f"{tokens.as_posix()},{entry}"]
-        arguments += [f"--{side}_shape_file", tokens]
-    if uses_stats(options):
-        arguments += ["--normalize", options.feats_normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
-    if options.minutes > 0:
-        arguments += ["--max_train_minutes", f"{options.minutes:g}"]
-    # One process and no GPU: what is tried is the configuration.
-    dry = ["--dry_run", "true", "--ngpu", "0", "--resume", "false"]
-    return python("-m", "espnet_jst.bin.jst_train", *arguments, *_alone(shlex.split(options.st_args)), *dry)
+        for name in data:
+            kind = "sound" if name == "speech" else "text"
+            flags += [f"--{side}_data_path_and_name_and_type", f"{tokens.as_posix()},{name},{kind}"]
+        flags += [f"--{side}_shape_file", f"{tokens}"]
+    return flags
 
 
 def _alone(words: Sequence[str]) -> list[str]:
@@ -126,24 +165,23 @@ def _statistics(folder: Path) -> str:
     return path.as_posix()
 
 
-def _check_rate(options: RecipeOptions, values: Mapping) -> None:
-    """Audio of `--fs` for a frontend of another rate would only be found when training begins, or not at all."""
-    if "frontend_conf" in options_of(shlex.split(options.st_args)) or values.get("frontend", "log_mel") != "log_mel":
+def _check_rate(values: Mapping, where: str, audio_fs: int, flags: str) -> None:
+    """Audio of another rate than the frontend's would only be found when training begins, or not at all."""
+    if "frontend_conf" in options_of(shlex.split(flags)) or values.get("frontend", "log_mel") != "log_mel":
         return
     fs = (values.get("frontend_conf") or {}).get("fs", DEFAULT_FS)
-    if fs != options.fs_hz:
+    if fs != audio_fs:
         raise ConfigError(
-            f"--st_config {options.st_config}: frontend_conf.fs is {fs}, and stage 3 makes audio of --fs {options.fs}: "
-            "give both the same rate"
+            f"{where}: frontend_conf.fs is {fs}, and stage 3 makes audio of --fs {audio_fs}: give both the same rate"
         )
 
 
-def _check_lanes(options: RecipeOptions, values: Mapping) -> None:
+def _check_lanes(values: Mapping, where: str, joint: bool) -> None:
     heads = (values.get("model_conf") or {}).get("heads")
     for name, head in heads.items() if isinstance(heads, Mapping) else ():
         lanes = head.get("lanes") if isinstance(head, Mapping) else None
-        if isinstance(lanes, list) and len(lanes) > 1 and not options.token_joint:
+        if isinstance(lanes, list) and len(lanes) > 1 and not joint:
             raise ConfigError(
-                f"--st_config {options.st_config}: model_conf.heads.{name} writes both lanes into one stream and needs "
-                "one token list of both languages: leave out --token_joint false, or give it one lane"
+                f"{where}: model_conf.heads.{name} writes both lanes into one stream and needs one token list of both "
+                "languages: leave out --token_joint false, or give it one lane"
             )

@@ -1,4 +1,4 @@
-"""A stage: a named function with declared inputs and outputs; run only when these or the options it used changed."""
+"""A stage: a named function with declared inputs, outputs and values; run only when one of these changed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 
 from espnet_jst.config import read_json
 from espnet_jst.errors import JSTError
-from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.stamp import as_json, digests, write_stamp
-from espnet_jst.recipe.watched import watch, watched_reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +21,9 @@ class Stage:
     Attributes:
         number: ESPnet's number of the stage.
         name: two or three words for the terminal.
-        run: does the work; gets the options, of which it is recorded what is read; returns a line or None.
-        options: of the run.
+        run: does the work; gets `uses` as keywords; returns a line or None. What else is bound to it says where and
+            how fast it works, or names files among `inputs` and `outputs`.
+        uses: values that its outputs depend on.
         inputs: files that it reads and that must exist; their contents count.
         outputs: files that it leaves behind.
         facts: what else its outputs depend on, as JSON; asked for only when it counts.
@@ -34,28 +33,28 @@ class Stage:
 
     number: int
     name: str
-    run: Callable[[RecipeOptions], str | None]
-    options: RecipeOptions = field(default_factory=RecipeOptions)
+    run: Callable[..., str | None]
+    uses: Mapping[str, object] = field(default_factory=dict)
     inputs: Sequence[Path] = ()
     outputs: Sequence[Path] = ()
     facts: Callable[[], Mapping[str, object]] = dict
     stamp: Path | None = None
     skip: str = ""
 
+    @classmethod
+    def skipped(cls, number: int, name: str, why: str) -> Stage:
+        """A stage of ESPnet's that a recipe does not need."""
+        return cls(number=number, name=name, run=lambda: None, skip=why)
+
     def surroundings(self) -> dict[str, object]:
-        """What is known of a run before it: contents of the inputs, and the facts."""
-        return as_json({"inputs": digests(self.inputs), "facts": dict(self.facts())})
+        """What a run depends on, as it is now: values, contents of the inputs, and the facts."""
+        return as_json({"uses": self.uses, "inputs": digests(self.inputs), "facts": dict(self.facts())})
 
     def is_done(self) -> bool:
-        """True when the outputs exist and the last run had the same inputs and the same values of what it read."""
+        """True when the outputs exist and the last run depended on the same."""
         if self.stamp is None or not all(path.exists() for path in self.outputs):
             return False
-        before = read_json(self.stamp)
-        if not isinstance(before.get("options"), dict):
-            return False
-        now = as_json({name: getattr(self.options, name, None) for name in before["options"]})
-        # Where all that was read is as it was, the same way would be gone again and nothing else be read.
-        return now == before["options"] and self.surroundings() == {key: before.get(key) for key in ("inputs", "facts")}
+        return read_json(self.stamp) == self.surroundings()
 
     def missing_inputs(self) -> list[Path]:
         return [path for path in self.inputs if not path.exists()]
@@ -127,10 +126,9 @@ def perform(stage: Stage) -> str | None:
     """
     # As they are now: what changes while the stage runs is a reason to run it again.
     before = stage.surroundings() if stage.stamp is not None else {}
-    watched = watch(stage.options)
     if stage.stamp is not None:
         stage.stamp.unlink(missing_ok=True)
-    note = stage.run(watched)
+    note = stage.run(**stage.uses)
     absent = [path for path in stage.outputs if not path.exists()]
     if absent:
         raise StageError(
@@ -138,7 +136,7 @@ def perform(stage: Stage) -> str | None:
             "--force"
         )
     if stage.stamp is not None:
-        write_stamp(stage.stamp, {"options": watched_reads(watched), **before})
+        write_stamp(stage.stamp, before)
     return note
 
 

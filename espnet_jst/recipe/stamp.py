@@ -1,4 +1,4 @@
-"""What a finished stage is compared by: the contents of its inputs, and the options that it read.
+"""What a finished stage is compared by: the contents of its inputs, and the values that it used.
 
 Tables, configurations, token lists and weights count by their contents, so that a file that was written again with the
 same text changes nothing. Of audio that is not ours, hundreds of gigabytes perhaps, stage 3 compares sizes and times as
@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from typing import Any
 from espnet_jst import config
 from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError, ConfigError
-from espnet_jst.hub.config_file import TRAINING_ONLY_KEYS, VOCABULARY_KEYS, find_file, read_yaml
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.plain_yaml import leaves
+from espnet_jst.untrusted.config_file import TRAINING_ONLY_KEYS, VOCABULARY_KEYS, find_file, read_yaml
 
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 
@@ -120,7 +121,11 @@ def _texts(settings: Sequence[str | Path]) -> Iterator[str]:
 
 def as_json(values: Mapping[str, object]) -> dict[str, Any]:
     """Values as they come back from a file, so that both can be compared."""
-    return json.loads(json_text(dict(values), default=str))
+    return json.loads(json_text(dict(values), default=_plain))
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def write_stamp(path: Path, stamp: Mapping[str, object]) -> None:

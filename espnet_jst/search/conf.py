@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_jst.config import check_keys
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key
-from espnet_jst.text.words import LANES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +49,16 @@ class DecodingConf(Conf):
         low=-math.inf,  # checked where the model's frames are known
         high=math.inf,
     )
-    left_chunks: int | None = key(
-        None, "chunks of left context, -1 for all; by default the model's own", low=-1, high=100_000
+    left_chunks: int | Mapping[str, int] | None = key(
+        None,
+        "chunks of left context, -1 for all: a number for the first encoder, or {encoder: 8, hier_encoder: 4}; by "
+        "default the model's own",
+        low=-1,
+        high=100_000,
     )
     nbest: int = key(1, "length of the n-best list; more than 1 needs a beam", low=1, high=1000)
     search_heads: Sequence[str] | None = key(
-        None, "transducer heads to search; by default every one, of several with the same lane the last"
+        None, "names of the heads to search; by default those of model_conf.searches"
     )
     timing_conf: TimingConf | None = key(None, "how word boundaries are drawn")
     lm_train_config: str | Path | None = key(
@@ -82,7 +84,5 @@ class DecodingConf(Conf):
             )
         if self.beam_size == 1 and (self.phrases or self.lm_file or self.lm_train_config):
             raise ConfigError("phrases and a language model choose among hypotheses: give a beam_size of 2 or more")
-        if isinstance(self.blank_penalty, Mapping):
-            check_keys(self.blank_penalty, LANES, "blank_penalty")
         if bool(self.lm_file) != bool(self.lm_train_config):
             raise ConfigError("a language model needs both lm_train_config and lm_file")

@@ -10,16 +10,23 @@ from typing import Any
 from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
 from espnet_jst.data.conf import PreprocessorConf
+from espnet_jst.encoders.chain import Chain, Link, tap_name
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
-from espnet_jst.inputs.statistics import check_stats
+from espnet_jst.inputs.interface import StreamingFrontend
+from espnet_jst.inputs.spec import InputSpec, build_inputs, parse_inputs, vocabularies_of
+from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
+from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.search.spec import parse_searches
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.token_marks import TokenLists
 
 MAX_TOKENS, MAX_TOKEN_BYTES = 200_000, 2**24
 
@@ -82,7 +89,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     """
     model_conf = args.model_conf or {}
     specs = heads_of(args)
-    lists = lists_of(args)
+    inputs, lists, marks = inputs_of(args), lists_of(args), marks_of(args)
     args.token_list, vocab_sizes = lists["tgt"], {name: len(tokens) for name, tokens in lists.items()}
     if "src" in lists:
         args.src_token_list = lists["src"]
@@ -90,27 +97,41 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     def make(name: str, **fixed: Any) -> Any:
         return construct(choices[name], getattr(args, name, None), getattr(args, f"{name}_conf", None), **fixed)
 
-    frontend = _stepping(make("frontend"), args.frontend, "frontend")
+    frontend = make("frontend")
+    if not isinstance(frontend, StreamingFrontend):
+        raise ConfigError(
+            f"frontend {args.frontend!r}: {type(frontend).__name__} is no StreamingFrontend, which a stream needs: use "
+            f"{', '.join(names('frontend'))}"
+        )
     # Statistics are what the normalization is made from: it cannot exist while they are collected.
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
     _check_size(normalize, frontend.output_size())
     encoder = make("encoder", input_size=frontend.output_size())
-    tap_sizes = _tap_sizes("encoder", encoder)
+    tap_sizes, feeds = _tap_sizes("encoder", encoder), {"encoder": (frontend.output_size(), frontend.hop_s)}
+    links = [Link("encoder", encoder, None)]
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
         check_choice(hier_reads, tap_sizes, "model_conf.hier_reads")
         hier_encoder = make("hier_encoder", input_size=tap_sizes[hier_reads])
+        links.append(Link("hier_encoder", hier_encoder, hier_reads))
+    chain = Chain(links, frontend.hop_s)
+    if hier_encoder is not None:
+        feeds["hier_encoder"] = tap_sizes[hier_reads], chain.shifts_s[hier_reads]
         tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
+    heads = build_heads(specs, tap_sizes, vocab_sizes)
+    shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}
     return JSTModel(
         frontend=frontend,
         specaug=make("specaug"),
         normalize=normalize,
         encoder=encoder,
         hier_encoder=hier_encoder,
-        heads=build_heads(specs, tap_sizes, vocab_sizes),
+        heads=heads,
         specs=specs,
         hier_reads=hier_reads,
-        token_lists=token_lists(specs, lists),
+        inputs=build_inputs(inputs, vocab_sizes, feeds),
+        regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
+        token_lists=marks,
     )
 
 
@@ -122,7 +143,10 @@ def check_keys_of(args: argparse.Namespace) -> None:
     """
     from espnet2.tasks import abs_task
 
-    heads_of(args)
+    model_conf = args.model_conf or {}
+    parse_searches(heads_of(args), model_conf.get("searches"))
+    inputs_of(args)
+    check_regularizers(model_conf.get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     made_later = ["normalize"] if args.collect_stats else []  # from the statistics
     for choice in ("frontend", "specaug", "normalize", "encoder", "hier_encoder"):
@@ -158,7 +182,27 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
-    return parse_heads(read(ModelConf, args.model_conf, "model_conf").heads)
+    conf = read(ModelConf, args.model_conf, "model_conf")
+    return parse_heads(conf.heads, parse_lanes(conf.lanes))
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, InputSpec]:
+    """The parsed entries of `model_conf.inputs`."""
+    return parse_inputs((args.model_conf or {}).get("inputs"))
+
+
+def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
+    """Channels of the recordings that the frontend takes: a key of its own where it has one, or what its class says."""
+    frontend = frontends.get(args.frontend)
+    own = frontend.channels if frontend is not None and issubclass(frontend, StreamingFrontend) else 1
+    return (args.frontend_conf or {}).get("channels", own)
+
+
+def marks_of(args: argparse.Namespace) -> TokenLists:
+    """What the weights remember of the token lists."""
+    lists = lists_of(args)
+    vocabularies = vocabularies_of(inputs_of(args), {name: len(tokens) for name, tokens in lists.items()})
+    return token_lists(heads_of(args), lists, vocabularies)
 
 
 def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:
@@ -235,15 +279,5 @@ def _check_size(normalize: Any, features: int) -> None:
         )
 
 
-def _stepping(module: Any, name: str, choice: str) -> Any:
-    """The module, if it is one and has what a stream needs."""
-    if missing := [key for key in ("fs", "hop_s", "init_state", "step") if not hasattr(module, key)]:
-        raise ConfigError(
-            f"{choice} {name!r}: {type(module).__name__} has no {', '.join(missing)}, which a stream needs: use "
-            f"{', '.join(names(choice))}"
-        )
-    return module
-
-
 def _tap_sizes(name: str, encoder: StreamingEncoder) -> dict[str, int]:
-    return {f"{name}.{tap}" if tap else name: size for tap, size in encoder.tap_sizes.items()}
+    return {tap_name(name, tap): size for tap, (size, _) in encoder.tap_sizes.items()}

@@ -60,6 +60,11 @@ class JSTParser(config_argparse.ArgumentParser):
                 choices of its option.
         """
         values = read_yaml(path)
+        if "runs" in values:
+            raise ConfigError(
+                f"{path}: it names training runs, which stage 11 of a recipe trains in order, each from a run.yaml "
+                "that it writes into the folder of the run: give one of these"
+            )
         actions = {action.dest: action for action in options_of(self)}
         for key in values:
             if key in REFUSED:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import takes
 from espnet_jst.training.conf import MuonConf
+from espnet_jst.training.hooks import ModelOptimizer
 
 # Odd polynomials a x + b x^3 + c x^5, one an iteration: each the closest to 1 (in the largest error) on what the one
 # before makes of [0.003, 1] and 5 % more, as in arXiv:2505.16932. All of it lands in 1 +- 0.24, with one iteration
@@ -37,20 +38,17 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
     return [layer.weight for layer in linear if layer.weight.requires_grad]
 
 
-class Muon(torch.optim.AdamW):
+class Muon(ModelOptimizer, torch.optim.AdamW):
     """`--optim muon`: encoder matrices move along their orthogonalised momentum, everything else as with AdamW.
 
     Args:
         params: groups; a group with `orthogonal: True` holds matrices. See `groups`.
 
-    Attributes:
-        product_dtype: of the iteration's products; momentum and weights are float32 in any case.
+    `product_dtype` is that of the iteration's products; momentum and weights are float32 in any case.
 
     Raises:
         ConfigError: there is no group of matrices.
     """
-
-    product_dtype = torch.float32
 
     @takes(MuonConf)
     def __init__(self, params: Iterable[Any], conf: MuonConf) -> None:

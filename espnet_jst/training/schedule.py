@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from espnet_jst.errors import ConfigError
 from espnet_jst.keys import takes
 from espnet_jst.training.conf import WarmupCosineConf
+from espnet_jst.training.hooks import PlannedScheduler
 
 
-class WarmupCosine(LRScheduler, AbsBatchStepScheduler):
+class WarmupCosine(LRScheduler, PlannedScheduler):
     """`--scheduler warmupcosine`: a step is an update of the weights; the peak is the optimizer's `lr`.
 
     Args:
@@ -28,9 +29,11 @@ class WarmupCosine(LRScheduler, AbsBatchStepScheduler):
         self.total_steps = conf.total_steps or 0
         super().__init__(optimizer, last_epoch)
 
-    def plan(self, total_steps: int) -> None:
-        """Set the number of steps of the whole training, and the rate of the next one."""
-        self.total_steps = self.given_steps or total_steps
+    def plan(self, total_steps: int | None) -> None:
+        """Set the number of steps of the whole training, and the rate of the next one; see `PlannedScheduler`."""
+        if not (self.given_steps or total_steps):
+            raise ConfigError("--scheduler warmupcosine needs --iterator_type sequence or scheduler_conf.total_steps")
+        self.total_steps = self.given_steps or total_steps or 0
         for group, rate in zip(self.optimizer.param_groups, self.get_lr()):
             group["lr"] = rate
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.data.checks import WARNING
+from espnet_jst.data.texts import Texts
 from espnet_jst.data.unit_links import carry_over
 from espnet_jst.data.utterances import read_set
 
-TEXTS = ("text.lc.en", "text.lc.zh")
+TEXTS = Texts("text.lc.en", "text.lc.zh")
 
 
 def write(folder: Path, **tables: dict[str, str]) -> Path:
@@ -64,7 +65,7 @@ def test_links_of_characters_are_known_by_one_past_the_words():
 
 
 def test_times_of_words_are_shared_by_their_characters():
-    texts = (TEXTS[1], TEXTS[0])
+    texts = Texts(TEXTS[1], TEXTS[0])
     found = tables({"a": "-"}, {"a": "0.4 1.0 1.3", "b": "0.1 0.2"})
     assert carry_over(found, texts) == ["a"]
     assert found["word_times"] == {"a": "0.200 0.400 0.700 1.000 1.300", "b": "0.1 0.2"}
@@ -73,10 +74,10 @@ def test_times_of_words_are_shared_by_their_characters():
 @pytest.mark.parametrize("value", ["0.4 x 1.3", "-", "0.1 0.2 0.3 0.4 0.5"])
 def test_times_that_are_not_of_words_stay_for_the_checks(value):
     found = tables({"a": "0-x"}, {"a": value})
-    assert carry_over(found, (TEXTS[1], TEXTS[0])) == []
+    assert carry_over(found, Texts(TEXTS[1], TEXTS[0])) == []
     assert found["word_times"]["a"] == value and found["alignment"]["a"] == "0-x"
 
 
 def test_texts_with_blanks_are_untouched():
     found = {"text.en": {"a": "one two"}, "text.de": {"a": "eins zwei"}, "alignment": {"a": "0-0"}}
-    assert carry_over(found, ("text.en", "text.de")) == [] and found["alignment"] == {"a": "0-0"}
+    assert carry_over(found, Texts("text.en", "text.de")) == [] and found["alignment"] == {"a": "0-0"}

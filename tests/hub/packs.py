@@ -8,8 +8,8 @@ import soundfile
 
 from espnet_jst.hub.card import CardInfo
 from espnet_jst.hub.pack import pack
-from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.packing import pack_file
+from espnet_jst.recipe.options import Options
+from espnet_jst.recipe.stages.packing import PackFiles
 from tests.inference import tiny
 
 OPTIONS = {"st_tag": "tiny", "corpus": "noise", "license": "cc-by-4.0", "creator": "Doe, Jo", "hf_repo": "org/name"}
@@ -17,14 +17,16 @@ OPTIONS = {"st_tag": "tiny", "corpus": "noise", "license": "cc-by-4.0", "creator
 
 def packed_recipe(folder: Path) -> Path:
     """Below `folder`: the experiment, its pack and a test recording. Returns the pack."""
-    options = RecipeOptions(**OPTIONS)
+    options = Options.of(**OPTIONS)
     experiment = folder / options.exp
     tiny.save(*tiny.tiny_model(tiny.config(tiny.SERIALIZED)), experiment)
     (experiment / "RESULTS.md").write_text("# RESULTS\n|test|1.0|\n", encoding="utf-8")
     (folder / "LICENSE.data").write_text("nobody's noise", encoding="utf-8")
     soundfile.write(folder / "a.wav", tiny.speech(2.0), 8000)
-    table = folder / options.raw / "test" / "wav.scp"
+    table = folder / options.data.raw / "test" / "wav.scp"
     table.parent.mkdir(parents=True)
     table.write_text(f"utt1 {folder / 'a.wav'}\n", encoding="utf-8")
     card = CardInfo(name="st_tiny", languages=("en", "de"), dataset="noise", license="cc-by-4.0")
-    return pack(experiment, folder / pack_file(options), wav=None, data_license=folder / "LICENSE.data", card=card)
+    return pack(
+        experiment, folder / PackFiles.of(options).zip, wav=None, data_license=folder / "LICENSE.data", card=card
+    )

@@ -14,11 +14,11 @@ import soundfile
 
 from espnet_jst.config import config_files
 from espnet_jst.data.kaldi import write_table
-from espnet_jst.recipe import decoding, training
 from espnet_jst.recipe.experiment import options_of
-from espnet_jst.recipe.options import RecipeOptions, parse_options
+from espnet_jst.recipe.options import Options, parse_options
 from espnet_jst.recipe.recipe import recipe_stages
 from espnet_jst.recipe.stage import Stage, run_stages
+from espnet_jst.recipe.stages import decoding, scoring, statistics, training
 
 FS = 8000
 WORDS = {"one": "eins", "two": "zwei", "three": "drei"}
@@ -68,11 +68,11 @@ def make_recipe(root: Path) -> None:
         (root / file).write_text(text)
 
 
-def options_for(flags: str = "") -> RecipeOptions:
+def options_for(flags: str = "") -> Options:
     return parse_options([*BASE.split(), *flags.split()])
 
 
-def run(options: RecipeOptions) -> list[str]:
+def run(options: Options) -> list[str]:
     """Run the stages; returns which ran, in order. No stage may write its inputs."""
     said: list[str] = []
     run_stages(_watched(recipe_stages(options)), say=said.append)
@@ -91,9 +91,10 @@ def _watched(stages: Iterator[Stage]) -> Iterator[Stage]:
 def replace_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training, statistics, decoding, scoring and packing without a model."""
     monkeypatch.setattr(training, "run_logged", _program)
-    monkeypatch.setattr(training, "run_jobs", lambda jobs, **_: [_statistics(job) for job in jobs])
+    monkeypatch.setattr(statistics, "run_logged", _program)
+    monkeypatch.setattr(statistics, "run_jobs", lambda jobs, **_: [_statistics(job) for job in jobs])
     monkeypatch.setattr(decoding, "run_jobs", lambda jobs, **_: [_decode(job) for job in jobs])
-    monkeypatch.setattr(decoding, "run_each", _score)
+    monkeypatch.setattr(scoring, "run_each", _score)
     monkeypatch.setattr("espnet_jst.text.align_corpus", _align)
     monkeypatch.setattr("espnet_jst.evaluation.diagnosis.write_diagnosis", _diagnosis)
     monkeypatch.setattr("espnet_jst.evaluation.write_results", _results)
@@ -118,7 +119,7 @@ def _content(options: dict[str, list[str]], *leave_out: str) -> str:
     seen = hashlib.sha256()
     for name, values in sorted(options.items()):
         for value in () if name in leave_out else values:
-            path = Path(value.split(",")[0].rpartition("=")[2])
+            path = Path(value.split(",")[0].split(":")[0].rpartition("=")[2])
             seen.update(f"{name} {value}".encode() + (path.read_bytes() if path.is_file() else b""))
     return seen.hexdigest()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ from espnet_jst.data import checks, kaldi
 from espnet_jst.data.checks import ERROR, WARNING
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.doctor import Diagnosis, diagnose, find_texts
-from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.prepare import format_set, remove_bad
+from espnet_jst.recipe.options import Options
 from espnet_jst.text.tokenizer import find_tokenizer
+from tests.recipe.stages.one_stage import do
 from tests.recipe.torture import (
     ERRORS,
     FS,
@@ -31,7 +30,7 @@ from tests.recipe.torture import (
     noise,
 )
 
-OPTIONS = RecipeOptions(nj=1)
+OPTIONS = Options.of(nj=1)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def test_every_item_is_called_what_it_is_within_ten_seconds(torture: Path) -> No
     tokenizer = find_tokenizer(str(torture.parent / "tokens.txt"), None)
     assert tokenizer is not None
     started = time.monotonic()
-    found = diagnose(torture, OPTIONS, tokenizers=(tokenizer, tokenizer))
+    found = diagnose(torture, OPTIONS.data, tokenizers=(tokenizer, tokenizer))
     assert time.monotonic() - started < 10
     assert kinds(found, ERROR) == errors
     assert kinds(found, WARNING) == warnings
@@ -62,7 +61,7 @@ def test_every_item_is_called_what_it_is_within_ten_seconds(torture: Path) -> No
 
 
 def test_every_message_names_the_value_and_the_fix(torture: Path) -> None:
-    for problem in diagnose(torture, OPTIONS).problems:
+    for problem in diagnose(torture, OPTIONS.data).problems:
         assert len(problem.fix) > 8 and problem.fix not in problem.reason, problem
         if problem.kind.startswith("audio"):
             assert problem.utt_id in problem.reason or " s of audio" in problem.reason or "|" in problem.reason, problem
@@ -73,10 +72,10 @@ def test_stages_3_and_4_leave_out_the_items_that_the_doctor_calls_errors_and_no_
     torture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = replace(OPTIONS, datadir=str(torture.parent))
-    found = diagnose(torture, options)
-    note = format_set(options, "train")
-    remove_bad(options, "train")
+    options = OPTIONS.changed(datadir=str(torture.parent))
+    found = diagnose(torture, options.data)
+    note = do(options, "format audio of train")
+    do(options, "remove bad items of train")
     left_out = {problem.utt_id: {problem.kind} for problem in checks.read_skipped("dump/raw/train")}
     assert left_out == kinds(found, ERROR) == {key: {kind} for key, kind in ERRORS.items()}
     kept = kaldi.read_table("dump/raw/train/wav.scp")
@@ -118,7 +117,7 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.C
 def test_files_that_share_no_key_are_reported_and_no_crash(tmp_path: Path) -> None:
     small(tmp_path)
     kaldi.write_table(tmp_path / TEXTS[0], {"A": "one two", "B": "one two"})
-    found = diagnose(tmp_path, OPTIONS)
+    found = diagnose(tmp_path, OPTIONS.data)
     assert found.good == 0
     assert kinds(found, ERROR) == {
         "a": {"text-missing"},
@@ -130,7 +129,7 @@ def test_files_that_share_no_key_are_reported_and_no_crash(tmp_path: Path) -> No
 
 def test_another_rate_is_an_error_where_the_recipe_says_so(tmp_path: Path) -> None:
     small(tmp_path)
-    found = diagnose(tmp_path, replace(OPTIONS, fs="8k", strict_fs=True))
+    found = diagnose(tmp_path, OPTIONS.changed(fs="8k", strict_fs=True).data)
     assert kinds(found, ERROR) == {"a": {"audio-rate"}, "b": {"audio-rate"}}
 
 
@@ -140,7 +139,7 @@ def test_segments_are_examined_as_utterances(tmp_path: Path) -> None:
     kaldi.write_table(tmp_path / "segments", segments)
     for name in TEXTS:
         kaldi.write_table(tmp_path / name, dict.fromkeys(segments, "one two"))
-    found = diagnose(tmp_path, OPTIONS)
+    found = diagnose(tmp_path, OPTIONS.data)
     assert found.good == 1 and found.audio_s == pytest.approx(0.6)
     assert kinds(found, ERROR) == {
         "b": {"audio-short"},

@@ -13,8 +13,8 @@ from espnet_jst.bin import jst_doctor
 from espnet_jst.data import kaldi
 from espnet_jst.data.checks import ERROR, WARNING
 from espnet_jst.recipe.doctor import Diagnosis, diagnose
-from espnet_jst.recipe.options import RecipeOptions
-from espnet_jst.recipe.prepare import format_set, remove_bad
+from espnet_jst.recipe.options import DataOptions, Options
+from tests.recipe.stages.one_stage import do
 
 TEXTS = {
     "nfc": ("fünf", None),
@@ -58,7 +58,7 @@ def kinds(found: Diagnosis, severity: str) -> dict[str, str]:
 
 
 def test_each_is_called_what_it_is(data: Path) -> None:
-    found = diagnose(data, RecipeOptions(nj=1))
+    found = diagnose(data, DataOptions())
     assert kinds(found, ERROR) == {key: kind for key, (_, kind) in TEXTS.items() if kind in REFUSED}
     mended = {key: kind for key, (_, kind) in TEXTS.items() if kind and kind not in REFUSED}
     assert kinds(found, WARNING) == mended
@@ -66,12 +66,12 @@ def test_each_is_called_what_it_is(data: Path) -> None:
 
 
 def test_the_stages_leave_out_the_same_and_write_the_mended_texts(data: Path) -> None:
-    options = RecipeOptions(nj=1)
-    said = format_set(options, "train")
+    options = Options.of(nj=1)
+    said = do(options, "format audio of train")
     assert "8 mended (text-invisible)" in said and "2 mended (text-form)" in said  # both texts of each utterance
-    remove_bad(options, "train")
+    do(options, "remove bad items of train")
     for side in ("text.lc.en", "text.lc.de"):
-        written = kaldi.read_table(options.raw / "train" / side)
+        written = kaldi.read_table(options.data.raw / "train" / side)
         assert sorted(written) == sorted(key for key, (_, kind) in TEXTS.items() if kind not in REFUSED)
         assert written["nfd"] == written["nfc"] == "fünf"
         assert {written[key] for key in ("zwsp", "soft_hyphen", "bom_inside")} == {"one"}
@@ -83,7 +83,7 @@ def test_files_that_were_joined_with_their_marks_are_read(data: Path, capsys: py
     for name in ("text.lc.en", "text.lc.de"):
         (data / name).write_bytes("\ufeffa one\n\ufeffb two\r\n".encode())
     (data / "wav.scp").write_bytes(b"a a.wav\nb a.wav\n")
-    found = diagnose(data, RecipeOptions(nj=1))
+    found = diagnose(data, DataOptions())
     assert found.good == 2 and not kinds(found, ERROR)
     assert set(kinds(found, WARNING).values()) == {"text-byte-order-mark"}
 

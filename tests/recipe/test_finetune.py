@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,15 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.hub.about import read_base
 from espnet_jst.hub.card import CardInfo
 from espnet_jst.hub.pack import pack
-from espnet_jst.recipe.finetune import copy_token_lists, training_config
+from espnet_jst.recipe.finetune import training_config
 from espnet_jst.recipe.fit import misfits
-from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.options import Options
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import train_tokenizer
 from tests.inference import tiny
+from tests.recipe.stages.one_stage import do
 
-OPTIONS = RecipeOptions(fs="8k", token_type="word", finetune="base.zip", st_config="finetune.yaml", st_tag="further")
+OPTIONS = Options.of(fs="8k", token_type="word", finetune="base.zip", st_config="finetune.yaml", st_tag="further")
 BASE_TEXT = ["one two three", "eins zwei drei und"]
 
 
@@ -45,55 +45,57 @@ def recipe(tmp_path: Path, monkeypatch) -> Path:
     return tmp_path
 
 
-def texts(source: list[str], target: list[str], options: RecipeOptions = OPTIONS) -> None:
-    folder = options.raw / options.train_set
-    for name, lines in ((options.src_text, source), (options.tgt_text, target)):
+def texts(source: list[str], target: list[str], options: Options = OPTIONS) -> None:
+    folder = options.data.raw / options.data.train_set
+    for name, lines in zip(options.text.files, (source, target)):
         kaldi.write_table(folder / name, {f"u{n}": line for n, line in enumerate(lines)})
+
+
+def copy(options: Options = OPTIONS) -> None:
+    do(options, "token list")
 
 
 def test_a_text_that_the_model_can_write_is_taken_without_a_word(recipe: Path, capsys) -> None:
     texts(["one two", "three"], ["eins zwei", "drei"])
-    copy_token_lists(OPTIONS)
-    assert capsys.readouterr().out == "" and misfits(OPTIONS) == []
+    copy()
+    assert capsys.readouterr().out == "" and misfits(OPTIONS.tokens["tgt"]) == []
 
 
 def test_words_that_the_model_cannot_write_are_said_before_the_training(recipe: Path, capsys) -> None:
     texts(["one two three"] * 9 + ["one four"], ["eins zwei"] * 10)
-    copy_token_lists(OPTIONS)
+    copy()
     warning = capsys.readouterr().out
     assert "cannot write 1 of 29 words of the transcript" in warning and "four" in warning
     assert "translation" not in warning
-    assert len(misfits(OPTIONS)) == 1
+    assert len(misfits(OPTIONS.tokens["tgt"])) == 1
 
 
 def test_a_text_of_which_it_can_write_nearly_nothing_is_refused_and_a_flag_allows_it(recipe: Path, capsys) -> None:
     texts(["kadi aba", "ngɔ one"], ["un deux", "trois"])
     with pytest.raises(ConfigError, match=r"base.zip.*3 of 4 words of the transcript.*--finetune_anyway true"):
-        copy_token_lists(OPTIONS)
+        copy()
     assert not any(Path("data").rglob("tokens.txt"))  # a later stage would go on with them
-    copy_token_lists(replace(OPTIONS, finetune_anyway=True))
+    copy(OPTIONS.changed(finetune_anyway=True))
     assert "3 of 3 words of the translation" in capsys.readouterr().out
 
 
 def test_other_languages_than_the_models_are_said(recipe: Path, capsys) -> None:
-    options = replace(OPTIONS, src_lang="fr", tgt_lang="de")
+    options = OPTIONS.changed(src_lang="fr", tgt_lang="de")
     texts(["one"], ["eins"], options)
-    copy_token_lists(options)
+    copy(options)
     assert "was trained for en -> de and is trained further for fr -> de" in capsys.readouterr().out
 
 
 def test_a_regional_code_is_the_same_language(recipe: Path, capsys) -> None:
     for source, target in (("en_US", "de-AT"), ("eng", "deu"), ("en_US.UTF-8", "ger")):
-        options = replace(OPTIONS, src_lang=source, tgt_lang=target)
+        options = OPTIONS.changed(src_lang=source, tgt_lang=target)
         texts(["one"], ["eins"], options)
-        copy_token_lists(options)
+        copy(options)
     assert capsys.readouterr().out == ""
 
 
 def test_the_experiment_keeps_what_it_began_with(recipe: Path) -> None:
-    from espnet_jst.recipe.finetune import model_files
-
-    path = training_config(OPTIONS, model_files(OPTIONS)["st_train_config"], OPTIONS.exp)
+    path = training_config("base.zip", {"optim": "adamw"}, OPTIONS.exp, fs=8000)
     about, license = read_base(path.parent)
     assert about is not None
     assert (about.name, about.license, about.dataset) == ("numbers", "cc-by-sa-4.0", "numbers")

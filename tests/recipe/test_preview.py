@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,10 @@ from espnet_jst.bin import jst_recipe, jst_train
 from espnet_jst.errors import ConfigError, JSTError
 from espnet_jst.recipe import preview
 from espnet_jst.recipe.experiment import options_of
-from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.preview import check_training
 
-OPTIONS = RecipeOptions(fs="8k", st_config="conf/train.yaml", st_tag="x")
+OPTIONS = Options.of(fs="8k", st_config="conf/train.yaml", st_tag="x")
 GOOD = {
     "frontend_conf": {"fs": 8000, "n_mels": 16},
     "encoder": "chunk_conformer",
@@ -87,11 +86,11 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_a_configuration_that_can_be_trained_passes(in_this_process: None):
     check_training(OPTIONS)
-    check_training(replace(OPTIONS, st_tag="y", src_token_type="char", minutes=3))
+    check_training(OPTIONS.changed(st_tag="y", src_token_type="char", minutes=3))
     with pytest.raises(ConfigError, match="'stats_file' is missing"):
-        check_training(replace(OPTIONS, feats_normalize="none"))
+        check_training(OPTIONS.changed(feats_normalize="none"))
     write(changed("normalize", "none"))
-    check_training(replace(OPTIONS, feats_normalize="none"))
+    check_training(OPTIONS.changed(feats_normalize="none"))
     assert not list(Path("exp").rglob("config.yaml"))
 
 
@@ -132,12 +131,12 @@ def test_word_times_that_the_corpus_lacks_are_missed_before_the_audio_is_read(in
     write(changed("model_conf.heads.joint.policy", "time"))
     check_training(OPTIONS)  # nobody knows yet what local/data.py will write
     with pytest.raises(ConfigError, match="head 'joint' needs the data 'word_times'"):
-        check_training(replace(OPTIONS, stage=3))
+        check_training(OPTIONS.changed(stage=3))
     for name in ("train", "valid"):
         path = Path("data") / name / "word_times"
         path.parent.mkdir(parents=True)
         path.write_text("a 0.5\n")
-    check_training(replace(OPTIONS, stage=3))
+    check_training(OPTIONS.changed(stage=3))
 
 
 def test_a_configuration_that_passed_is_not_tried_again_until_something_changes(commands: list):
@@ -146,9 +145,9 @@ def test_a_configuration_that_passed_is_not_tried_again_until_something_changes(
     assert len(commands) == 1
     write(changed("max_epoch", 7))
     check_training(OPTIONS)
-    check_training(replace(OPTIONS, nj=3, inference_args="--beam_size 4"))
+    check_training(OPTIONS.changed(nj=3, inference_args="--beam_size 4"))
     assert len(commands) == 2
-    check_training(replace(OPTIONS, tag_scheme="lid"))
+    check_training(OPTIONS.changed(tag_scheme="lid"))
     assert len(commands) == 3
 
 
@@ -164,24 +163,24 @@ def test_one_that_did_not_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_try_waits_for_no_other_process(commands: list):
     far = "--dist_world_size 2 --dist_rank 0 --cpu_processes 2 --multiprocessing_distributed true"
-    check_training(replace(OPTIONS, st_args=f"--seed 3 {far} --max_epoch 2", ngpu=0))
+    check_training(OPTIONS.changed(st_args=f"--seed 3 {far} --max_epoch 2", ngpu=0))
     assert commands[0]["seed"] == ["3"] and commands[0]["max_epoch"] == ["2"] and commands[0]["ngpu"] == ["0"]
     assert not [name for name in commands[0] if name.startswith(("dist_", "cpu_", "multiprocessing_"))]
 
 
 def test_a_rate_that_stage_3_does_not_make_is_refused_without_a_try(commands: list):
-    with pytest.raises(ConfigError, match="frontend_conf.fs is 8000, and stage 3 makes audio of --fs 16k"):
-        check_training(replace(OPTIONS, fs="16k"))
+    with pytest.raises(ConfigError, match="frontend_conf.fs is 8000, and stage 3 makes audio of --fs 16000"):
+        check_training(OPTIONS.changed(fs="16k"))
     write({key: value for key, value in GOOD.items() if key != "frontend_conf"})
     with pytest.raises(ConfigError, match="frontend_conf.fs is 16000, and stage 3 makes audio of --fs 8k"):
         check_training(OPTIONS)
-    check_training(replace(OPTIONS, st_args="--frontend_conf fs=8000"))
+    check_training(OPTIONS.changed(st_args="--frontend_conf fs=8000"))
     assert len(commands) == 1
 
 
 def test_a_serialized_head_without_a_joint_list_is_refused(commands: list):
     with pytest.raises(ConfigError, match=r"heads\.joint writes both lanes into one stream"):
-        check_training(replace(OPTIONS, token_joint=False))
+        check_training(OPTIONS.changed(token_joint=False))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +196,7 @@ def test_a_serialized_head_without_a_joint_list_is_refused(commands: list):
 def test_it_is_tried_where_a_training_is_part_of_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, flags: list[str], tried: bool
 ):
-    def refuse(_: RecipeOptions) -> None:
+    def refuse(_: Options) -> None:
         raise ConfigError("tried")
 
     monkeypatch.setattr(preview, "check_training", refuse)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
-from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +13,8 @@ import yaml
 
 from espnet_jst.data import kaldi
 from espnet_jst.recipe import finetune
-from espnet_jst.recipe.options import RecipeOptions
+from espnet_jst.recipe.options.groups import option_fields
 from espnet_jst.recipe.stage import StageError
-from espnet_jst.recipe.watched import watch, watched_reads
 from tests.recipe.second_run import UNFITTING, UNLINKED, make_recipe, options_for, replace_programs, run
 
 MODEL = ["11", "12", "13", "report", "14"]
@@ -134,7 +131,7 @@ def test_a_changed_option_redoes_what_depends_on_it_and_nothing_else(again: Path
 
 def test_every_option_is_in_the_table():
     flags = {word[2:].partition("=")[0] for line in CHANGES for word in line.split() if word.startswith("--")}
-    assert not {entry.name for entry in fields(RecipeOptions)} - flags - ELSEWHERE
+    assert not {entry.name for entry in option_fields()} - flags - ELSEWHERE
 
 
 @pytest.mark.parametrize(
@@ -233,20 +230,9 @@ def test_another_model_to_train_further_is_another_training(again: Path, monkeyp
     (model / "m").write_bytes((made / "bpe.model").read_bytes())
     (model / "w.pth").write_text("weights")
     files = {"st_train_config": "model/config.yaml", "st_model_file": "model/w.pth"}
-    monkeypatch.setattr(finetune, "model_files", lambda options: files)
-    monkeypatch.setattr("espnet_jst.recipe.training.model_files", lambda options: files)
-    options = replace(options_for(), finetune="model")
+    monkeypatch.setattr(finetune, "model_files", lambda model: files)
+    monkeypatch.setattr("espnet_jst.recipe.stages.training.model_files", lambda model: files)
+    options = options_for().changed(finetune="model")
     assert run(options) == ["token", *MODEL]  # with the same tokens
     (model / "w.pth").write_text("others")
     assert run(options) == ["token", *MODEL]
-
-
-def test_what_is_read_is_seen_through_properties_too_and_not_what_is_indifferent():
-    watched = watch(RecipeOptions(fs="8k", st_tag="x"))
-    assert (watched.fs_hz, watched.exp, watched.nj > 0) == (8000, Path("exp/st_x"), True)
-    assert watched_reads(watched) == {"expdir": "exp", "fs": "8k", "st_exp": "", "st_tag": "x"}
-
-
-def test_options_do_not_travel_to_workers_unread():
-    with pytest.raises(TypeError, match="read the options first"):
-        pickle.dumps(watch(RecipeOptions()))

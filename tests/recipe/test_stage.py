@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.options import RecipeOptions
 from espnet_jst.recipe.stage import Stage, StageError, run_stages
 
 
@@ -18,9 +17,9 @@ class Copy:
         self.runs = 0
         (folder / "in").write_text("a")
 
-    def run(self, options: RecipeOptions) -> str:
+    def run(self, *, fs: int) -> str:
         self.runs += 1
-        assert options.fs_hz in (8000, 16000)
+        assert fs in (8000, 16000)
         (self.folder / "out").write_text((self.folder / "in").read_text())
         return "one file"
 
@@ -31,7 +30,7 @@ class Copy:
             "run": self.run,
             "inputs": [self.folder / "in"],
             "outputs": [self.folder / "out"],
-            "options": RecipeOptions(fs="8000"),
+            "uses": {"fs": 8000},
             "stamp": self.folder / ".stages" / "3.json",
         }
         return Stage(**{**values, **changes})
@@ -50,10 +49,10 @@ def test_a_finished_stage_is_not_run_again(copy):
     assert said[-1] == "stage 3: copy: up to date"
 
 
-@pytest.mark.parametrize("change", ["input", "option", "output", "force"])
+@pytest.mark.parametrize("change", ["input", "value", "output", "force"])
 def test_a_stage_runs_again_when_something_changed(copy, change):
     run_stages([copy.stage()], say=str)
-    stage = copy.stage(options=RecipeOptions(fs="16000")) if change == "option" else copy.stage()
+    stage = copy.stage(uses={"fs": 16000}) if change == "value" else copy.stage()
     if change == "input":
         (copy.folder / "in").write_text("b")
         os.utime(copy.folder / "in", ns=(1, 1))  # older than the output, and yet another file
@@ -67,7 +66,7 @@ def test_a_stage_runs_again_when_something_changed(copy, change):
 def test_a_stage_that_failed_is_run_again_even_though_its_outputs_exist(copy):
     run_stages([copy.stage()], say=str)
 
-    def fail(_: RecipeOptions) -> None:
+    def fail(*, fs: int) -> None:
         raise DataError("u1: a.wav: no such file; correct wav.scp")
 
     with pytest.raises(StageError, match=r"stage 3 \(copy\) failed: u1: a\.wav.*go on with --stage 3"):

@@ -11,8 +11,6 @@ exec "$python" -m espnet_jst.bin.jst_recipe \
     --test_sets "test test_unheard test_noisy" \
     --src_lang en --src_case lc \
     --tgt_lang de --tgt_case lc \
-    --fs 8k \
-    --encoder_frame_s 0.08 \
     --token_joint true --token_type word \
     --st_config conf/train.yaml \
     --inference_config conf/decode.yaml \

@@ -13,8 +13,6 @@ exec "$python" -m espnet_jst.bin.jst_recipe \
     --test_sets dev \
     --src_lang mb --src_case lc.rm \
     --tgt_lang fr --tgt_case lc.rm \
-    --fs 16k \
-    --encoder_frame_s 0.04 \
     --token_joint true --nbpe 300 \
     --src_token_type char \
     --st_config conf/train.yaml \

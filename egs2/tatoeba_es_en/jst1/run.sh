@@ -13,8 +13,6 @@ exec "$python" -m espnet_jst.bin.jst_recipe \
     --test_sets test \
     --src_lang es --src_case lc.rm \
     --tgt_lang en --tgt_case lc.rm \
-    --fs 16k \
-    --encoder_frame_s 0.08 \
     --token_joint true --nbpe 500 \
     --src_token_type bpe --src_nbpe 150 \
     --st_config conf/train.yaml \

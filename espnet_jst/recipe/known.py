@@ -1,0 +1,107 @@
+"""What the training configuration says of the data is read from it, and not said again by a flag."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from espnet_jst.config import closest
+from espnet_jst.errors import ConfigError
+from espnet_jst.recipe.experiment import options_of
+from espnet_jst.recipe.options.data import rate_hz
+from espnet_jst.recipe.options.groups import Options
+from espnet_jst.recipe.runs import training_runs
+
+HOP_S, SUBSAMPLING = 0.01, 4  # of log_mel and chunk_conformer
+
+
+def completed(options: Options) -> Options:
+    """Options with what the training configuration knows; flags count where it says nothing.
+
+    A model that is trained further has a configuration of its own, and options of `--st_args` go before the file's:
+    then the flags count.
+
+    Raises:
+        ConfigError: a flag contradicts the configuration, or that cannot be read.
+    """
+    training, config = options.training, Path(options.training.st_config)
+    if training.finetune or not config.is_file():
+        return options
+    values = _values(config, training.st_args)
+    found: dict[str, Any] = {}
+    frontend = _mapping(values, "frontend_conf")
+    if (fs := frontend.get("fs")) is not None:
+        _agree(options.data.fs, f"{fs}", f"{config}: frontend_conf.fs", "fs", rate_hz)
+        found["fs"] = f"{fs}"
+    if (frame_s := _frame_s(values)) is not None:
+        _agree(options.data.encoder_frame_s, frame_s, f"{config}: hop_s times subsampling", "encoder_frame_s", _rounded)
+        found["encoder_frame_s"] = frame_s
+    if tags := _tags(values):
+        _agree(options.text.tag_scheme, tags, f"{config}: tags of the heads", "tag_scheme", str)
+        found["tag_scheme"] = tags
+    for side in ("source", "target"):
+        found[f"{side}_languages"] = codes = _listed(_mapping(values, "preprocessor_conf").get(f"{side}_languages"))
+        flag = f"{side[:1]}{'rc' if side == 'source' else 'gt'}_lang"
+        code = {"source": options.text.src_lang, "target": options.text.tgt_lang}[side]
+        if codes and code in options.text.languages and code not in codes:
+            raise ConfigError(
+                f"--{flag} {code}: {config}: preprocessor_conf.{side}_languages has {', '.join(codes)}"
+                f"{closest(code, codes)}; give one of them"
+            )
+    return options.changed(**found)
+
+
+def _values(config: Path, st_args: str) -> Mapping[str, Any]:
+    """The configuration of the last run, without what the command line says in its place."""
+    from espnet_jst.config import read_yaml
+
+    last = training_runs(config, Path())[-1]
+    values = last.values if last.name else read_yaml(config)
+    try:
+        given = options_of(shlex.split(st_args))
+    except ValueError:  # the check of the option says so
+        given = {}
+    return {key: value for key, value in values.items() if key not in given}
+
+
+def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = values.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _frame_s(values: Mapping[str, Any]) -> float | None:
+    """Seconds of an output frame of the encoder, where the configuration names what it is made of."""
+    if (values.get("frontend", "log_mel"), values.get("encoder", "chunk_conformer")) != ("log_mel", "chunk_conformer"):
+        return None
+    hop_s, subsampling = (
+        _mapping(values, "frontend_conf").get("hop_s"),
+        _mapping(values, "encoder_conf").get("subsampling"),
+    )
+    numbers = [value for value in (hop_s, subsampling) if value is not None]
+    if not numbers or not all(isinstance(value, (int, float)) and value > 0 for value in numbers):
+        return None  # not said, or what builds the model says that it is wrong
+    return _rounded((hop_s or HOP_S) * (subsampling or SUBSAMPLING))
+
+
+def _rounded(value: float) -> float:
+    return round(value, 6)
+
+
+def _tags(values: Mapping[str, Any]) -> str:
+    """The tag scheme of the heads, where they name one."""
+    heads = _mapping(_mapping(values, "model_conf"), "heads").values()
+    named = {head["tags"] for head in heads if isinstance(head, Mapping) and isinstance(head.get("tags"), str)}
+    return named.pop() if len(named) == 1 else ""
+
+
+def _listed(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split())
+    return tuple(map(str, value)) if isinstance(value, Iterable) else ()
+
+
+def _agree(given: Any, said: Any, where: str, flag: str, meaning: Any) -> None:
+    if given and meaning(given) != meaning(said):
+        raise ConfigError(f"--{flag} {given}: {where} is {said}; leave out the flag, or change the configuration")

@@ -1,0 +1,146 @@
+"""Named training runs: `runs` of a training configuration, each laid over the rest of the file, in order.
+
+    runs:
+      pretrain_asr: {max_epoch: 5, model_conf: {heads: {st: null}}}
+      train: {init_from: pretrain_asr:encoder}
+
+The last one makes the experiment; the others have folders of their own below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet_jst.config import check_choice, config_files, merge, read_yaml, shown
+from espnet_jst.errors import ConfigError
+
+RUNS, INIT_FROM = "runs", "init_from"
+HANDED_ON = "valid.loss.ave.pth"  # of a run, for those that start from it
+RESERVED = ("images", "earlier", "tensorboard", "att_ws")  # folders of an experiment
+SHARED = ("frontend", "frontend_conf")  # what the statistics of stage 10 are made of, once for all runs
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """One training.
+
+    Attributes:
+        name: empty where the configuration names no runs.
+        folder: where it writes.
+        config: the training configuration.
+        values: what the run makes of it; empty where it is taken as it is.
+        init: values of `--init_param`: weights of runs before.
+    """
+
+    name: str
+    folder: Path
+    config: Path
+    values: Mapping[str, Any]
+    init: Sequence[str] = ()
+
+    @property
+    def uses(self) -> dict[str, object]:
+        """What the training depends on beside its inputs: another run of the same file may change without it."""
+        return {"values": self.values, "init": list(self.init)} if self.name else {"values": {}, "init": []}
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Files that count by their contents: the configuration, or the weights of runs before."""
+        if self.name:
+            return [Path(value.split(":")[0]) for value in self.init]
+        return config_files(self.config) if self.config.is_file() else [self.config]
+
+    def written(self, folder: Path) -> Path:
+        """The configuration as a file that `jst_train` reads, written into `folder` where it is a part of another."""
+        return write_config(folder / "run.yaml", self.values) if self.name else self.config
+
+
+def training_runs(config: Path, exp: Path) -> list[TrainingRun]:
+    """The runs of a training configuration, in order.
+
+    Args:
+        config: the file; one that is not there has one run, which will say so.
+        exp: folder of the experiment.
+
+    Raises:
+        ConfigError: a run has a wrong name or key, or starts from one that is not before it or has not the part.
+    """
+    named, where = _named(config) if config.is_file() else None, f"{config}: {RUNS}"
+    if named is None:
+        return [TrainingRun(name="", folder=exp, config=config, values={})]
+    whole = read_yaml(config)
+    whole.pop(RUNS, None)
+    if not isinstance(named, Mapping) or not named:
+        raise ConfigError(f"{where} is {shown(named)}: give a mapping of names to what differs in each run")
+    runs: dict[str, TrainingRun] = {}
+    *_, last = named
+    for name, own in named.items():
+        here = f"{where}.{name}"
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in RESERVED:
+            raise ConfigError(f"{here}: name a run by a letter, then letters, digits, _ and -; not {shown(name)}")
+        if not isinstance(own, Mapping | None):
+            raise ConfigError(f"{here} is {shown(own)}: give a mapping of the keys that differ in this run")
+        own = dict(own or {})
+        sources = own.pop(INIT_FROM, [])
+        for key in SHARED:
+            if key in own:
+                raise ConfigError(f"{here}: {key} is the same for all runs: the statistics are made once")
+        values = merge(whole, own)
+        init = [
+            _init_param(source, values, runs, f"{here}.{INIT_FROM}")
+            for source in (sources if isinstance(sources, list) else [sources])
+        ]
+        folder = exp if name == last else exp / name
+        runs[name] = TrainingRun(name=name, folder=folder, config=config, values=values, init=init)
+    return list(runs.values())
+
+
+def _named(config: Path) -> object:
+    """`runs` of a file, or of the nearest one below it, as it is: laying files over each other loses its nulls."""
+    for path in config_files(config):
+        own = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if RUNS in own:
+            return own[RUNS]
+    return None
+
+
+def _init_param(source: object, values: Mapping[str, Any], runs: Mapping[str, TrainingRun], where: str) -> str:
+    """`--init_param` of "<run>", or of "<run>:<part>" in ESPnet's form "<run>:SRC:DST:EXCLUDE"."""
+    if not isinstance(source, str):
+        raise ConfigError(f"{where} is {shown(source)}: give <run> or <run>:<part of the model>, or a list of these")
+    name, *parts = source.split(":")
+    if not runs:
+        raise ConfigError(f"{where} is {shown(source)}: this is the first run, none is before it")
+    check_choice(name, runs, where)
+    before = runs[name]
+    path = f"{before.folder / HANDED_ON}"
+    if not parts:
+        return path
+    parts += parts[:1] if len(parts) == 1 else []  # the same part of this model
+    for part, model, whose in ((parts[0], before.values, name), (parts[1], values, "this run")):
+        if not _has(model, part):
+            raise ConfigError(f"{where} is {shown(source)}: {part} is no part of {whose}")
+    return ":".join([path, *parts])
+
+
+def _has(values: Mapping[str, Any], part: str) -> bool:
+    """Whether a model may have a part, as far as its configuration says."""
+    kind, _, name = part.partition(".")
+    if kind == "heads" and name:
+        heads = (values.get("model_conf") or {}).get("heads") or {}
+        return name.split(".")[0] in heads
+    return kind != "hier_encoder" or bool(values.get("hier_encoder"))
+
+
+def write_config(path: Path, values: Mapping[str, Any]) -> Path:
+    """Write a training configuration. Returns its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return path

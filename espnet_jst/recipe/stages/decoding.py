@@ -1,0 +1,127 @@
+"""Stage 12: decode the test sets, by `jst_inference` on shards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from espnet_jst.data import kaldi
+from espnet_jst.errors import DataError
+from espnet_jst.jobs.command import Job, python, run_jobs
+from espnet_jst.jobs.shards import split_evenly
+from espnet_jst.recipe.dump import UTT2AUDIO
+from espnet_jst.recipe.options import DataOptions, DecodingOptions, RunOptions
+from espnet_jst.recipe.options.option import check_words
+from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.statistics import plugins
+from espnet_jst.recipe.stamp import files_of_model, named_files, present
+from espnet_jst.text.lines import read_lines
+
+SHARD = 100  # fewer utterances are not worth the start of a further process
+WRITTEN = ("text", "words.jsonl")  # src_text as well, where the model has a transcript
+
+
+def check(decoding: DecodingOptions) -> None:
+    """Refuse options of the decoder that cannot be read; what it would refuse itself, `bin.jst_recipe` asks it.
+
+    Raises:
+        ConfigError: names the option.
+    """
+    check_words("inference_args", decoding.inference_args)
+
+
+def decoding_stages(
+    data: DataOptions, decoding: DecodingOptions, exp: Path, run: RunOptions, *, skip: str
+) -> Iterator[Stage]:
+    """Every test set, chunk by chunk, whole, or both."""
+    configs = decoding.config_files
+    for mode in decoding.modes:
+        for name in data.tests:
+            out, folder = decoding.folder(exp, mode, name), data.raw / name
+            model = (exp / "config.yaml", exp / decoding.inference_st_model)
+            yield Stage(
+                number=12,
+                name=f"decode {name}, {mode}",
+                run=partial(decode, folder / "wav.scp", out, *model, nj=run.inference_nj, ngpu=run.ngpu),
+                uses={"flags": decoding.flags(mode)},
+                inputs=[
+                    *model_inputs(*model),
+                    folder / "wav.scp",
+                    *present(folder / UTT2AUDIO),
+                    *configs,
+                    *named_files(decoding.inference_args, *configs),
+                ],
+                outputs=[out / lane for lane in WRITTEN],
+                facts=plugins,
+                stamp=out / ".stages" / "12.json",
+                skip=skip,
+            )
+
+
+def model_inputs(config: Path, weights: Path) -> list[Path]:
+    """Configuration and weights of a model, and the files that the configuration names."""
+    return [config, weights, *(files_of_model(config) if config.is_file() else [])]
+
+
+def decoded_files(out: Path) -> list[Path]:
+    """What a decode directory says: the text, words with their times, and what else it has."""
+    return [*(out / lane for lane in WRITTEN), *present(out / "src_text", out / "signature.json")]
+
+
+def decode(
+    wav: Path, out: Path, config: Path, weights: Path, *, nj: int = 1, ngpu: int = 0, flags: Sequence[str]
+) -> str:
+    """`jst_inference` on shards of the keys, outputs joined.
+
+    Args:
+        wav: `wav.scp` of the set.
+        out: where the results go.
+        config: of the model.
+        weights: of the model.
+        nj: shards at a time.
+        ngpu: GPUs; one is used.
+        flags: how to search.
+    """
+    logdir = out / "logdir"
+    shutil.rmtree(logdir, ignore_errors=True)
+    keys = list(kaldi.read_table(wav))
+    jobs = []
+    for number, shard in enumerate(split_evenly(keys, min(nj, -(-len(keys) // SHARD))), start=1):
+        key_file = logdir / f"keys.{number}.scp"
+        kaldi.write_table(key_file, {key: key for key in shard})
+        arguments: list[object] = ["--ngpu", min(1, ngpu), "--key_file", key_file]
+        arguments += ["--data_path_and_name_and_type", f"{wav.as_posix()},speech,sound"]
+        arguments += ["--st_train_config", config, "--st_model_file", weights, *flags]
+        command = python("-m", "espnet_jst.bin.jst_inference", *arguments)
+        jobs.append(Job(command, logdir / f"output.{number}", logdir / f"inference.{number}.log"))
+    run_jobs(jobs, nj=nj, title=f"decode {out.name}")
+    missing = join_outputs([job.output for job in jobs], out, keys)
+    return f"{len(keys)} utterances in {out}" + (f", {missing} without output (see {logdir})" if missing else "")
+
+
+def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:
+    """Join what the shards wrote below `1best_recog`. Returns how many utterances have no line.
+
+    Raises:
+        DataError: no shard wrote a text.
+    """
+    sources: dict[str, list[Path]] = {}
+    for folder in folders:
+        for place in (folder / "1best_recog", folder):
+            for path in sorted(place.glob("*")):
+                if path.is_file() and path.suffix in ("", ".jsonl"):
+                    sources.setdefault(path.name, []).append(path)
+    if "text" not in sources:
+        raise DataError(f"{out}: the decoder wrote no text; see {folders[0].parent}")
+    for name, paths in sources.items():
+        lines = [line for path in paths for line in read_lines(path) if line.strip()]
+        ordered = lines if name.endswith(".jsonl") else sorted(lines, key=lambda line: line.split(" ")[0].encode())
+        (out / name).write_text("".join(f"{line}\n" for line in ordered), encoding="utf-8")
+    if "src_text" not in sources:
+        (out / "src_text").unlink(missing_ok=True)  # of a model before this one
+    signature = next((path for folder in folders for path in sorted(folder.rglob("signature.json"))), None)
+    if signature is not None:
+        shutil.copyfile(signature, out / "signature.json")
+    return len(set(keys) - set(kaldi.read_table(out / "text")))

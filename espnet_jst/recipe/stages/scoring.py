@@ -1,0 +1,111 @@
+"""Stage 13: score the decoded sets, write RESULTS.md, pictures and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from espnet_jst.data.texts import Texts
+from espnet_jst.jobs.shards import run_each
+from espnet_jst.recipe.options import DataOptions, DecodingOptions, RunOptions, TextOptions
+from espnet_jst.recipe.pictures import draw
+from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.decoding import decoded_files
+from espnet_jst.recipe.stamp import present
+
+if TYPE_CHECKING:
+    from espnet_jst.evaluation.lanes import Reading
+
+REFERENCES = ("word_times", "word_times.ref", "alignment", "alignment.ref")
+
+
+def scoring_stages(
+    data: DataOptions, text: TextOptions, decoding: DecodingOptions, exp: Path, run: RunOptions, *, skip: str
+) -> Iterator[Stage]:
+    """Scores of every decoded set, then what is made of them all."""
+    runs = [(mode, name) for mode in decoding.modes for name in data.tests]
+    outs = [decoding.folder(exp, *run) for run in runs]
+    sets = [data.raw / name for name in data.tests]
+    decoded = [path for out in outs for path in decoded_files(out)]
+    texts = [path / name for path in sets for name in text.files.names]
+    times = present(*(path / extra for path in sets for extra in REFERENCES))
+    scores = [out / "scores.json" for out in outs]
+    titles = [f"{name}, {mode}" for mode, name in runs]
+    jobs = [(out, data.raw / name) for out, (_, name) in zip(outs, runs)]
+    yield Stage(
+        number=13,
+        name="score",
+        run=partial(score_all, dict(zip(titles, jobs)), nj=run.inference_nj),
+        uses={"names": reference_names(text)},
+        inputs=[*decoded, *texts, *times],
+        outputs=scores,
+        stamp=exp / ".stages" / "13-score.json",
+        skip=skip,
+    )
+    yield Stage(
+        number=13,
+        name="results and pictures",
+        run=partial(report, exp, data.raw, text.files, outs),
+        inputs=[
+            *(*scores, *decoded),
+            *(path / "wav.scp" for path in sets),
+            *(*texts, *times, *present(exp / "train.log")),
+        ],
+        outputs=[exp / "RESULTS.md", exp / "report.html"],
+        stamp=exp / ".stages" / "13.json",
+        skip=skip,
+    )
+
+
+def reference_names(text: TextOptions) -> Reading:
+    """Languages and cases of the references, as `score_directory` takes them."""
+    return {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang, "case": text.tgt_case, "src_case": text.src_case}
+
+
+def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Reading) -> str:
+    """Every decoded set, several at a time.
+
+    Args:
+        jobs: title -> decode directory and data directory.
+        nj: sets at a time.
+        names: see `reference_names`.
+    """
+    notes = run_each(partial(score, names=names), [*jobs.values()], nj=nj, title="score")
+    return "; ".join(f"{title}: {note}" for title, note in zip(jobs, notes))
+
+
+def score(job: tuple[Path, Path], *, names: Reading) -> str:
+    """One decoded set: every lane, quality and latency; word times against the truth where it is known.
+
+    Args:
+        job: decode directory and data directory.
+        names: see `reference_names`.
+    """
+    from espnet_jst.evaluation import score_directory
+    from espnet_jst.recipe.word_times import write_ends, write_time_errors
+
+    out, reference = job
+    truth = reference / "word_times.ref"
+    ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
+    scores = score_directory(out, reference, **names, word_times=ends)  # type: ignore[arg-type]
+    parts = []
+    for lane, metric in (("transcript", "WER"), ("translation", "BLEU")):
+        if lane in scores["lanes"]:
+            parts.append(f"{metric} {scores['lanes'][lane]['quality'][metric]['score']:.2f}")
+    if truth.exists():
+        errors = write_time_errors(out / "words.jsonl", truth, out / "word_times.json")
+        if errors["words"]:
+            parts.append(f"word ends off by {errors['median_end_s']:.3f} s (median)")
+    return ", ".join(parts)
+
+
+def report(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> str:
+    """RESULTS.md and report.html of the experiment; loss curves and the lanes of some utterances as pictures."""
+    from espnet_jst.evaluation import write_report, write_results
+
+    results = write_results(exp)
+    pictures, notes = draw(exp, raw, texts, decoded)
+    page = write_report(exp, raw)
+    return "; ".join([f"{results}, {page} and {len(pictures)} pictures in {exp / 'images'}", *notes])

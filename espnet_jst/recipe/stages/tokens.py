@@ -1,0 +1,95 @@
+"""Stage 5: the token lists, made of the training text or taken from the model that is trained further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from espnet_jst.data import kaldi
+from espnet_jst.recipe.finetune import copy_token_lists, model_inputs
+from espnet_jst.recipe.options import DataOptions, TextOptions, TrainingOptions
+from espnet_jst.recipe.stage import Stage
+from espnet_jst.text.units import split_units
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """One token list: kind of its pieces, and number and SentencePiece model where they are a choice."""
+
+    kind: str
+    size: int | None = None
+    mode: str | None = None
+
+    @classmethod
+    def of(cls, text: TextOptions, side: str) -> Pieces:
+        """What the options say of a side."""
+        kind = text.pieces(side)
+        return cls(kind=kind, size=text.nbpe_of(side), mode=text.bpemode_of(side)) if kind == "bpe" else cls(kind=kind)
+
+
+def tokens_stage(data: DataOptions, text: TextOptions, training: TrainingOptions, *, skip: str) -> Stage:
+    """Token lists and SentencePiece models."""
+    folders, train = text.token_dirs(data.datadir), data.raw / data.train_set
+    texts = {lane: train / name for lane, name in text.files.by_lane.items()}
+    run: Callable[..., str]
+    uses: dict[str, object]
+    if training.finetune:
+        run = partial(copy_token_lists, folders, texts)
+        uses = {"model": training.finetune, "anyway": training.finetune_anyway, "languages": text.languages}
+    else:
+        run = partial(train_token_lists, folders, [*texts.values()])
+        pieces = {side: Pieces.of(text, side) for side in folders}
+        uses = {"pieces": pieces, "joint": text.joint, "tags": text.tags}
+    lists = token_files(folders)
+    return Stage(
+        number=5,
+        name="token list",
+        run=run,
+        uses=uses,
+        inputs=[*texts.values(), *model_inputs(training.finetune)],
+        outputs=lists,
+        stamp=lists[0].parent / ".stages" / "5.json",
+        skip=skip,
+    )
+
+
+def token_files(folders: Mapping[str, Path]) -> list[Path]:
+    """Token lists and SentencePiece models, the list of the target first."""
+    return [folder / name for folder in folders.values() for name in ("tokens.txt", "bpe.model")]
+
+
+def reader_dir(folders: Mapping[str, Path]) -> Path:
+    """The token list that transcripts are read with."""
+    return folders.get("src", folders["tgt"])
+
+
+def train_token_lists(
+    folders: Mapping[str, Path],
+    texts: Sequence[Path],
+    *,
+    pieces: Mapping[str, Pieces],
+    joint: bool,
+    tags: Sequence[str],
+) -> str:
+    """Train the SentencePiece model or models on the training text.
+
+    Args:
+        folders: where each side's list goes.
+        texts: transcript and translation, or the one that there is.
+        pieces: of each side.
+        joint: the target's list is made of all texts.
+        tags: symbols of the serialized output.
+    """
+    from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
+
+    read = [[split_units(line) for line in kaldi.read_table(path).values()] for path in texts]
+    lines = {"src": read[0], "tgt": [line for text in read for line in text] if joint else read[-1]}
+    sizes = []
+    for side, out in folders.items():
+        made = pieces[side]
+        how = {"vocab_size": made.size, "model_type": made.mode} if made.kind == "bpe" else {"model_type": made.kind}
+        train_tokenizer(lines[side], out, tags=list(tags), **how)
+        sizes.append(f"{len(Tokenizer.load(out).tokens)} tokens in {out / 'tokens.txt'}")
+    return ", ".join(sizes)
