@@ -326,7 +326,7 @@ def test_a_decoding_configuration_with_other_things_than_numbers_is_refused(
 ) -> None:
     (tmp_path / "decode.yaml").write_text(f"blank_penalty: {value}\n")
     packed = pack(experiment / "exp" / "st_tiny", tmp_path / "a.zip", wav=None, decoding=tmp_path / "decode.yaml")
-    with pytest.raises(CheckpointError, match="blank_penalty.*not a number"):
+    with pytest.raises(CheckpointError, match="blank_penalty is .*: give a number or a mapping of names to a number"):
         Speech2Text.from_pretrained(packed)
 
 
