@@ -66,8 +66,8 @@ class JSTParser(config_argparse.ArgumentParser):
         values = read_yaml(path)
         if "runs" in values:
             raise ConfigError(
-                f"{path}: it names training runs, which stage 11 of a recipe trains in order, each from a run.yaml that "
-                "it writes into the folder of the run: give one of these"
+                f"{path}: it names training runs, which stage 11 of a recipe trains in order, each from a run.yaml in "
+                "its folder: give one of these"
             )
         actions = {action.dest: action for action in self._actions}
         for key in values:
