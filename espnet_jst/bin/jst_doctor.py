@@ -56,7 +56,7 @@ def _data(args: argparse.Namespace) -> int:
     from espnet_jst.data.checks import ERROR, write_problems
     from espnet_jst.recipe.doctor import diagnose
     from espnet_jst.recipe.doctor_report import say, show_problems, summary
-    from espnet_jst.recipe.known import completed
+    from espnet_jst.recipe.options.known import completed
     from espnet_jst.text.tokenizer import find_tokenizer
 
     options = completed(Options.of(**{name: getattr(args, name) for name in OPTIONS})).data
