@@ -26,7 +26,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    shown = {"console": console, "transient": True, "disable": not console.is_terminal}
-    with Progress(*columns, TimeRemainingColumn(), **shown) as bar:
+    hidden = not console.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.advance(task, count)
