@@ -80,7 +80,7 @@ def score(job: tuple[Path, Path], *, names: Mapping[str, str]) -> str:
         names: see `reference_names`.
     """
     from espnet_jst.evaluation import score_directory
-    from espnet_jst.recipe.word_times import write_ends, write_time_errors
+    from espnet_jst.recipe.time_errors import write_ends, write_time_errors
 
     out, reference = job
     truth = reference / "word_times.ref"

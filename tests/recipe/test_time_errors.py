@@ -6,7 +6,7 @@ import pytest
 
 from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.word_times import read_spans, time_errors, write_ends, write_time_errors
+from espnet_jst.recipe.time_errors import read_spans, time_errors, write_ends, write_time_errors
 
 TRUTH = {"a": "0.100:0.500 0.600:1.000", "b": "0.000:0.300"}
 
