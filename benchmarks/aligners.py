@@ -16,7 +16,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.evaluation.diagnosis import compare_policies, policy_name
-from espnet_jst.text.align import align_corpus, alignment_score, corrupt_links
+from espnet_jst.text.align.corpus import align_corpus
+from espnet_jst.text.align.corrupt import corrupt_links
+from espnet_jst.text.align.scores import alignment_score
 from espnet_jst.text.align.synthetic import GoldPair, synthetic_corpus
 from espnet_jst.text.diagnose import SerializationReport
 from espnet_jst.text.links import Link

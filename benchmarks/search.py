@@ -119,6 +119,7 @@ def our_searches(head, x, batches: list[int], name: str) -> Iterator[Search]:  #
 
     from espnet_jst.search.beam import BeamSearch
     from espnet_jst.search.greedy import GreedySearch
+    from espnet_jst.taps import Tap
 
     for batch in batches:
         for limit in (1, 20):
@@ -129,12 +130,9 @@ def our_searches(head, x, batches: list[int], name: str) -> Iterator[Search]:  #
 
                 def run(search=search, batch=batch):  # type: ignore[no-untyped-def]
                     with torch.inference_mode():
-                        emissions, state = search.step(
-                            x[:batch], torch.full((batch,), FRAMES), search.init_state(batch)
-                        )
-                        if isinstance(search, BeamSearch):
-                            emissions = [nbest[0].emissions for nbest in search.finish(state)]
-                    return [[e.token for e in row] for row in emissions]
+                        tap = Tap(x[:batch], torch.full((batch,), FRAMES), 0.04)
+                        _, state = search.step({"encoder": tap}, search.init_state(batch))
+                    return [[e.token for e in nbest[0].emissions] for nbest in search.finish(state)]
 
                 kind = f"{kind}, {limit} symbol{'s' * (limit > 1)} a frame"
                 yield Search(f"{name}, {kind}, B={batch}", kind, batch, run)

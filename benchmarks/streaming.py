@@ -71,6 +71,7 @@ class Ours:
         import torch
 
         from espnet_jst.encoders.interface import ChunkContext
+        from espnet_jst.taps import Tap
 
         context = ChunkContext(chunk_frames, LEFT_FRAMES // chunk_frames)
         spent = dict.fromkeys(("features", "encoder", "search"), 0.0)
@@ -90,7 +91,7 @@ class Ours:
                 taps, state = self.encoder.step(x, state, last=last)
                 t2 = time.process_time()
                 lengths = torch.full((sessions,), taps[""].size(1))
-                emissions, written = search.step(taps[""], lengths, written)
+                emissions, written = search.step({"encoder": Tap(taps[""], lengths, 0.04)}, written)
                 t3 = time.process_time()
                 labels += len(emissions[0])
                 for part, seconds in zip(spent, (t1 - t0, t2 - t1, t3 - t2)):

@@ -6,12 +6,11 @@ import importlib
 import importlib.util
 import io
 import os
-import pathlib
 import sys
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -123,92 +122,13 @@ def _no_type_checks() -> Iterator[None]:
         typeguard.typechecked = checked
 
 
-class _SafeTorch(types.ModuleType):
-    """`torch`, except that `save` is atomic and `load` executes nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        import torch
-
-        return getattr(torch, name)
-
-    @staticmethod
-    def save(state: Any, path: str | pathlib.Path, **_: Any) -> None:
-        from espnet_jst.training.checkpoints import save_file
-
-        save_file(state, path)
-
-    @staticmethod
-    def load(path: str | pathlib.Path, map_location: Any = None, **_: Any) -> Any:
-        from espnet_jst.weights import safe_load
-
-        return safe_load(path, map_location=map_location or "cpu")
-
-
-class _LinkPath(type(pathlib.Path())):  # type: ignore[misc]
-    """A path whose links are replaced in one step, where ESPnet removes them first and makes them afterwards."""
-
-    def unlink(self, missing_ok: bool = False) -> None:
-        if not self.is_symlink():  # a link goes when `symlink_to` puts the new one in its place
-            super().unlink(missing_ok)
-
-    def symlink_to(self, target: str | pathlib.Path, target_is_directory: bool = False) -> None:
-        from espnet_jst.weights import atomic_link
-
-        atomic_link(self, target)
-
-
-def load_pretrained_model(init_param: str, model: Any, ignore_init_mismatch: bool, map_location: str = "cpu") -> None:
-    """`--init_param FILE:SRC:DST:EXCLUDE`, strictly: the selected names must be those of the model's part.
-
-    ESPnet's own takes missing and extra names without a word, takes "encoder" for the start of "encoder_proj", and
-    executes code from the file. `--ignore_init_mismatch true` loads what fits and lists what does not.
-
-    Raises:
-        ConfigError: the argument or a name in it is wrong.
-        CheckpointError: the file cannot be loaded, or its names or shapes are others; the message lists them.
-    """
-    from espnet_jst.training.init_param import load_part
-
-    load_part(init_param, model, ignore_mismatch=ignore_init_mismatch, map_location=map_location)
-
-
 @contextmanager
-def safe_checkpoints() -> Iterator[list[Any]]:
-    """Within it ESPnet's training saves atomically and loads safely.
-
-    ESPnet saves over its only copy (a kill leaves an unreadable checkpoint), loads everything with
-    `weights_only=False`, and its averaging and task do so too; all of them look `torch` up in their own namespace.
-
-    Yields:
-        The reporters that are made within it.
-    """
-    import torch
-
-    from espnet_jst.training.reporter import JSTReporter
-
-    reporters: list[Any] = []
-
-    def make_reporter(epoch: int = 0) -> JSTReporter:
-        reporters.append(JSTReporter(epoch))
-        return reporters[-1]
-
-    proxy = _SafeTorch("torch")
-    proxy.__file__ = torch.__file__
-    replaced: Mapping[str, Mapping[str, Any]] = {
-        "espnet2.train.trainer": {"torch": proxy, "Path": _LinkPath, "Reporter": make_reporter},
-        "espnet2.main_funcs.average_nbest_models": {"torch": proxy},
-        "espnet2.tasks.abs_task": {"torch": proxy, "load_pretrained_model": load_pretrained_model},
-    }
-    modules = {name: importlib.import_module(name) for name in replaced}
-    before = {name: {key: getattr(modules[name], key) for key in values} for name, values in replaced.items()}
-    try:
-        _set_globals(modules, replaced)
-        yield reporters
-    finally:
-        _set_globals(modules, before)
-
-
-def _set_globals(modules: Mapping[str, types.ModuleType], values: Mapping[str, Mapping[str, Any]]) -> None:
-    for name, entries in values.items():
-        for key, value in entries.items():
-            setattr(modules[name], key, value)
+def replaced_globals(values: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Within it these modules, by their names, see other objects: what ESPnet looks up in its own namespaces."""
+    with ExitStack() as stack:
+        for name, entries in values.items():
+            module = importlib.import_module(name)
+            for key, value in entries.items():
+                stack.callback(setattr, module, key, getattr(module, key))
+                setattr(module, key, value)
+        yield

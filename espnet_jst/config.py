@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from espnet_jst import plain_yaml
 from espnet_jst.errors import ConfigError
 
 _SHOWN = 40  # characters of a value in a message
@@ -74,10 +75,18 @@ def check_choice(value: str, choices: Iterable[str], where: str) -> None:
         raise ConfigError(f"{where}: {shown(value)} is not one of {', '.join(choices)}{closest(value, choices)}")
 
 
+def options_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Everything that a parser knows. argparse has no public list of it; this one is as old as argparse itself."""
+    return parser._actions
+
+
 def unknown_option(option: str, parser: argparse.ArgumentParser) -> str:
     """What to say of an argument that a parser does not know."""
-    known = [name for action in parser._actions for name in action.option_strings]
-    return f"unknown option {option}{closest(option.split('=')[0], known) if option.startswith('-') else ''}"
+    return f"unknown option {option}{closest(option.split('=')[0], _names(parser)) if option.startswith('-') else ''}"
+
+
+def _names(parser: argparse.ArgumentParser) -> list[str]:
+    return [name for action in options_of(parser) for name in action.option_strings]
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -91,8 +100,9 @@ class CommandParser(argparse.ArgumentParser):
     ) -> argparse.Namespace:
         """As argparse's, but an unknown option is named before one that is missing: it may be the same, misspelt."""
         args = sys.argv[1:] if args is None else args
+        known = _names(self)
         for word in itertools.takewhile(lambda word: word != "--", args):
-            if word.startswith("--") and " " not in word and word.split("=")[0] not in self._option_string_actions:
+            if word.startswith("--") and " " not in word and word.split("=")[0] not in known:
                 self.error(unknown_option(word, self))
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:
@@ -124,7 +134,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     So a recipe holds only what differs from the system that it trains.
 
     Raises:
-        ConfigError: a file is missing, no YAML, no mapping, or its own base.
+        ConfigError: a file is its own base, or cannot be read: see `plain_yaml.read`.
     """
     *above, (_, merged) = _layers(Path(path))
     for _, values in reversed(above):
@@ -147,23 +157,9 @@ def _layers(path: Path) -> list[tuple[Path, dict[str, Any]]]:
     while True:
         if path.resolve() in (file.resolve() for file, _ in layers):
             raise ConfigError(f"{path} is its own base, through {' -> '.join(file.name for file, _ in layers)}")
-        values = _own_values(path)
+        values = plain_yaml.read(path)
         base = values.pop("base", None)
         layers.append((path, values))
         if base is None:
             return layers
         path = path.parent / str(base)
-
-
-def _own_values(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from error
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{path} must map options to values")
-    return dict(values)

@@ -4,238 +4,225 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from espnet2.asr.specaug.abs_specaug import AbsSpecAug
+from espnet2.layers.abs_normalize import AbsNormalize
 from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
-from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
-from espnet_jst.errors import ConfigError, DataError, NonFiniteLossError
+from espnet_jst.encoders.chain import Chain, ChainContext, Link
+from espnet_jst.encoders.interface import StreamingEncoder
+from espnet_jst.errors import DataError, NonFiniteLossError
+from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.inputs.interface import Input, StreamingFrontend
+from espnet_jst.inputs.speech import SpeechInput, SpeechState
+from espnet_jst.regularizers.interface import Regularizer
+from espnet_jst.scheduled import Scheduled
+from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 from espnet_jst.token_marks import TokenLists
 
 
 @dataclass
-class ModelState:
-    """What a stream carries: states of frontend, normalization and encoders; frames and samples seen."""
+class ModelState(RowState):
+    """What streams carry: the state of the speech input, and of every encoder."""
 
-    frontend: Any
-    normalize: Any
-    encoders: dict[str, Any]
-    frames: int = 0
-    samples: int = 0
+    speech: SpeechState
+    encoders: dict[str, RowState]
 
 
-class JSTModel(AbsESPnetModel):
+class JSTModel(AbsESPnetModel, Scheduled):
     """Joint speech recognition and translation, configured by its heads; it only wires.
 
     Args:
-        frontend: samples to features, with `step` (LogMel).
+        frontend: samples to features.
         specaug: masks on normalized features in training, or None.
-        normalize: feature normalization, with `step` where it has a state, or None.
+        normalize: feature normalization, or None.
         encoder: first encoder.
         hier_encoder: second encoder, on the tap `hier_reads`, or None.
-        heads: one module a head, with `loss`.
+        heads: one module a head.
         specs: configuration of each head.
         hier_reads: tap that the second encoder reads.
+        inputs: further inputs beside speech.
+        regularizers: further terms of the training loss.
         token_lists: marks of the token lists, which the weights carry along.
 
     Attributes:
+        speech: the input that a stream feeds.
+        chain: the encoders.
         nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
         train_dtype: of matrix products and convolutions in training mode; weights and losses are float32 in any case.
     """
 
     train_dtype = torch.float32
 
-    frontend: Any
-    normalize: Any
-    heads: Any
-
     def __init__(
         self,
         *,
-        frontend: nn.Module,
-        specaug: nn.Module | None,
-        normalize: nn.Module | None,
+        frontend: StreamingFrontend,
+        specaug: AbsSpecAug | None,
+        normalize: AbsNormalize | None,
         encoder: StreamingEncoder,
         hier_encoder: StreamingEncoder | None,
         heads: nn.ModuleDict,
         specs: Mapping[str, HeadSpec],
         hier_reads: str = "encoder",
+        inputs: Mapping[str, Input] | None = None,
+        regularizers: nn.ModuleDict | None = None,
         token_lists: TokenLists | None = None,
     ) -> None:
         super().__init__()
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
-        self.encoder, self.hier_encoder, self.hier_reads = encoder, hier_encoder, hier_reads
-        self.heads, self.specs = heads, dict(specs)
+        self.encoder, self.hier_encoder, self.heads, self.specs = encoder, hier_encoder, heads, dict(specs)
+        self.inputs = nn.ModuleDict({name: entry for name, entry in (inputs or {}).items()})  # type: ignore[misc]
+        self.regularizers = nn.ModuleDict() if regularizers is None else regularizers
         self.token_lists = token_lists or TokenLists({}, {})
+        self.speech = SpeechInput(frontend, normalize, specaug)
+        links = [Link("encoder", encoder, None)]
+        if hier_encoder is not None:
+            links.append(Link("hier_encoder", hier_encoder, hier_reads))
+        self.chain = Chain(links, frontend.hop_s)
+        self.fs = frontend.fs
         self.nonfinite: list[str] = []
-        self.fs: int = self.frontend.fs
-        self.frame_shift_s: float = self.frontend.hop_s
-
-    def chain(self) -> list[tuple[str, StreamingEncoder, str | None]]:
-        """The encoders in order: name, module, tap that it reads (None: the features)."""
-        first: list[tuple[str, StreamingEncoder, str | None]] = [("encoder", self.encoder, None)]
-        return first if self.hier_encoder is None else [*first, ("hier_encoder", self.hier_encoder, self.hier_reads)]
+        self._terms: dict[str, Regularizer] = dict(self.regularizers.items())  # type: ignore[arg-type]
+        self._views = max((term.views for term in self._terms.values()), default=1)
+        if self._views > 1:
+            self.speech.check_views()
+        self._scheduled = [m for m in self.modules() if m is not self and isinstance(m, Scheduled)]
 
     def forward(
-        self, speech: Tensor, speech_lengths: Tensor, utt_id: list[str] | None = None, **targets: Tensor
+        self, utt_id: list[str] | None = None, **batch: Tensor
     ) -> tuple[Tensor, dict[str, Tensor | None], Tensor]:
         """Loss of a batch in ESPnet's form: (loss, stats, weight).
 
         Args:
-            speech: samples, (B, N).
-            speech_lengths: (B,).
             utt_id: names, for messages.
-            targets: for each head `target_<name>` (B, U) padded with -1 and `target_<name>_lengths` (B,).
+            batch: one input, `speech` samples (B, N) or `input_<name>` (B, U), and `<input>_lengths` (B,); for the
+                heads that it reaches `target_<name>` (B, U) padded with -1 and `target_<name>_lengths` (B,). A head
+                without a target, or without a tap, has no part in the loss, and NaN in the statistics.
 
         Where the loss of an utterance is not finite, the batch's is NaN, and so is every gradient, in all processes of
         a distributed training: the trainer makes no update. `nonfinite` then has the utterances.
 
         Raises:
-            DataError: an utterance cannot be used; the message names it.
+            DataError: an utterance cannot be used, or the batch trains nothing; the message names it.
         """
-        feats, lengths = self._features(speech, speech_lengths)
-        if self.training and self.specaug is not None:
-            feats, lengths = self.specaug(feats, lengths)
-        contexts = {name: e.training_context() if self.training else e.context for name, e, _ in self.chain()}
-        with self._arithmetic(feats.device.type):
-            taps = self._encode(feats, lengths, contexts)
-        total = feats.new_zeros(())
-        stats: dict[str, Tensor | None] = {}
+        source = self._input_of(batch)
+        terms, views = (self._terms, self._views) if self.training else ({}, 1)
+        tap = source.embed(batch[source.key], batch[f"{source.key}_lengths"], views=views)
+        context = self.chain.drawn() if self.training else self.chain.own()
+        with self._arithmetic(tap.x.device.type):
+            taps = self.chain.encode(tap, context, into=source.into)
+        total, stats, outputs = tap.x.new_zeros(()), {}, {}
         self.nonfinite = []
-        for name, head in self.heads.items():
-            spec, tap = self.specs[name], taps[self.specs[name].reads]
-            target, target_lengths = self._target(spec, targets)
-            labels = tap.lengths, target[:, : int(target_lengths.max())], target_lengths
-            try:
-                with self._arithmetic(feats.device.type):
-                    loss, parts = self._loss(name, head, tap.x, labels, utt_id)
-            except DataError as error:
-                raise self._named(error, name, utt_id) from error
-            stats.update({f"{name}_{key}": value.mean() for key, value in parts.items()})
-            total = total + spec.weight * loss.mean()
+        for name, spec in self.specs.items():
+            if spec.reads not in taps or spec.target not in batch:
+                continue
+            target, lengths = (x.repeat(views, *[1] * (x.dim() - 1)) for x in self._target(spec, batch))
+            output = outputs[name] = self._output(name, taps[spec.reads], target, lengths, utt_id)
+            stats.update({f"{name}_{key}": value.mean() for key, value in output.parts.items()})
+            total = total + spec.weight * output.loss.mean()
+        if not outputs:
+            raise DataError(f"a batch of {source.key} trains no head: none reads what it feeds and has a target in it")
+        for name, term in terms.items():
+            if all(need in taps or need in outputs for need in term.needs):
+                with self._arithmetic(tap.x.device.type):
+                    loss, parts = term(taps, outputs)
+                stats.update({f"{name}_{key}": value.mean() for key, value in parts.items()})
+                total = total + term.weight * loss.mean()
         stats["loss"] = total.detach()
+        idle = {key: total.new_full((), math.nan) for key in self._stat_names(terms) if key not in stats}
         # ESPnet's averages over processes want one-dimensional tensors.
-        return force_gatherable((total, stats, speech.size(0)), total.device)
+        return force_gatherable((total, {**idle, **stats}, tap.x.size(0) // views), total.device)
 
-    def collect_feats(self, speech: Tensor, speech_lengths: Tensor, **_: Tensor) -> dict[str, Tensor]:
-        """Features before normalization, for ESPnet's statistics."""
-        feats, lengths = self.frontend(speech[:, : int(speech_lengths.max())], speech_lengths)
+    def at(self, step: int, epoch: int) -> None:
+        """Tell every part that changes in training how far it is; see Scheduled."""
+        for module in self._scheduled:
+            module.at(step, epoch)
+
+    def collect_feats(
+        self, speech: Tensor | None = None, speech_lengths: Tensor | None = None, **_: Tensor
+    ) -> dict[str, Tensor]:
+        """Features before normalization, for ESPnet's statistics; there are none without speech."""
+        if speech is None or speech_lengths is None:
+            return {}
+        feats, lengths = self.speech.features(speech, speech_lengths)
         return {"feats": feats, "feats_lengths": lengths}
 
-    def encode(
-        self, speech: Tensor, speech_lengths: Tensor, *, chunk_frames: int | None = None, left_chunks: int | None = None
-    ) -> dict[str, Tap]:
-        """Whole utterances, (B, N) -> taps. Without arguments, each encoder's own context.
+    def encode(self, speech: Tensor, speech_lengths: Tensor, context: ChainContext | None = None) -> dict[str, Tap]:
+        """Whole utterances, samples in [-1, 1] (B, N) and lengths (B,) -> taps.
+
+        Without a context (`chain.given`), each encoder has its own.
+        """
+        return self.chain.encode(self.speech.embed(speech, speech_lengths), context or self.chain.own())
+
+    def init_state(self, batch_size: int, context: ChainContext | None = None) -> ModelState:
+        """State before the first sample of `batch_size` parallel streams; they may begin and end at any time."""
+        device = next(self.parameters()).device
+        encoders = self.chain.init_state(batch_size, context or self.chain.own(), device)
+        return ModelState(self.speech.init_state(batch_size, device), encoders)
+
+    def step(
+        self, samples: Tap, state: ModelState, last: Sequence[bool] | None = None
+    ) -> tuple[dict[str, Tap], ModelState]:
+        """Further samples of each row -> the frames of every tap that became complete, and the state.
 
         Args:
-            speech: samples in [-1, 1].
-            speech_lengths: (B,).
-            chunk_frames: chunk in output frames of the first encoder; 0 is the whole utterance.
-            left_chunks: chunks of left context, -1 for all.
+            samples: (B, n), of each row the first `lengths`; 0 for a stream that stands still.
+            state: of these streams (`ModelState.select` and `concat` change who they are).
+            last: for each row, whether nothing follows: then everything that is left comes out.
         """
-        feats, lengths = self._features(speech, speech_lengths)
-        return self._encode(feats, lengths, self.contexts(chunk_frames, left_chunks))
+        last = [False] * samples.x.size(0) if last is None else last
+        tap, speech = self.speech.step(samples, state.speech, last)
+        taps, encoders = self.chain.step(tap, state.encoders, last)
+        return taps, ModelState(speech, encoders)
 
-    def init_state(
-        self, batch_size: int, *, chunk_frames: int | None = None, left_chunks: int | None = None
-    ) -> ModelState:
-        """State before the first sample of `batch_size` parallel streams; arguments as `encode`."""
-        device = next(self.parameters()).device
-        contexts = self.contexts(chunk_frames, left_chunks)
-        normalize = self.normalize.init_state(batch_size, device) if hasattr(self.normalize, "init_state") else None
-        encoders = {name: e.init_state(batch_size, contexts[name], device) for name, e, _ in self.chain()}
-        return ModelState(self.frontend.init_state(batch_size, device), normalize, encoders)
+    def packet(self, samples: Tensor) -> Tap:
+        """(B, n) samples, all of them valid, for `step`."""
+        return Tap(samples, torch.full((samples.size(0),), samples.size(1)), 1 / self.fs)
 
-    def step(self, speech: Tensor, state: ModelState, *, last: bool = False) -> tuple[dict[str, Tap], ModelState]:
-        """(B, n) further samples, any n -> taps of the chunks that became complete (all when `last`), and the state."""
-        feats, frontend = self.frontend.step(speech, state.frontend, first=state.frames == 0, last=last)
-        normalize = state.normalize
-        if normalize is not None:
-            normalized, normalize = self.normalize.step(feats, normalize)
-        else:
-            normalized = feats if self.normalize is None else self.normalize(feats, None)[0]
-        taps: dict[str, Tap] = {}
-        encoders = {}
-        for name, encoder, reads in self.chain():
-            x = normalized if reads is None else taps[reads].x
-            outputs, encoders[name] = encoder.step(x, state.encoders[name], last=last)
-            taps.update(self._name_taps(name, encoder, outputs, None, taps[reads].shift_s if reads else None))
-        frames, samples = state.frames + feats.size(1), state.samples + speech.size(1)
-        return taps, ModelState(frontend, normalize, encoders, frames, samples)
+    def _input_of(self, batch: Mapping[str, Tensor]) -> Input:
+        known: list[Input] = [self.speech, *self.inputs.values()]  # type: ignore[list-item]
+        found = [entry for entry in known if entry.key in batch]
+        if len(found) != 1:
+            keys = ", ".join(entry.key for entry in known)
+            raise DataError(f"a batch holds one input of {keys}; this one has {', '.join(batch)}")
+        return found[0]
 
-    def _loss(
-        self, name: str, head: Any, x: Tensor, labels: tuple[Tensor, Tensor, Tensor], utt_id: list[str] | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a head, (B,), and its parts: all NaN where it is not finite for some utterance."""
-        try:
-            return head.loss(x, *labels)
-        except NonFiniteLossError as error:
-            logging.warning(f"{self._named(error, name, utt_id)}: no update is made of its batch")
-            bad = [utt_id[b] if utt_id else f"utterance {b} of the batch" for b in error.indices]
-            self.nonfinite += [utterance for utterance in bad if utterance not in self.nonfinite]
-            # From zeros: NaN with the graph and the statistics that other processes have, and expect.
-            loss, parts = head.loss(0.0 * x.nan_to_num(0.0, 0.0, 0.0), *labels)
-            return loss * math.nan, {key: value * math.nan for key, value in parts.items()}
+    def _stat_names(self, terms: Mapping[str, Regularizer]) -> list[str]:
+        parts = [*self.heads.items(), *terms.items()]
+        return [f"{name}_{part}" for name, module in parts for part in module.part_names]  # type: ignore[union-attr]
+
+    def _output(self, name: str, tap: Tap, target: Tensor, lengths: Tensor, utt_id: list[str] | None) -> HeadOutput:
+        """What a head makes of a batch: all NaN where the loss is not finite for some utterance."""
+        head: Head = self.heads[name]  # type: ignore[assignment]
+        with self._arithmetic(tap.x.device.type):
+            try:
+                return head(tap, target, lengths)
+            except NonFiniteLossError as error:
+                logging.warning(f"{self._named(error, name, utt_id)}: no update is made of its batch")
+                names = utt_id or [f"utterance {b} of the batch" for b in range(len(target))]
+                bad = [names[b % len(names)] for b in error.indices]
+                self.nonfinite += [utterance for utterance in dict.fromkeys(bad) if utterance not in self.nonfinite]
+                # From zeros: NaN with the graph and the statistics that other processes have, and expect.
+                loss, parts, exposed = head(tap._replace(x=0.0 * tap.x.nan_to_num(0.0, 0.0, 0.0)), target, lengths)
+                return HeadOutput(loss * math.nan, {key: part * math.nan for key, part in parts.items()}, exposed)
+            except DataError as error:
+                raise self._named(error, name, utt_id) from error
 
     def _arithmetic(self, device: str) -> torch.autocast:
         lower = self.training and self.train_dtype != torch.float32
         return torch.autocast(device, dtype=self.train_dtype if lower else None, enabled=lower)
 
-    def _features(self, speech: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            feats, lengths = self.frontend(speech[:, : int(speech_lengths.max())], speech_lengths)
-            return (feats, lengths) if self.normalize is None else self.normalize(feats, lengths)
-
-    def _encode(self, feats: Tensor, lengths: Tensor, contexts: Mapping[str, ChunkContext]) -> dict[str, Tap]:
-        taps: dict[str, Tap] = {}
-        for name, encoder, reads in self.chain():
-            x, n, shift = (feats, lengths, None) if reads is None else taps[reads]
-            outputs, n = encoder.encode(x, n, contexts[name])
-            taps.update(self._name_taps(name, encoder, outputs, n, shift))
-        return taps
-
-    def _name_taps(
-        self,
-        name: str,
-        encoder: StreamingEncoder,
-        outputs: dict[str, Tensor],
-        lengths: Tensor | None,
-        shift: float | None,
-    ) -> dict[str, Tap]:
-        shift = (shift or self.frame_shift_s) * encoder.subsampling
-        taps = {}
-        for key, x in outputs.items():
-            n = lengths if lengths is not None else torch.full((x.size(0),), x.size(1), device=x.device)
-            taps[f"{name}.{key}" if key else name] = Tap(x, n, shift)
-        return taps
-
-    def contexts(self, chunk_frames: int | None, left_chunks: int | None) -> dict[str, ChunkContext]:
-        """Chunk and left context of every encoder; a slower second one keeps its own ratio to the first one's chunk."""
-        contexts = {}
-        first = self.encoder.context
-        for name, encoder, _ in self.chain():
-            own = encoder.context
-            chunk = own.chunk_frames
-            if chunk_frames is not None:
-                scale = own.chunk_frames / first.chunk_frames if first.chunk_frames and own.chunk_frames else 1.0
-                chunk = round(chunk_frames * scale)
-            contexts[name] = ChunkContext(chunk, own.left_chunks if left_chunks is None else left_chunks)
-        return contexts
-
-    def _target(self, spec: HeadSpec, targets: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        if spec.target not in targets:
-            raise ConfigError(
-                f"head {spec.name!r}: the batch has no {spec.target!r}; which data file feeds {spec.lanes}?"
-            )
-        return targets[spec.target], targets[f"{spec.target}_lengths"]
+    def _target(self, spec: HeadSpec, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        lengths = batch[f"{spec.target}_lengths"]
+        return batch[spec.target][:, : int(lengths.max())], lengths
 
     def _named(self, error: DataError, head: str, utt_id: list[str] | None) -> DataError:
-        name = utt_id[error.index] if utt_id is not None and error.index is not None else None
+        name = utt_id[error.index % len(utt_id)] if utt_id is not None and error.index is not None else None
         return DataError(f"head {head!r}: {f'utterance {name!r}: ' if name else ''}{error}", index=error.index)

@@ -1,4 +1,4 @@
-"""One table: ESPnet choice -> name -> class. `register()` installs it, any number of times.
+"""One table: choice -> name -> class. `register()` installs what belongs to ESPnet's choices, any number of times.
 
 A package with classes of its own calls `register(extra=...)` when it is imported; naming its module in the environment
 variable JST_PLUGINS makes every command and every spawned worker import it first.
@@ -6,11 +6,14 @@ variable JST_PLUGINS makes every command and every spawned worker import it firs
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from espnet_jst.keys import Conf, declared, signature_conf
+
+# A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
 TABLE: dict[str, dict[str, type | str]] = {
     "frontend": {"log_mel": "espnet_jst.inputs.log_mel:LogMel"},
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
@@ -18,15 +21,38 @@ TABLE: dict[str, dict[str, type | str]] = {
     "hier_encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
     "optim": {"muon": "espnet_jst.training.muon:Muon"},
     "scheduler": {"warmupcosine": "espnet_jst.training.schedule:WarmupCosine"},
+    # Entries of model_conf, by their kind.
+    "heads": {"transducer": "espnet_jst.heads.transducer:TransducerHead", "ctc": "espnet_jst.heads.ctc:CTCHead"},
+    "predictor": {
+        "lstm": "espnet_jst.heads.predictor:LSTMPredictor",
+        "stateless": "espnet_jst.heads.predictor:StatelessPredictor",
+    },
+    "inputs": {"tokens": "espnet_jst.inputs.tokens:TokenInput"},
+    "regularizers": {
+        "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
+    },
 }
-# ESPnet's own classes that a configuration may name as well: their constructors do arithmetic and nothing else.
-HARMLESS: dict[str, tuple[str, ...]] = {"specaug": ("specaug",), "normalize": ("global_mvn",)}
+# Choices that ESPnet does not have: what their classes derive from.
+OWN = {
+    "heads": "espnet_jst.heads.interface:Head",
+    "predictor": "espnet_jst.heads.predictor:Predictor",
+    "inputs": "espnet_jst.inputs.interface:Input",
+    "regularizers": "espnet_jst.regularizers.interface:Regularizer",
+}
+# ESPnet's own classes that a configuration may name as well, with their keys: their constructors do arithmetic and
+# nothing else.
+HARMLESS = {
+    "specaug": {"specaug": "espnet_jst.inputs.conf:SpecAugConf"},
+    "normalize": {"global_mvn": "espnet_jst.inputs.conf:GlobalMVNConf"},
+}
+# Arguments of constructors that the model gives, and no configuration.
+GIVEN = ("input_size", "encoder_size", "vocab_size", "blank", "params", "optimizer", "last_epoch")
 TASKS = ("st", "asr")  # asr_transducer has no encoder choices; mt takes embeddings only
 PLUGINS_VARIABLE = "JST_PLUGINS"
 
 
 def register(extra: Mapping[str, Mapping[str, type | str]] | None = None) -> None:
-    """Add the classes of the table to the choices of ESPnet's `st` and `asr` tasks.
+    """Add the classes of the table to the choices of ESPnet's `st` and `asr` tasks, or to ours.
 
     Args:
         extra: further entries, choice -> name -> class or "module:Class"; they stay for the rest of the process.
@@ -40,8 +66,7 @@ def register(extra: Mapping[str, Mapping[str, type | str]] | None = None) -> Non
     for choice, classes in (extra or {}).items():
         _check_entry(choice, classes)
         TABLE.setdefault(choice, {}).update(classes)
-    for module in filter(None, os.environ.get(PLUGINS_VARIABLE, "").replace(",", " ").split()):
-        importlib.import_module(module)
+    import_plugins()
     modules = import_espnet_tasks(TASKS)
     for choice, classes in TABLE.items():
         targets = list(_targets(choice, modules))
@@ -52,13 +77,45 @@ def register(extra: Mapping[str, Mapping[str, type | str]] | None = None) -> Non
                 _install(known, choice, name, _resolve(entry), base)
 
 
-def buildable(choice: str) -> list[str]:
+def import_plugins() -> None:
+    """Import the modules of JST_PLUGINS, which register their classes."""
+    for module in filter(None, os.environ.get(PLUGINS_VARIABLE, "").replace(",", " ").split()):
+        importlib.import_module(module)
+
+
+def names(choice: str) -> list[str]:
     """The names that a configuration may have built: ours, those of `register(extra)`, and `HARMLESS` ones of ESPnet.
 
     The constructors of others do what they like with what a configuration says: write folders, fetch models, read
     pickles. Nothing of that may happen because somebody loads a packed model.
     """
     return [*TABLE.get(choice, ()), *HARMLESS.get(choice, ())]
+
+
+def load(choice: str, name: str) -> type:
+    """The class of a name of the table."""
+    return _resolve(TABLE[choice][name])
+
+
+def conf_of(choice: str, name: str) -> type[Conf]:
+    """The keys of a name that may be built. For what the package brings, neither torch nor ESPnet is imported."""
+    if name in HARMLESS.get(choice, ()):
+        return _resolve(HARMLESS[choice][name])
+    entry = TABLE[choice][name]
+    return (_beside(entry) if isinstance(entry, str) else None) or keys_of_class(_resolve(entry))
+
+
+def keys_of_class(target: type) -> type[Conf]:
+    """The keys of a class: those that it declares, or the arguments of its constructor."""
+    return declared(target) or signature_conf(target, GIVEN)
+
+
+def _beside(entry: str) -> type[Conf] | None:
+    module, _, name = entry.partition(":")
+    package = module.rpartition(".")[0]
+    if not package or importlib.util.find_spec(f"{package}.conf") is None:
+        return None
+    return getattr(importlib.import_module(f"{package}.conf"), f"{name}Conf", None)
 
 
 def _targets(choice: str, modules: Mapping[str, Any]) -> Iterator[tuple[dict[str, type], type | None]]:
@@ -71,6 +128,9 @@ def _targets(choice: str, modules: Mapping[str, Any]) -> Iterator[tuple[dict[str
             yield abs_task.optim_classes, torch.optim.Optimizer
         else:
             yield abs_task.scheduler_classes, AbsScheduler
+        return
+    if choice in OWN:
+        yield {}, _resolve(OWN[choice])
         return
     for module in modules.values():
         choices = getattr(module, f"{choice}_choices", None)

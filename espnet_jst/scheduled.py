@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
 
 
-@runtime_checkable
-class Scheduled(Protocol):
-    """A module of the model that depends on how far the training is: its warm-up, a dropout that falls."""
+class Scheduled(ABC):
+    """Base of the modules that depend on how far the training is: a warm-up, a dropout that falls."""
 
+    @abstractmethod
     def at(self, step: int, epoch: int) -> None:
         """Called before every training step.
 
         Args:
-            step: steps done in the whole training; a resumed one goes on counting.
+            step: batches that the whole training has used, `--accum_grad` of them an update; a resumed one goes on
+                counting.
             epoch: number of the epoch, from 1.
         """

@@ -13,7 +13,8 @@ from torch import Tensor
 @dataclass
 class RowState:
     """What streams carry from step to step: a dataclass of tensors with the batch first, of lists with an entry a row,
-    and of other states (in lists, tuples and mappings, or None).
+    and of other states (in lists, tuples and mappings, or None). Anything else is a setting that all rows share, and
+    only streams of equal settings can be put together.
 
     Stepping never changes a state: who keeps one can go back to it.
     """
@@ -26,22 +27,9 @@ class RowState:
     def concat(cls, states: Sequence[Self]) -> Self:
         """The rows of several states, one after the other."""
         first = states[0]
-        joined = {f.name: _concat([getattr(state, f.name) for state in states]) for f in fields(first)}
-        return first if len(states) == 1 else replace(first, **joined)
-
-
-@dataclass
-class Shared(RowState):
-    """Something that all rows have in common, such as the context of an encoder; only equals can be put together."""
-
-    def select(self, index: Tensor) -> Self:
-        return self
-
-    @classmethod
-    def concat(cls, states: Sequence[Self]) -> Self:
-        if any(state != states[0] for state in states):
-            raise ValueError(f"streams of different settings cannot share a batch: {states}")
-        return states[0]
+        if len(states) == 1:
+            return first
+        return replace(first, **{f.name: _concat([getattr(state, f.name) for state in states]) for f in fields(first)})
 
 
 @dataclass
@@ -75,16 +63,15 @@ class Waiting(RowState):
         index = torch.where(place < mine, place, place - mine + old).clamp(max=joined.size(1) - 1)
         return Waiting(zeroed(rows_at(joined, index), total), total)
 
-    def take(self, counts: Sequence[int]) -> tuple[Tensor, Waiting]:
-        """The first `counts` of each row, (B, max(counts), ...) with zeros behind them, and what still waits."""
+    def drop(self, counts: Sequence[int]) -> Waiting:
+        """Without the first `counts` of each row."""
         left = [a - b for a, b in zip(self.counts, counts, strict=True)]
-        taken = zeroed(self.x[:, : max(counts, default=0)], counts)
-        if len(set(counts)) == 1:
-            return taken, Waiting(self.x[:, counts[0] :][:, : max(left)], left)
-        place = torch.arange(max(left), device=self.x.device)
+        longest = max(left, default=0)
+        if len(set(counts)) == 1 or not longest:
+            return Waiting(self.x[:, counts[0] :][:, :longest], left)
+        place = torch.arange(longest, device=self.x.device)
         index = place + torch.tensor(list(counts), device=self.x.device)[:, None]
-        rest = rows_at(self.x, index.clamp(max=self.x.size(1) - 1)) if len(place) else self.x[:, :0]
-        return taken, Waiting(zeroed(rest, left), left)
+        return Waiting(zeroed(rows_at(self.x, index.clamp(max=self.x.size(1) - 1)), left), left)
 
     @classmethod
     def concat(cls, states: Sequence[Waiting]) -> Waiting:
@@ -124,9 +111,7 @@ def _select(value: Any, index: Tensor) -> Any:
         if value and isinstance(value[0], (RowState, Tensor)):
             return [_select(entry, index) for entry in value]
         return [value[row] for row in index.tolist()]
-    if value is None:
-        return None
-    raise TypeError(f"a state cannot hold {type(value).__name__}")
+    return value
 
 
 def _concat(values: Sequence[Any]) -> Any:
@@ -143,6 +128,6 @@ def _concat(values: Sequence[Any]) -> Any:
         if first and isinstance(first[0], (RowState, Tensor)):
             return [_concat(parts) for parts in zip(*values, strict=True)]
         return [entry for value in values for entry in value]
-    if first is None:
-        return None
-    raise TypeError(f"a state cannot hold {type(first).__name__}")
+    if any(value != first for value in values):
+        raise ValueError(f"streams of different settings cannot share a batch: {first} and others")
+    return first

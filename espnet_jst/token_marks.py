@@ -22,13 +22,13 @@ class TokenLists(nn.Module):
     """Digests of the token lists of a model.
 
     Args:
-        lists: tokens of each vocabulary that a head uses, "tgt" and "src".
-        heads: vocabulary of each head.
+        lists: tokens of each vocabulary that is used, "tgt" and "src".
+        used: vocabulary of each part of the model that has one, such as "heads.asr".
     """
 
-    def __init__(self, lists: Mapping[str, Sequence[str]], heads: Mapping[str, str]) -> None:
+    def __init__(self, lists: Mapping[str, Sequence[str]], used: Mapping[str, str]) -> None:
         super().__init__()
-        self.heads = dict(heads)
+        self.used = dict(used)
         for name, tokens in lists.items():
             self.register_buffer(name, mark(tokens))
 

@@ -33,6 +33,8 @@ _NUMBERS = frozenset(
         *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
     }
 )
+# What earlier versions saved and no model has any more: the step of a head's warm-up, which the trainer tells it now.
+_RETIRED = re.compile(r"((heads\.)?\w+\.)?step")
 _OBJECT = re.compile(r"GLOBAL \S+|<class [^>]+>")  # in PyTorch's message on what it would not make
 
 
@@ -213,7 +215,7 @@ def load_strict(
 ) -> None:
     """Load weights into a model; every parameter and buffer must be there, with its shape, and nothing else.
 
-    Only the marks of the token lists may be missing, in weights of earlier versions.
+    Only the marks of the token lists may be missing, and a retired name be there, in weights of earlier versions.
 
     Args:
         model: the model, or a part of one.
@@ -225,6 +227,7 @@ def load_strict(
         CheckpointError: lists the missing, extra and reshaped names; or the weights belong to other token lists.
     """
     own = model.state_dict()
+    state = {k: value for k, value in state.items() if k in own or not _RETIRED.fullmatch(k)}
     both = [k for k in own if k.startswith(PREFIX) and k in state and state[k].shape == own[k].shape]
     check_marks({k: state[k] for k in both}, marks_in({k: own[k] for k in both}), where)
     earlier = not marks_in(state)  # the weights of an earlier version have no marks

@@ -38,7 +38,7 @@ def test_a_circle_of_bases_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("- 1\n", "must map"), ("a: [", "is no YAML"), (None, "cannot be read")]
+    ("content", "message"), [("- 1\n", "holds no mapping"), ("a: [", "not plain YAML"), (None, "cannot be read")]
 )
 def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
     if content is not None:

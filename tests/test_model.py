@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from espnet_jst.encoders.chunk_conformer import ChunkConformer
-from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.errors import DataError
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.spec import parse_heads
 from espnet_jst.inputs.log_mel import LogMel
@@ -97,19 +97,19 @@ def test_two_encoders_with_a_transducer_on_each_learn_a_batch(model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("chunk_frames", [None, 2, 4])
-def test_samples_in_packets_give_the_taps_of_the_whole(model, chunk_frames):
+@pytest.mark.parametrize("chunk_s", [None, 0.16, 0.32])
+def test_samples_in_packets_give_the_taps_of_the_whole(model, chunk_s):
     model.eval()
-    rng = random.Random(0)
+    rng, context = random.Random(0), model.chain.given(chunk_s, {"encoder": 1, "hier_encoder": 1})
     for samples in (1, 150, 4000, 12345):
         speech = 0.1 * torch.randn(1, samples)
-        whole = model.encode(speech, torch.tensor([samples]), chunk_frames=chunk_frames, left_chunks=1)
+        whole = model.encode(speech, torch.tensor([samples]), context)
         for _ in range(3):
-            state = model.init_state(1, chunk_frames=chunk_frames, left_chunks=1)
+            state = model.init_state(1, context)
             parts, position = {name: [] for name in whole}, 0
             while position < samples:
                 stop = min(samples, position + rng.choice([1, 80, 700, 3000]))
-                taps, state = model.step(speech[:, position:stop], state, last=stop == samples)
+                taps, state = model.step(model.packet(speech[:, position:stop]), state, [stop == samples])
                 for name, tap in taps.items():
                     parts[name].append(tap.x)
                 position = stop
@@ -138,10 +138,17 @@ def test_a_bad_utterance_is_named(model):
         model(utt_id=["first", "second"], **data)
 
 
-def test_a_batch_without_a_heads_target_is_refused(model):
+def test_a_head_without_a_target_has_no_part_in_the_loss(model):
     data = {key: value for key, value in batch().items() if not key.startswith("target_st")}
-    with pytest.raises(ConfigError, match="head 'st': the batch has no 'target_st'"):
-        model(**data)
+    loss, stats, _ = model.eval()(**data)
+    torch.testing.assert_close(loss.detach(), stats["asr_rnnt"] + 0.5 * stats["asr_simple"] + 0.3 * stats["ctc_ctc"])
+    assert stats["st_rnnt"].isnan() and set(stats) == set(model(**batch())[1])
+
+
+@pytest.mark.parametrize(("kept", "message"), [("speech", "trains no head"), ("target", "one input of speech")])
+def test_a_batch_that_trains_nothing_is_refused(model, kept, message):
+    with pytest.raises(DataError, match=message):
+        model(**{key: value for key, value in batch().items() if key.startswith(kept)})
 
 
 def test_statistics_are_of_features_before_normalization(model):

@@ -95,7 +95,7 @@ def test_initial_weights_of_a_whole_model_are_refused_and_those_of_an_encoder_ar
 def test_a_mismatch_that_is_ignored_leaves_the_heads_out(experiment: Path, caplog: pytest.LogCaptureFixture):
     model = other_model()
     before = {name: value.clone() for name, value in model.heads.state_dict().items()}
-    load_part(f"{weights_of(experiment)}", model, ignore_mismatch=True)
+    load_part(f"{weights_of(experiment)}", model, ignore_init_mismatch=True)
     assert all(torch.equal(value, before[name]) for name, value in model.heads.state_dict().items())
     assert torch.equal(next(model.encoder.parameters()), read_weights(weights_of(experiment))[first_of(model)])
     assert "not loaded, because of another token list: heads.joint" in caplog.text

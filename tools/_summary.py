@@ -26,7 +26,8 @@ def main(experiment: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from espnet_jst.evaluation.results import explained, short_names
+    from espnet_jst.evaluation.metrics import explained
+    from espnet_jst.evaluation.results import short_names
 
     table = Table("decoding", "set", "WER %", "LAAL s", "BLEU", "chrF++", "LAAL s", "RTF", title="Results")
     for column in table.columns[2:]:

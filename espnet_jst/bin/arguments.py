@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from espnet_jst.compat import silence_others
-from espnet_jst.config import check_keys
+from espnet_jst.config import check_keys, options_of, read_yaml
 from espnet_jst.errors import ConfigError, JSTError
 
 
@@ -36,15 +36,15 @@ def parse_with_config(parser: argparse.ArgumentParser, cmd: Sequence[str] | None
     """Parse; a YAML file given as `--config` holds flags, and the command line wins over it.
 
     Raises:
-        ConfigError: the file is missing or not a mapping, or holds a key that is not a flag.
+        ConfigError: the file cannot be read, or holds a key that is not a flag.
     """
     parser.add_argument("--config", help="YAML file with any of these flags; the command line wins")
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config")
     path = first.parse_known_args(cmd)[0].config
     if path:
-        actions = {action.dest: action for action in parser._actions if action.dest not in ("help", "config")}
-        values = read_config(path)
+        actions = {action.dest: action for action in options_of(parser) if action.dest not in ("help", "config")}
+        values = read_yaml(path)
         check_keys(values, actions, str(path))
         for key, value in values.items():
             actions[key].required = False
@@ -52,24 +52,6 @@ def parse_with_config(parser: argparse.ArgumentParser, cmd: Sequence[str] | None
             # argparse converts defaults that are text as it converts the command line.
             parser.set_defaults(**{key: str(value) if is_text and actions[key].type else value})
     return parser.parse_args(cmd)
-
-
-def read_config(path: str) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: it is missing or holds no mapping.
-    """
-    import yaml
-
-    try:
-        with open(path, encoding="utf-8") as stream:
-            values = yaml.safe_load(stream) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"--config {path}: cannot be read ({error})") from error
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"--config {path}: must map flags to values, such as 'beam_size: 4'")
-    return dict(values)
 
 
 def add_refused(parser: argparse.ArgumentParser, flags: Mapping[str, str]) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 from espnet_jst.bin.arguments import run_main
 from espnet_jst.config import CommandParser
 from espnet_jst.errors import ConfigError
-
-ALIGNERS = ("builtin", "simalign", "awesome-align", "eflomal", "fast_align")
-SYMMETRIZATIONS = ("grow-diag-final-and", "intersect", "forward", "reverse")
+from espnet_jst.text.align.external import ALIGNERS
+from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -61,7 +60,7 @@ def _links(args: argparse.Namespace) -> None:
         raise ConfigError("--src and --tgt: give the transcripts and the translations, or --times for word times")
     from espnet_jst.data.kaldi import check_same_keys, read_table
     from espnet_jst.text import align_corpus
-    from espnet_jst.text.align import write_pharaoh
+    from espnet_jst.text.align.pharaoh import write_pharaoh
     from espnet_jst.text.units import split_units
 
     source, target = read_table(args.src), read_table(args.tgt)
@@ -87,7 +86,8 @@ def _corrupt(args: argparse.Namespace) -> None:
     if args.alignment is None or args.tgt is None:
         raise ConfigError("--corrupt needs --alignment, the links, and --tgt, the translations that they point into")
     from espnet_jst.data.kaldi import read_table
-    from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
+    from espnet_jst.text.align.corrupt import corrupt_links
+    from espnet_jst.text.align.pharaoh import read_pharaoh, write_pharaoh
     from espnet_jst.text.units import split_units
 
     links = read_pharaoh(args.alignment)
@@ -108,7 +108,7 @@ def _times(args: argparse.Namespace) -> None:
 
     texts, files = read_table(args.src), read_table(args.wav_scp)
     from espnet_jst.hub.load import resolve
-    from espnet_jst.inference.transcript_times import transcript_times
+    from espnet_jst.inference.align.transcript_times import transcript_times
     from espnet_jst.progress import progress
 
     model = {"st_train_config": args.st_train_config, "st_model_file": args.st_model_file}

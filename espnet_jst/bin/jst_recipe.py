@@ -68,9 +68,10 @@ def _run(options: Options, *, tried: bool = False) -> None:
 
 
 def _compare(options: Options, flags: Sequence[str]) -> None:
+    from espnet_jst.evaluation.comparison_table import write_table
     from espnet_jst.jobs.workers import workers
     from espnet_jst.recipe.comparison import Comparison, check_shared, run_comparison, try_systems
-    from espnet_jst.recipe.comparison_table import comparison_table, write_table
+    from espnet_jst.recipe.comparison_table import comparison_table
 
     comparison = Comparison.read(Path(options.run.compare))
     # The last one counts: the runs themselves are plain runs, each in a folder of its own.
@@ -84,7 +85,7 @@ def _compare(options: Options, flags: Sequence[str]) -> None:
     check_shared(comparison, flags)
     with workers(options.run.scheduler):
         run_comparison(comparison, flags, jobs=options.run.compare_nj, logs=exp / "logs")
-    page = write_table(comparison, comparison_table(comparison, flags), exp)
+    page = write_table(comparison_table(comparison, flags), exp)
     print(f"{page.read_text(encoding='utf-8')}\n{page}")
 
 

@@ -22,8 +22,8 @@ def get_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--hyp_dir", required=True, metavar="DIR", help="decode directory, as jst_inference writes it")
     add("--ref_dir", required=True, metavar="DIR", help="data directory with text.CASE.LANG, e.g. dump/raw/test")
-    add("--src_lang", required=True, metavar="LANG", help="language of the transcript, e.g. en")
-    add("--tgt_lang", required=True, metavar="LANG", help="language of the translation, e.g. de")
+    add("--src_lang", metavar="LANG", help="language of the transcript, e.g. en; needed to score it")
+    add("--tgt_lang", metavar="LANG", help="language of the translation, e.g. de; needed to score it")
     add("--case", default="lc", help="case in the reference files' names; lc scores without case (default: lc)")
     add("--src_case", help="the same for the transcript, where it differs from the translation's")
     add("--lanes", nargs="+", metavar="LANE", help="transcript, translation (default: those whose files are there)")
@@ -79,51 +79,42 @@ def _run(args: argparse.Namespace) -> None:
         console.print(f"wrote {write_results(args.exp_dir)}")
 
 
-_QUALITY = ("WER", "CER", "BLEU", "chrF++", "TER")
-_LATENCY = ("AL", "LAAL", "LAAL_CA", "DAL", "YAAL", "AP", "FTL_P50", "FTL_P90", "LTL_P50", "length_ratio", "RTF")
-
-
 def _score_table(scores: Mapping[str, Any]) -> Any:
     from rich.table import Table
+
+    from espnet_jst.evaluation.metrics import text_metrics
+    from espnet_jst.evaluation.shown import LATENCY, with_interval
 
     lanes = scores["lanes"]
     counts = ", ".join(f"{entry['utterances']} utterances" for entry in list(lanes.values())[:1])
     table = Table("", *(f"{lane} ({entry['language']})" for lane, entry in lanes.items()), title_justify="left")
     table.title = f"{scores['dataset']}: {counts}; latency in ms, 95 % intervals"
-    for name in _QUALITY:
-        table.add_row(name, *(_cell(entry["quality"][name]) for entry in lanes.values()))
+    for metric in text_metrics():
+        cells = (with_interval(entry["quality"][metric.name], metric.digits) for entry in lanes.values())
+        table.add_row(metric.name, *cells)
     table.add_section()
-    for name in _LATENCY:
-        values = [(entry["latency"] or {}).get(name) for entry in lanes.values()]
-        if any(value is not None for value in values):
-            digits = 3 if name in ("AP", "length_ratio", "RTF") else 0
-            table.add_row(name, *("-" if value is None else f"{value:.{digits}f}" for value in values))
+    for column in LATENCY:
+        values = [column.cell(entry["latency"]) for entry in lanes.values()]
+        if any(value.strip("-/") for value in values):
+            table.add_row(column.title, *values)
     return table
 
 
 def _comparison_table(comparison: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Any:
     from rich.table import Table
 
+    from espnet_jst.evaluation.shown import number
+
     table = Table("lane", "metric", "first", "second", "difference (95 %)", "p", title="paired tests")
     for lane, rows in comparison.items():
         for name, row in rows.items():
-            first, second, p_value = row["first"], row["second"], row["p_value"]
-            difference = "-" if first is None or second is None else f"{second - first:+.2f}"
+            first, second = row["first"], row["second"]
+            difference = number(None if first is None or second is None else second - first, 2, "+")
             if row["low"] is not None:
                 difference += f" ({row['low']:+.2f} to {row['high']:+.2f})"
-            table.add_row(lane, name, _number(first), _number(second), difference, _number(p_value, 3))
+            table.add_row(lane, name, number(first, 2), number(second, 2), difference, number(row["p_value"], 3))
         table.add_section()
     return table
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _cell(entry: Mapping[str, Any]) -> str:
-    if entry["score"] is None or entry.get("low") is None:
-        return _number(entry["score"])
-    return f"{entry['score']:.2f} ({entry['low']:.2f} to {entry['high']:.2f})"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from espnet_jst.errors import JSTError
@@ -28,8 +29,8 @@ files
 model
   --frontend NAME, --specaug NAME, --normalize NAME, --encoder NAME, --hier_encoder NAME
   --frontend_conf KEY=VALUE, ...  their keys; an unknown one is named with the closest known
-  --model_conf KEY=VALUE          heads, hier_reads
-  --preprocessor_conf KEY=VALUE   gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob
+  --model_conf KEY=VALUE          what is predicted, and from what
+  --preprocessor_conf KEY=VALUE   changes of training recordings, languages of tags
 training
   --max_epoch N                   number of epochs, at most
   --max_train_minutes M           as many epochs as fit into M minutes on this machine
@@ -50,16 +51,20 @@ other
   --collect_stats true            write shapes and feature statistics instead of training
   --print_config                  print all values and leave
   --help, --help-all              this text; every option of ESPnet
+  --help TOPIC [NAME]             classes and keys with defaults, ranges and meaning, of
+{topics}
 """
+
+PAD = 34 * " "
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     """Entry point; a wrong option, value or file is one message and exit status 1; too many NaN losses, status 3."""
     arguments = list(sys.argv[1:] if cmd is None else cmd)
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(HELP, end="")
-        return
     try:
+        if not arguments or {"-h", "--help"} & set(arguments):
+            _help(arguments)
+            return
         from espnet_jst.tasks.jst import JSTTask
 
         if {"--help-all", "--help_all"} & set(arguments):
@@ -69,6 +74,16 @@ def main(cmd: Sequence[str] | None = None) -> None:
     except JSTError as error:
         print(f"jst_train: error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+
+
+def _help(arguments: Sequence[str]) -> None:
+    from espnet_jst.bin import configuration
+
+    if len(arguments) in (2, 3) and arguments[0] in ("-h", "--help"):
+        print(configuration.help_text(*arguments[1:]), end="")
+        return
+    topics = textwrap.fill(", ".join(configuration.topics()), 112, initial_indent=PAD, subsequent_indent=PAD)
+    print(HELP.format(topics=topics), end="")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
 from espnet_jst.data.kaldi import printable
 from espnet_jst.errors import ConfigError, DataError, JSTError
-
-FORMATS = ("txt", "json", "srt", "vtt", "ttml")
+from espnet_jst.text.subtitles import FORMATS
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -86,7 +85,7 @@ class _Transcription:
         return 1 if self.failed else 0
 
     def _check_options(self) -> None:
-        from espnet_jst.inference.resample import MAX_FS, MIN_FS
+        from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
 
         args = self.args
         self.given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
@@ -103,7 +102,7 @@ class _Transcription:
             DecodingOptions.parse(self.given)
 
     def _has_header(self, item: Input) -> bool:
-        from espnet_jst.inference.foreign_audio import check_header
+        from espnet_jst.inference.audio.foreign import check_header
 
         try:
             if item.problem:
@@ -120,8 +119,7 @@ class _Transcription:
 
         args = self.args
         speech2text = Speech2Text.from_pretrained(args.model, device=args.device, **self.given)
-        lanes = [lane for head in speech2text.heads.values() for lane in head.spec.lanes]
-        document = partial(Document, fmt=args.format, lanes=lanes, languages=speech2text.languages)
+        document = partial(Document, fmt=args.format, lanes=list(speech2text.lanes), languages=speech2text.languages)
         shown = self.streams and args.format == "txt" and not args.output_dir  # word by word, which is all there is
         common = document(sys.stdout, several=several)
         for item, words, duration_s in self._decoded(speech2text, inputs):
@@ -146,7 +144,7 @@ class _Transcription:
                 yield item, words, duration_s
 
     def _decode(self, speech2text: Any, item: Input) -> tuple[list, float]:
-        from espnet_jst.inference.audio import Recording
+        from espnet_jst.inference.audio.recording import Recording
 
         with Recording(item.source, name=item.name, notify=self.said, raw_fs=self.args.raw_fs) as recording:
             if not self.streams:

@@ -20,8 +20,8 @@ from espnet_jst.data.audio_source import Source, blame, file_state, is_command, 
 from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.data.containers import find_layout, sizes
 from espnet_jst.data.containers.splice import BUFFER, Layout, Splice
-from espnet_jst.data.decoder import Decoder
 from espnet_jst.data.signal import Mixer, check_numbers
+from espnet_jst.data.sound_decoder import SoundDecoder
 
 __all__ = ["AGAIN", "AudioFile", "AudioInfo", "BadItem", "Source", "blame", "inspect", "is_command", "read"]
 
@@ -186,18 +186,18 @@ class AudioFile:
         known = samples if samples < UNKNOWN else None
         return AudioInfo(fs, channels, known, form, coding, layout.notes, not layout.parts), layout
 
-    def _decoders(self, layout: Layout) -> Iterator[Decoder]:
+    def _decoders(self, layout: Layout) -> Iterator[SoundDecoder]:
         """A decoder for each part, open until the next one is asked for."""
         if self._native and not layout.parts:
             number = self._stream.fileno()
             os.lseek(number, 0, os.SEEK_SET)
-            with Decoder(number, closefd=False) as decoder:
+            with SoundDecoder(number, closefd=False) as decoder:
                 yield decoder
             return
         for pieces in layout.parts or (((0, self._stream.seek(0, os.SEEK_END)),),):
             splice = Splice(self._stream, pieces)
             with splice.errors():
-                decoder = Decoder(io.BufferedReader(splice, BUFFER))
+                decoder = SoundDecoder(io.BufferedReader(splice, BUFFER))
             with decoder:
                 decoder.splice = splice
                 yield decoder

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from espnet_jst.encoders.attention import rotary_table
+from espnet_jst.encoders.conf import ChunkConformerConf
 from espnet_jst.encoders.conformer_layer import ConformerLayer, LayerState
-from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
+from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSize
 from espnet_jst.encoders.subsampling import ConvSubsampling, SubsamplingState
-from espnet_jst.errors import ConfigError
+from espnet_jst.keys import takes
+from espnet_jst.streams import RowState, Waiting, rows_at, zeroed
+from espnet_jst.taps import Tap
 
 
 @dataclass
-class ConformerState:
+class ConformerState(RowState):
     """Everything that a stream carries from chunk to chunk.
 
     Attributes:
         context: chunk and left context, fixed for the stream.
         subsampling: frames that wait for the subsampling; None where the encoder does not subsample.
-        pending: subsampled frames that do not fill a chunk yet, (B, t, D).
+        pending: subsampled frames that do not fill a chunk yet.
         layers: one state a layer.
+        cached: frames of left context that each row has in them.
     """
 
     context: ChunkContext
     subsampling: SubsamplingState | None
-    pending: Tensor
+    pending: Waiting
     layers: list[LayerState]
+    cached: list[int]
 
 
 class ChunkConformer(StreamingEncoder):
@@ -40,138 +45,150 @@ class ChunkConformer(StreamingEncoder):
 
     Args:
         input_size: features per input frame.
-        size: model dimension.
-        layers: number of Conformer blocks.
-        heads: attention heads.
-        feed_forward_size: hidden size of the feed-forward modules.
-        kernel_size: taps of the causal depthwise convolution.
-        subsampling: input frames per output frame, a multiple of 4; 1 only projects (an encoder on an encoder).
-        subsampling_channels: channels of the two subsampling convolutions.
-        dropout: dropout of residual branches.
-        attention_dropout: dropout of attention weights.
-        chunk_frames: chunk for validation and decoding in output frames, 0 for the whole utterance.
-        left_chunks: chunks of left context for validation and decoding, -1 for all.
-        train_chunk_frames: chunks drawn from in training, one a batch, 0 for the whole utterance.
-        train_left_chunks: left contexts drawn from in training.
-        taps: layers (1-based) whose outputs may be read beside the top one.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        *,
-        size: int = 256,
-        layers: int = 12,
-        heads: int = 4,
-        feed_forward_size: int = 1024,
-        kernel_size: int = 15,
-        subsampling: int = 4,
-        subsampling_channels: Sequence[int] = (16, 32),
-        dropout: float = 0.1,
-        attention_dropout: float = 0.0,
-        chunk_frames: int = 16,
-        left_chunks: int = 4,
-        train_chunk_frames: Sequence[int] = (8, 16, 32, 0),
-        train_left_chunks: Sequence[int] = (2, 4, -1),
-        taps: Sequence[int] = (),
-    ) -> None:
+    @takes(ChunkConformerConf)
+    def __init__(self, input_size: int, conf: ChunkConformerConf) -> None:
         super().__init__()
-        if size % (2 * heads):
-            raise ConfigError(f"chunk_conformer: size={size} must be a multiple of 2 * heads={2 * heads}")
-        if any(not 1 <= tap <= layers for tap in taps):
-            raise ConfigError(f"chunk_conformer: taps {list(taps)} must lie in 1..{layers}")
-        self.subsampling, self.size, self.heads = subsampling, size, heads
-        self.context = ChunkContext(chunk_frames, left_chunks)
-        self.train_contexts = [ChunkContext(c, n) for c in train_chunk_frames for n in train_left_chunks]
-        self.taps = tuple(taps)
-        self.tap_sizes = {"": size, **{str(tap): size for tap in taps}}
+        size, subsampling = conf.size, conf.subsampling
+        self.subsampling, self.size, self.heads, self.joined = subsampling, size, conf.heads, conf.output_subsampling
+        self.context = ChunkContext(conf.chunk_frames, conf.left_chunks)
+        self.train_contexts = [ChunkContext(c, n) for c in conf.train_chunk_frames for n in conf.train_left_chunks]
+        self.taps = tuple(conf.taps)
+        lower = {str(tap): TapSize(size, subsampling) for tap in conf.taps}
+        self.tap_sizes = {"": TapSize(size, subsampling * self.joined), **lower}
+        self.output = nn.Linear(self.joined * size, size) if self.joined > 1 else None
         self.input: nn.Module
         if subsampling == 1:
             self.input = nn.Linear(input_size, size)
         else:
-            channels = (subsampling_channels[0], subsampling_channels[1])
+            channels = conf.subsampling_channels
             self.input = ConvSubsampling(input_size=input_size, size=size, factor=subsampling, channels=channels)
         self.layers = nn.ModuleList(
             ConformerLayer(
                 size=size,
-                heads=heads,
-                feed_forward_size=feed_forward_size,
-                kernel_size=kernel_size,
-                dropout=dropout,
-                attention_dropout=attention_dropout,
+                heads=conf.heads,
+                feed_forward_size=conf.feed_forward_size,
+                kernel_size=conf.kernel_size,
+                dropout=conf.dropout,
+                attention_dropout=conf.attention_dropout,
             )
-            for _ in range(layers)
+            for _ in range(conf.layers)
         )
 
-    def output_size(self) -> int:
-        """Features per output frame."""
-        return self.size
-
-    def training_context(self) -> ChunkContext:
-        """One of the configured contexts, drawn by torch's generator so that a seed fixes it."""
-        return self.train_contexts[int(torch.randint(len(self.train_contexts), ()))]
-
-    def encode(self, x: Tensor, lengths: Tensor, context: ChunkContext) -> tuple[dict[str, Tensor], Tensor]:
+    def encode(self, tap: Tap, context: ChunkContext) -> dict[str, Tap]:
         """See StreamingEncoder; frames after an utterance's length are set to zero and attended by nobody."""
+        x, lengths = tap.x, tap.lengths
         valid = torch.arange(x.size(1), device=x.device) < lengths[:, None]
         x = self.input(x * valid[..., None])
         T = x.size(1)
-        lengths = lengths.add(self.subsampling - 1).div(self.subsampling, rounding_mode="floor")
-        keys = (torch.arange(T, device=x.device) < lengths[:, None])[:, None, None]
-        chunks = context.mask(T, x.device)
+        count = lengths.add(self.subsampling - 1).div(self.subsampling, rounding_mode="floor")
+        valid = torch.arange(T, device=x.device) < count[:, None]
+        keys, chunks = valid[:, None, None], context.mask(T, x.device, scale=self.joined)
         mask = keys if chunks is None else keys & chunks
         if chunks is not None:
             # A padding frame whose whole left context is padding would have nothing to attend to: NaN.
             mask = mask | torch.eye(T, dtype=torch.bool, device=x.device)
-        bias = torch.zeros(mask.shape, device=x.device).masked_fill_(~mask, -torch.inf)
-        taps, _ = self._layers(x, bias, self._no_layers(x.size(0), x.device))
-        return taps, lengths
+        taps, _ = self._layers(x, _bias(mask), self._no_layers(x.size(0), x.device))
+        if self.output is not None:
+            taps[""] = self._join(taps[""] * valid[..., None])
+        return self.named(taps, lengths, tap.shift_s)
 
     def init_state(self, batch_size: int, context: ChunkContext, device: torch.device | str = "cpu") -> ConformerState:
         """State before the first frame."""
         waiting = self.input.init_state(batch_size, device) if isinstance(self.input, ConvSubsampling) else None
-        pending = torch.zeros(batch_size, 0, self.size, device=device)
-        return ConformerState(context, waiting, pending, self._no_layers(batch_size, device))
+        pending = Waiting.none(batch_size, self.size, device=device)
+        return ConformerState(context, waiting, pending, self._no_layers(batch_size, device), [0] * batch_size)
 
-    def step(self, x: Tensor, state: ConformerState, *, last: bool = False) -> tuple[dict[str, Tensor], ConformerState]:
+    def ready(self, frames: int, context: ChunkContext) -> dict[str, int]:
+        """See StreamingEncoder."""
+        chunk, count = context.chunk_frames * self.joined, frames // self.subsampling
+        complete = count - count % chunk if chunk else 0
+        return {name: complete * self.subsampling // factor for name, (_, factor) in self.tap_sizes.items()}
+
+    def step(self, tap: Tap, state: ConformerState, last: Sequence[bool]) -> tuple[dict[str, Tap], ConformerState]:
         """See StreamingEncoder; several complete chunks are run one after the other."""
-        subsampled = state.subsampling
+        x, counts, subsampled = tap.x, tap.lengths.tolist(), state.subsampling
         if isinstance(self.input, ConvSubsampling) and subsampled is not None:
-            x, subsampled = self.input.step(x, subsampled, last=last)
+            x, counts, subsampled = self.input.step(x, counts, subsampled, last)
         else:
             x = self.input(x)
-        x = torch.cat([state.pending, x], dim=1)
-        size = state.context.chunk_frames or (x.size(1) if last else x.size(1) + 1)
-        ready = x.size(1) if last else x.size(1) - x.size(1) % size
-        outputs: list[dict[str, Tensor]] = []
-        layers = state.layers
-        for start in range(0, ready, max(size, 1)):
-            taps, layers = self._layers(x[:, start : min(start + size, ready)], None, layers)
-            layers = [self._trim(layer, state.context) for layer in layers]
+        waiting = state.pending.append(x, counts)
+        chunk = state.context.chunk_frames * self.joined
+        ready = [
+            count if ends else count - count % chunk if chunk else 0
+            for count, ends in zip(waiting.counts, last, strict=True)
+        ]
+        layers, cached, outputs = state.layers, state.cached, []
+        for start in range(0, max(ready), chunk or max([1, *ready])):
+            now = [min(max(count - start, 0), chunk or count) for count in ready]
+            frames = waiting.x[:, start : start + max(now)]
+            taps, layers, cached = self._chunk(frames, now, state.context, layers, cached)
             outputs.append(taps)
-        empty = x.new_zeros(x.size(0), 0, self.size)
-        taps = {name: torch.cat([o[name] for o in outputs] or [empty], dim=1) for name in self.tap_sizes}
-        return taps, replace(state, subsampling=subsampled, pending=x[:, ready:], layers=layers)
+        empty = x.new_zeros(len(ready), 0, self.size)
+        names = ["", *map(str, self.taps)]
+        found = {name: torch.cat([taps[name] for taps in outputs] or [empty], dim=1) for name in names}
+        if self.output is not None:
+            found[""] = self._join(zeroed(found[""], ready))
+        lengths = torch.tensor(ready)
+        offered = {
+            name: Tap(y, lengths if name else -(-lengths // self.joined), tap.shift_s * self.tap_sizes[name].factor)
+            for name, y in found.items()
+        }
+        return offered, ConformerState(state.context, subsampled, waiting.drop(ready), layers, cached)
 
     def _no_layers(self, batch_size: int, device: torch.device | str) -> list[LayerState]:
         return [layer.init_state(batch_size, device) for layer in self.layers]  # type: ignore[operator]
 
-    def _trim(self, layer: LayerState, context: ChunkContext) -> LayerState:
-        if context.left_chunks < 0:
-            return layer
-        keep = context.left_chunks * context.chunk_frames
-        kept = layer.keys_values[:, :, :, max(0, layer.keys_values.size(3) - keep) :]
-        return replace(layer, keys_values=kept)
+    def _join(self, x: Tensor) -> Tensor:
+        """Frames of the last layer, zero after the end of each row -> those of the top."""
+        assert self.output is not None
+        x = nn.functional.pad(x, (0, 0, 0, -x.size(1) % self.joined))
+        joined: Tensor = self.output(x.reshape(x.size(0), -1, self.joined * self.size))
+        return joined
+
+    def _chunk(
+        self, x: Tensor, counts: list[int], context: ChunkContext, layers: list[LayerState], cached: list[int]
+    ) -> tuple[dict[str, Tensor], list[LayerState], list[int]]:
+        """One chunk (B, T, D), `counts` frames of each row, over the left context that each has."""
+        S, T = layers[0].keys_values.size(3), x.size(1)
+        keep = context.left_chunks * context.chunk_frames * self.joined
+        heard = [had + count for had, count in zip(cached, counts, strict=True)]
+        after = heard if context.left_chunks < 0 else [min(count, keep) for count in heard]
+        if all(count == T for count in counts) and all(had == S for had in cached):
+            taps, layers = self._layers(x, None, layers)
+            kept = [layer.keys_values[:, :, :, S + T - after[0] :] for layer in layers]
+        else:
+            first, count = (torch.tensor(values, device=x.device)[:, None] for values in (cached, counts))
+            place = torch.arange(S + T, device=x.device)
+            mask = (place >= S - first) & (place < S + count)
+            mask |= ~mask.any(dim=1, keepdim=True)  # a row without frames would become NaN
+            taps, layers = self._layers(x, _bias(mask[:, None, None]), layers, count[:, 0])
+            width = max(after)
+            places = (S + count - width + torch.arange(width, device=x.device)).clamp(min=0)
+            kept = [_keys_at(layer.keys_values, places) for layer in layers]
+        states = [LayerState(kv, layer.conv) for kv, layer in zip(kept, layers, strict=True)]
+        return taps, states, after
 
     def _layers(
-        self, x: Tensor, bias: Tensor | None, states: list[LayerState]
+        self, x: Tensor, bias: Tensor | None, states: list[LayerState], counts: Tensor | None = None
     ) -> tuple[dict[str, Tensor], list[LayerState]]:
         table = rotary_table(states[0].keys_values.size(3) + x.size(1), self.size // self.heads, x.device)
         taps, after = {}, []
         for number, (layer, state) in enumerate(zip(self.layers, states, strict=True), start=1):
-            x, state = layer(x, bias, table, state)
+            x, state = layer(x, bias, table, state, counts)
             after.append(state)
             if number in self.taps:
                 taps[str(number)] = x
         taps[""] = x
         return taps, after
+
+
+def _bias(mask: Tensor) -> Tensor:
+    """What is added to the scores: nothing where the mask is true, minus infinity elsewhere."""
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -torch.inf)
+
+
+def _keys_at(keys_values: Tensor, places: Tensor) -> Tensor:
+    """(2, B, H, S, E) at places (B, W) of each row, (2, B, H, W, E)."""
+    return rows_at(keys_values.permute(1, 3, 0, 2, 4), places).permute(2, 0, 3, 1, 4)

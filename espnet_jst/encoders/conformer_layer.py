@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,14 +11,35 @@ from torch import Tensor, nn
 from espnet_jst.encoders.attention import CachedAttention
 from espnet_jst.encoders.depthwise import depthwise
 from espnet_jst.encoders.dropout import Dropout
+from espnet_jst.streams import RowState, rows_at
 
 
 @dataclass
-class LayerState:
-    """Keys and values of the left context, (2, B, H, S, D / H), and the convolution's left input, (B, D, K - 1)."""
+class LayerState(RowState):
+    """What a layer remembers of the frames before.
+
+    Attributes:
+        keys_values: of the left context, (2, B, H, S, D / H), the newest last; a younger stream than others of its
+            batch has none in the first places.
+        conv: left input of the convolution, (B, K - 1, D).
+    """
 
     keys_values: Tensor
     conv: Tensor
+
+    def select(self, index: Tensor) -> LayerState:
+        """See RowState."""
+        index = index.to(self.conv.device)
+        return LayerState(self.keys_values[:, index], self.conv[index])
+
+    @classmethod
+    def concat(cls, states: Sequence[LayerState]) -> LayerState:
+        """See RowState."""
+        longest = max(state.keys_values.size(3) for state in states)
+        padded = [
+            nn.functional.pad(state.keys_values, (0, 0, longest - state.keys_values.size(3), 0)) for state in states
+        ]
+        return cls(torch.cat(padded, dim=1), torch.cat([state.conv for state in states]))
 
 
 class CausalConvolution(nn.Module):
@@ -31,11 +53,17 @@ class CausalConvolution(nn.Module):
         self.norm = nn.LayerNorm(size)
         self.output = nn.Linear(size, size)
 
-    def forward(self, x: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, D) and the K - 1 inputs before them -> (B, T, D) and the K - 1 inputs to remember."""
+    def forward(self, x: Tensor, left: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T, D) and the K - 1 inputs before them -> (B, T, D) and the K - 1 inputs to remember, those before the
+        end of each row (`counts`, (B,), None where all have T frames).
+        """
         y = nn.functional.glu(self.input(x), dim=-1)
-        y = torch.cat([left.transpose(1, 2).to(y.dtype), y], dim=1)
-        left = y[:, y.size(1) - self.kernel_size + 1 :].transpose(1, 2)
+        y = torch.cat([left.to(y.dtype), y], dim=1)
+        remembered = self.kernel_size - 1
+        if counts is None:
+            left = y[:, y.size(1) - remembered :]
+        else:
+            left = rows_at(y, counts[:, None] + torch.arange(remembered, device=y.device))
         assert self.depthwise.bias is not None  # Conv1d's type allows that
         y = depthwise(y, self.depthwise.weight, self.depthwise.bias)
         return self.output(nn.functional.silu(self.norm(y))), left
@@ -75,14 +103,18 @@ class ConformerLayer(nn.Module):
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> LayerState:
         """State before the first frame: no left context."""
         keys_values = torch.zeros(2, batch_size, self.heads, 0, self.size // self.heads, device=device)
-        return LayerState(keys_values, torch.zeros(batch_size, self.size, self.conv.kernel_size - 1, device=device))
+        return LayerState(keys_values, torch.zeros(batch_size, self.conv.kernel_size - 1, self.size, device=device))
 
-    def forward(self, x: Tensor, bias: Tensor | None, table: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        """(B, T, D) -> (B, T, D); padding stands after the utterance, where only `bias` must hide it."""
+    def forward(
+        self, x: Tensor, bias: Tensor | None, table: Tensor, state: LayerState, counts: Tensor | None = None
+    ) -> tuple[Tensor, LayerState]:
+        """(B, T, D) -> (B, T, D) and the state with all T frames among the keys; padding stands after the utterance,
+        where only `bias` and `counts` (valid frames, (B,); None for T) must hide it.
+        """
         x = torch.add(x, self.dropout(self.feed_forward1(x)), alpha=0.5)
         y, keys_values = self.attention(self.attention_norm(x), bias, table, state.keys_values)
         x = x + self.dropout(y)
-        y, left = self.conv(self.conv_norm(x), state.conv)
+        y, left = self.conv(self.conv_norm(x), state.conv, counts)
         x = x + self.dropout(y)
         x = torch.add(x, self.dropout(self.feed_forward2(x)), alpha=0.5)
         return self.norm(x), LayerState(keys_values, left)

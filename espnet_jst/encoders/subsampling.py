@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.streams import RowState, Waiting
 
 
 @dataclass
-class SubsamplingState:
+class SubsamplingState(RowState):
     """Input frames that do not fill an output frame yet, and the last frame that each convolution saw."""
 
-    pending: Tensor
+    pending: Waiting
     before: list[Tensor]
 
 
@@ -47,7 +49,11 @@ class ConvSubsampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Whole utterances; frames after an utterance's end must be zero."""
-        return self.step(x, self.init_state(x.size(0), x.device), last=True)[0]
+        x = nn.functional.pad(x, (0, 0, 0, -x.size(1) % self.factor))
+        y = x.unsqueeze(1)
+        for conv in self.convs:
+            y = conv(nn.functional.pad(y, (0, 0, 1, 0))).relu()
+        return self._joined(y)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> SubsamplingState:
         """State before the first frame: the convolutions see zeros to their left."""
@@ -55,22 +61,39 @@ class ConvSubsampling(nn.Module):
         for width in self.widths[:-1]:
             before.append(torch.zeros(batch_size, width, 1, bins, device=device))
             bins = (bins + 1) // 2
-        return SubsamplingState(torch.zeros(batch_size, 0, self.input_size, device=device), before)
+        return SubsamplingState(Waiting.none(batch_size, self.input_size, device=device), before)
 
-    def step(self, x: Tensor, state: SubsamplingState, *, last: bool = False) -> tuple[Tensor, SubsamplingState]:
-        """Further frames -> the output frames that are complete; the rest is zero-padded to one when `last`."""
-        x = torch.cat([state.pending, x], dim=1)
-        if last:
-            x = nn.functional.pad(x, (0, 0, 0, -x.size(1) % self.factor))
-        whole = x.size(1) - x.size(1) % self.factor
-        x, pending = x[:, :whole], x[:, whole:]
-        if whole == 0:
-            return x.new_zeros(x.size(0), 0, self.output.out_features), SubsamplingState(pending, state.before)
-        y, before = x.unsqueeze(1), []
+    def step(
+        self, x: Tensor, counts: Sequence[int], state: SubsamplingState, last: Sequence[bool]
+    ) -> tuple[Tensor, list[int], SubsamplingState]:
+        """Further frames (B, t, F), `counts` of each row -> the output frames that are complete, (B, T, size), how many
+        each row has, and the state. What is left when a row ends is zero-padded to one more.
+        """
+        waiting = state.pending.append(x, counts)
+        used = [
+            n + (-n % self.factor if ends else -(n % self.factor)) for n, ends in zip(waiting.counts, last, strict=True)
+        ]
+        pending = waiting.drop([min(n, had) for n, had in zip(used, waiting.counts, strict=True)])
+        most = max(used)
+        if most == 0:
+            return x.new_zeros(len(used), 0, self.output.out_features), [0] * len(used), replace(state, pending=pending)
+        y = nn.functional.pad(waiting.x, (0, 0, 0, max(0, most - waiting.x.size(1))))[:, :most].unsqueeze(1)
+        before, level = [], list(used)
         for conv, left in zip(self.convs, state.before, strict=True):
             y = torch.cat([left, y], dim=2)
-            before.append(y[:, :, -1:])
+            before.append(_frames_at(y, level))
             y = conv(y).relu()
+            level = [n // 2 for n in level]
+        return self._joined(y), [n // self.factor for n in used], SubsamplingState(pending, before)
+
+    def _joined(self, y: Tensor) -> Tensor:
         B, _C, T, _F = y.shape
         y = y.transpose(1, 2).reshape(B, T * 4 // self.factor, -1)
-        return self.norm(self.output(y)), SubsamplingState(pending, before)
+        return self.norm(self.output(y))
+
+
+def _frames_at(y: Tensor, places: Sequence[int]) -> Tensor:
+    """(B, C, T, F) -> of each row the frame at its place, (B, C, 1, F)."""
+    if len(set(places)) == 1:
+        return y[:, :, places[0] : places[0] + 1]
+    return torch.stack([row[:, place] for row, place in zip(y, places, strict=True)]).unsqueeze(2)

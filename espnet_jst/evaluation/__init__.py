@@ -1,4 +1,4 @@
-"""Scores of both lanes: quality, latency, significance, RESULTS.md, pictures and the report.
+"""Scores of every lane: quality, latency, significance, RESULTS.md, pictures and the report.
 
 Names are loaded on first use, so that importing this package costs nothing and needs none of the scoring libraries.
 """
@@ -10,39 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.compare import compare_directories
-    from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency
     from espnet_jst.evaluation.directory import score_directory
     from espnet_jst.evaluation.latency import latency_metrics
-    from espnet_jst.evaluation.pictures import plot_curves, plot_latency, plot_two_lanes
-    from espnet_jst.evaluation.quality import edit_score, translation_scores
+    from espnet_jst.evaluation.pictures.curves import plot_curves
+    from espnet_jst.evaluation.pictures.latency import plot_latency
+    from espnet_jst.evaluation.pictures.two_lanes import plot_two_lanes
     from espnet_jst.evaluation.report.page import write_report
     from espnet_jst.evaluation.results import write_results
 
 _HOME = {
-    "TimedHypothesis": "corpus",
     "compare_directories": "compare",
-    "corpus_latency": "corpus",
-    "edit_score": "quality",
     "latency_metrics": "latency",
-    "plot_curves": "pictures",
-    "plot_latency": "pictures",
-    "plot_two_lanes": "pictures",
+    "plot_curves": "pictures.curves",
+    "plot_latency": "pictures.latency",
+    "plot_two_lanes": "pictures.two_lanes",
     "score_directory": "directory",
-    "translation_scores": "quality",
     "write_report": "report.page",
     "write_results": "results",
 }
 __all__ = [
-    "TimedHypothesis",
     "compare_directories",
-    "corpus_latency",
-    "edit_score",
     "latency_metrics",
     "plot_curves",
     "plot_latency",
     "plot_two_lanes",
     "score_directory",
-    "translation_scores",
     "write_report",
     "write_results",
 ]

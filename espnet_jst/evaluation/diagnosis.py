@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import check_same_keys, read_table
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.text.align import aer, read_pharaoh
+from espnet_jst.text.align.pharaoh import read_pharaoh
+from espnet_jst.text.align.scores import aer
 from espnet_jst.text.diagnose import SerializationReport, diagnose
 from espnet_jst.text.links import Link
 from espnet_jst.text.policies import exact_gamma
@@ -145,7 +146,7 @@ def diagnosis_table(reports: Mapping[str, SerializationReport], title: str) -> T
 
 def write_diagnosis(reports: Mapping[str, SerializationReport], directory: str | Path, title: str) -> list[Path]:
     """Write `diagnosis.md`, `diagnosis.json` and `diagnosis.png`; returns their paths."""
-    from espnet_jst.evaluation.pictures import plot_policies
+    from espnet_jst.evaluation.pictures.policies import plot_policies
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)

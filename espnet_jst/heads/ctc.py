@@ -8,34 +8,41 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
+from espnet_jst.heads.conf import CTCHeadConf
+from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.keys import takes
 from espnet_jst.losses.backends import IMPOSSIBLE
 from espnet_jst.losses.checks import check_labels, checked
+from espnet_jst.taps import Tap
 
 
-class CTCHead(nn.Module):
+class CTCHead(Head):
     """A linear layer and the CTC loss.
 
     Args:
         encoder_size: features of the tap that is read.
         vocab_size: number of symbols, blank included.
-        dropout: dropout before the linear layer.
         blank: id of the blank symbol.
     """
 
-    def __init__(self, *, encoder_size: int, vocab_size: int, dropout: float = 0.0, blank: int = 0) -> None:
+    @takes(CTCHeadConf)
+    def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: CTCHeadConf) -> None:
         super().__init__()
         self.blank, self.vocab_size = blank, vocab_size
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(conf.dropout)
         self.output = nn.Linear(encoder_size, vocab_size)
 
     def log_probs(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, V)."""
         return self.output(self.dropout(x)).float().log_softmax(dim=-1)
 
-    def loss(
-        self, x: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of each utterance in nats, (B,); arguments as TransducerHead.loss.
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """See Head."""
+        return ("ctc", "too_short") if self.training else ("ctc", "too_short", "error")
+
+    def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:
+        """See Head; the log-probabilities are exposed, (B, T, V).
 
         In evaluation mode the parts have `error` too: edits of the best path over labels, so that its mean is the share
         of wrong labels.
@@ -47,6 +54,7 @@ class CTCHead(nn.Module):
             DataError: a label or length is wrong, or the loss is NaN, or no path has a probability though there are
                 enough frames (a masked label); the message names the utterance.
         """
+        x, lengths = tap.x, tap.lengths
         check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
         log_probs = self.log_probs(x)
         loss = nn.functional.ctc_loss(
@@ -66,7 +74,7 @@ class CTCHead(nn.Module):
         if not self.training:
             edits = self._edits(log_probs.detach(), lengths, targets, target_lengths)
             parts["error"] = edits / target_lengths.float().mean().clamp(min=1.0)
-        return loss, parts
+        return HeadOutput(loss, parts, {"log_probs": tap._replace(x=log_probs)})
 
     def _edits(self, log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
         """Edit distance of the best path to the labels, (B,)."""

@@ -36,6 +36,11 @@ class Head(nn.Module):
     blank: int
     vocab_size: int
 
+    @property
+    @abstractmethod
+    def part_names(self) -> tuple[str, ...]:
+        """Names of the parts of its loss in this mode, which are reported as NaN for a batch that it has no part in."""
+
     @abstractmethod
     def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:
         """Loss of a batch.

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from espnet_jst.heads.conf import LSTMPredictorConf, StatelessPredictorConf
+from espnet_jst.keys import takes
+from espnet_jst.streams import RowState
+
 
 @dataclass
-class PredictorState:
+class PredictorState(RowState):
     """Tensors with the batch first, so that hypotheses can be selected, merged and kept apart."""
 
     tensors: tuple[Tensor, ...]
@@ -22,6 +26,7 @@ class PredictorState:
 
     def select(self, index: Tensor) -> PredictorState:
         """The states of `index` (N,), in that order."""
+        # By hand: in the innermost loop of every search.
         return PredictorState(tuple(tensor[index] for tensor in self.tensors))
 
     def put_(self, index: Tensor, other: PredictorState) -> None:
@@ -33,11 +38,6 @@ class PredictorState:
         """This state where `mask` (N,) holds, `other` elsewhere."""
         pairs = zip(self.tensors, other.tensors, strict=True)
         return PredictorState(tuple(torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
-
-    @staticmethod
-    def concat(states: Sequence[PredictorState]) -> PredictorState:
-        """Several states, one after the other."""
-        return PredictorState(tuple(torch.cat(tensors) for tensors in zip(*(state.tensors for state in states))))
 
     @staticmethod
     def side_by_side(states: Sequence[PredictorState], batch_size: int) -> PredictorState:
@@ -70,20 +70,16 @@ class LSTMPredictor(Predictor):
 
     Args:
         vocab_size: number of symbols, blank included.
-        size: embedding and hidden size.
-        layers: LSTM layers.
-        dropout: dropout of the embedding and the output.
         blank: id of the blank, which starts every sequence.
     """
 
-    def __init__(
-        self, *, vocab_size: int, size: int = 256, layers: int = 1, dropout: float = 0.1, blank: int = 0
-    ) -> None:
+    @takes(LSTMPredictorConf)
+    def __init__(self, *, vocab_size: int, blank: int = 0, conf: LSTMPredictorConf) -> None:
         super().__init__()
-        self.blank, self.output_size = blank, size
-        self.embedding = nn.Embedding(vocab_size, size)
-        self.lstm = nn.LSTM(size, size, layers, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
+        self.blank, self.output_size = blank, conf.size
+        self.embedding = nn.Embedding(vocab_size, conf.size)
+        self.lstm = nn.LSTM(conf.size, conf.size, conf.layers, batch_first=True)
+        self.dropout = nn.Dropout(conf.dropout)
 
     def forward(self, targets: Tensor) -> Tensor:
         labels = nn.functional.pad(targets, (1, 0), value=self.blank)
@@ -109,20 +105,16 @@ class StatelessPredictor(Predictor):
 
     Args:
         vocab_size: number of symbols, blank included.
-        size: embedding size.
-        context: number of labels seen; 2 in icefall's recipes.
-        dropout: dropout of the output.
         blank: id of the blank, which fills the context at the start.
     """
 
-    def __init__(
-        self, *, vocab_size: int, size: int = 256, context: int = 2, dropout: float = 0.0, blank: int = 0
-    ) -> None:
+    @takes(StatelessPredictorConf)
+    def __init__(self, *, vocab_size: int, blank: int = 0, conf: StatelessPredictorConf) -> None:
         super().__init__()
-        self.blank, self.output_size, self.context = blank, size, context
-        self.embedding = nn.Embedding(vocab_size, size)
-        self.conv = nn.Conv1d(size, size, context, groups=size, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.blank, self.output_size, self.context = blank, conf.size, conf.context
+        self.embedding = nn.Embedding(vocab_size, conf.size)
+        self.conv = nn.Conv1d(conf.size, conf.size, conf.context, groups=conf.size, bias=False)
+        self.dropout = nn.Dropout(conf.dropout)
 
     def forward(self, targets: Tensor) -> Tensor:
         return self._features(nn.functional.pad(targets, (self.context, 0), value=self.blank))
@@ -138,6 +130,3 @@ class StatelessPredictor(Predictor):
     def _features(self, labels: Tensor) -> Tensor:
         y = self.conv(self.embedding(labels).transpose(1, 2)).transpose(1, 2)
         return self.dropout(y.relu())
-
-
-PREDICTORS: dict[str, type[Predictor]] = {"lstm": LSTMPredictor, "stateless": StatelessPredictor}

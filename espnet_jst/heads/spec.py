@@ -2,57 +2,55 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import get_type_hints
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from torch import nn
-
-from espnet_jst.config import check_choice, check_keys, shown
+from espnet_jst import registry
+from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
-from espnet_jst.limits import check_values
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
+from espnet_jst.text.lanes import LANES
 
-KINDS = ("transducer", "ctc")
 POLICIES = ("align", "eager", "time", "inter")
 TAG_SCHEMES = ("task", "lid", "task+lid")
-LANES = (TRANSCRIPT, TRANSLATION)
-MAX_HEADS = 16
-_NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadSpec:
+class HeadSpec(Conf):
     """One entry of `model_conf.heads`.
 
     Attributes:
         name: key of the entry; its target in a batch is `target_<name>`.
-        kind: "transducer" or "ctc".
-        lanes: one lane, or several that are serialized into one stream.
-        reads: tap that the head reads: "encoder", "hier_encoder", or a lower layer such as "encoder.3".
-        weight: factor of the head's loss in the sum.
-        vocabulary: "tgt" (`--token_list`) or "src" (`--src_token_list`); by default "src" for a head that writes the
-            transcript alone where a source token list is given, else "tgt".
-        policy: serialization of several lanes: "align" (INTER ALIGN, block), "eager", "time" or "inter"
-            (arXiv:2307.03354).
-        gamma: share of "inter"; 0 writes the transcript first, 0.5 alternates.
-        tags: "task" (<asr>, <st>), "lid" (<en>, <de>) or "task+lid" (<asr:en>, <st:de>).
-        max_block_words: a longer block of "align" is serialized eagerly; 0 is no limit.
-        conf: the remaining keys, for the head's class.
+        conf: the further keys of the entry, for the head's class.
     """
 
     name: str
-    kind: str
-    lanes: tuple[str, ...]
-    reads: str = "encoder"
-    weight: float = 1.0
-    vocabulary: str | None = None
-    policy: str = "align"
-    gamma: float = 0.5
-    tags: str = "task"
-    max_block_words: int = 0
+    kind: str = required("transducer or ctc", choices=lambda: registry.names("heads"))
+    lanes: tuple[str, ...] = required("one lane, or several that are serialized into one stream")
+    reads: str = key("encoder", "tap that it reads: encoder, hier_encoder, or a lower layer such as encoder.3")
+    weight: float = key(1.0, "factor of its loss in the sum", low=0, high=1e6)
+    vocabulary: str | None = key(
+        None,
+        "token list: src (--src_token_list) or tgt (--token_list); by default src where there is one and the head "
+        "writes the transcript alone",
+        choices=("src", "tgt"),
+    )
+    policy: str = key(
+        "align",
+        "serialization of several lanes: align (INTER ALIGN, block), eager, time or inter (arXiv:2307.03354)",
+        choices=POLICIES,
+    )
+    gamma: float = key(0.5, "share of inter; 0 writes the transcript first, 0.5 alternates", low=0, high=1)
+    tags: str = key("task", "task (<asr>, <st>), lid (<en>, <de>) or task+lid (<asr:en>, <st:de>)", choices=TAG_SCHEMES)
+    max_block_words: int = key(0, "a longer block of align is serialized eagerly; 0 is no limit", low=0)
     conf: Mapping = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse lanes that no head of the kind can write."""
+        if not self.lanes or len(set(self.lanes)) != len(self.lanes):
+            raise ConfigError(f"lanes must name each lane once, not {list(self.lanes)}")
+        if self.kind == "ctc" and self.serialized:
+            raise ConfigError(f"a ctc head writes one lane, not {list(self.lanes)}")
 
     @property
     def serialized(self) -> bool:
@@ -65,37 +63,19 @@ class HeadSpec:
         return f"target_{self.name}"
 
     @classmethod
-    def parse(cls, name: str, entry: Mapping) -> HeadSpec:
-        """Read one entry of the configuration.
+    def parse(cls, name: str, entry: Mapping, where: str = "", lanes: Iterable[str] = LANES) -> HeadSpec:
+        """Read one entry of the configuration, `where` it stands; `lanes` are those of the model.
 
         Raises:
-            ConfigError: a key is missing or unknown, or a value is not one of the choices.
+            ConfigError: a key is missing or unknown, or a value cannot be used.
         """
-        where = f"model_conf.heads.{name}"
-        if not isinstance(entry, Mapping):
-            raise ConfigError(f"{where} must be a mapping with at least kind and lanes, not {shown(entry)}")
-        for key in ("kind", "lanes"):
-            if key not in entry:
-                raise ConfigError(f"{where}: {key!r} is missing")
-        own = {f.name for f in fields(cls)} - {"name", "conf"}
-        types = {**get_type_hints(cls), "lanes": list[str]}
-        check_values({key: value for key, value in entry.items() if key in own}, where, types)
-        spec = cls(
-            name=name,
-            **{**{k: v for k, v in entry.items() if k in own}, "lanes": tuple(entry["lanes"])},
-            conf={k: v for k, v in entry.items() if k not in own},
-        )
-        check_choice(spec.kind, KINDS, f"{where}.kind")
-        check_choice(spec.policy, POLICIES, f"{where}.policy")
-        check_choice(spec.tags, TAG_SCHEMES, f"{where}.tags")
-        if spec.vocabulary is not None:
-            check_choice(spec.vocabulary, ("src", "tgt"), f"{where}.vocabulary")
+        where = where or f"model_conf.heads.{name}"
+        own = registry.conf_of("heads", kind_of(entry, registry.names("heads"), where))
+        conf = {key: value for key, value in entry.items() if key not in keys_of(cls)}
+        spec = read(cls, entry, where, beside=keys_of(own), name=name, conf=conf)
         for lane in spec.lanes:
-            check_choice(lane, LANES, f"{where}.lanes")
-        if not spec.lanes or len(set(spec.lanes)) != len(spec.lanes):
-            raise ConfigError(f"{where}.lanes must name each lane once, not {list(spec.lanes)}")
-        if spec.kind == "ctc" and spec.serialized:
-            raise ConfigError(f"{where}: a ctc head writes one lane, not {list(spec.lanes)}")
+            check_choice(lane, lanes, f"{where}.lanes")
+        read(own, conf, where)
         return spec
 
 
@@ -113,8 +93,8 @@ def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
     return name
 
 
-def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
-    """All entries of `model_conf.heads`.
+def parse_heads(heads: Mapping | None, lanes: Iterable[str] = LANES) -> dict[str, HeadSpec]:
+    """All entries of `model_conf.heads`; `lanes` are those that there are (`text.lanes.parse_lanes`).
 
     Raises:
         ConfigError: there is none, or one of them is wrong.
@@ -124,18 +104,17 @@ def parse_heads(heads: Mapping | None) -> dict[str, HeadSpec]:
             "model_conf.heads is empty: give at least one head, such as "
             "joint: {kind: transducer, reads: encoder, lanes: [transcript, translation]}"
         )
-    if not isinstance(heads, Mapping) or len(heads) > MAX_HEADS:
-        raise ConfigError(f"model_conf.heads is {shown(heads)}: give a mapping of names to heads, at most {MAX_HEADS}")
-    for name in heads:
-        # The name is that of a module, too, and must not be one of what every module has.
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or hasattr(nn.ModuleDict(), name):
-            raise ConfigError(f"model_conf.heads: {shown(name)} cannot name a head: use letters, digits and '_'")
-    return {name: HeadSpec.parse(name, entry) for name, entry in heads.items()}
+    return read_table(heads, "model_conf.heads", lambda name, entry, where: HeadSpec.parse(name, entry, where, lanes))
 
 
-def check_model_conf(model_conf: Mapping) -> None:
-    """Refuse keys of `model_conf` that the model does not know."""
-    check_keys(model_conf, MODEL_CONF_KEYS, "model_conf")
+@dataclass(frozen=True, kw_only=True)
+class ModelConf(Conf):
+    """What stands on the encoders."""
 
-
-MODEL_CONF_KEYS = ("heads", "hier_reads", "extract_feats_in_collect_stats")
+    heads: Mapping | None = key(None, "what is predicted: name: {kind: transducer, lanes: [transcript, translation]}")
+    lanes: Mapping | None = key(None, "further lanes: name: {like: transcript, speaker: B}")
+    searches: Mapping | None = key(None, "how heads are decoded: name: {heads: [head], second_pass_of: other}")
+    hier_reads: str = key("encoder", "tap that hier_encoder reads")
+    inputs: Mapping | None = key(None, "inputs beside speech: name: {kind: tokens, into: hier_encoder, repeat: 4}")
+    regularizers: Mapping | None = key(None, "further terms of the training loss: name: {kind: ..., weight: 0.1}")
+    extract_feats_in_collect_stats: bool = key(True, "ESPnet's; features are made in the model in any case")

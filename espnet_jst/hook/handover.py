@@ -9,8 +9,8 @@ from typing import Any
 
 from espnet_jst.config import read_yaml
 from espnet_jst.errors import JSTError
-from espnet_jst.hub.config_file import read_yaml as read_foreign_yaml
 from espnet_jst.hub.load import find_config
+from espnet_jst.untrusted.config_file import read_yaml as read_foreign_yaml
 
 _MODEL_OPTIONS = ("model_tag", "st_train_config", "st_model_file", "transducer_conf")
 
@@ -32,7 +32,7 @@ def stand_in(program: str, arguments: Sequence[str]) -> str | None:
     except (JSTError, OSError):  # what cannot be read is left to ESPnet, which says so in its own way
         return None
     # A configuration of ESPnet's searches asks for them, not for ours.
-    return "espnet_jst.hook.espnet_search" if values.get("transducer_conf") else "espnet_jst.bin.jst_inference"
+    return "espnet_jst.bin.espnet_search" if values.get("transducer_conf") else "espnet_jst.bin.jst_inference"
 
 
 def is_ours(config: Mapping[str, Any]) -> bool:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from espnet_jst import plain_yaml
 from espnet_jst.config import json_text
-from espnet_jst.errors import CheckpointError
-from espnet_jst.hub.config_file import pack_root, parse_yaml, read_yaml
+from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.safe_archive import file_sha256
+from espnet_jst.untrusted.config_file import pack_root, read_yaml
 
 ABOUT_KEY = "about"  # of meta.yaml
 BASE_FILE = "base.json"  # of an experiment: what its training began with
@@ -114,8 +115,8 @@ def _read(root: Path) -> tuple[About, str]:
 def _front_matter(card: str) -> dict[str, Any]:
     parts = card.split("---\n", 2)
     try:
-        front = parse_yaml(parts[1], CARD) if len(parts) == 3 and not parts[0].strip() else {}
-    except CheckpointError:  # the card was edited by hand: it says nothing then
+        front = plain_yaml.parse(parts[1], CARD) if len(parts) == 3 and not parts[0].strip() else {}
+    except ConfigError:  # the card was edited by hand: it says nothing then
         front = {}
     sets = front.get("datasets")
     front["dataset"] = sets[0] if isinstance(sets, list) and sets else ""

@@ -10,9 +10,10 @@ from typing import Any
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.hub.about import CARD
-from espnet_jst.hub.config_file import pack_root, read_yaml, resolve_inside
 from espnet_jst.hub.safe_archive import MAX_MEMBERS, file_sha256, unpack_to_cache
-from espnet_jst.limits import check_values
+from espnet_jst.keys import read
+from espnet_jst.search.conf import DecodingConf
+from espnet_jst.untrusted.config_file import pack_root, read_yaml, resolve_inside
 
 CONFIG_KEY = "st_train_config"
 WEIGHTS_KEY = "st_model_file"
@@ -79,12 +80,8 @@ def decoding_options(config: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{root / 'meta.yaml'}: {DECODING_KEY} is {shown(name)}: it must name a file")
     path = resolve_inside(name, root, str(root / "meta.yaml"))
     values = {key: value for key, value in read_yaml(path).items() if key in _DECODING}
-    for key, value in values.items():
-        for number in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                raise CheckpointError(f"{path}: {key}: {shown(value)} is not a number; the pack is of another kind")
     try:
-        check_values(values, str(path))
+        read(DecodingConf, values, str(path))
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
     return values

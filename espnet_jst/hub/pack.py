@@ -25,13 +25,13 @@ import yaml
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.about import ABOUT_KEY, DATA_LICENSE, About, read_base
 from espnet_jst.hub.card import CardInfo, model_card
-from espnet_jst.hub.config_file import read_yaml
+from espnet_jst.hub.concerns import concerns
 from espnet_jst.hub.load import CARD, CONFIG_KEY, DECODING_KEY, SAFETENSORS, WEIGHTS_KEY, experiment_weights
 from espnet_jst.hub.made import made_lines, portable
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
-from espnet_jst.hub.quality import concerns
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
+from espnet_jst.untrusted.config_file import read_yaml
 from espnet_jst.version import __version__
 
 _STORED_SUFFIXES = {".pth", ".safetensors", ".png"}  # deflate gains nothing on them
@@ -196,6 +196,7 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     """Refuse weights that were trained with other token lists than the configuration's."""
     from espnet_jst.heads.build import token_lists
     from espnet_jst.heads.spec import parse_heads
+    from espnet_jst.inputs.spec import parse_inputs, vocabularies_of
     from espnet_jst.text.token_list import read_tokens
     from espnet_jst.token_marks import NAMES, check_marks
 
@@ -203,8 +204,10 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     lists = {
         name: read_tokens(staging / tokens) if isinstance(tokens, str) else tokens for name, tokens in given.items()
     }
-    specs = parse_heads((config.get("model_conf") or {}).get("heads"))
-    check_marks(state, dict(token_lists(specs, lists).named_buffers()), where)
+    model_conf = config.get("model_conf") or {}
+    sizes = {name: len(tokens) for name, tokens in lists.items()}
+    inputs = vocabularies_of(parse_inputs(model_conf.get("inputs")), sizes)
+    check_marks(state, dict(token_lists(parse_heads(model_conf.get("heads")), lists, inputs).named_buffers()), where)
 
 
 def _images(exp_dir: Path, images: Iterable[str | Path] | None) -> list[Path]:

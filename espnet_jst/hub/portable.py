@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.errors import CheckpointError
-from espnet_jst.hub.config_file import TRAINING_ONLY_KEYS, find_file, map_strings
+from espnet_jst.untrusted.config_file import TRAINING_ONLY_KEYS, find_file, map_strings
 
 _WEIGHT_SUFFIXES = {".pth", ".pt", ".safetensors", ".npz", ".npy"}  # numbers: any bytes may occur in them
 _PATH = re.compile(rb"(?<![\w.:/\-])/([A-Za-z0-9_.\-]+)/[A-Za-z0-9_.\-]")

@@ -11,12 +11,10 @@ import hashlib
 import io
 import logging
 import os
-import re
 import shutil
 import stat
 import struct
 import tempfile
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,22 +22,14 @@ from pathlib import Path, PurePosixPath
 
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
+from espnet_jst.untrusted.file_names import check_name, same_form
 
 MAX_MEMBERS = 2000
 MAX_BYTES = 8 * 2**30
 MAX_RATIO = 200  # of unpacked to packed bytes; deflate itself ends near 1030, weights and text stay under 20
 RATIO_FREE_BYTES = 2**20  # a member smaller than this may have any ratio: an empty picture compresses well
 MAX_DIRECTORY_BYTES = 2**22  # of the list of members, which is read before they can be counted
-MAX_DEPTH = 16
-MAX_NAME_CHARACTERS = 255
 _LOCAL_HEADER_BYTES = 30
-_FORBIDDEN = '<>"|?*'
-# Signs that are drawn as nothing and that some file systems leave out of a name; those of category Cf are not listed.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
-)
-_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
-_RESERVED |= {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 
 
 def file_sha256(path: str | Path) -> str:
@@ -49,43 +39,6 @@ def file_sha256(path: str | Path) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def check_name(name: str, where: str) -> PurePosixPath:
-    """The path of a file in a pack, which must be relative, normal and plain on every file system.
-
-    Raises:
-        CheckpointError: the name is empty or absolute, has "..", ".", an empty part, a backslash, a colon, a character
-            that cannot be seen or that some systems forbid, a reserved or over-long part, or too many parts.
-    """
-    parts = name.split("/")
-    reason = None
-    if not name:
-        reason = "is empty"
-    elif name.startswith("/") or "\\" in name or ":" in name:
-        reason = "is absolute or has a backslash or colon"
-    elif any(part in ("", ".", "..") for part in parts):
-        reason = 'has an empty part, "." or ".."'
-    elif _UNSEEN.search(name) or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
-        reason = "has a control character, an invisible one or half of one"
-    elif any(character in _FORBIDDEN for character in name):
-        reason = f"has one of {_FORBIDDEN}"
-    elif len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_CHARACTERS for part in parts):
-        reason = "is too long or too deep"
-    elif any(_same_form(part.split(".")[0]).strip() in _RESERVED or part != _trimmed(part) for part in parts):
-        reason = "is reserved on some systems, or loses a dot or blank there"
-    if reason:
-        raise CheckpointError(f"{where}: the name {shown(name)} {reason}; refused")
-    return PurePosixPath(name)
-
-
-def _trimmed(part: str) -> str:
-    return part.lstrip().rstrip(" .")
-
-
-def _same_form(name: str) -> str:
-    """What names have in common that some file system takes for one: case, and composed or compatible characters."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def check_archive(archive: zipfile.ZipFile, where: str) -> list[zipfile.ZipInfo]:
@@ -134,7 +87,7 @@ def _check_collisions(infos: list[zipfile.ZipInfo], where: str) -> None:
     and no file may be another's folder."""
     spelt: dict[str, str] = {}
     names: set[str] = set()
-    files = {_same_form(info.filename) for info in infos if not info.is_dir()}
+    files = {same_form(info.filename) for info in infos if not info.is_dir()}
     for info in infos:
         name = info.filename.rstrip("/")
         if name in names:
@@ -142,12 +95,12 @@ def _check_collisions(infos: list[zipfile.ZipInfo], where: str) -> None:
         names.add(name)
         path = PurePosixPath(name)
         for step in (path, *path.parents):
-            other = spelt.setdefault(_same_form(str(step)), str(step))
+            other = spelt.setdefault(same_form(str(step)), str(step))
             if other != str(step):
                 raise CheckpointError(
                     f"{where}: {shown(other)} and {shown(str(step))} are one name twice, but for case or form; refused"
                 )
-        if any(_same_form(str(parent)) in files for parent in path.parents):
+        if any(same_form(str(parent)) in files for parent in path.parents):
             raise CheckpointError(f"{where}: {shown(name)} lies inside another file; refused")
 
 

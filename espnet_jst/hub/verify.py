@@ -10,7 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError
 
 _TIMEOUT_S = 900
@@ -40,7 +39,7 @@ def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
         shutil.copyfile(pack, moved)
         search = os.pathsep.join(filter(None, [str(package_parent), os.environ.get("PYTHONPATH", "")]))
         alone = {"JST_CACHE": str(Path(scratch) / "cache"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": search}
-        command = [sys.executable, "-m", "espnet_jst.hub.verify", str(moved), str(Path(wav).resolve())]
+        command = [sys.executable, "-m", "espnet_jst.bin.transcribe", *arguments(moved, wav)]
         try:
             done = subprocess.run(
                 command, cwd=elsewhere, env={**os.environ, **alone}, capture_output=True, text=True, timeout=_TIMEOUT_S
@@ -49,19 +48,14 @@ def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
             raise CheckpointError(f"{pack}: did not decode {wav} within {_TIMEOUT_S} s") from error
     if done.returncode != 0:
         raise CheckpointError(f"{pack}: does not decode {wav} from an empty folder:\n{done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return lanes_of(done.stdout)
 
 
-def _decode(pack: str, wav: str) -> dict[str, str]:
-    import soundfile
-
-    from espnet_jst.inference import Speech2Text
-    from espnet_jst.text.words import join_words
-
-    speech, fs = soundfile.read(wav, dtype="float32")
-    lanes = Speech2Text.from_pretrained(pack)(speech, fs=fs)[0][3].lanes
-    return {lane: join_words(words) for lane, words in lanes.items()}
+def arguments(pack: Path, wav: str | Path) -> list[str]:
+    """Command line of `espnet-jst transcribe` that decodes one file."""
+    return ["--model", str(pack), "--format", "json", str(Path(wav).resolve())]
 
 
-if __name__ == "__main__":
-    print(json_text(_decode(*sys.argv[1:])))
+def lanes_of(output: str) -> dict[str, str]:
+    """Lane -> its words, from what the program writes about one file."""
+    return json.loads(output.strip().splitlines()[-1])["text"]

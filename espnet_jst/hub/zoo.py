@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_jst.hub.config_file import read_yaml
 from espnet_jst.hub.load import CONFIG_KEY, read_pack
+from espnet_jst.untrusted.config_file import read_yaml
 
 COLUMNS = ("corpus", "task", "name", "url", "fs", "lang", "gender", "pytorch", "espnet", "commit", "valid")
 HUGGINGFACE_URL = "https://huggingface.co/"  # of every model there: the table's name is the repository

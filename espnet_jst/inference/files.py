@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,13 @@ import numpy as np
 from espnet_jst.config import json_text
 from espnet_jst.data.audio_file import BadItem
 from espnet_jst.data.checks import Problem, write_skipped
+from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.inference.audio import Notify, Recording, packets
+from espnet_jst.inference.audio.recording import Notify, Recording, packets
 from espnet_jst.inference.long import WHOLE_S
 from espnet_jst.inference.remarks import Once, item_error
 from espnet_jst.inference.speech2text import Result, Speech2Text
-from espnet_jst.text.words import TRANSCRIPT
+from espnet_jst.text.lanes import Lane
 from espnet_jst.version import __version__
 
 PACKET_S = 0.5
@@ -37,12 +38,15 @@ class Summary:
 
 
 class ResultWriter:
-    """`<n>best_recog/{text,token,token_int,score}` as espnet2.bin.st_inference writes them; `src_text` beside them, and
-    `words.jsonl` with every word's lane and times beside the best.
+    """`<n>best_recog/{text,token,token_int,score}` as espnet2.bin.st_inference writes them.
+
+    Beside them stand the other lanes under the names of their data, such as `src_text`, and beside the best
+    `words.jsonl` with every word's lane and times.
     """
 
-    def __init__(self, output_dir: Path, nbest: int) -> None:
+    def __init__(self, output_dir: Path, nbest: int, lanes: Mapping[str, Lane]) -> None:
         self._files: dict[Path, Any] = {}
+        self._lanes = {name: lane.data for name, lane in lanes.items() if lane.data != "text"}
         self._folders = [output_dir / f"{n}best_recog" for n in range(1, nbest + 1)]
         for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -61,8 +65,8 @@ class ResultWriter:
             self._line(folder / "token", utt_id, " ".join(token))
             self._line(folder / "token_int", utt_id, " ".join(map(str, token_int)))
             self._line(folder / "score", utt_id, str(hyp.score))
-            if TRANSCRIPT in hyp.lanes:
-                self._line(folder / "src_text", utt_id, hyp.text(TRANSCRIPT))
+            for lane, name in self._lanes.items():
+                self._line(folder / name, utt_id, hyp.text(lane))
         hyp = results[0][3]
         entry: dict[str, Any] = {"utt_id": utt_id, "duration_s": round(hyp.duration_s, 4)}
         if hyp.compute:
@@ -107,7 +111,7 @@ def decode_files(
     said = Once()
     run = _Run(speech2text, streaming, said)
     decoded, audio_s = 0, 0.0
-    with ResultWriter(output_dir, speech2text.nbest) as writer:
+    with ResultWriter(output_dir, speech2text.nbest, speech2text.lanes) as writer:
         for item, results in run.decode(items, 1 if streaming else batch_size):
             if results is not None:
                 writer.write(item, results)
@@ -195,11 +199,10 @@ class _Run:
 def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: str | Path, **settings: Any) -> None:
     """`signature.json` beside the results: everything that a number made from them depends on."""
     schedule = speech2text.schedule
-    context = speech2text.st_model.encoder.context
-    left = context.left_chunks if schedule.left_chunks is None else schedule.left_chunks
+    left = schedule.context.encoders[FIRST].left_chunks
     signature = {
-        "system": ",".join(f"{name}:{head.spec.kind}" for name, head in speech2text.heads.items()),
-        "lanes": "+".join(dict.fromkeys(lane for head in speech2text.heads.values() for lane in head.spec.lanes)),
+        "system": ",".join(f"{name}:{search.kind}" for name, search in speech2text.decoder.searches.items()),
+        "lanes": "+".join(speech2text.lanes),
         "chunk_s": round(schedule.chunk_s, 4) or "whole",
         "left_chunks": left if schedule.chunk_frames else "all",
         **settings,

@@ -1,4 +1,4 @@
-"""Both lanes on the terminal as they appear; plain lines where the output is not a terminal."""
+"""The lanes on the terminal as they appear; plain lines where the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from espnet_jst.inference.audio import packets
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words
+from espnet_jst.inference.audio.recording import packets
+from espnet_jst.text.words import Word, join_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,32 +37,30 @@ def show_stream(
         blocks: the recording at the session's rate, checked (`Recording.blocks`), (n,) each.
         title: shown above the lanes.
         realtime: wait, so that the words come at the speed of speech.
-        stream: where to write; standard output by default. A terminal gets two growing lanes, of which the newest
-            lines are shown where it is too small for all, and at the end all; anything else gets a line for each word:
-            emission time, lane, word.
+        stream: where to write; standard output by default. A terminal gets growing lanes, of which the newest lines
+            are shown where it is too small for all, and at the end all; anything else gets a line for each word:
+            emission time, lane, word, and "?" where a second pass may replace it.
 
     Returns:
-        All words.
+        All words that stand.
     """
     stream = stream or sys.stdout
-    words: list[Word] = []
     if not stream.isatty():
         print(f"# {title}", file=stream)
         for _, new in _packets(session, blocks, realtime):
-            words += new
             for word in new:
-                print(f"{word.emission_s:8.2f} s  {word.lane:<12} {word.text}", file=stream, flush=True)
-        return words
+                text = word.text if word.final else f"{word.text} ?"
+                print(f"{word.emission_s:8.2f} s  {word.lane:<12} {text}", file=stream, flush=True)
+        return session.words
     from rich.console import Console
     from rich.live import Live
 
     console = Console(file=stream)
     with Live(console=console, refresh_per_second=12, transient=True, vertical_overflow="crop") as live:
-        for heard_s, new in _packets(session, blocks, realtime):
-            words += new
-            live.update(_table(title, words, heard_s, console, newest=True))
-    console.print(_table(title, words, session.duration_s, console, newest=False))
-    return words
+        for heard_s, _ in _packets(session, blocks, realtime):
+            live.update(_table(title, session.lanes, session.words, heard_s, console, newest=True))
+    console.print(_table(title, session.lanes, session.words, session.duration_s, console, newest=False))
+    return session.words
 
 
 def _packets(session: Session, blocks: Iterable[np.ndarray], realtime: bool) -> Iterator[tuple[float, list[Word]]]:
@@ -76,12 +74,13 @@ def _packets(session: Session, blocks: Iterable[np.ndarray], realtime: bool) -> 
     yield heard / session.fs, session.finish()
 
 
-def _table(title: str, words: Sequence[Word], heard_s: float, console: Console, *, newest: bool) -> Table:
+def _table(
+    title: str, lanes: Sequence[str], words: Sequence[Word], heard_s: float, console: Console, *, newest: bool
+) -> Table:
     """A row a lane; with `newest` no higher than the terminal, as many of the last lines as fit."""
     from rich.table import Table
     from rich.text import Text
 
-    lanes = list(dict.fromkeys([TRANSCRIPT, TRANSLATION, *(word.lane for word in words)]))
     width, height = console.width, console.height
     named = width >= NARROW
     headed = not newest or height > len(lanes) + 1

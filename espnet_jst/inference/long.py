@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import DataError
+from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel
 
@@ -24,13 +26,13 @@ LABEL_BYTES = 12  # logits, their log-probabilities and a copy, for each frame a
 
 def hears_whole(schedule: ChunkSchedule) -> bool:
     """Whether an encoder waits for the end of the recording."""
-    return not schedule.chunk_frames or not all(schedule.tap_frames.values())
+    return schedule.context.hears_whole
 
 
 def whole_bytes(model: JSTModel, samples: int) -> float:
     """Memory that a recording takes at once, roughly; `samples` at the model's rate."""
-    labels = sum(head.output.out_features for head in model.heads.values() if hasattr(head, "output"))
-    frames = samples / model.fs / (model.frame_shift_s * model.encoder.subsampling)
+    labels = sum(head.vocab_size for head in model.heads.values() if isinstance(head, CTCHead))
+    frames = samples / model.fs / model.chain.shifts_s[FIRST]
     return SAMPLE_BYTES * samples + LABEL_BYTES * labels * frames
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
+from espnet_jst.encoders.chain import FIRST, ChainContext, LeftChunks
 from espnet_jst.errors import ConfigError
 from espnet_jst.model import JSTModel
-from espnet_jst.taps import Tap
 
 MAX_CHUNK_S = 60.0  # a chunk is computed at once, with memory of its length squared
 
@@ -18,20 +16,23 @@ class ChunkSchedule:
     """The chunks of one setting of a model.
 
     Attributes:
-        chunk_frames: frames of a chunk at the first encoder's output; 0 is the whole utterance.
-        left_chunks: chunks of left context, None for the model's own.
-        chunk_s: seconds of a chunk; 0 for the whole utterance.
+        model: the model, which knows how many frames of a tap some samples make.
+        context: chunk and left context of every encoder.
+        chunk_s: seconds of a chunk of the first encoder; 0 for the whole utterance.
         first_samples: samples that the first chunk needs: the chunk and what the last analysis window reaches beyond.
         period_samples: further samples for each further chunk.
-        tap_frames: for each encoder, the frames of its own chunk; 0 is the whole utterance.
     """
 
-    chunk_frames: int
-    left_chunks: int | None
+    model: JSTModel
+    context: ChainContext
     chunk_s: float
     first_samples: int
     period_samples: int
-    tap_frames: dict[str, int]
+
+    @property
+    def chunk_frames(self) -> int:
+        """Frames of a chunk at the first encoder's top; 0 is the whole utterance."""
+        return self.context.chunk_frames
 
     def samples(self, chunk: int) -> int:
         """Samples that must have been heard before chunk number `chunk` (from 0) can be computed."""
@@ -43,59 +44,36 @@ class ChunkSchedule:
             return 0
         return (samples - self.first_samples) // self.period_samples + 1
 
-    def frames(self, name: str, tap: Tap, chunk: int) -> int:
-        """Frames of a tap that are complete after chunk number `chunk`; `name` is the tap's."""
-        own = self.tap_frames[name.split(".")[0]]
-        if not own:
-            return 0
-        heard = round((chunk + 1) * self.chunk_s / tap.shift_s)
-        return heard - heard % own
+    def frames(self, tap: str, chunk: int) -> int:
+        """Frames of a tap that are complete after chunk number `chunk`; of an upper encoder with longer chunks, or one
+        that hears the whole utterance, fewer than of the first.
+        """
+        return frames_ready(self.model, self.samples(chunk), self.context)[tap]
 
 
-def encoder_shift_s(model: JSTModel) -> float:
-    """Seconds from one output frame of the first encoder to the next."""
-    return model.frame_shift_s * model.encoder.subsampling
+def frames_ready(model: JSTModel, samples: int, context: ChainContext) -> dict[str, int]:
+    """Frames of every tap that a stream has after so many samples, and may have before its end."""
+    return model.chain.ready(model.frontend.ready(samples), context)
 
 
-@torch.no_grad()
-def chunk_schedule(model: JSTModel, chunk_s: float | None, left_chunks: int | None) -> ChunkSchedule:
+def chunk_schedule(model: JSTModel, chunk_s: float | None, left_chunks: LeftChunks) -> ChunkSchedule:
     """The schedule for a chunk of `chunk_s` seconds (None: the model's own; 0 or infinity: the whole utterance).
 
-    The samples that a chunk needs are found by asking the model, so a frontend with another window needs no change.
-
     Raises:
-        ConfigError: the chunk is negative or shorter than a frame.
+        ConfigError: the chunk is negative, shorter than a frame, or too long (see Chain.given).
     """
-    shift_s = encoder_shift_s(model)
-    chunk_frames = model.encoder.context.chunk_frames
-    if chunk_s is not None:
-        if chunk_s < 0 or chunk_s != chunk_s:
-            raise ConfigError(f"chunk_s={chunk_s} must be positive, or 0 for the whole utterance")
-        whole = chunk_s == 0 or chunk_s == float("inf")
-        chunk_frames = 0 if whole else round(chunk_s / shift_s)
-        if not whole and chunk_frames < 1:
-            raise ConfigError(f"chunk_s={chunk_s} is shorter than one encoder frame: give at least {shift_s:g} s")
-    if chunk_frames * shift_s > MAX_CHUNK_S:
-        raise ConfigError(
-            f"a chunk of {chunk_frames * shift_s:g} s is over {MAX_CHUNK_S:g} s: give chunk_s 0 for whole utterances"
-        )
-    if not chunk_frames:
-        return ChunkSchedule(0, left_chunks, 0.0, 0, 0, {name: 0 for name, _, _ in model.chain()})
-    contexts = model.contexts(chunk_frames, left_chunks)
-    tap_frames = {name: context.chunk_frames for name, context in contexts.items()}
-    period = round(chunk_frames * shift_s * model.fs)
+    context = model.chain.given(chunk_s, left_chunks)
+    chunk_s = context.chunk_frames * model.chain.shifts_s[FIRST]
+    if chunk_s > MAX_CHUNK_S:
+        raise ConfigError(f"a chunk of {chunk_s:g} s is over {MAX_CHUNK_S:g} s: give chunk_s 0 for whole utterances")
+    if not context.chunk_frames:
+        return ChunkSchedule(model, context, 0.0, 0, 0)
+    period = round(chunk_s * model.fs)
     low, high = 0, period
-    while not _gives_a_chunk(model, high, chunk_frames, left_chunks):
+    while not frames_ready(model, high, context)[FIRST]:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        enough = _gives_a_chunk(model, middle, chunk_frames, left_chunks)
+        enough = frames_ready(model, middle, context)[FIRST] > 0
         low, high = (low, middle) if enough else (middle, high)
-    return ChunkSchedule(chunk_frames, left_chunks, chunk_frames * shift_s, high, period, tap_frames)
-
-
-def _gives_a_chunk(model: JSTModel, samples: int, chunk_frames: int, left_chunks: int | None) -> bool:
-    device = next(model.parameters()).device
-    state = model.init_state(1, chunk_frames=chunk_frames, left_chunks=left_chunks)
-    taps, _ = model.step(torch.zeros(1, samples, device=device), state)
-    return taps["encoder"].x.size(1) > 0
+    return ChunkSchedule(model, context, chunk_s, high, period)

@@ -1,26 +1,28 @@
-"""A stream of one speaker or file: samples in, words out, nothing ever changed."""
+"""A stream of one speaker or file: samples in, words out."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from espnet_jst.compat import float32_by_default
 from espnet_jst.data.signal import LOST, LOUD, Remark
 from espnet_jst.errors import DataError, JSTError
-from espnet_jst.inference.audio import as_samples, warn
-from espnet_jst.inference.decoding import SearchHead, TimingHead, WordStream, check_finite, recombined
-from espnet_jst.inference.resample import Resampler
+from espnet_jst.inference.audio.recording import warn
+from espnet_jst.inference.audio.resample import Resampler
+from espnet_jst.inference.audio.samples import as_samples
+from espnet_jst.inference.decoder import Decoder, DecoderState
 from espnet_jst.inference.schedule import ChunkSchedule
-from espnet_jst.model import JSTModel
-from espnet_jst.search.greedy import Emission
+from espnet_jst.inference.word_stream import Update
+from espnet_jst.model import JSTModel, ModelState
+from espnet_jst.search.interface import Emission, Hypothesis
 from espnet_jst.taps import Tap
+from espnet_jst.text.lanes import in_order
 from espnet_jst.text.words import Word
 
 
@@ -50,50 +52,44 @@ class SampleQueue:
         return np.concatenate(taken)
 
 
+class Chunk(NamedTuple):
+    """Samples that a session hears at once, (n,), the seconds heard at their end, and whether nothing follows."""
+
+    samples: np.ndarray
+    heard_s: float
+    last: bool
+
+
 class Session:
     """Chunk by chunk decoding with a state; made by `Speech2Text.session`.
 
     Packets may have any size: samples wait until a chunk is complete, so the result, the times included, depends on
-    the audio alone. With an infinite chunk every word comes from `finish`.
+    the audio alone. With an infinite chunk every word comes from `finish`. Words never change, but where a search has a
+    second pass: then those that may be withdrawn are not `final`.
 
     Args:
         model: the model, in evaluation mode.
         schedule: when chunks are complete.
-        heads: the heads that are searched, by name.
-        timing: the CTC head for word times, or None.
+        decoder: from taps to words.
         fs: sampling rate of the samples in Hz; 8,000 to 384,000, or the model's.
 
     Attributes:
-        words: all words so far.
         compute: for each chunk, `audio_s` (seconds heard at its end) and `elapsed_s` (seconds of computation).
-        tokens: for each searched head, its emissions so far.
-        nbest: after `finish`, for each head searched with a beam, (score, emissions), best first.
+        withdrawn: words shown before that the last `push` or `finish` has taken back.
     """
 
     @float32_by_default()
-    def __init__(
-        self,
-        model: JSTModel,
-        schedule: ChunkSchedule,
-        heads: Mapping[str, SearchHead],
-        timing: TimingHead | None,
-        *,
-        fs: int | None = None,
-    ) -> None:
+    def __init__(self, model: JSTModel, schedule: ChunkSchedule, decoder: Decoder, *, fs: int | None = None) -> None:
         self.fs = int(fs or model.fs)
-        self.words: list[Word] = []
         self.compute: list[dict[str, float]] = []
-        self.tokens: dict[str, list[Emission]] = {name: [] for name in heads}
-        self.nbest: dict[str, list[tuple[float, list[Emission]]]] = {}
-        self._model, self._schedule, self._heads, self._timing = model, schedule, heads, timing
+        self.withdrawn: list[Word] = []
+        self.model, self.decoder, self._schedule = model, decoder, schedule
         self._resampler = Resampler(self.fs, model.fs)
-        self._stream = WordStream(heads, timing)
-        self._state = model.init_state(1, chunk_frames=schedule.chunk_frames, left_chunks=schedule.left_chunks)
-        self._searches: dict[str, Any] = {name: head.search.init_state(1) for name, head in heads.items()}
+        self._state: tuple[ModelState, DecoderState] = model.init_state(1, schedule.context), decoder.init_state(1)
         self._waiting = SampleQueue()
         self._chunks = 0
         self._fed = 0
-        self._finished = False
+        self._ended = self._finished = False
         self._peak, self._warned = 0.0, False
 
     @property
@@ -101,8 +97,28 @@ class Session:
         """Seconds of audio that were pushed."""
         return (self._resampler.taken + self._resampler.pending) / self.fs
 
+    @property
+    def lanes(self) -> list[str]:
+        """Names of the lanes that the model writes, the transcript before its translation."""
+        return in_order(lane.name for search in self.decoder.searches.values() for lane in search.lanes)
+
+    @property
+    def words(self) -> list[Word]:
+        """All words so far that stand."""
+        return self._state[1].words(0)
+
+    @property
+    def tokens(self) -> dict[str, list[Emission]]:
+        """For each search, its emissions so far."""
+        return self._state[1].emissions(0)
+
+    @property
+    def nbest(self) -> dict[str, list[Hypothesis]]:
+        """After `finish`, for each search its hypotheses, best first."""
+        return self._state[1].nbest[0]
+
     def push(self, samples: Any) -> list[Word]:
-        """Further samples, (n,), any n -> the words that they complete; a word is never changed afterwards.
+        """Further samples, (n,), any n -> the words that they complete.
 
         Raises:
             DataError: the samples are not usable (see `as_samples`); the session goes on without them.
@@ -112,24 +128,53 @@ class Session:
 
     def feed(self, samples: np.ndarray) -> list[Word]:
         """As `push`, without its checks: for blocks of a Recording, float32 (n,)."""
-        if self._finished:
-            raise JSTError("the session is finished: open a new one with Speech2Text.session()")
-        self._waiting.put(self._resampler.push(samples))
-        return self._complete_chunks()
+        self.put(samples)
+        return self._advance()
 
     def finish(self) -> list[Word]:
         """No samples follow -> the remaining words. A second call gives none."""
-        if self._finished:
-            return []
+        self.end()
+        return self._advance()
+
+    def put(self, samples: np.ndarray) -> None:
+        """Samples, float32 (n,), that wait for `advance_together`."""
+        if self._ended:
+            raise JSTError("the session is finished: open a new one with Speech2Text.session()")
+        self._waiting.put(self._resampler.push(samples))
+
+    def end(self) -> None:
+        """No samples follow: what waits is the last chunk."""
+        if self._ended:
+            return
+        self._ended = True
         self._waiting.put(self._resampler.finish())
-        words = self._complete_chunks()
-        self._finished = True
         if 0 < self._peak <= LOST:
             reason = f"no sample beyond {self._peak:.3g}, full scale is 1: 16-bit values in 32 bits?"
             warn("the stream", Remark(reason, "give them in the scale of their type", "audio-quiet"))
-        if self._fed + self._waiting.samples:
-            words += self._advance(self._waiting.samples, last=True)
-        return words
+
+    def _next_chunk(self) -> Chunk | None:
+        """The next chunk, taken out of the queue, if it is complete."""
+        needed = self._schedule.samples(self._chunks) - self._fed
+        if self._finished:
+            return None
+        if not (self._schedule.chunk_frames and needed <= self._waiting.samples):
+            self._finished = self._ended
+            if not self._ended or not self._fed + self._waiting.samples:
+                return None
+            needed = self._waiting.samples
+        self._chunks += 1
+        self._fed += needed
+        heard_s = self.duration_s if self._finished else self._resampler.heard_samples(self._fed) / self.fs
+        return Chunk(self._waiting.take(needed), heard_s, self._finished)
+
+    def _hear(self, chunk: Chunk, state: tuple[ModelState, DecoderState], elapsed_s: float) -> None:
+        self._state = state
+        self.compute.append({"audio_s": round(chunk.heard_s, 4), "elapsed_s": round(elapsed_s, 6)})
+
+    def _fail(self, chunk: Chunk, error: DataError) -> DataError:
+        self._ended = self._finished = True
+        begin_s = (self._fed - len(chunk.samples)) / self.model.fs
+        return DataError(f"{begin_s:.2f} s: {error}; the session ends here")
 
     def _heard(self, samples: np.ndarray) -> np.ndarray:
         """The samples; a scale that is not [-1, 1] is said once."""
@@ -140,50 +185,60 @@ class Session:
             warn("the stream", Remark(reason, "divide them by their largest value", "audio-loud"))
         return samples
 
-    def _complete_chunks(self) -> list[Word]:
-        words: list[Word] = []
-        while self._schedule.chunk_frames and self._missing() <= self._waiting.samples:
-            words += self._advance(self._missing(), last=False)
-        return words
+    def _advance(self) -> list[Word]:
+        [update] = advance_together([self])
+        return update.new
 
-    def _missing(self) -> int:
-        """Samples that the next chunk needs and the model has not got yet."""
-        return self._schedule.samples(self._chunks) - self._fed
 
-    @float32_by_default()
-    @torch.inference_mode()
-    def _advance(self, count: int, *, last: bool) -> list[Word]:
-        started = time.perf_counter()
-        device = next(self._model.parameters()).device
-        speech = torch.from_numpy(self._waiting.take(count)[None]).to(device)
-        taps, self._state = self._model.step(speech, self._state, last=last)
+@float32_by_default()
+@torch.inference_mode()
+def advance_together(sessions: Sequence[Session]) -> list[Update]:
+    """Sessions of one Speech2Text, of any age, hear all their complete chunks in one batch -> what each of them shows.
+
+    Raises:
+        JSTError: the sessions are of different models or settings.
+        DataError: what a session hears cannot be decoded, and it ends; `index` is its place. The others have gone on.
+    """
+    if any(session.decoder is not sessions[0].decoder for session in sessions):
+        raise JSTError("sessions of different models or settings cannot be heard together")
+    updates = [Update([], []) for _ in sessions]
+    failure: DataError | None = None
+    chunks = {place: chunk for place, session in enumerate(sessions) if (chunk := session._next_chunk())}
+    while chunks:
+        places = list(chunks)
         try:
-            check_finite(taps, self._heads)
+            shown = _hear([sessions[place] for place in places], list(chunks.values()))
         except DataError as error:
-            self._finished = True
-            raise DataError(f"{self._fed / self._model.fs:.2f} s: {error}; the session ends here") from error
-        self._fed += count
-        self._chunks += 1
-        heard_s = self.duration_s if last else self._resampler.heard_samples(self._fed) / self.fs
-        words = self._stream.push(self._search(taps, last), self._log_probs(taps), heard_s, last=last)
-        self.words += words
-        self.compute.append({"audio_s": round(heard_s, 4), "elapsed_s": round(time.perf_counter() - started, 6)})
-        return words
+            place = places[error.index or 0]
+            failure = sessions[place]._fail(chunks.pop(place), error)
+            failure.index, failure.__cause__ = place, error
+            continue
+        for place, update in zip(places, shown, strict=True):
+            updates[place] = updates[place].then(update)
+        chunks = {place: chunk for place in places if (chunk := sessions[place]._next_chunk())}
+    for session, update in zip(sessions, updates, strict=True):
+        session.withdrawn = update.withdrawn
+    if failure is not None:
+        raise failure
+    return updates
 
-    def _search(self, taps: Mapping[str, Tap], last: bool) -> dict[str, list[Emission]]:
-        new = {}
-        for name, head in self._heads.items():
-            tap = taps[head.spec.reads]
-            [emissions], self._searches[name] = head.search.step(tap.x, tap.lengths, self._searches[name])
-            if last and hasattr(head.search, "finish"):
-                nbest = recombined(head, head.search.finish(self._searches[name])[0])
-                self.nbest[name] = [(hypothesis.score, hypothesis.emissions) for hypothesis in nbest]
-                emissions = nbest[0].emissions[len(self.tokens[name]) :]
-            self.tokens[name] += emissions
-            new[name] = emissions
-        return new
 
-    def _log_probs(self, taps: Mapping[str, Tap]) -> Tensor | None:
-        if self._timing is None:
-            return None
-        return self._timing.head.log_probs(taps[self._timing.spec.reads].x)[0]
+def _hear(sessions: Sequence[Session], chunks: Sequence[Chunk]) -> list[Update]:
+    """One chunk of each session."""
+    started = time.perf_counter()
+    model, decoder = sessions[0].model, sessions[0].decoder
+    lengths, last = [len(chunk.samples) for chunk in chunks], [chunk.last for chunk in chunks]
+    samples = np.zeros((len(chunks), max(lengths)), dtype=np.float32)
+    for padded, chunk in zip(samples, chunks, strict=True):
+        padded[: len(chunk.samples)] = chunk.samples
+    x = torch.from_numpy(samples).to(next(model.parameters()).device)
+    states = ModelState.concat([session._state[0] for session in sessions])
+    taps, states = model.step(Tap(x, torch.tensor(lengths), 1 / model.fs), states, last)
+    decoding = DecoderState.concat([session._state[1] for session in sessions])
+    updates, decoding = decoder.advance(taps, [chunk.heard_s for chunk in chunks], decoding, last)
+    elapsed_s = time.perf_counter() - started
+    for row, (session, chunk) in enumerate(zip(sessions, chunks, strict=True)):
+        own = torch.tensor([row])
+        state = (states, decoding) if len(sessions) == 1 else (states.select(own), decoding.select(own))
+        session._hear(chunk, state, elapsed_s)
+    return updates

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,21 @@ import torch
 
 from espnet_jst.compat import float32_by_default, work_after_fork
 from espnet_jst.data.signal import Remark
-from espnet_jst.inference.audio import Recording, recording_of, take
+from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, decode_batch
-from espnet_jst.inference.decoding import WordStream
-from espnet_jst.inference.loading import build_search_heads, build_timing_head, load_model, quantized
+from espnet_jst.inference.loading import load_model, quantized
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, hears_whole, memory_errors
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
+from espnet_jst.inference.searches import build_decoder
 from espnet_jst.inference.session import Session
 from espnet_jst.model import JSTModel
-from espnet_jst.search.greedy import Emission
+from espnet_jst.search.interface import Hypothesis as Found
 from espnet_jst.tasks.build import build_tokenizers
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words
+from espnet_jst.text.lanes import in_order
+from espnet_jst.text.words import Word, join_words
+
+NOTHING = Found([], 0.0)  # a stream without a sample
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Hypothesis:
 
     Attributes:
         score: log-probability of the labels (greedy) or of their paths (beam).
-        yseq: token ids of the head that writes the translation, without blanks.
+        yseq: token ids of the search that writes the main lane, without blanks.
         words: words of all lanes in the order in which they are shown.
-        lanes: the words by lane, "transcript" and "translation".
+        lanes: the words by lane, such as "transcript" and "translation".
         duration_s: seconds of audio.
         compute: streaming only: `audio_s` and `elapsed_s` of each chunk.
     """
@@ -55,7 +58,7 @@ class Hypothesis:
 
 
 Result = tuple[str, list[str], list[int], Hypothesis]
-"""ESPnet's n-best entry: (text, token, token_int, hyp); text is the translation."""
+"""ESPnet's n-best entry: (text, token, token_int, hyp); text is that of the main lane."""
 
 
 class Speech2Text:
@@ -68,6 +71,9 @@ class Speech2Text:
         options: how to decode: `beam_size`, `nbest`, `chunk_s` and so on, see DecodingOptions.
 
     Attributes:
+        lanes: those that the model writes, by name, the transcript before its translation.
+        main_lane: what ESPnet calls the text: the translation, if there is one.
+        main_search: the search that writes it.
         languages: code of each lane's language, where the model is a pack that says so.
 
     Raises:
@@ -95,13 +101,16 @@ class Speech2Text:
         self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
-        self.heads = build_search_heads(model, args, self.tokenizers, options)
-        self.timing = build_timing_head(model, self.tokenizers, options.timing_conf)
+        self.decoder = build_decoder(model, args, self.tokenizers, options)
         self.schedule = chunk_schedule(model, options.chunk_s, options.left_chunks)
-        # ESPnet's text is that of the head that translates; without one, of the last head.
-        translating = [name for name, head in self.heads.items() if TRANSLATION in head.spec.lanes]
-        self.main_head = (translating or list(self.heads))[-1]
-        self.main_lane = TRANSLATION if translating else TRANSCRIPT
+        written = {lane.name: lane for search in self.decoder.searches.values() for lane in search.lanes}
+        self.lanes = {name: written[name] for name in in_order(written)}
+        translations = [name for name, lane in self.lanes.items() if not lane.source]
+        self.main_lane = (translations or list(self.lanes))[0]
+        # Of two passes the second one, which comes last.
+        [*_, self.main_search] = [
+            name for name, search in self.decoder.searches.items() if search.lane(self.main_lane) is not None
+        ]
 
     @classmethod
     def from_model(cls, model: JSTModel, args: argparse.Namespace, **options: Any) -> Speech2Text:
@@ -125,7 +134,10 @@ class Speech2Text:
 
         files = resolve(tag_or_path)
         self = cls(**{**decoding_options(files[CONFIG_KEY]), **files, **overrides})
-        self.languages = dict(zip((TRANSCRIPT, TRANSLATION), languages_of(files[CONFIG_KEY])))
+        codes = dict(zip((True, False), languages_of(files[CONFIG_KEY])))  # of what was spoken, and of translations
+        for name, lane in self.lanes.items():
+            if code := lane.language or codes.get(lane.source):
+                self.languages[name] = code
         return self
 
     @property
@@ -178,7 +190,7 @@ class Speech2Text:
         if short:
             batch = [utterances[i] for i in short]
             with memory_errors(sum(len(samples) / fs for samples, fs in batch)):
-                decoded = decode_batch(self.st_model, self.schedule, self.heads, self.timing, batch)
+                decoded = decode_batch(self.st_model, self.schedule, self.decoder, batch)
             results |= {i: self._nbest(item) for i, item in zip(short, decoded, strict=True)}
         return [results[i] for i in range(len(utterances))]
 
@@ -201,37 +213,32 @@ class Speech2Text:
         for block in blocks:
             session.feed(block)
         session.finish()
-        return self._nbest(Decoded(session.duration_s, session.tokens, session.words, session.nbest))
+        return self._nbest(Decoded(session.duration_s, session.words, session.nbest))
 
     def session(self, fs: int | None = None) -> Session:
         """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words."""
-        return Session(self.st_model, self.schedule, self.heads, self.timing, fs=fs)
+        return Session(self.st_model, self.schedule, self.decoder, fs=fs)
 
     def stream_result(self, session: Session) -> Result:
         """The result of a finished session in the form of a call's."""
-        decoded = Decoded(session.duration_s, session.tokens, session.words, session.nbest)
-        text, token, token_int, hyp = self._nbest(decoded)[0]
-        return text, token, token_int, Hypothesis(**{**vars(hyp), "compute": session.compute})
+        text, token, token_int, hyp = self._nbest(Decoded(session.duration_s, session.words, session.nbest))[0]
+        return text, token, token_int, replace(hyp, compute=session.compute)
 
     def _nbest(self, decoded: Decoded) -> list[Result]:
-        emissions = decoded.emissions[self.main_head]
-        alternatives = decoded.nbest.get(self.main_head, [])
-        score = alternatives[0][0] if alternatives else sum(emission.logp for emission in emissions)
-        results = [self._result(score, emissions, decoded.words, decoded.duration_s)]
-        for score, emissions in alternatives[1 : self.nbest]:
-            results.append(self._result(score, emissions, self._words(decoded, emissions), decoded.duration_s))
+        first, *further = decoded.nbest.get(self.main_search) or [NOTHING]
+        results = [self._result(first, decoded.words, decoded.duration_s)]
+        for found in further[: self.nbest - 1]:
+            # The other searches keep their best; times are those of the frames.
+            best = {name: nbest[0].emissions for name, nbest in decoded.nbest.items()}
+            words = self.decoder.words({**best, self.main_search: found.emissions}, decoded.duration_s)
+            results.append(self._result(found, words, decoded.duration_s))
         return results
 
-    def _words(self, decoded: Decoded, emissions: list[Emission]) -> list[Word]:
-        """Words of a further hypothesis of the main head; the other heads keep their best, times are the frames'."""
-        stream = WordStream(self.heads, None)
-        return stream.push({**decoded.emissions, self.main_head: emissions}, None, decoded.duration_s, last=True)
-
-    def _result(self, score: float, emissions: list[Emission], words: list[Word], duration_s: float) -> Result:
-        token_int = [emission.token for emission in emissions]
-        tokens = self.heads[self.main_head].tokenizer.tokens
-        lanes: dict[str, list[Word]] = {lane: [] for head in self.heads.values() for lane in head.spec.lanes}
+    def _result(self, found: Found, words: list[Word], duration_s: float) -> Result:
+        token_int = [emission.token for emission in found.emissions]
+        tokens = self.decoder.searches[self.main_search].tokenizer.tokens
+        lanes: dict[str, list[Word]] = {lane: [] for lane in self.lanes}
         for word in words:
             lanes.setdefault(word.lane, []).append(word)
-        hyp = Hypothesis(score, token_int, words, lanes, duration_s)
+        hyp = Hypothesis(found.score, token_int, words, lanes, duration_s)
         return hyp.text(self.main_lane), [tokens[i] for i in token_int], token_int, hyp

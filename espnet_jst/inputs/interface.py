@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.layers.abs_normalize import AbsNormalize
+from torch import Tensor
 
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 
 
-class Input(nn.Module):
+class Input(ABC):
     """One way into the model: speech, or text that enters an upper encoder.
 
     A batch holds one input; the heads that it reaches are trained.
@@ -25,10 +27,6 @@ class Input(nn.Module):
 
     key: str
     into: str
-
-    @abstractmethod
-    def output_size(self) -> int:
-        """Features of a frame."""
 
     @abstractmethod
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
@@ -43,7 +41,7 @@ class Input(nn.Module):
         """State before the first element of `batch_size` streams."""
 
     @abstractmethod
-    def step(self, x: Tap, state: Any, last: Sequence[bool]) -> tuple[Tap, Any]:
+    def step(self, x: Tap, state: Any, last: Sequence[bool]) -> tuple[Tap, RowState]:
         """Further elements of each row, any number of them -> the frames that are complete, and the state.
 
         Args:
@@ -51,3 +49,41 @@ class Input(nn.Module):
             state: of these rows.
             last: for each row, whether nothing follows.
         """
+
+
+class StreamingFrontend(AbsFrontend):
+    """Samples to features, in whole or as they come.
+
+    Attributes:
+        fs: sampling rate in Hz.
+        hop_s: seconds from one frame to the next.
+        channels: channels of the samples that it takes; 1 is (B, N), more are (B, N, C).
+    """
+
+    fs: int
+    hop_s: float
+    channels: int = 1
+
+    @abstractmethod
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
+        """State before the first sample."""
+
+    @abstractmethod
+    def step(self, samples: Tap, state: Any, last: Sequence[bool]) -> tuple[Tap, RowState]:
+        """Further samples of each row, any number of them -> the frames that are complete, and the state."""
+
+    @abstractmethod
+    def ready(self, samples: int) -> int:
+        """Frames that `step` has given after so many samples of a stream that goes on."""
+
+
+class StreamingNormalize(AbsNormalize):
+    """A normalization that follows a stream; one without a state is ESPnet's own, which looks at each frame alone."""
+
+    @abstractmethod
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
+        """State before the first frame."""
+
+    @abstractmethod
+    def step(self, tap: Tap, state: Any) -> tuple[Tap, RowState]:
+        """Further frames of each row, (B, t, D) -> the same frames, normalized, and the state."""

@@ -2,68 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torchaudio
-from espnet2.asr.frontend.abs_frontend import AbsFrontend
-from torch import Tensor
+from torch import Tensor, nn
 
-from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.conf import LogMelConf
+from espnet_jst.inputs.interface import StreamingFrontend
+from espnet_jst.keys import takes
+from espnet_jst.streams import RowState, Waiting
+from espnet_jst.taps import Tap
 
 CACHED_SAMPLES = 1 << 17  # about 3 MB of windows and spectra
 
 
 @dataclass
-class LogMelState:
-    """Samples that the next frame still needs, (B, n)."""
+class LogMelState(RowState):
+    """Samples that the next frame still needs, and whether a row has made a frame."""
 
-    tail: Tensor
+    tail: Waiting
+    begun: list[bool]
 
 
-class LogMel(AbsFrontend):
-    """Log-mel energies of overlapping windows; frame k covers samples [k * hop, k * hop + window).
+class LogMel(StreamingFrontend):
+    """Log-mel energies of overlapping windows; frame k covers samples [k * hop, k * hop + window)."""
 
-    Args:
-        fs: sampling rate in Hz; a property of the model, audio at another rate is resampled before.
-        n_mels: number of mel bands.
-        window_s: window length in seconds.
-        hop_s: frame shift in seconds.
-        fmin: lowest frequency of the filter bank in Hz.
-        fmax: highest frequency in Hz; half the sampling rate by default.
-        floor: smallest mel power before the logarithm, about -100 dBFS by default.
-    """
-
-    def __init__(
-        self,
-        *,
-        fs: int = 16000,
-        n_mels: int = 80,
-        window_s: float = 0.025,
-        hop_s: float = 0.010,
-        fmin: float = 20.0,
-        fmax: float | None = None,
-        floor: float = 1e-7,
-    ) -> None:
+    @takes(LogMelConf)
+    def __init__(self, conf: LogMelConf) -> None:
         super().__init__()
-        self.fs, self.n_mels, self.hop_s, self.floor = fs, n_mels, hop_s, floor
-        self.window_samples = round(window_s * fs)
-        self.hop_samples = round(hop_s * fs)
-        if not 0 < self.hop_samples <= self.window_samples:
-            raise ConfigError(f"log_mel: hop_s={hop_s} must be positive and at most window_s={window_s}")
+        self.fs, self.n_mels, self.hop_s, self.floor = conf.fs, conf.n_mels, conf.hop_s, conf.floor
+        self.window_samples = round(conf.window_s * conf.fs)
+        self.hop_samples = round(conf.hop_s * conf.fs)
         self.n_fft = 1 << (self.window_samples - 1).bit_length()
-        fmax = fs / 2 if fmax is None else fmax
-        bank = torchaudio.functional.melscale_fbanks(self.n_fft // 2 + 1, fmin, fmax, n_mels, fs, mel_scale="htk")
-        self.register_buffer("bank", bank, persistent=False)
+        fmax = conf.fs / 2 if conf.fmax is None else conf.fmax
+        bank = torchaudio.functional.melscale_fbanks(
+            self.n_fft // 2 + 1, conf.fmin, fmax, conf.n_mels, conf.fs, mel_scale="htk"
+        )
+        if conf.trainable:
+            self.bank = nn.Parameter(bank)
+        else:
+            self.register_buffer("bank", bank, persistent=False)
         self.register_buffer("window", torch.hann_window(self.window_samples, periodic=False), persistent=False)
 
     def output_size(self) -> int:
         """Features per frame."""
         return self.n_mels
-
-    def frames(self, samples: int) -> int:
-        """Number of frames of `samples` samples; a signal shorter than one window gives one frame."""
-        return max(1, (samples - self.window_samples) // self.hop_samples + 1)
 
     def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N) samples in [-1, 1] and their lengths -> (B, T, n_mels) and frame counts, at least one each."""
@@ -79,22 +64,29 @@ class LogMel(AbsFrontend):
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> LogMelState:
         """State before the first sample."""
-        return LogMelState(torch.zeros(batch_size, 0, device=device))
+        return LogMelState(Waiting.none(batch_size, device=device), [False] * batch_size)
 
-    def step(self, samples: Tensor, state: LogMelState, *, first: bool, last: bool) -> tuple[Tensor, LogMelState]:
-        """(B, n) new samples -> the frames that are complete, (B, T, n_mels), T may be 0.
+    def ready(self, samples: int) -> int:
+        """Frames of a stream that goes on, after so many samples."""
+        return max(0, (samples - self.window_samples) // self.hop_samples + 1)
 
-        `first` says that no frame has been made yet and `last` that no sample follows: together they decide
-        whether a signal shorter than one window is padded to one frame.
-        """
-        samples = torch.cat([state.tail, samples], dim=1)
-        if first and last and samples.size(1) < self.window_samples:
-            samples = torch.nn.functional.pad(samples, (0, self.window_samples - samples.size(1)))
-        count = max(0, (samples.size(1) - self.window_samples) // self.hop_samples + 1)
-        if count == 0:
-            return samples.new_zeros(samples.size(0), 0, self.n_mels), LogMelState(samples)
-        used = (count - 1) * self.hop_samples + self.window_samples
-        return self._features(samples[:, :used]), LogMelState(samples[:, count * self.hop_samples :])
+    def step(self, samples: Tap, state: LogMelState, last: Sequence[bool]) -> tuple[Tap, LogMelState]:
+        """See StreamingFrontend; a signal that is over before one window is full is padded to one frame."""
+        waiting = state.tail.append(samples.x, samples.lengths.tolist())
+        counts = [
+            self.window_samples if ends and not begun and 0 < count < self.window_samples else count
+            for count, ends, begun in zip(waiting.counts, last, state.begun, strict=True)
+        ]
+        frames = [self.ready(count) for count in counts]
+        begun = [before or count > 0 for before, count in zip(state.begun, frames, strict=True)]
+        lengths, most = torch.tensor(frames), max(frames)
+        if most == 0:
+            empty = waiting.x.new_zeros(len(frames), 0, self.n_mels)
+            return Tap(empty, lengths, self.hop_s), LogMelState(waiting, begun)
+        used = (most - 1) * self.hop_samples + self.window_samples
+        feats = self._features(nn.functional.pad(waiting.x, (0, max(0, used - waiting.x.size(1))))[:, :used])
+        passed = [min(count * self.hop_samples, had) for count, had in zip(frames, waiting.counts, strict=True)]
+        return Tap(feats, lengths, self.hop_s), LogMelState(waiting.drop(passed), begun)
 
     def _features(self, samples: Tensor) -> Tensor:
         frames = samples.unfold(1, self.window_samples, self.hop_samples) * self.window

@@ -10,18 +10,27 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from espnet_jst.config import check_keys, shown
+from espnet_jst.config import shown
 from espnet_jst.errors import ConfigError, JSTError
 from espnet_jst.jobs.command import python, run_logged, thread_limits
 from espnet_jst.jobs.shards import run_each
-from espnet_jst.limits import check_values
+from espnet_jst.keys import Conf, key, read, required
 from espnet_jst.recipe.options import Options, parse_options
 from espnet_jst.recipe.preview import check_training
 from espnet_jst.recipe.recipe import data_stages
 from espnet_jst.recipe.stage import Stage, duration
 from espnet_jst.recipe.stages.alignment import DIAGNOSIS
 
-KEYS = {"title": str, "flags": str, "seeds": list[int], "baseline": str, "systems": dict}
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConf(Conf):
+    """Keys of the file."""
+
+    title: str | None = key(None, "one line for the table")
+    flags: str | None = key(None, "of run.sh, for every system")
+    seeds: Sequence[int] = required("of training", low=0)
+    baseline: str | None = key(None, "the system that the others are tested against; by default the first")
+    systems: Mapping[str, str | None] = required("name: further flags")
 
 
 @dataclass(frozen=True)
@@ -51,26 +60,22 @@ class Comparison:
         Raises:
             ConfigError: a key is unknown or missing, or a value cannot be used.
         """
-        from espnet_jst.hub.config_file import read_yaml
+        from espnet_jst.untrusted.config_file import read_yaml
 
-        values = read_yaml(path)
-        check_keys(values, KEYS, str(path))
-        missing = [key for key in ("seeds", "systems") if not values.get(key)]
-        if missing:
-            raise ConfigError(f"{path}: {' and '.join(missing)} must be given")
-        check_values({key: value for key, value in values.items() if value is not None}, str(path), KEYS)
-        check_values(values["systems"], f"{path}: systems", dict.fromkeys(values["systems"], str | None))
-        for flags in (values.get("flags"), *values["systems"].values()):
+        values = read(ComparisonConf, read_yaml(path), str(path))
+        if not values.seeds or not values.systems:
+            raise ConfigError(f"{path}: seeds and systems must be given")
+        for flags in (values.flags, *values.systems.values()):
             try:
                 shlex.split(flags or "")
             except ValueError as error:  # a quote that is not closed
                 raise ConfigError(f"{path}: the flags {shown(flags)}: {error}") from error
-        systems = {name: flags or "" for name, flags in values["systems"].items()}
-        baseline = values.get("baseline") or next(iter(systems))
+        systems = {name: flags or "" for name, flags in values.systems.items()}
+        baseline = values.baseline or next(iter(systems))
         if baseline not in systems:
             raise ConfigError(f"{path}: baseline {baseline!r} is not one of {', '.join(systems)}")
-        title, flags = values.get("title") or path.stem, values.get("flags") or ""
-        return cls(path.stem, title, flags, tuple(values["seeds"]), baseline, systems)
+        title, flags = values.title or path.stem, values.flags or ""
+        return cls(path.stem, title, flags, tuple(values.seeds), baseline, systems)
 
     @property
     def preparation(self) -> list[str]:

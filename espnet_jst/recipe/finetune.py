@@ -120,7 +120,7 @@ def keep_base(model: str, folder: Path) -> None:
 
 def _config(path: Path) -> dict[str, Any]:
     """The model's configuration with absolute paths, wherever the model lies."""
-    from espnet_jst.hub.config_file import read_config
+    from espnet_jst.untrusted.config_file import read_config
 
     values = read_config(path)
     for key in MODEL_KEYS:

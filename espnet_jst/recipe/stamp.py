@@ -21,8 +21,9 @@ from typing import Any
 from espnet_jst import config
 from espnet_jst.config import json_text
 from espnet_jst.errors import CheckpointError, ConfigError
-from espnet_jst.hub.config_file import TRAINING_ONLY_KEYS, VOCABULARY_KEYS, find_file, leaves, read_yaml
 from espnet_jst.hub.safe_archive import file_sha256
+from espnet_jst.plain_yaml import leaves
+from espnet_jst.untrusted.config_file import TRAINING_ONLY_KEYS, VOCABULARY_KEYS, find_file, read_yaml
 
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from espnet_jst.heads.interface import HeadOutput
+from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.taps import Tap
 
 
@@ -19,11 +19,25 @@ class Regularizer(nn.Module):
         views: differently masked copies of a batch that it compares; 1 for none. The rows of taps and outputs are then
             those of the first view, of the second, and so on.
         weight: its factor in the sum, which `at` may change from step to step.
+        part_names: names of its parts.
     """
 
     needs: tuple[str, ...]
     views: int = 1
     weight: float
+    part_names: tuple[str, ...] = ()
+
+    @abstractmethod
+    def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float]) -> None:
+        """Refuse what it cannot compare, before a training.
+
+        Args:
+            heads: the heads by name; those that it needs are there.
+            shifts_s: seconds from frame to frame of every tap, and of the tap that each head reads.
+
+        Raises:
+            ConfigError: names the key and what to change.
+        """
 
     @abstractmethod
     def forward(self, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> tuple[Tensor, dict[str, Tensor]]:

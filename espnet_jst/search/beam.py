@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,24 +12,25 @@ from espnet_jst.errors import DataError
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search.blank_penalty import BlankPenalty
-from espnet_jst.search.greedy import Emission
-from espnet_jst.search.hypotheses import Beam, BeamState, Hypothesis, Tree
+from espnet_jst.search.hypotheses import Beam, BeamState, Tree
+from espnet_jst.search.interface import Emission, Hypothesis, Search
 from espnet_jst.search.scorers import LabelScorer
+from espnet_jst.taps import Tap
 
 NEVER = float("-inf")
 LOOKAHEAD = 4  # frames
 HASH_FACTOR = 6364136223846793005  # Knuth's multiplier; sequences are told apart by a 64-bit rolling hash
 
 
-class BeamSearch:
+class BeamSearch(Search[BeamState]):
     """At each frame, every hypothesis may write up to `max_symbols` symbols before it takes the blank.
 
     Hypotheses are merged, their probabilities added, when they hold the same labels: then lanes, current lane and
     predictor state are the same too. `step` gives out what all hypotheses of a stream share, so nothing is retracted.
-    The streams of a batch are independent and may have begun at different times.
 
     Args:
         head: the transducer.
+        reads: the tap that it reads.
         beam_size: hypotheses kept, K.
         blank_penalty: added to the score of every label. Taken off the blank instead, as greedy search does with the
             same choice between the two, it would charge a hypothesis for every frame in which it waits, and one that
@@ -42,12 +43,14 @@ class BeamSearch:
         self,
         head: TransducerHead,
         *,
+        reads: str = "encoder",
         beam_size: int = 4,
         blank_penalty: float | BlankPenalty = 0.0,
         max_symbols: int = 20,
         scorers: Sequence[LabelScorer] = (),
     ) -> None:
-        self.head, self.beam_size, self.scorers, self.max_symbols = head, beam_size, tuple(scorers), max_symbols
+        self.head, self.reads, self.beam_size, self.max_symbols = head, reads, beam_size, max_symbols
+        self.scorers = tuple(scorers)
         self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
 
     @torch.no_grad()
@@ -62,33 +65,37 @@ class BeamSearch:
         memory = (predictor, *(scorer.init_state(B * K, device) for scorer in self.scorers))
         beam = Beam(marks, scores, self.head.joint.predictor_proj(y).view(B, K, -1), memory)
         frames = torch.zeros(B, dtype=torch.long, device=device)
-        return BeamState(beam, frames, [[] for _ in range(B)], [[[] for _ in range(K)] for _ in range(B)])
+        given: list[list[Emission]] = [[] for _ in range(B)]
+        pending: list[list[list[Emission]]] = [[[] for _ in range(K)] for _ in range(B)]
+        return BeamState(given, frames, self.blank_penalty.of_streams(B), beam, pending)
 
     @torch.no_grad()
-    def step(self, x: Tensor, lengths: Tensor, state: BeamState) -> tuple[list[list[Emission]], BeamState]:
-        """Encoder frames (B, T, D), the first `lengths` of which are valid -> emissions that are certain, state.
+    def step(self, taps: Mapping[str, Tap], state: BeamState) -> tuple[list[list[Emission]], BeamState]:
+        """Further frames (B, T, D) of the tap -> emissions that are certain, state.
 
         Raises:
             DataError: no hypothesis of a stream has a probability; `index` is its place in the batch.
         """
-        encoded = self.head.joint.encoder_proj(x)
+        x, lengths, _ = taps[self.reads]
+        encoded, lengths = self.head.joint.encoder_proj(x), lengths.to(x.device)
+        penalty = state.penalty if state.penalty.any() else None
         tree, beam = Tree(state.beam.scores.numel()), state.beam.clone()
         beam.marks[0] = torch.arange(tree.roots, device=x.device).view_as(beam.scores)
         frame = torch.zeros_like(lengths)  # where each stream is
         rows = lengths.gt(0).nonzero()[:, 0]
         while len(rows):
-            rows, blank, labels = self._pass(encoded, lengths, frame, rows, beam)
+            rows, blank, labels = self._pass(encoded, lengths, frame, rows, penalty, beam)
             if len(rows):
-                here = frame[rows]
-                times = state.frames[rows] + here
-                beam.put_(rows, self._write(encoded[rows, here], times, blank, labels, beam.select(rows), tree))
+                here, added = frame[rows], None if penalty is None else penalty[rows]
+                now = encoded[rows, here], state.frames[rows] + here, added
+                beam.put_(rows, self._write(*now, blank, labels, beam.select(rows), tree))
                 frame[rows] += 1
             rows = frame.lt(lengths).nonzero()[:, 0]
         pending = [
             [state.pending[b][root % self.beam_size] + path for root, path in row]
             for b, row in enumerate(tree.paths(beam.marks[0]))
         ]
-        return self._show(BeamState(beam, state.frames + lengths, state.given, pending))
+        return self._show(replace(state, beam=beam, frames=state.frames + lengths, pending=pending))
 
     def finish(self, state: BeamState) -> list[list[Hypothesis]]:
         """n-best lists, best first.
@@ -108,7 +115,7 @@ class BeamSearch:
         return lists
 
     def _pass(
-        self, encoded: Tensor, lengths: Tensor, frame: Tensor, rows: Tensor, beam: Beam
+        self, encoded: Tensor, lengths: Tensor, frame: Tensor, rows: Tensor, penalty: Tensor | None, beam: Beam
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Pass the frames in which no label can enter the beam: every hypothesis takes the blank. Most frames end here.
 
@@ -117,6 +124,7 @@ class BeamSearch:
             lengths: valid ones, (B,).
             frame: where each stream is, (B,); moved.
             rows: the streams that are not at their end, (N,).
+            penalty: what labels gain in each lane of each stream, (B, L), or None.
             beam: all streams; its scores are changed.
 
         Returns:
@@ -129,8 +137,8 @@ class BeamSearch:
         added = self._added([state.select(places) for state in beam.memory[1:]])
         if added is not None:
             added = added.view(len(rows), 1, self.beam_size, -1)
-        lanes = beam.marks[3, rows, None]
-        blank, labels = self._scores(window[:, :, None] + beam.projected[rows, None], lanes, added)
+        gain = None if penalty is None else penalty[rows].gather(1, beam.marks[3, rows])[:, None]
+        blank, labels = self._scores(window[:, :, None] + beam.projected[rows, None], gain, added)
         scores = beam.scores[rows, None]
         after = scores + blank.masked_fill(~valid[..., None], 0.0).cumsum(dim=1)
         before = torch.cat([scores, after[:, :-1]], dim=1)
@@ -143,7 +151,16 @@ class BeamSearch:
         n = stops.nonzero()[:, 0]
         return rows[n], blank[n, first[n]], labels[n, first[n]]
 
-    def _write(self, encoded: Tensor, frames: Tensor, blank: Tensor, labels: Tensor, live: Beam, tree: Tree) -> Beam:
+    def _write(
+        self,
+        encoded: Tensor,
+        frames: Tensor,
+        penalty: Tensor | None,
+        blank: Tensor,
+        labels: Tensor,
+        live: Beam,
+        tree: Tree,
+    ) -> Beam:
         """One frame (N, J) of N streams: labels, up to `max_symbols`, and then the blank."""
         rows, done = torch.arange(len(frames), device=frames.device), replace(live, scores=live.scores + blank)
         for _ in range(self.max_symbols):
@@ -154,20 +171,20 @@ class BeamSearch:
             if len(hopeful) < len(rows):
                 rows, worst, live, labels = rows[hopeful], worst[hopeful], live.select(hopeful), labels[hopeful]
             live, alive = self._extend(live, labels, worst, frames[rows], tree)
-            blank, labels = self._scores_of(alive, encoded[rows], live)
+            blank, labels = self._scores_of(alive, encoded[rows], None if penalty is None else penalty[rows], live)
             finished = replace(live, scores=live.scores + blank)
-            both = Beam.concat([done.select(rows), finished], streams=False)
+            both = Beam.side_by_side([done.select(rows), finished])
             done.put_(rows, self._best(_merged(both)))
         return done
 
-    def _scores(self, projected: Tensor, lanes: Tensor, added: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Hypotheses (..., J) in some lanes (...) -> score of the blank, (...), and of every label, (..., V), -inf for
-        the blank.
+    def _scores(self, projected: Tensor, gain: Tensor | None, added: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Hypotheses (..., J), what every label gains in them (...), and what single ones do (..., V) -> score of the
+        blank, (...), and of every label, (..., V), -inf for the blank.
         """
         logp = self.head.joint.logits(projected).float().log_softmax(dim=-1)
         blank = logp[..., self.head.blank].clone()
-        if not self.blank_penalty.is_zero:
-            logp += self.blank_penalty.values[lanes][..., None]
+        if gain is not None:
+            logp += gain[..., None]
         if added is not None:
             logp = logp + added
         logp[..., self.head.blank] = NEVER
@@ -178,13 +195,15 @@ class BeamSearch:
         added = [scorer.scores(state) for scorer, state in zip(self.scorers, memory, strict=True)]
         return sum(added[1:], added[0]) if added else None
 
-    def _scores_of(self, alive: Tensor, encoded: Tensor, beam: Beam) -> tuple[Tensor, Tensor]:
+    def _scores_of(self, alive: Tensor, encoded: Tensor, penalty: Tensor | None, beam: Beam) -> tuple[Tensor, Tensor]:
         """As `_scores` for the hypotheses `alive` (B, K) of a beam, -inf for the others: (B, K) and (B, K, V)."""
         B, K, J = beam.projected.shape
         places = alive.flatten().nonzero()[:, 0]
-        projected = encoded[places.div(K, rounding_mode="floor")] + beam.projected.view(B * K, J)[places]
+        streams = places.div(K, rounding_mode="floor")
+        projected = encoded[streams] + beam.projected.view(B * K, J)[places]
         added = self._added([state.select(places) for state in beam.memory[1:]])
-        some = self._scores(projected, beam.marks[3].flatten()[places], added)
+        gain = None if penalty is None else penalty[streams, beam.marks[3].flatten()[places]]
+        some = self._scores(projected, gain, added)
         blank, labels = (x.new_full((B * K, *x.shape[1:]), NEVER).index_copy_(0, places, x) for x in some)
         return blank.view(B, K), labels.view(B, K, -1)
 

@@ -16,6 +16,9 @@ class BlankPenalty:
     which the blank may be the likeliest symbol, so that one penalty for both leaves out translations or invents
     transcripts.
 
+    A search takes the values of its streams from its state, where they may change from step to step; these are the
+    ones to begin with.
+
     Args:
         values: of each lane, (L,); the first lane is the one before any tag.
         opens: for each label the lane that it opens, -1 where it is no tag, (V,); None where there are no tags.
@@ -25,7 +28,6 @@ class BlankPenalty:
         self.values, self.opens = torch.tensor(values, dtype=torch.float32), None
         if opens is not None:
             self.opens = torch.tensor(opens)
-        self.is_zero = not any(values)
 
     @classmethod
     def of(cls, penalty: float | BlankPenalty, device: torch.device) -> BlankPenalty:
@@ -35,6 +37,10 @@ class BlankPenalty:
         found.values = given.values.to(device)
         found.opens = None if given.opens is None else given.opens.to(device)
         return found
+
+    def of_streams(self, batch_size: int) -> Tensor:
+        """For each of `batch_size` streams the values to begin with, (B, L)."""
+        return self.values.repeat(batch_size, 1)
 
     def after(self, lane: Tensor, labels: Tensor) -> Tensor:
         """The lanes of streams that have written `labels`; both (...)."""

@@ -2,88 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search.blank_penalty import BlankPenalty
+from espnet_jst.search.hypotheses import GreedyState
+from espnet_jst.search.interface import Emission, Hypothesis, Search
+from espnet_jst.search.label_looping import LabelLooping
+from espnet_jst.taps import Tap
 
 LOOKAHEAD = 8  # frames; twice or half as many cost more or no less (benchmarks/search.py)
 
 
-class Emission(NamedTuple):
-    """A label, the encoder frame in which it was written, and its log-probability."""
-
-    token: int
-    frame: int
-    logp: float
-
-
-@dataclass
-class GreedyState:
-    """Predictor output projected for the joint network, (B, J), predictor state, frames seen (B,), lane (B,)."""
-
-    projected: Tensor
-    predictor: PredictorState
-    frames: Tensor
-    lane: Tensor
-
-    def select(self, index: Tensor) -> GreedyState:
-        """The streams `index`, in that order."""
-        return GreedyState(self.projected[index], self.predictor.select(index), self.frames[index], self.lane[index])
-
-    @staticmethod
-    def concat(states: Sequence[GreedyState]) -> GreedyState:
-        """Streams of several batches in one."""
-        predictor = PredictorState.concat([state.predictor for state in states])
-        names = ("projected", "frames", "lane")
-        projected, frames, lane = (torch.cat([getattr(state, name) for state in states]) for name in names)
-        return GreedyState(projected, predictor, frames, lane)
-
-
-class GreedySearch:
+class GreedySearch(Search[GreedyState]):
     """At each frame, write the best symbol until it is the blank.
 
-    The streams of a batch are independent and may have begun at different times. Each looks a few frames ahead and goes
-    from label to label: most frames write nothing, and all streams that write share one step of the predictor. On a GPU
-    the same in fixed shapes, see LabelLooping.
+    Each stream looks a few frames ahead and goes from label to label: most frames write nothing, and all streams that
+    write share one step of the predictor. On a GPU the same in fixed shapes, see LabelLooping.
 
     Args:
         head: the transducer.
+        reads: the tap that it reads.
         blank_penalty: subtracted from the blank's logit before the best symbol is chosen.
         max_symbols: most symbols in one frame; a block's whole translation is a burst, so at least 20.
     """
 
     def __init__(
-        self, head: TransducerHead, *, blank_penalty: float | BlankPenalty = 0.0, max_symbols: int = 20
+        self,
+        head: TransducerHead,
+        *,
+        reads: str = "encoder",
+        blank_penalty: float | BlankPenalty = 0.0,
+        max_symbols: int = 20,
     ) -> None:
-        from espnet_jst.search.label_looping import LabelLooping
-
-        self.head, self.max_symbols = head, max_symbols
+        self.head, self.reads, self.max_symbols = head, reads, max_symbols
         self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
         self._looping = LabelLooping(head, blank_penalty=self.blank_penalty, max_symbols=max_symbols)
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> GreedyState:
         """State before the first frame."""
-        device = self.head.joint.output.weight.device
-        start = torch.full((batch_size,), self.head.blank, dtype=torch.long, device=device)
-        y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(batch_size, device))
-        frames, lane = (torch.zeros(batch_size, dtype=torch.long, device=device) for _ in range(2))
-        return GreedyState(self.head.joint.predictor_proj(y), predictor, frames, lane)
+        B, device = batch_size, self.head.joint.output.weight.device
+        start = torch.full((B,), self.head.blank, dtype=torch.long, device=device)
+        y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(B, device))
+        frames, lane = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))
+        given: list[list[Emission]] = [[] for _ in range(B)]
+        penalty, projected = self.blank_penalty.of_streams(B), self.head.joint.predictor_proj(y)
+        return GreedyState(given, frames, penalty, projected, predictor, lane)
 
     @torch.no_grad()
-    def step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
-        """Encoder frames (B, T, D), the first `lengths` of which are valid -> new emissions of each stream, state."""
-        if x.is_cuda:
-            return self._looping.step(x, lengths, state)
+    def step(self, taps: Mapping[str, Tap], state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
+        """Further frames (B, T, D) of the tap -> new emissions of each stream, state."""
+        x, lengths, _ = taps[self.reads]
+        advance = self._looping.step if x.is_cuda else self._step
+        new, state = advance(x, lengths.to(x.device), state)
+        given = [
+            before + emissions if emissions else before for before, emissions in zip(state.given, new, strict=True)
+        ]
+        return new, replace(state, given=given)
+
+    def finish(self, state: GreedyState) -> list[list[Hypothesis]]:
+        """The one hypothesis of each stream; its score is that of its labels, without the blanks."""
+        return [[Hypothesis(given, sum(emission.logp for emission in given))] for given in state.given]
+
+    def _step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
         joint, blank = self.head.joint, self.head.blank
         encoded, T = joint.encoder_proj(x), x.size(1)
+        penalty = state.penalty if state.penalty.any() else None
         projected, predictor, lane = state.projected.clone(), state.predictor.clone(), state.lane.clone()
         frame = torch.zeros_like(lengths)  # where each stream is,
         symbols = torch.zeros_like(lengths)  # and what it has written there
@@ -94,7 +83,7 @@ class GreedySearch:
             frames = frame[rows, None] + ahead
             window = encoded[rows[:, None], frames.clamp(max=T - 1)]
             logits = joint.logits(window + projected[rows, None]).float()
-            best = self._best(logits, lane[rows])
+            best = self._best(logits, None if penalty is None else penalty[rows, lane[rows]])
             writes = best.ne(blank) & frames.lt(lengths[rows, None])
             writes[:, 0] &= symbols[rows] < self.max_symbols
             written, first = writes.max(dim=1)
@@ -112,14 +101,14 @@ class GreedySearch:
                 projected.index_copy_(0, here, joint.predictor_proj(y))
                 lane[here] = self.blank_penalty.after(lane[here], labels)
             rows = rows[frame[rows] < lengths[rows]]
-        state_after = GreedyState(projected, predictor, state.frames + lengths, lane)
-        return _emissions(found, state.frames.tolist()), state_after
+        after_all = replace(state, frames=state.frames + lengths, projected=projected, predictor=predictor, lane=lane)
+        return _emissions(found, state.frames.tolist()), after_all
 
-    def _best(self, logits: Tensor, lane: Tensor) -> Tensor:
-        """(N, frames, V) of streams in `lane` (N,) -> the best symbols, (N, frames)."""
-        if not self.blank_penalty.is_zero:
+    def _best(self, logits: Tensor, penalty: Tensor | None) -> Tensor:
+        """(N, frames, V), and what comes off the blank in each stream, (N,) -> the best symbols, (N, frames)."""
+        if penalty is not None:
             logits = logits.clone()
-            logits[..., self.head.blank] -= self.blank_penalty.values[lane, None]
+            logits[..., self.head.blank] -= penalty[:, None]
         return logits.argmax(dim=-1)
 
 

@@ -1,4 +1,4 @@
-"""What a beam search carries: hypotheses as tensors, the tree of the labels written, the state of its streams."""
+"""What transducer searches carry: states of their streams, hypotheses as tensors, the tree of the labels written."""
 
 from __future__ import annotations
 
@@ -9,19 +9,40 @@ import torch
 from torch import Tensor
 
 from espnet_jst.heads.predictor import PredictorState
-from espnet_jst.search.greedy import Emission
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One entry of an n-best list: its emissions and the logarithm of the summed probability of its paths."""
-
-    emissions: list[Emission]
-    score: float
+from espnet_jst.search.interface import Emission, SearchState
+from espnet_jst.streams import RowState
 
 
 @dataclass
-class Beam:
+class TransducerState(SearchState):
+    """What greedy and beam search have in common.
+
+    Attributes:
+        frames: frames seen, (B,).
+        penalty: what labels gain over the blank in each lane, (B, L); it may be another one from step to step.
+    """
+
+    frames: Tensor
+    penalty: Tensor
+
+
+@dataclass
+class GreedyState(TransducerState):
+    """State of a greedy search.
+
+    Attributes:
+        projected: predictor output projected for the joint network, (B, J).
+        predictor: its state.
+        lane: the lane that each stream is in, (B,).
+    """
+
+    projected: Tensor
+    predictor: PredictorState
+    lane: Tensor
+
+
+@dataclass
+class Beam(RowState):
     """K hypotheses for each of B streams, as tensors.
 
     Attributes:
@@ -68,21 +89,17 @@ class Beam:
         for mine, theirs in zip(self.memory, other.memory, strict=True):
             mine.put_(places, theirs)
 
-    @staticmethod
-    def concat(beams: Sequence[Beam], *, streams: bool) -> Beam:
-        """Several beams in one: the streams of all, or, of the same streams, the hypotheses of all."""
-        axis = 0 if streams else 1
-        B = beams[0].scores.size(0)
-        memory = []
-        for states in zip(*(beam.memory for beam in beams), strict=True):
-            joined = PredictorState.concat(states) if streams else PredictorState.side_by_side(states, B)
-            memory.append(joined)
-        return Beam(
-            torch.cat([beam.marks for beam in beams], dim=axis + 1),
-            torch.cat([beam.scores for beam in beams], dim=axis),
-            torch.cat([beam.projected for beam in beams], dim=axis),
-            tuple(memory),
-        )
+    @classmethod
+    def concat(cls, states: Sequence[Beam]) -> Beam:
+        """The streams of several beams, one after the other."""
+        memories = zip(*(beam.memory for beam in states), strict=True)
+        return _joined(states, 0, [PredictorState.concat(memory) for memory in memories])
+
+    @classmethod
+    def side_by_side(cls, beams: Sequence[Beam]) -> Beam:
+        """Several beams of the same streams: the hypotheses of all."""
+        memories, B = zip(*(beam.memory for beam in beams), strict=True), beams[0].scores.size(0)
+        return _joined(beams, 1, [PredictorState.side_by_side(memory, B) for memory in memories])
 
     def places(self, rows: Tensor) -> Tensor:
         """Places of the hypotheses of some streams among all B * K."""
@@ -90,35 +107,26 @@ class Beam:
         return (rows[:, None] * K + torch.arange(K, device=rows.device)).flatten()
 
 
+def _joined(beams: Sequence[Beam], axis: int, memory: Sequence[PredictorState]) -> Beam:
+    return Beam(
+        torch.cat([beam.marks for beam in beams], dim=axis + 1),
+        torch.cat([beam.scores for beam in beams], dim=axis),
+        torch.cat([beam.projected for beam in beams], dim=axis),
+        tuple(memory),
+    )
+
+
 @dataclass
-class BeamState:
-    """State between two steps.
+class BeamState(TransducerState):
+    """State of a beam search.
 
     Attributes:
         beam: the hypotheses.
-        frames: frames seen, (B,).
-        given: emissions that `step` has given out, a list a stream.
-        pending: what each hypothesis holds beyond them, K lists a stream.
+        pending: what each hypothesis holds beyond `given`, K lists a stream.
     """
 
     beam: Beam
-    frames: Tensor
-    given: list[list[Emission]]
     pending: list[list[list[Emission]]]
-
-    def select(self, index: Tensor) -> BeamState:
-        """The streams `index`, in that order."""
-        order = index.tolist()
-        given, pending = ([list(values[b]) for b in order] for values in (self.given, self.pending))
-        return BeamState(self.beam.select(index), self.frames[index], given, pending)
-
-    @staticmethod
-    def concat(states: Sequence[BeamState]) -> BeamState:
-        """Streams of several batches in one."""
-        beam = Beam.concat([state.beam for state in states], streams=True)
-        frames = torch.cat([state.frames for state in states])
-        given, pending = ([row for state in states for row in getattr(state, name)] for name in ("given", "pending"))
-        return BeamState(beam, frames, given, pending)
 
 
 class Tree:

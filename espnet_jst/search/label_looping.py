@@ -8,16 +8,16 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search.blank_penalty import BlankPenalty
-
-if TYPE_CHECKING:
-    from espnet_jst.search.greedy import Emission, GreedyState
+from espnet_jst.search.hypotheses import GreedyState
+from espnet_jst.search.interface import Emission
 
 WINDOW = 8  # frames that a stream looks at in one iteration
 ITERATIONS = 32  # between two looks of the host at what was written
@@ -38,7 +38,7 @@ class LabelLooping:
 
     Args:
         head: the transducer.
-        blank_penalty: subtracted from the blank's logit before the best symbol is chosen.
+        blank_penalty: says which label opens which lane; the penalties themselves are those of the state.
         max_symbols: most symbols in one frame.
     """
 
@@ -48,9 +48,7 @@ class LabelLooping:
 
     @torch.no_grad()
     def step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
-        """As GreedySearch.step."""
-        from espnet_jst.search.greedy import Emission, GreedyState
-
+        """Frames (B, T, D), the first `lengths` of which are valid -> new emissions of each stream, state."""
         encoded = self.head.joint.encoder_proj(x)
         offset = state.frames.tolist()
         out: list[list[Emission]] = [[] for _ in offset]
@@ -64,12 +62,13 @@ class LabelLooping:
                         if token >= 0:
                             out[b].append(Emission(token, offset[b] + frame, logp))
             projected, predictor, lane = loop.projected.clone(), loop.predictor.clone(), loop.lane.clone()
-        return out, GreedyState(projected, predictor, state.frames + lengths, lane)
+        now = state.frames + lengths
+        return out, replace(state, frames=now, projected=projected, predictor=predictor, lane=lane)
 
     @contextlib.contextmanager
     def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> Iterator[_Loop]:
         """A loop that nobody else uses, loaded with these streams."""
-        tensors = encoded, lengths, state.projected, state.lane, *state.predictor.tensors
+        tensors = encoded, lengths, state.projected, state.lane, state.penalty, *state.predictor.tensors
         weights = (*self.head.predictor.parameters(), *self.head.joint.parameters())
         # A graph reads its weights where they were when it was captured.
         key = (*((x.shape, x.dtype, x.device) for x in tensors), *(x.data_ptr() for x in weights))
@@ -99,7 +98,7 @@ class _Loop:
         B, device = encoded.size(0), encoded.device
         self.search = search
         self.encoded, self.lengths, self.projected = encoded.clone(), lengths.clone(), state.projected.clone()
-        self.predictor, self.lane = state.predictor.clone(), state.lane.clone()
+        self.predictor, self.lane, self.penalty = state.predictor.clone(), state.lane.clone(), state.penalty.clone()
         self.frame, self.written = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))
         self.iteration = torch.zeros(1, dtype=torch.long, device=device)
         self.tokens, self.frames = (torch.zeros(ITERATIONS, B, dtype=torch.long, device=device) for _ in range(2))
@@ -119,7 +118,7 @@ class _Loop:
         if self.encoded.is_cuda:
             self._left.wait()
         pairs = [(self.encoded, encoded), (self.lengths, lengths), (self.projected, state.projected)]
-        pairs.append((self.lane, state.lane))
+        pairs += [(self.lane, state.lane), (self.penalty, state.penalty)]
         for mine, theirs in [*pairs, *zip(self.predictor.tensors, state.predictor.tensors, strict=True)]:
             mine.copy_(theirs)
         self.frame.zero_()
@@ -165,9 +164,9 @@ class _Loop:
         frames = self.frame[:, None] + ahead
         window = self.encoded.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, J))
         logits = joint.logits(window + self.projected[:, None]).float()
-        blank_penalty = self.search.blank_penalty
         is_blank = torch.arange(logits.size(2), device=logits.device) == head.blank
-        best = (logits - blank_penalty.values[self.lane, None, None] * is_blank).argmax(dim=-1)
+        penalty = self.penalty.gather(1, self.lane[:, None])
+        best = (logits - penalty[..., None] * is_blank).argmax(dim=-1)
         full = (ahead == 0) & (self.written >= self.search.max_symbols)[:, None]
         writes = (best != head.blank) & (frames < self.lengths[:, None]) & ~full
         found, first = writes.any(dim=1), writes.int().argmax(dim=1, keepdim=True)
@@ -181,7 +180,7 @@ class _Loop:
         y, after = head.predictor.step(label, self.predictor)
         for mine, new in zip(self.predictor.tensors, after.where(found, self.predictor).tensors, strict=True):
             mine.copy_(new)
-        self.lane.copy_(torch.where(found, blank_penalty.after(self.lane, label), self.lane))
+        self.lane.copy_(torch.where(found, self.search.blank_penalty.after(self.lane, label), self.lane))
         self.projected.copy_(torch.where(found[:, None], joint.predictor_proj(y), self.projected))
         stays = found & (first[:, 0] == 0)
         self.written.copy_(torch.where(stays, self.written + 1, found.long()))

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
+from espnet_jst.data.conf import PreprocessorConf
+from espnet_jst.encoders.chain import Chain, Link, tap_name
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
-from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
-from espnet_jst.inputs.statistics import check_stats
-from espnet_jst.limits import check_arguments, check_values
+from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
+from espnet_jst.inputs.interface import StreamingFrontend
+from espnet_jst.inputs.spec import InputSpec, build_inputs, parse_inputs, vocabularies_of
+from espnet_jst.inputs.stats_file import check_stats
+from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
-from espnet_jst.registry import buildable
+from espnet_jst.registry import conf_of, keys_of_class, names
+from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.search.spec import parse_searches
+from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.token_marks import TokenLists
 
 MAX_TOKENS, MAX_TOKEN_BYTES = 200_000, 2**24
 
@@ -31,7 +38,7 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
         choices: ESPnet's ClassChoices.
         name: registered name.
         conf: `<choice>_conf`.
-        fixed: further arguments, those of them that the class takes.
+        fixed: arguments that the model gives, such as `input_size`.
 
     Raises:
         ConfigError: the name or a key of `conf` is unknown, a key is missing, or a value cannot be used; the message
@@ -39,7 +46,7 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
     """
     if name is None:
         return None
-    known = buildable(choices.name)
+    known = names(choices.name)
     if name not in known:
         hint = closest(str(name), known)
         raise ConfigError(f"{choices.name} {shown(name)}{_why_not(choices, name)}: use {' or '.join(known)}{hint}")
@@ -48,16 +55,11 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
     if choices.name in ("encoder", "hier_encoder") and not issubclass(target, StreamingEncoder):
         raise ConfigError(f"{choices.name} {name!r}: {target.__name__} is no StreamingEncoder, which JSTModel needs")
     conf = {} if conf is None else conf
-    check_arguments(target, conf, where, fixed)
-    parameters = inspect.signature(target).parameters
-    for key, value in parameters.items():
-        positional = value.kind in (value.VAR_POSITIONAL, value.VAR_KEYWORD)
-        if value.default is value.empty and not positional and key not in conf and key not in fixed:
-            raise ConfigError(f"{where}: {key!r} is missing" + _missing_hint(key))
+    read(conf_of(choices.name, name), conf, where)
     if choices.name == "normalize" and "stats_file" in conf:
         check_stats(conf["stats_file"])
     try:
-        return target(**{key: value for key, value in fixed.items() if key in parameters}, **conf)
+        return target(**fixed, **conf)
     except JSTError:
         raise
     except Exception as error:  # whatever a library makes of values that passed
@@ -86,10 +88,8 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         ConfigError: a name, key or value cannot be used.
     """
     model_conf = args.model_conf or {}
-    check_model_conf(model_conf)
-    check_values({key: value for key, value in model_conf.items() if key != "heads"}, "model_conf", {"hier_reads": str})
     specs = heads_of(args)
-    lists = lists_of(args)
+    inputs, lists, marks = inputs_of(args), lists_of(args), marks_of(args)
     args.token_list, vocab_sizes = lists["tgt"], {name: len(tokens) for name, tokens in lists.items()}
     if "src" in lists:
         args.src_token_list = lists["src"]
@@ -97,28 +97,67 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     def make(name: str, **fixed: Any) -> Any:
         return construct(choices[name], getattr(args, name, None), getattr(args, f"{name}_conf", None), **fixed)
 
-    frontend = _stepping(make("frontend"), args.frontend, "frontend")
+    frontend = make("frontend")
+    if not isinstance(frontend, StreamingFrontend):
+        raise ConfigError(
+            f"frontend {args.frontend!r}: {type(frontend).__name__} is no StreamingFrontend, which a stream needs: use "
+            f"{', '.join(names('frontend'))}"
+        )
     # Statistics are what the normalization is made from: it cannot exist while they are collected.
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
     _check_size(normalize, frontend.output_size())
     encoder = make("encoder", input_size=frontend.output_size())
-    tap_sizes = _tap_sizes("encoder", encoder)
+    tap_sizes, feeds = _tap_sizes("encoder", encoder), {"encoder": (frontend.output_size(), frontend.hop_s)}
+    links = [Link("encoder", encoder, None)]
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
         check_choice(hier_reads, tap_sizes, "model_conf.hier_reads")
         hier_encoder = make("hier_encoder", input_size=tap_sizes[hier_reads])
+        links.append(Link("hier_encoder", hier_encoder, hier_reads))
+    chain = Chain(links, frontend.hop_s)
+    if hier_encoder is not None:
+        feeds["hier_encoder"] = tap_sizes[hier_reads], chain.shifts_s[hier_reads]
         tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
+    heads = build_heads(specs, tap_sizes, vocab_sizes)
+    shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}
     return JSTModel(
         frontend=frontend,
         specaug=make("specaug"),
         normalize=normalize,
         encoder=encoder,
         hier_encoder=hier_encoder,
-        heads=build_heads(specs, tap_sizes, vocab_sizes),
+        heads=heads,
         specs=specs,
         hier_reads=hier_reads,
-        token_lists=token_lists(specs, lists),
+        inputs=build_inputs(inputs, vocab_sizes, feeds),
+        regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
+        token_lists=marks,
     )
+
+
+def check_keys_of(args: argparse.Namespace) -> None:
+    """Refuse what no part of a training knows or can use, before anything is read or built.
+
+    Raises:
+        ConfigError: names the part, the key, and the closest known one or what the value may be.
+    """
+    from espnet2.tasks import abs_task
+
+    model_conf = args.model_conf or {}
+    parse_searches(heads_of(args), model_conf.get("searches"))
+    inputs_of(args)
+    check_regularizers(model_conf.get("regularizers"))
+    read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
+    made_later = ["normalize"] if args.collect_stats else []  # from the statistics
+    for choice in ("frontend", "specaug", "normalize", "encoder", "hier_encoder"):
+        name = getattr(args, choice)
+        if choice not in made_later and name in names(choice):  # else `construct` says what is wrong with it
+            read(conf_of(choice, name), getattr(args, f"{choice}_conf"), f"{choice}_conf of {name}")
+    for choice, classes in (("optim", abs_task.optim_classes), ("scheduler", abs_task.scheduler_classes)):
+        name = getattr(args, choice)
+        if name is not None:  # one of ESPnet's, too: they do arithmetic and nothing else
+            conf = conf_of(choice, name) if name in names(choice) else keys_of_class(classes[name])
+            read(conf, getattr(args, f"{choice}_conf"), f"{choice}_conf of {name}")
 
 
 def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.Namespace:
@@ -136,18 +175,34 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
     for key in ("token_type", "src_token_type", "bpemodel", "src_bpemodel"):
         if not isinstance(values.get(key), (str, type(None))):
             raise CheckpointError(f"{where}: {key} is {shown(values[key])}: it must be text")
-    languages = values.get("preprocessor_conf")
-    if not isinstance(languages, (Mapping, type(None))):
-        raise CheckpointError(f"{where}: preprocessor_conf is {shown(languages)}: it must be a mapping")
-    types = dict.fromkeys(("source_languages", "target_languages"), str | list[str] | None)
-    check_values(languages or {}, f"{where}: preprocessor_conf", types)
+    read(PreprocessorConf, values.get("preprocessor_conf"), f"{where}: preprocessor_conf")
     kinds = {"token_type": values.get("token_type") or "bpe", "src_token_type": values.get("src_token_type") or "bpe"}
     return argparse.Namespace(**{**values, **kinds})
 
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
     """The parsed entries of `model_conf.heads`."""
-    return parse_heads((args.model_conf or {}).get("heads"))
+    conf = read(ModelConf, args.model_conf, "model_conf")
+    return parse_heads(conf.heads, parse_lanes(conf.lanes))
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, InputSpec]:
+    """The parsed entries of `model_conf.inputs`."""
+    return parse_inputs((args.model_conf or {}).get("inputs"))
+
+
+def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
+    """Channels of the recordings that the frontend takes: a key of its own where it has one, or what its class says."""
+    frontend = frontends.get(args.frontend)
+    own = frontend.channels if frontend is not None and issubclass(frontend, StreamingFrontend) else 1
+    return (args.frontend_conf or {}).get("channels", own)
+
+
+def marks_of(args: argparse.Namespace) -> TokenLists:
+    """What the weights remember of the token lists."""
+    lists = lists_of(args)
+    vocabularies = vocabularies_of(inputs_of(args), {name: len(tokens) for name, tokens in lists.items()})
+    return token_lists(heads_of(args), lists, vocabularies)
 
 
 def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:
@@ -224,19 +279,5 @@ def _check_size(normalize: Any, features: int) -> None:
         )
 
 
-def _stepping(module: Any, name: str, choice: str) -> Any:
-    """The module, if it is one and has what a stream needs."""
-    if missing := [key for key in ("fs", "hop_s", "init_state", "step") if not hasattr(module, key)]:
-        raise ConfigError(
-            f"{choice} {name!r}: {type(module).__name__} has no {', '.join(missing)}, which a stream needs: use "
-            f"{', '.join(buildable(choice))}"
-        )
-    return module
-
-
 def _tap_sizes(name: str, encoder: StreamingEncoder) -> dict[str, int]:
-    return {f"{name}.{tap}" if tap else name: size for tap, size in encoder.tap_sizes.items()}
-
-
-def _missing_hint(key: str) -> str:
-    return ": give feats_stats.npz, which stage 10 writes" if key == "stats_file" else ""
+    return {tap_name(name, tap): size for tap, (size, _) in encoder.tap_sizes.items()}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from espnet_jst.data.kaldi import read_table
-from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor
 from espnet_jst.errors import DataError
+from espnet_jst.heads.conf import TransducerHeadConf
 from espnet_jst.heads.spec import HeadSpec
-from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.tasks.preprocessor import JSTPreprocessor
 from espnet_jst.text.diagnose import TOLERATED_SHARE, Bursts, longest_burst
 
 MOST_UTTERANCES = 5000  # spread over the training set; more would not change a share of a hundredth
@@ -34,16 +33,18 @@ def check_bursts(files: Sequence[Sequence[str]], preprocess: Any) -> dict[str, B
     """
     if not isinstance(preprocess, JSTPreprocessor):
         return {}
+    there = {name for _, name, _ in files}
     pruned = {name: spec for name, spec in preprocess.specs.items() if _band(spec) and spec.serialized}
-    return {name: _check(name, spec, files, preprocess) for name, spec in pruned.items()}
+    trained = {name: spec for name, spec in pruned.items() if there.issuperset(preprocess.needs[name])}
+    return {name: _check(name, spec, files, preprocess) for name, spec in trained.items()}
 
 
 def _band(spec: HeadSpec) -> int:
     """Rows of the head's band; 0 for a head without one."""
-    if spec.kind != "transducer" or spec.conf.get("loss") != "pruned_rnnt":
+    if spec.kind != "transducer":
         return 0
-    default = inspect.signature(TransducerHead.__init__).parameters["prune_range"].default
-    return int(spec.conf.get("prune_range", default))
+    conf = TransducerHeadConf(**spec.conf)
+    return conf.prune_range if conf.loss == "pruned_rnnt" else 0
 
 
 def _check(name: str, spec: HeadSpec, files: Sequence[Sequence[str]], preprocess: JSTPreprocessor) -> Bursts:
@@ -65,11 +66,13 @@ def _check(name: str, spec: HeadSpec, files: Sequence[Sequence[str]], preprocess
 
 
 def _targets(target: str, files: Sequence[Sequence[str]], preprocess: JSTPreprocessor) -> Iterator[Sequence[int]]:
-    tables = {name: read_table(path) for path, name, _ in files if name in TEXT_NAMES}
+    tables = {name: read_table(path) for path, name, _ in files if name in preprocess.text_names}
     keys = list(next(iter(tables.values()), {}))
     every = max(1, len(keys) // MOST_UTTERANCES)
     for key in islice(keys, 0, None, every):
         try:
-            yield preprocess(key, {name: table[key] for name, table in tables.items() if key in table})[target].tolist()
+            made = preprocess(key, {name: table[key] for name, table in tables.items() if key in table})
         except DataError:
             continue  # the training refuses it by itself
+        if target in made:
+            yield made[target].tolist()

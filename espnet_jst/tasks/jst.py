@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from espnet_jst import compat
+from espnet_jst.compat import silence_others
 from espnet_jst.registry import register
 
 register()  # before the parser is made, and in every spawned worker, which imports this module to find the task
 
 import torch  # noqa: E402
-from espnet2.tasks import st  # noqa: E402
+from espnet2.tasks import abs_task, st  # noqa: E402
 from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
-from espnet_jst.data.preprocessor import TEXT_NAMES, JSTPreprocessor  # noqa: E402
+from espnet_jst.config import options_of  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
-from espnet_jst.heads.build import token_lists  # noqa: E402
+from espnet_jst.inputs.spec import SPEECH  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
+from espnet_jst.tasks.data_sets import TRAIN, check_sets  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
+from espnet_jst.tasks.preprocessor import JSTPreprocessor  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
+from espnet_jst.text.lanes import parse_lanes  # noqa: E402
+from espnet_jst.text.tokenizer import TOKEN_TYPES  # noqa: E402
 from espnet_jst.training.batches import CountedBatches, speech_lengths  # noqa: E402
 from espnet_jst.training.checkpoints import check_checkpoint  # noqa: E402
-from espnet_jst.training.muon import Muon  # noqa: E402
+from espnet_jst.training.groups import GroupedBatches, parse_groups  # noqa: E402
+from espnet_jst.training.hooks import ModelOptimizer  # noqa: E402
 from espnet_jst.training.precision import Float32Arguments  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
+from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
-TOKEN_TYPES = ("bpe", "word", "char")
 DEFAULTS = {
     "frontend": "log_mel",
     "normalize": "running_mvn",
@@ -79,8 +84,13 @@ class JSTTask(st.STTask):
             "--preprocessor_conf",
             action=NestedDictAction,
             default={},
-            help="gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob; "
-            "source_languages, target_languages",
+            help="Changes of training recordings, languages of tags: see --help preprocessor",
+        )
+        group.add_argument(
+            "--train_groups",
+            action=NestedDictAction,
+            default={},
+            help="Further training data, whose inputs may be others: name -> data, shape_files, share of the steps",
         )
         parser.add_argument(
             "--cpu_processes",
@@ -89,7 +99,7 @@ class JSTTask(st.STTask):
             help="Processes that train together on the CPU, each with its share of every batch; not used with a GPU",
         )
         parser.set_defaults(**DEFAULTS)
-        for action in parser._actions:
+        for action in options_of(parser):
             if action.dest in ("token_type", "src_token_type"):
                 action.choices = TOKEN_TYPES
         refuse(parser)
@@ -98,6 +108,12 @@ class JSTTask(st.STTask):
     def get_parser(cls) -> JSTParser:
         """ESPnet's parser, strict."""
         return strict_parser(super().get_parser())
+
+    @classmethod
+    def print_config(cls, file: TextIO | None = None) -> None:
+        """All values of a command, with the defaults of the classes that it names; ESPnet's writes to the standard
+        output of the moment in which it was imported, which may be nobody's."""
+        super().print_config(file or sys.stdout)
 
     @classmethod
     def check_required_command_args(cls, args: argparse.Namespace) -> None:
@@ -110,33 +126,43 @@ class JSTTask(st.STTask):
         if args.max_cache_size > 0:
             raise ConfigError("--max_cache_size: ESPnet keeps utterances as augmented once, leave it 0")
         wanted_processes(args)
+        build.check_keys_of(args)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """One process of a training, or the start of several: ESPnet's, with atomic saves and safe loads."""
-        compat.silence_others()  # here, because every process of a training passes here
+        silence_others()  # here, because every process of a training passes here
         if args.resume and not (args.collect_stats or args.dry_run):
             # Before ESPnet overwrites the configuration that the weights belong to.
-            check_checkpoint(Path(args.output_dir), token_lists(build.heads_of(args), build.lists_of(args)))
-        if args.dry_run and args.use_preprocessor:
-            _check_data(args.train_data_path_and_name_and_type, cls.build_preprocess_fn(args, train=True))
+            check_checkpoint(Path(args.output_dir), build.marks_of(args))
+        _check_data(args, cls.build_preprocess_fn(args, train=True))
+        # Processes that train together must know of a step that does not reach every parameter.
+        args.unused_parameters |= bool(args.train_groups or build.inputs_of(args))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return
         args.__class__ = Float32Arguments
-        with compat.safe_checkpoints():
+        with safe_checkpoints():
             super().main_worker(args)
         leave_processes()
 
     @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
-        """Names that every data set has; what the heads need beside is checked when their configuration is known."""
-        return ("speech",)
+        """Names that every data set has; what a training needs is checked where its configuration is known."""
+        return (SPEECH,) if inference else ()
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
-        """Further names that a data set may have."""
-        return () if inference else TEXT_NAMES
+        """Further names that a data set may have; see `required_data_names`."""
+        return ()
+
+    @classmethod
+    def check_task_requirements(
+        cls, dataset: Any, allow_variable_data_keys: bool, train: bool, inference: bool = False
+    ) -> None:
+        """ESPnet's check of the names, for decoding; those of a training were checked before."""
+        if inference:
+            super().check_task_requirements(dataset, allow_variable_data_keys, train, inference)
 
     @classmethod
     def build_preprocess_fn(cls, args: argparse.Namespace, train: bool) -> JSTPreprocessor:
@@ -145,33 +171,36 @@ class JSTTask(st.STTask):
         Raises:
             ConfigError: the token lists, the heads and `preprocessor_conf` do not fit together.
         """
-        conf = getattr(args, "preprocessor_conf", None)
-        return JSTPreprocessor(train, specs=build.heads_of(args), tokenizers=build.build_tokenizers(args), conf=conf)
+        return JSTPreprocessor(
+            train,
+            specs=build.heads_of(args),
+            tokenizers=build.build_tokenizers(args),
+            inputs=build.inputs_of(args),
+            lanes=parse_lanes((args.model_conf or {}).get("lanes")),
+            channels=build.channels_of(args, st.frontend_choices.classes),
+            conf=getattr(args, "preprocessor_conf", None),
+        )
 
     @classmethod
     def build_dataset(cls, args: argparse.Namespace, iter_options: Any, keys_to_load: Any = None) -> Any:
-        """ESPnet's data set, after a check that it has what the heads need."""
-        _check_data(iter_options.data_path_and_name_and_type, iter_options.preprocess_fn)
+        """ESPnet's data set, after a check of its sampling rate."""
         build.check_rate(args, iter_options.data_path_and_name_and_type)
         return super().build_dataset(args, iter_options, keys_to_load)
 
     @classmethod
-    def build_streaming_iterator(
-        cls, data_path_and_name_and_type: Any, preprocess_fn: Any, *args: Any, inference: bool = False, **kwargs: Any
-    ) -> Any:
-        """ESPnet's iterator of statistics and decoding, after the same check where there are targets."""
-        if not inference:
-            _check_data(data_path_and_name_and_type, preprocess_fn)
-        return super().build_streaming_iterator(
-            data_path_and_name_and_type, preprocess_fn, *args, inference=inference, **kwargs
-        )
+    def build_sequence_iter_factory(cls, args: argparse.Namespace, iter_options: Any, mode: str) -> Any:
+        """ESPnet's batches; those of training know their number, may be of several groups and follow a curriculum."""
+        if mode != "train":
+            return super().build_sequence_iter_factory(args, iter_options, mode)
+        groups = parse_groups(args.train_groups)
+        first = cls._counted(args, iter_options)
+        others = [(group.share, cls._counted(args, group.options(iter_options))) for group in groups]
+        return GroupedBatches(first, others) if others else first
 
     @classmethod
-    def build_sequence_iter_factory(cls, args: argparse.Namespace, iter_options: Any, mode: str) -> Any:
-        """ESPnet's batches; those of training know their number, and may follow a curriculum."""
-        factory = super().build_sequence_iter_factory(args, iter_options, mode)
-        if mode != "train":
-            return factory
+    def _counted(cls, args: argparse.Namespace, iter_options: Any) -> CountedBatches:
+        """The training batches of a group of data."""
+        factory = super().build_sequence_iter_factory(args, iter_options, "train")
         check_bursts(iter_options.data_path_and_name_and_type, iter_options.preprocess_fn)
         needed = args.curriculum or args.max_train_minutes is not None
         return CountedBatches(
@@ -205,15 +234,15 @@ class JSTTask(st.STTask):
 
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
-        """ESPnet's optimizers; muon needs to know which parameters are matrices inside an encoder."""
-        for key, value in (args.optim_conf or {}).items():
-            if isinstance(value, str):
-                raise ConfigError(f"optim_conf.{key} is the text {value!r}: YAML reads numbers as 1.0e-3 or 0.001")
-        if args.optim != "muon":
+        """ESPnet's optimizers; one that groups the parameters in its own way is given the model."""
+        chosen = abs_task.optim_classes[args.optim]
+        if not issubclass(chosen, ModelOptimizer):
             return super().build_optimizers(args, model)
         if args.exclude_weight_decay:
-            raise ConfigError("--exclude_weight_decay: muon groups the parameters in its own way, set it to false")
-        return [Muon(Muon.groups(model), **args.optim_conf)]
+            raise ConfigError(
+                f"--exclude_weight_decay: {args.optim} groups the parameters in its own way, set it to false"
+            )
+        return [chosen(chosen.groups(model), **args.optim_conf)]
 
     @classmethod
     def load_model(
@@ -225,7 +254,7 @@ class JSTTask(st.STTask):
             CheckpointError: a file is missing, damaged or unsafe, or configuration and weights do not belong together.
             ConfigError: the configuration cannot be used.
         """
-        from espnet_jst.hub.config_file import read_config
+        from espnet_jst.untrusted.config_file import read_config
 
         if config_file is None:
             if model_file is None:
@@ -246,7 +275,7 @@ class JSTTask(st.STTask):
         cls, config_file: str | Path | None = None, model_file: str | Path | None = None, device: str = "cpu"
     ) -> tuple[Any, argparse.Namespace]:
         """As `load_model`, dressed for ESPnet's own decoding scripts where a head can serve them."""
-        from espnet_jst.inference.espnet_view import ESPnetView, serving_head
+        from espnet_jst.tasks.espnet_view import ESPnetView, serving_head
 
         model, args = cls.load_model(config_file, model_file, device)
         try:
@@ -257,6 +286,11 @@ class JSTTask(st.STTask):
         return ESPnetView(model, args), args
 
 
-def _check_data(files: Any, preprocess: Callable | None) -> None:
-    if isinstance(preprocess, JSTPreprocessor):
-        preprocess.check_names([name for _, name, _ in files])
+def _check_data(args: argparse.Namespace, preprocess: JSTPreprocessor) -> None:
+    """Look at all data sets of a training together."""
+    groups = parse_groups(args.train_groups)
+    if groups and args.iterator_type != "sequence":
+        raise ConfigError(f"--iterator_type {args.iterator_type}: train_groups need --iterator_type sequence")
+    train = {TRAIN: [name for _, name, _ in args.train_data_path_and_name_and_type]}
+    train |= {group.where: group.names for group in groups}
+    check_sets(preprocess, train, [name for _, name, _ in args.valid_data_path_and_name_and_type])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +13,7 @@ import yaml
 from espnet2.utils import config_argparse
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_jst.config import check_choice, check_keys, read_yaml, unknown_option
+from espnet_jst.config import check_choice, check_keys, options_of, read_yaml, unknown_option
 from espnet_jst.errors import ConfigError
 from espnet_jst.tasks.refused import REFUSED, refusal
 
@@ -52,10 +52,6 @@ class JSTParser(config_argparse.ArgumentParser):
             self.error(unknown_option(unknown[0], self))
         return namespace
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            check_choice(str(value), [str(choice) for choice in action.choices], f"--{action.dest}")
-
     def read_config(self, path: str | Path) -> dict[str, Any]:
         """The checked content of a configuration file.
 
@@ -66,10 +62,10 @@ class JSTParser(config_argparse.ArgumentParser):
         values = read_yaml(path)
         if "runs" in values:
             raise ConfigError(
-                f"{path}: it names training runs, which stage 11 of a recipe trains in order, each from a run.yaml in "
-                "its folder: give one of these"
+                f"{path}: it names training runs, which stage 11 of a recipe trains in order, each from a run.yaml "
+                "that it writes into the folder of the run: give one of these"
             )
-        actions = {action.dest: action for action in self._actions}
+        actions = {action.dest: action for action in options_of(self)}
         for key in values:
             if key in REFUSED:
                 raise ConfigError(refusal(f"{path}: {key}", key))
@@ -102,12 +98,27 @@ class SafeDictAction(NestedDictAction):
 def strict_parser(parser: config_argparse.ArgumentParser) -> JSTParser:
     """Make the parser that AbsTask built a strict one, in place: AbsTask leaves no choice of the class."""
     parser.__class__ = JSTParser
-    for action in parser._actions:
+    for action in options_of(parser):
+        if action.choices is not None:
+            action.type = _chosen(action)
         if type(action) is NestedDictAction:
             action.__class__ = SafeDictAction
     parser.allow_abbrev = False
     assert isinstance(parser, JSTParser)
     return parser
+
+
+def _chosen(action: argparse.Action) -> Callable[[str], Any]:
+    """What converts an option's value, and refuses one that is no choice before argparse does, with the closest."""
+    convert, choices = action.type if callable(action.type) else str, action.choices or ()
+
+    def chosen(text: str) -> Any:
+        value = convert(text)
+        if value not in choices:
+            check_choice(str(value), [str(choice) for choice in choices], f"--{action.dest}")
+        return value
+
+    return chosen
 
 
 def _checked(value: Any, action: argparse.Action, where: str) -> Any:

@@ -11,7 +11,7 @@ from espnet_jst.errors import ConfigError
 _HEADS = "give a head in model_conf.heads, such as joint: {kind: transducer, lanes: [transcript, translation]}"
 _ENCODERS = "use encoder, and hier_encoder on top of it"
 _TEXT = "texts are normalized when the data is prepared (stages 1-5)"
-_AUGMENT = "use preprocessor_conf: gain_db, noise_snr_db, noise_prob, speed, speed_prob, equalizer_db, equalizer_prob"
+_AUGMENT = "use preprocessor_conf, whose keys --help preprocessor lists"
 _CLASSES = {
     "preencoder": _ENCODERS,
     "postencoder": _ENCODERS,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from espnet_jst.text.serialize import deserialize, serialize, serialize_streams
 
 if TYPE_CHECKING:
-    from espnet_jst.text.align import align_corpus
+    from espnet_jst.text.align.corpus import align_corpus
 
 __all__ = ["align_corpus", "deserialize", "serialize", "serialize_streams"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "align_corpus":
-        from espnet_jst.text.align import align_corpus
+        from espnet_jst.text.align.corpus import align_corpus
 
         return align_corpus
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
-from espnet_jst.text.tags import parse_tag
+from espnet_jst.text.lanes import TRANSCRIPT
+from espnet_jst.text.tags import Tag, Tags
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import has_blanks, split_units
-from espnet_jst.text.words import TRANSCRIPT
-
-LaneOfTag = Callable[[str], "tuple[str, str | None] | None"]
 
 
 @dataclass(frozen=True)
@@ -19,14 +17,16 @@ class AssembledWord:
 
     Attributes:
         text: the word, without markers.
-        lane: "transcript", "translation" or what the tag names.
-        language: language that the tag names, or None.
+        lane: where it belongs.
+        language: language that the last tag names, or None.
         first_frame: encoder frame of its first token.
         last_frame: encoder frame of its last token.
         logp: mean log-probability of its tokens, in nats.
-        block: running number of its block: a transcript group and the translation groups that follow it, up to the
-            next transcript group. The audio span of a translation word is that of the transcript words of its block.
+        block: running number of its block: a transcript group of a speaker and the translation groups that follow it,
+            up to the speaker's next transcript group. The audio span of a translation word is that of the transcript
+            words of its block.
         glued: whether it stands directly behind the word before it in its lane; None where the tokens do not say.
+        speaker: speaker that the last tag of a speaker names, or None.
     """
 
     text: str
@@ -37,6 +37,17 @@ class AssembledWord:
     logp: float
     block: int
     glued: bool | None = None
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where a speaker is: number of the block, and whether it has words outside the transcript, so that the next
+    transcript word opens a new one.
+    """
+
+    number: int = 0
+    translated: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,22 +67,18 @@ class AssemblerState:
     """All that an assembler remembers. Immutable: a beam forks by keeping a reference.
 
     Attributes:
-        lane: lane of the next token.
-        language: its language.
+        place: lane, language and speaker of the next token.
         held: word that is held back until a token that begins another word, a tag, or the end.
-        block: number of the current block.
-        translated: the block has words outside the transcript, so that the next transcript word opens a new block.
+        blocks: the block of each speaker.
         cut: a tag has just closed a word, so that a continuing token shows that the word was broken.
         broken_words: words that a tag has cut in two.
         opened: nothing was written since the lane was opened.
         unspaced: lanes whose last word is of a script without blanks: what follows without a marker is glued to it.
     """
 
-    lane: str
-    language: str | None = None
+    place: Tag
     held: HeldWord | None = None
-    block: int = 0
-    translated: bool = False
+    blocks: Mapping[str | None, Block] = field(default_factory=dict)
     cut: bool = False
     broken_words: int = 0
     opened: bool = True
@@ -90,22 +97,20 @@ class WordAssembler:
     Args:
         tokenizer: says which tokens are tags and which begin a word.
         default_lane: lane before the first tag.
-        lane_of_tag: (lane, language) of a tag, or None for a tag that is an ordinary word, such as `<noise>`
-            (default: `<asr>`, `<st>` and their forms with a language; `Tags.lane_of` for the scheme "lid").
-        default_language: language before the first tag.
+        tags: those that open something; another, such as `<noise>`, is an ordinary word.
+        sources: lanes that say what was spoken.
     """
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         default_lane: str = TRANSCRIPT,
-        lane_of_tag: LaneOfTag = parse_tag,
+        tags: Tags | None = None,
         *,
-        default_language: str | None = None,
+        sources: Collection[str] = (TRANSCRIPT,),
     ) -> None:
-        self._tokenizer = tokenizer
-        self._lane_of_tag = lane_of_tag
-        self.state = AssemblerState(lane=default_lane, language=default_language)
+        self._tokenizer, self._tags, self._sources = tokenizer, tags or Tags(), sources
+        self.state = AssemblerState(Tag(default_lane))
 
     @property
     def broken_words(self) -> int:
@@ -122,9 +127,9 @@ class WordAssembler:
         if tokenizer.is_special(token_id):
             return []
         is_tag = tokenizer.is_tag(token_id)
-        opened = self._lane_of_tag(tokenizer.tokens[token_id]) if is_tag else None
+        opened = self._tags.read(tokenizer.tokens[token_id]) if is_tag else None
         if opened is not None:
-            return self._switch(*opened)
+            return self._switch(opened.over(self.state.place))
         starts = is_tag or tokenizer.starts_word(token_id)
         words = self.flush() if starts else []
         text = tokenizer.piece_text(token_id)
@@ -141,22 +146,23 @@ class WordAssembler:
         self.state = replace(self.state, held=None)
         return [self._word(held)] if held is not None and held.text else []
 
-    def _switch(self, lane: str, language: str | None) -> list[AssembledWord]:
-        if (lane, language) == (self.state.lane, self.state.language):
+    def _switch(self, place: Tag) -> list[AssembledWord]:
+        if place == self.state.place:
             return []
         words = self.flush()
-        self.state = replace(self.state, lane=lane, language=language, cut=bool(words), opened=True)
+        self.state = replace(self.state, place=place, cut=bool(words), opened=True)
         return words
 
     def _open(self, text: str, frame: int, starts: bool) -> None:
         """Begin a word with a token that adds `text`."""
-        state, in_transcript = self.state, self.state.lane == TRANSCRIPT
+        state, spoken = self.state, self.state.place.lane in self._sources
+        block = state.blocks.get(state.place.speaker, Block())
+        block = Block(block.number + (spoken and block.translated), not spoken)
         glued = None if self._tokenizer.words_end_themselves else self._glued(text, starts)
         self.state = replace(
             state,
             held=HeldWord("", frame, frame, 0.0, 0, glued),
-            block=state.block + (in_transcript and state.translated),
-            translated=not in_transcript,
+            blocks={**state.blocks, state.place.speaker: block},
             cut=False,
             broken_words=state.broken_words
             + (state.cut and not starts and self._tokenizer.marks_word_starts and not glued),
@@ -165,7 +171,7 @@ class WordAssembler:
 
     def _glued(self, text: str, starts: bool) -> bool | None:
         state = self.state
-        if starts or not (state.lane in state.unspaced or (text and not has_blanks(text[0]))):
+        if starts or not (state.place.lane in state.unspaced or (text and not has_blanks(text[0]))):
             return False
         # Behind a tag, tokens that mark the space between two words do not say whether one is there.
         return None if state.opened and not self._tokenizer.marks_word_starts else True
@@ -188,9 +194,18 @@ class WordAssembler:
         return words
 
     def _word(self, held: HeldWord) -> AssembledWord:
-        state = self.state
-        lanes = state.unspaced - {state.lane} if has_blanks(held.text[-1]) else state.unspaced | {state.lane}
+        state, place = self.state, self.state.place
+        assert place.lane is not None
+        lanes = state.unspaced - {place.lane} if has_blanks(held.text[-1]) else state.unspaced | {place.lane}
         self.state = replace(state, unspaced=lanes)
-        mean = held.logp_sum / held.count
-        first, last = held.first_frame, held.last_frame
-        return AssembledWord(held.text, state.lane, state.language, first, last, mean, state.block, held.glued)
+        return AssembledWord(
+            held.text,
+            place.lane,
+            place.language,
+            held.first_frame,
+            held.last_frame,
+            held.logp_sum / held.count,
+            state.blocks[place.speaker].number,
+            held.glued,
+            place.speaker,
+        )

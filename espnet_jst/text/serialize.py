@@ -16,7 +16,7 @@ from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.links import Link, clean_links
 from espnet_jst.text.policies import POLICIES, block_positions, eager_positions, inter_positions, time_positions
-from espnet_jst.text.tags import ASR_TAG, ST_TAG, Tags, parse_tag
+from espnet_jst.text.tags import ASR_TAG, ST_TAG, Tags
 
 __all__ = [
     "Tags",
@@ -24,7 +24,6 @@ __all__ = [
     "deserialize",
     "deserialize_streams",
     "monotone_ends",
-    "parse_tag",
     "serialize",
     "serialize_streams",
     "serialize_targets",

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from espnet_jst.config import check_choice, json_text
+from espnet_jst.text.lanes import in_order
 from espnet_jst.text.languages import language
 from espnet_jst.text.units import Glued, has_blanks, join_units, needs_blank
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word, join_words, unit_words
+from espnet_jst.text.words import Word, join_words, unit_words
 
-FORMATS = ("json", "srt", "vtt", "ttml", "txt")
+FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
 # pysubs2 takes "{...}" and "\N" for its own mark-up; private characters stand for them until the file is written.
 _GUARDS = {"{": "\ue000", "}": "\ue001", "\\": "\ue002"}
@@ -66,7 +67,7 @@ def format_words(
     if fmt == "txt":
         return "".join(text + "\n" for text in _lane_texts(words).values())
     cues = make_cues(words, pause_s=pause_s, max_chars=max_chars, max_s=max_s, min_s=min_s)
-    text = _subtitle_file(cues, _lane_order(words), fmt)
+    text = _subtitle_file(cues, in_order(word.lane for word in words), fmt)
     return _with_languages(text, cues, _lane_languages(words, languages or {})) if fmt == "ttml" else text
 
 
@@ -77,7 +78,7 @@ def make_cues(
 
     Cues are in order of time and never overlap; every word is in exactly one.
     """
-    order = _lane_order(words)
+    order = in_order(word.lane for word in words)
     if not order:
         return []
     words = [unit for word in words for unit in unit_words(word, word.language)]
@@ -162,7 +163,7 @@ def _subtitle_file(cues: Sequence[Cue], order: Sequence[str], fmt: str) -> str:
 def _lane_languages(words: Sequence[Word], given: Mapping[str, str]) -> dict[str, str]:
     """BCP 47 tag of each lane, in the order of the lanes; "und" where no word and nothing else names the language."""
     named = {word.lane: word.language for word in reversed(words) if word.language}
-    return {lane: language(given.get(lane) or named.get(lane)).tag for lane in _lane_order(words)}
+    return {lane: language(given.get(lane) or named.get(lane)).tag for lane in in_order(word.lane for word in words)}
 
 
 def _with_languages(text: str, cues: Sequence[Cue], tags: Mapping[str, str]) -> str:
@@ -209,13 +210,7 @@ def _is_unfit(character: str) -> bool:
     return unicodedata.category(character) in _UNFIT or character in "\ufffe\uffff"
 
 
-def _lane_order(words: Sequence[Word]) -> list[str]:
-    """Transcript, translation, then further lanes as they appear."""
-    seen = dict.fromkeys(word.lane for word in words)
-    return [lane for lane in (TRANSCRIPT, TRANSLATION) if lane in seen] + [
-        lane for lane in seen if lane not in (TRANSCRIPT, TRANSLATION)
-    ]
-
-
 def _lane_texts(words: Sequence[Word]) -> dict[str, str]:
-    return {lane: _clean(join_words(w for w in words if w.lane == lane)) for lane in _lane_order(words)}
+    return {
+        lane: _clean(join_words(w for w in words if w.lane == lane)) for lane in in_order(word.lane for word in words)
+    }

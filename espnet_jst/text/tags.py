@@ -1,65 +1,91 @@
-"""Task and language tags of a serialized sequence (arXiv:2307.03354, arXiv:2310.14806)."""
+"""Tags of a serialized sequence: task and language (arXiv:2307.03354, arXiv:2310.14806), speaker (arXiv:2412.15415)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 
 ASR_TAG = "<asr>"
 ST_TAG = "<st>"
 SCHEMES = ("task", "lid", "task+lid")
+TAG_KEYS = ("source_languages", "target_languages", "speakers")
 
-_TASK_LANE = {"asr": TRANSCRIPT, "st": TRANSLATION}
-_TASK_TAG = re.compile(r"<(asr|st)(?::([^\s<>:]+))?>")
-_LANGUAGE = re.compile(r"[^\s<>:]+")
+_NAME = re.compile(r"[^\s<>]+")
 
 
-def parse_tag(tag: str) -> tuple[str, str | None] | None:
-    """Lane and language of a tag that names its task: `<asr>`, `<st>`, `<asr:de>`, `<st:en>`.
+@dataclass(frozen=True)
+class Tag:
+    """What a tag opens, and where a stream of tokens is: a lane, its language, a speaker, each None where unknown."""
 
-    Returns:
-        (lane, language or None), or None when `tag` names no task (a word, or a tag of the scheme `lid`, whose lane
-        only `Tags.lane_of` knows).
-    """
-    match = _TASK_TAG.fullmatch(tag)
-    return (_TASK_LANE[match[1]], match[2]) if match else None
+    lane: str | None = None
+    language: str | None = None
+    speaker: str | None = None
+
+    def over(self, before: Tag) -> Tag:
+        """Where a stream is after this tag: the tag of a speaker leaves the lane, that of a lane leaves the speaker."""
+        if self.lane is None:
+            return Tag(before.lane, before.language, self.speaker)
+        return Tag(self.lane, self.language, before.speaker)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tags:
-    """The tags of one model: which tag opens which lane.
+    """The tags of one model: which tag opens what.
 
     Attributes:
         scheme: "task" (`<asr>`, `<st>`), "lid" (`<de>`, `<en>`: the source tag doubles as language identification)
             or "task+lid" (`<asr:de>`, `<st:en>`).
         source_languages: languages of the transcript lane; several for a many-to-one model. Not used by "task".
         target_languages: languages of the translation lane, in the order that fixes their rank. Not used by "task".
+        speakers: those whose words a tag of their own opens: "self" has `<self>`, "spk:1" `<spk:1>`.
 
     Raises:
-        ConfigError: the scheme is unknown, a language is missing or malformed, or, with "lid", a language is both
-            source and target, so that its tag would not say which lane it opens.
+        ConfigError: the scheme is unknown, a language is missing or malformed, or a tag would have two meanings: with
+            "lid", a language that is both source and target.
     """
 
     scheme: str = "task"
     source_languages: tuple[str, ...] = ()
     target_languages: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
+
+    @classmethod
+    def configured(cls, scheme: str, conf: Mapping[str, Any] | None) -> Tags:
+        """The tags of a head from its scheme and from `preprocessor_conf`, where a list may be a text with blanks."""
+        listed = {}
+        for key in TAG_KEYS:
+            value = (conf or {}).get(key) or ()
+            listed[key] = tuple(value.split() if isinstance(value, str) else value)
+        return cls(scheme=scheme, **listed)
 
     def __post_init__(self) -> None:
         check_choice(self.scheme, SCHEMES, "tag scheme")
-        if self.scheme == "task":
-            return
+        if self.scheme != "task":
+            self._check_languages()
+        for speaker in self.speakers:
+            if not isinstance(speaker, str) or not _NAME.fullmatch(speaker):
+                raise ConfigError(f"speaker {speaker!r} cannot be a tag: use a name such as 'self' or 'spk:1'")
+        seen: set[str] = set()
+        for tag in self.all():
+            if tag in seen:
+                raise ConfigError(f"the tag {tag} would have two meanings: call the speaker or the language otherwise")
+            seen.add(tag)
+
+    def _check_languages(self) -> None:
         for side, languages in (("source", self.source_languages), ("target", self.target_languages)):
             if isinstance(languages, str):
                 raise ConfigError(f"{side}_languages is the text {languages!r}: give a list of languages")
             if not languages:
                 raise ConfigError(f"tag scheme {self.scheme!r} needs {side}_languages: name at least one")
             for language in languages:
-                if not _LANGUAGE.fullmatch(language):
+                if not _NAME.fullmatch(language) or ":" in language:
                     raise ConfigError(f"{side} language {language!r} cannot be a tag: use a code such as 'de'")
         both = set(self.source_languages) & set(self.target_languages)
         if self.scheme == "lid" and both:
@@ -76,21 +102,30 @@ class Tags:
         """Tag of the translation into `language` (default: the first target language)."""
         return self._tag("st", language, self.target_languages)
 
-    def all(self) -> list[str]:
-        """Every tag, source before target: the tokenizer's single symbols."""
-        if self.scheme == "task":
-            return [ASR_TAG, ST_TAG]
-        sources = [self.source_tag(language) for language in self.source_languages]
-        return sources + [self.target_tag(language) for language in self.target_languages]
+    def speaker_tag(self, speaker: str) -> str:
+        """Tag of a speaker."""
+        check_choice(speaker, self.speakers, "speaker")
+        return f"<{speaker}>"
 
-    def lane_of(self, tag: str) -> tuple[str, str | None] | None:
-        """(lane, language or None) that `tag` opens, or None when it is not a tag of this model."""
-        if tag not in self.all():
-            return None
-        if self.scheme != "lid":
-            return parse_tag(tag)
-        language = tag[1:-1]
-        return (TRANSCRIPT if language in self.source_languages else TRANSLATION), language
+    def all(self) -> list[str]:
+        """Every tag, source before target before speakers: the tokenizer's single symbols."""
+        return [tag for tag, _ in self._meanings]
+
+    def read(self, tag: str) -> Tag | None:
+        """What `tag` opens, or None where it is not a tag of this model."""
+        return self._table.get(tag)
+
+    @cached_property
+    def _table(self) -> Mapping[str, Tag]:
+        return dict(self._meanings)
+
+    @cached_property
+    def _meanings(self) -> list[tuple[str, Tag]]:
+        languages: tuple[Sequence[str | None], ...] = (self.source_languages, self.target_languages)
+        sources, targets = ((None,), (None,)) if self.scheme == "task" else languages
+        found = [(self.source_tag(language), Tag(TRANSCRIPT, language)) for language in sources]
+        found += [(self.target_tag(language), Tag(TRANSLATION, language)) for language in targets]
+        return found + [(self.speaker_tag(speaker), Tag(speaker=speaker)) for speaker in self.speakers]
 
     def _tag(self, task: str, language: str | None, known: Sequence[str]) -> str:
         if self.scheme == "task":

@@ -14,6 +14,7 @@ from espnet_jst.text.units import Glued, extends, has_blanks, may_extend, split_
 
 __all__ = ["Tokenizer", "find_tokenizer", "read_tokens", "train_tokenizer"]
 
+TOKEN_TYPES = ("bpe", "word", "char")
 _CACHE_WORDS = 200_000
 _MODEL_BYTES = 2**26
 
@@ -36,7 +37,7 @@ class Tokenizer:
     blank_id = 0
 
     def __init__(self, tokens: Sequence[str], *, bpemodel: str | Path | None = None, token_type: str = "bpe") -> None:
-        check_choice(token_type, ("bpe", "word", "char"), "token_type")
+        check_choice(token_type, TOKEN_TYPES, "token_type")
         self.tokens = list(tokens)
         self.token_type = token_type
         self._ids = {token: index for index, token in enumerate(self.tokens)}

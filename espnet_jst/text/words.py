@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
+from espnet_jst.text.lanes import LANES as LANES
+from espnet_jst.text.lanes import TRANSCRIPT as TRANSCRIPT
+from espnet_jst.text.lanes import TRANSLATION as TRANSLATION
 from espnet_jst.text.units import has_blanks, join_texts, split_units
-
-TRANSCRIPT = "transcript"
-TRANSLATION = "translation"
-LANES = (TRANSCRIPT, TRANSLATION)
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Word:
 
     Attributes:
         text: the word, without subword markers.
-        lane: "transcript" or "translation" (or a further lane that the configuration names).
+        lane: its name (`text.lanes`).
         start_s: start of the audio that the word stands for, in seconds.
         end_s: end of that audio.
         emission_s: audio time that had been heard when the word was shown: the end of the chunk.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,56 @@ from espnet_jst.text.lines import read_lines
 from espnet_jst.training.processes import is_distributed
 
 
-class CountedBatches(AbsIterFactory):
+class PlannedBatches(AbsIterFactory):
+    """Batches of a training that know their number, and how long the training is.
+
+    Attributes:
+        epochs: number of epochs of the whole training, which a curriculum is a share of.
+    """
+
+    def __init__(self) -> None:
+        self.epochs = 0
+        self.begin: Callable[[int], object] | None = None
+
+    def plan(self, epochs: int, begin: Callable[[int], object] | None = None) -> None:
+        """Set the number of epochs of the whole training.
+
+        Args:
+            epochs: that number.
+            begin: called with the number of an epoch before its batches are made; it may call `set_steps`.
+        """
+        self.epochs, self.begin = epochs, begin
+
+    @property
+    @abstractmethod
+    def groups(self) -> list[tuple[float, CountedBatches]]:
+        """Share of the steps and batches of each group of data."""
+
+    @property
+    @abstractmethod
+    def steps(self) -> int:
+        """Number of batches of an epoch."""
+
+    @property
+    @abstractmethod
+    def adjustable(self) -> bool:
+        """Whether an epoch is a number of steps, not one pass over the data."""
+
+    @abstractmethod
+    def set_steps(self, steps: int) -> None:
+        """Set the number of batches of the following epochs."""
+
+    def build_iter(self, epoch: int, shuffle: bool | None = None) -> Iterable[Any]:
+        """The batches of an epoch, in the order that the seed and the epoch's number give."""
+        if self.begin is not None:
+            self.begin(epoch)
+        return self._build(epoch, shuffle)
+
+    @abstractmethod
+    def _build(self, epoch: int, shuffle: bool | None) -> Iterable[Any]: ...
+
+
+class CountedBatches(PlannedBatches):
     """ESPnet's sequence of batches, which also knows its length and sizes, with an optional curriculum.
 
     In the first part of a training, batches are drawn (with replacement) from those whose longest utterance is at most
@@ -43,23 +93,19 @@ class CountedBatches(AbsIterFactory):
         for name, share in (("curriculum", curriculum), ("curriculum_start", curriculum_start)):
             if not 0 <= share <= 1:
                 raise ConfigError(f"--{name} {share}: give a share from 0 to 1")
+        super().__init__()
         self.base = base
         self.batches: list[Sequence[str]] = list(base.sampler)
-        self.curriculum, self.curriculum_start, self.epochs = curriculum, curriculum_start, 0
-        self.begin: Callable[[int], object] | None = None
+        self.curriculum, self.curriculum_start = curriculum, curriculum_start
         self.longest = np.array([max(lengths[k] for k in batch) for batch in self.batches]) if lengths else None
         if self.longest is not None:
             self.longest = _longest_on_any_rank(self.longest)
         self.sizes = None if self.longest is None else self.longest * np.array([len(b) for b in self.batches])
 
-    def plan(self, epochs: int, begin: Callable[[int], object] | None = None) -> None:
-        """Set the number of epochs of the whole training, which the curriculum is a share of.
-
-        Args:
-            epochs: that number.
-            begin: called with the number of an epoch before its batches are made; it may call `set_steps`.
-        """
-        self.epochs, self.begin = epochs, begin
+    @property
+    def groups(self) -> list[tuple[float, CountedBatches]]:
+        """One group, of all steps."""
+        return [(1.0, self)]
 
     @property
     def steps(self) -> int:
@@ -72,7 +118,7 @@ class CountedBatches(AbsIterFactory):
         return self.base.num_iters_per_epoch is not None
 
     def set_steps(self, steps: int) -> None:
-        """Set the number of batches of the following epochs, where they are `adjustable`."""
+        """Set the number of batches of the following epochs."""
         self.base.num_iters_per_epoch = steps
 
     def admitted(self, epoch: int, epochs: int) -> np.ndarray:
@@ -85,10 +131,7 @@ class CountedBatches(AbsIterFactory):
         limits = first + (self.longest.max() - first) * np.minimum(progress, 1.0)
         return np.maximum(1, np.searchsorted(np.sort(self.longest), limits, side="right"))
 
-    def build_iter(self, epoch: int, shuffle: bool | None = None) -> Iterable[Any]:
-        """The batches of an epoch, in the order that the seed and the epoch's number give."""
-        if self.begin is not None:
-            self.begin(epoch)
+    def _build(self, epoch: int, shuffle: bool | None) -> Iterable[Any]:
         admitted = self.admitted(epoch, self.epochs)
         if admitted[0] == len(self.batches):
             return self.base.build_iter(epoch, shuffle)

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from espnet2.torch_utils.device_funcs import to_device
 
 from espnet_jst.config import json_text
 from espnet_jst.errors import ConfigError
-from espnet_jst.training.batches import CountedBatches
+from espnet_jst.training.batches import CountedBatches, PlannedBatches
 from espnet_jst.training.processes import first_process, is_distributed, is_first
 from espnet_jst.weights import atomic_save, temporary_name
 
@@ -43,33 +44,31 @@ class StepCosts:
     """Seconds on the wall, measured.
 
     Attributes:
-        sizes: padded samples of the probed training batches, ascending.
+        sizes: padded samples of the probed training batches, ascending, for each group of data.
         seconds: time of a training step on each.
         validation_s: time of one validation.
         overhead_s: time of starting an epoch, and of saving a checkpoint and a model.
     """
 
-    sizes: Sequence[float]
-    seconds: Sequence[float]
+    sizes: Sequence[Sequence[float]]
+    seconds: Sequence[Sequence[float]]
     validation_s: float
     overhead_s: float
 
-    def steps_s(self, train: CountedBatches, numbers: range, epochs: int) -> list[float]:
+    def steps_s(self, train: PlannedBatches, numbers: range, epochs: int) -> list[float]:
         """Expected mean seconds of a step in each of some epochs, of a training of `epochs`."""
-        assert train.longest is not None and train.sizes is not None
-        by_length = np.argsort(train.longest, kind="stable")
-        sizes = train.sizes[by_length]
-        # Beyond the largest batch that there was time for, the time grows with the size.
-        costs = np.interp(sizes, self.sizes, self.seconds) * np.maximum(1.0, sizes / self.sizes[-1])
-        means = costs.cumsum() / np.arange(1, len(costs) + 1)  # of the n shortest batches
-        return [float(means[train.admitted(number, epochs) - 1].mean()) for number in numbers]
+        total = np.zeros(len(numbers))
+        for sizes, seconds, (share, batches) in zip(self.sizes, self.seconds, train.groups, strict=True):
+            means = _mean_costs(sizes, seconds, batches)
+            total += [share * means[batches.admitted(number, epochs) - 1].mean() for number in numbers]
+        return total.tolist()
 
-    def training_s(self, train: CountedBatches, epochs: int, done: int = 0) -> float:
+    def training_s(self, train: PlannedBatches, epochs: int, done: int = 0) -> float:
         """Expected seconds of the epochs after `done` of a training of `epochs`, with validation and saving."""
         numbers = range(done + 1, epochs + 1)
         return train.steps * sum(self.steps_s(train, numbers, epochs)) + len(numbers) * self.fixed_s
 
-    def steps_in(self, left_s: float, train: CountedBatches, epochs: int, done: int = 0) -> int:
+    def steps_in(self, left_s: float, train: PlannedBatches, epochs: int, done: int = 0) -> int:
         """How many steps each of the epochs after `done` has, if all of them together take at most `left_s`."""
         numbers = range(done + 1, epochs + 1)
         return max(0, int((left_s - len(numbers) * self.fixed_s) / sum(self.steps_s(train, numbers, epochs))))
@@ -78,6 +77,16 @@ class StepCosts:
     def fixed_s(self) -> float:
         """Seconds of an epoch without its steps."""
         return self.validation_s + self.overhead_s
+
+
+def _mean_costs(sizes: Sequence[float], seconds: Sequence[float], batches: CountedBatches) -> np.ndarray:
+    """Mean seconds of the n shortest batches, for every n, (N,), from those of some."""
+    assert batches.longest is not None and batches.sizes is not None
+    by_length = np.argsort(batches.longest, kind="stable")
+    all_sizes = batches.sizes[by_length]
+    # Beyond the largest batch that there was time for, the time grows with the size.
+    costs = np.interp(all_sizes, sizes, seconds) * np.maximum(1.0, all_sizes / sizes[-1])
+    return costs.cumsum() / np.arange(1, len(costs) + 1)
 
 
 class BudgetSpentError(Exception):
@@ -97,11 +106,12 @@ def epochs_in(budget_s: float, training_s: Callable[[int], float], max_epoch: in
 def measure(
     model: torch.nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
-    train: CountedBatches,
+    train: PlannedBatches,
     valid: Any,
     *,
     device: str,
     grad_clip: float,
+    unused_parameters: bool,
     output_dir: Path,
     most_s: float,
 ) -> StepCosts:
@@ -112,9 +122,9 @@ def measure(
     first one's figures.
     """
     model, optimizers = copy.deepcopy((model, list(optimizers)))  # one copy: the optimizers follow their parameters
-    batches, sizes = train.probe(PROBED_STEPS)
+    parallel = partial(torch.nn.parallel.DistributedDataParallel, find_unused_parameters=unused_parameters)
     model.train()
-    stepped = torch.nn.parallel.DistributedDataParallel(model) if is_distributed() else model
+    stepped = parallel(model) if is_distributed() else model
 
     def step(keys: Any, batch: Any) -> None:
         loss = stepped(utt_id=keys, **to_device(batch, device))[0]
@@ -126,28 +136,48 @@ def measure(
             optimizer.zero_grad()
 
     begun = time.perf_counter()
-    for keys, batch in train.probe(1)[0]:
-        step(keys, batch)  # compiles and fills caches, which no epoch pays again
-    last = time.perf_counter()
-    hopeless = first_process(last - begun > max(COMPILATION_S, most_s / PROBE_SHARE))
-    seconds = [last - begun] if hopeless else []
-    for keys, batch in () if hopeless else batches:
-        step(keys, batch)
-        now = time.perf_counter()
-        seconds.append(now - last)
-        last = now
-        if first_process(now - begun + seconds[-1] > most_s):
-            break
-    first_s, seconds, sizes = seconds[0], seconds[1:] or seconds, sizes[1:] if len(seconds) > 1 else sizes
-    order = np.argsort(sizes[: len(seconds)], kind="stable")
-    timed = [seconds[i] for i in order]
-    start_s = max(0.0, first_s - float(np.mean(timed)))  # processes that load data start anew every epoch
+    ends_s = begun
+    sizes, seconds, start_s = [], [], 0.0
+    for share, batches in train.groups:
+        ends_s += share * most_s  # what a group leaves goes to the next
+        timed, first_s = _timed(batches, step, ends_s, max(COMPILATION_S, most_s / PROBE_SHARE))
+        sizes.append([size for size, _ in timed])
+        seconds.append([step_s for _, step_s in timed])
+        start_s += max(0.0, first_s - float(np.mean(seconds[-1])))  # processes that load data start anew every epoch
     left_s = first_process(most_s - (time.perf_counter() - begun))
-    forward_s = FORWARD_SHARE * float(np.mean(timed))
+    forward_s = FORWARD_SHARE * float(np.mean(seconds[0]))
     validation_s = _validation_s(model, valid, device, left_s, forward_s)
     save_s = _save_s(model, optimizers, output_dir) if left_s > 0 else _saved_bytes(model) / SAVED_BYTES_S
     overhead_s = start_s + save_s
-    return first_process(StepCosts(sizes[order].tolist(), timed, validation_s, overhead_s))
+    return first_process(StepCosts(sizes, seconds, validation_s, overhead_s))
+
+
+def _timed(
+    batches: CountedBatches, step: Callable[[Any, Any], None], ends_s: float, hopeless_s: float
+) -> tuple[list[tuple[float, float]], float]:
+    """(size, seconds) of some batches of a group, by size, and the seconds of the first step.
+
+    Args:
+        step: takes one.
+        ends_s: on the clock, when it should be over.
+        hopeless_s: a step that takes longer is not repeated.
+    """
+    last = time.perf_counter()
+    for keys, batch in batches.probe(1)[0]:
+        step(keys, batch)  # compiles and fills caches, which no epoch pays again
+    now = time.perf_counter()
+    probe, sizes = batches.probe(PROBED_STEPS)
+    if first_process(now - last > hopeless_s):
+        return [(float(sizes[0]), now - last)], now - last
+    timed, last = [], now
+    for size, (keys, batch) in zip(sizes, probe, strict=False):
+        step(keys, batch)
+        now = time.perf_counter()
+        timed.append((float(size), now - last))
+        last = now
+        if first_process(now + timed[-1][1] > ends_s):
+            break
+    return sorted(timed[1:] or timed, key=lambda pair: pair[0]), timed[0][1]
 
 
 def _validation_s(model: torch.nn.Module, valid: Any, device: str, left_s: float, forward_s: float) -> float:
@@ -200,7 +230,7 @@ class Pace:
     asked: dict[str, Any]
     epochs: int
     costs: StepCosts
-    train: CountedBatches
+    train: PlannedBatches
     clock_s: Callable[[], float]
     taken: dict[int, int] = field(default_factory=dict)
 
@@ -267,7 +297,7 @@ def plan_pace(
     max_epoch: int,
     done: int,
     resume: bool,
-    train: Any,
+    train: PlannedBatches,
     clock_s: Callable[[], float],
     costs: Callable[[], StepCosts],
 ) -> Pace:
@@ -282,10 +312,11 @@ def plan_pace(
     asked = {"max_train_minutes": minutes, "max_epoch": max_epoch}
     plan = first_process(_planned(path) if resume else None) or {}
     taken = {int(epoch): steps for epoch, steps in plan.get("steps", {}).items()}
-    if not isinstance(train, CountedBatches) or train.sizes is None:
+    if not isinstance(train, PlannedBatches) or any(batches.sizes is None for _, batches in train.groups):
         raise ConfigError("--max_train_minutes needs --iterator_type sequence and a shape file of the speech")
-    if {key: plan.get(key) for key in asked} == asked:
-        return Pace(path, asked, plan["epochs"], StepCosts(**plan["measured"]), train, clock_s, taken)
+    before = _measured(plan)
+    if {key: plan.get(key) for key in asked} == asked and before and len(before.sizes) == len(train.groups):
+        return Pace(path, asked, plan["epochs"], before, train, clock_s, taken)
     measured = costs()
     left_s = first_process(MARGIN * 60 * minutes - clock_s())
     if first_process(measured.training_s(train, done + 1, done) > left_s):
@@ -298,7 +329,7 @@ def plan_pace(
     return Pace(path, asked, epochs, measured, train, clock_s, taken)
 
 
-def _epochs(costs: StepCosts, train: CountedBatches, left_s: float, max_epoch: int, done: int) -> int:
+def _epochs(costs: StepCosts, train: PlannedBatches, left_s: float, max_epoch: int, done: int) -> int:
     """Number of the last epoch; `done` where the time is over."""
     epochs = epochs_in(left_s, lambda epochs: costs.training_s(train, epochs, done), max_epoch, done)
     if train.adjustable:  # so that a probe which other work disturbed can be made up for
@@ -309,7 +340,7 @@ def _epochs(costs: StepCosts, train: CountedBatches, left_s: float, max_epoch: i
     return epochs
 
 
-def _check_least(costs: StepCosts, train: CountedBatches, minutes: float, used_s: float) -> None:
+def _check_least(costs: StepCosts, train: PlannedBatches, minutes: float, used_s: float) -> None:
     """Refuse a budget that would not hold the shortest training even if nothing of it had been used.
 
     That this start was slow, as the first one after an installation is, is no reason to refuse.
@@ -324,6 +355,13 @@ def _check_least(costs: StepCosts, train: CountedBatches, minutes: float, used_s
             f"learnt. Give at least {needed} minutes (better ten times that), or make the batches (--batch_bins, "
             "--batch_size) or the model smaller"
         )
+
+
+def _measured(plan: dict[str, Any]) -> StepCosts | None:
+    values = plan.get("measured")
+    if values and not isinstance(values["sizes"][0], list):  # of an earlier version, which knew one group
+        values = {**values, "sizes": [values["sizes"]], "seconds": [values["seconds"]]}
+    return StepCosts(**values) if values else None
 
 
 def _planned(path: Path) -> dict[str, Any] | None:

@@ -14,15 +14,20 @@ from espnet_jst.token_marks import PREFIX, marks_in, other_lists, same_mark
 from espnet_jst.weights import load_strict, read_weights
 
 
-def load_part(init_param: str, model: nn.Module, *, ignore_mismatch: bool = False, map_location: str = "cpu") -> None:
-    """Load weights as `--init_param` says.
+def load_part(
+    init_param: str, model: nn.Module, *, ignore_init_mismatch: bool = False, map_location: str = "cpu"
+) -> None:
+    """Load weights as `--init_param` says; the selected names must be those of the model's part.
+
+    It takes the place of ESPnet's `load_pretrained_model`, which takes missing and extra names without a word, takes
+    "encoder" for the start of "encoder_proj", and executes code from the file.
 
     Args:
         init_param: "FILE", or "FILE:SRC:DST:EXCLUDE" where the last ones may be left out: SRC is the part of the file
             (such as "encoder", empty for all), DST the part of the model, EXCLUDE names of the file, separated by
             commas, that are not loaded.
         model: the model.
-        ignore_mismatch: load the names that are on both sides with the same shape, and log the others.
+        ignore_init_mismatch: load the names that are on both sides with the same shape, and log the others.
         map_location: device.
 
     Raises:
@@ -39,34 +44,33 @@ def load_part(init_param: str, model: nn.Module, *, ignore_mismatch: bool = Fals
     found = read_weights(path, device=map_location)
     where = f"--init_param {init_param}"
     state, skipped = _select(found, source, excludes, init_param)
-    # The marks of the token lists count for the heads that are loaded, and are no weights to load.
+    # The marks of the token lists count for the parts that are loaded, and are no weights to load.
     state = {key: value for key, value in state.items() if not key.startswith(PREFIX)}
-    if strangers := _strange_heads(model, marks_in(found), state, target):
-        if not ignore_mismatch:
+    if strangers := _strange_parts(model, marks_in(found), state, target):
+        if not ignore_init_mismatch:
             raise CheckpointError(other_lists(where, sorted({*strangers.values()})))
         logging.warning(f"{where}: not loaded, because of another token list: {', '.join(strangers)}")
         state = {key: value for key, value in state.items() if not _starts(_joined(target, key), [*strangers])}
-    if ignore_mismatch:
+    if ignore_init_mismatch:
         state = _fitting(part.state_dict(), state, where)
         load_strict(part, state, where, may_miss=lambda key: True)
     else:
         load_strict(part, state, where, may_miss=(lambda key: _starts(key, skipped)) if skipped else None)
 
 
-def _strange_heads(
+def _strange_parts(
     model: nn.Module, marks: Mapping[str, Tensor], state: Mapping[str, Tensor], target: str
 ) -> dict[str, str]:
-    """Heads that would be loaded and whose token list is none of the file's: "heads.<name>" -> vocabulary."""
+    """Parts that would be loaded and whose token list is none of the file's, such as "heads.asr" -> vocabulary."""
     own = getattr(model, "token_lists", None)
     if own is None or not marks:
         return {}
     names = [_joined(target, key) for key in state]
-    loaded = {f"heads.{head}": name for head, name in own.heads.items()}
-    loaded = {head: name for head, name in loaded.items() if any(_starts(key, [head]) for key in names)}
+    loaded = {part: name for part, name in own.used.items() if any(_starts(key, [part]) for key in names)}
     lists = dict(own.named_buffers())
     return {
-        head: name
-        for head, name in loaded.items()
+        part: name
+        for part, name in loaded.items()
         if not any(same_mark(lists[name], other) for other in marks.values())
     }
 

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.keys import takes
+from espnet_jst.training.conf import MuonConf
+from espnet_jst.training.hooks import ModelOptimizer
 
 # Odd polynomials a x + b x^3 + c x^5, one an iteration: each the closest to 1 (in the largest error) on what the one
 # before makes of [0.003, 1] and 5 % more, as in arXiv:2505.16932. All of it lands in 1 +- 0.24, with one iteration
@@ -35,42 +38,28 @@ def hidden_matrices(model: nn.Module) -> list[Tensor]:
     return [layer.weight for layer in linear if layer.weight.requires_grad]
 
 
-class Muon(torch.optim.AdamW):
+class Muon(ModelOptimizer, torch.optim.AdamW):
     """`--optim muon`: encoder matrices move along their orthogonalised momentum, everything else as with AdamW.
 
     Args:
         params: groups; a group with `orthogonal: True` holds matrices. See `groups`.
-        lr: rate of AdamW.
-        matrix_lr: rate of the matrices, about the relative size of one update.
-        momentum: of the matrices.
-        weight_decay: of all, decoupled.
-        others: further keys of AdamW (betas, eps, fused).
 
-    Attributes:
-        product_dtype: of the iteration's products; momentum and weights are float32 in any case.
+    `product_dtype` is that of the iteration's products; momentum and weights are float32 in any case.
 
     Raises:
         ConfigError: there is no group of matrices.
     """
 
-    product_dtype = torch.float32
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-3,
-        matrix_lr: float = 0.01,
-        momentum: float = 0.95,
-        weight_decay: float = 0.01,
-        **others: Any,
-    ) -> None:
+    @takes(MuonConf)
+    def __init__(self, params: Iterable[Any], conf: MuonConf) -> None:
         groups = list(params)
         if not any(isinstance(group, dict) and group.get("orthogonal") for group in groups):
             raise ConfigError("--optim muon needs an encoder with linear layers, trained by jst_train")
         for group in groups:
             if group.get("orthogonal"):
-                group.update(lr=matrix_lr, momentum=momentum)
-        super().__init__(groups, lr=lr, weight_decay=weight_decay, **others)
+                group.update(lr=conf.matrix_lr, momentum=conf.momentum)
+        betas = (float(conf.betas[0]), float(conf.betas[1]))
+        super().__init__(groups, conf.lr, betas, conf.eps, conf.weight_decay, fused=conf.fused)
 
     @staticmethod
     def groups(model: nn.Module) -> list[dict[str, Any]]:

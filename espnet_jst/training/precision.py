@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from espnet_jst.config import check_choice
+from espnet_jst.config import check_choice, options_of
+from espnet_jst.training.hooks import ModelOptimizer
 
 TRAIN_DTYPES = ("float32", "bfloat16", "auto", "float64")
 WIDE = 128  # columns from which on a CPU's products in bfloat16 gain more than conversions cost: docs/performance.md
@@ -30,7 +31,7 @@ class Float32Arguments(argparse.Namespace):
 
 def offer_training_dtypes(parser: argparse.ArgumentParser) -> None:
     """Give ESPnet's `--train_dtype` our choices."""
-    [action] = [action for action in parser._actions if action.dest == "train_dtype"]
+    [action] = [action for action in options_of(parser) if action.dest == "train_dtype"]
     action.choices = TRAIN_DTYPES
     action.help = (
         "Of matrix products and convolutions in training: bfloat16, or auto, which is bfloat16 where the processor or "
@@ -71,7 +72,7 @@ def set_training_dtype(model: Any, optimizers: Sequence[Any], asked: str, device
     dtype = training_dtype(asked, device, max(sides, default=0))
     model.train_dtype = dtype
     for optimizer in optimizers:
-        if hasattr(optimizer, "product_dtype"):
+        if isinstance(optimizer, ModelOptimizer):
             optimizer.product_dtype = training_dtype(asked, device)  # batches of products pay at any width
     if asked == "auto" and dtype == torch.float32:
         able = has_bfloat16(device)

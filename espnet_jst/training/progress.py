@@ -80,6 +80,7 @@ class TrackedBatches:
         course: of the training.
         training: each batch is a step of the training; False for a validation.
         loss: the latest loss, None before the first.
+        begin: called before every batch.
         tick: called after every batch.
         shown: whether this process of a distributed training is the one that shows it.
 
@@ -95,12 +96,13 @@ class TrackedBatches:
         course: Course | None = None,
         training: bool = True,
         loss: Callable[[], float | None] = lambda: None,
+        begin: Callable[[], None] = lambda: None,
         tick: Callable[[], None] = lambda: None,
         shown: bool = True,
     ) -> None:
         self.batches, self.label, self.course, self.training = batches, label, course or Course(), training
         self.loss, self.shown = loss, shown
-        self.done, self._tick = 0, tick
+        self.done, self._begin, self._tick = 0, begin, tick
 
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]  # a TypeError tells ESPnet that the length is not known
@@ -131,6 +133,7 @@ class TrackedBatches:
 
     def _silently(self) -> Iterator[Any]:
         for batch in self.batches:
+            self._begin()
             yield batch
             self.tick()
 
@@ -148,6 +151,7 @@ class TrackedBatches:
             texts = self._loss_text(), self.course.left()
             task = bar.add_task(self.label, total=self._total(), loss=texts[0], left=texts[1])
             for batch in self.batches:
+                self._begin()
                 yield batch
                 self.tick()
                 bar.update(task, advance=1, loss=self._loss_text(), left=self.course.left())
@@ -155,6 +159,7 @@ class TrackedBatches:
     def _with_lines(self) -> Iterator[Any]:
         total = self._total()
         for batch in self.batches:
+            self._begin()
             yield batch
             self.tick()
             if self.course.is_due():

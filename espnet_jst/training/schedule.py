@@ -5,49 +5,35 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from espnet2.schedulers.abs_scheduler import AbsBatchStepScheduler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.keys import takes
+from espnet_jst.training.conf import WarmupCosineConf
+from espnet_jst.training.hooks import PlannedScheduler
 
 
-class WarmupCosine(LRScheduler, AbsBatchStepScheduler):
+class WarmupCosine(LRScheduler, PlannedScheduler):
     """`--scheduler warmupcosine`: a step is an update of the weights; the peak is the optimizer's `lr`.
 
     Args:
         optimizer: the optimizer.
-        warmup_share: share of all steps in which the rate rises linearly to the peak.
-        warmup_steps: the same as a number of steps, which goes before `warmup_share`.
-        final_share: rate at the end, as a share of the peak.
-        total_steps: steps of the whole training; JSTTrainer counts them and calls `plan` when it is not given.
         last_epoch: steps already done, as in every PyTorch scheduler.
-
-    Raises:
-        ConfigError: a share outside [0, 1].
     """
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        warmup_share: float = 0.1,
-        warmup_steps: int | None = None,
-        final_share: float = 0.0,
-        total_steps: int | None = None,
-        last_epoch: int = -1,
-    ) -> None:
-        for name, share in (("warmup_share", warmup_share), ("final_share", final_share)):
-            if not 0 <= share <= 1:
-                raise ConfigError(f"scheduler_conf.{name} is {share}: give a share from 0 to 1")
-        self.warmup_share, self.warmup_steps, self.final_share = warmup_share, warmup_steps, final_share
-        self.given_steps = total_steps
-        self.total_steps = total_steps or 0
+    @takes(WarmupCosineConf)
+    def __init__(self, optimizer: Optimizer, *, last_epoch: int = -1, conf: WarmupCosineConf) -> None:
+        self.warmup_share, self.warmup_steps, self.final_share = conf.warmup_share, conf.warmup_steps, conf.final_share
+        self.given_steps = conf.total_steps
+        self.total_steps = conf.total_steps or 0
         super().__init__(optimizer, last_epoch)
 
-    def plan(self, total_steps: int) -> None:
-        """Set the number of steps of the whole training, and the rate of the next one."""
-        self.total_steps = self.given_steps or total_steps
+    def plan(self, total_steps: int | None) -> None:
+        """Set the number of steps of the whole training, and the rate of the next one; see `PlannedScheduler`."""
+        if not (self.given_steps or total_steps):
+            raise ConfigError("--scheduler warmupcosine needs --iterator_type sequence or scheduler_conf.total_steps")
+        self.total_steps = self.given_steps or total_steps or 0
         for group, rate in zip(self.optimizer.param_groups, self.get_lr()):
             group["lr"] = rate
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]

@@ -14,18 +14,18 @@ from espnet2.train.reporter import Reporter
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
-from espnet_jst import compat
 from espnet_jst.data.checks import SKIPPED
-from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.errors import CheckpointError
 from espnet_jst.training import budget
 from espnet_jst.training.accumulation import last_update, updates
-from espnet_jst.training.batches import CountedBatches
+from espnet_jst.training.batches import PlannedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
 from espnet_jst.training.guard import LossGuard
+from espnet_jst.training.hooks import PlannedScheduler
 from espnet_jst.training.precision import offer_training_dtypes, set_training_dtype
 from espnet_jst.training.processes import first_process, is_first
 from espnet_jst.training.progress import Course, TrackedBatches, say
-from espnet_jst.training.schedule import WarmupCosine
+from espnet_jst.training.safe_files import safe_checkpoints
 from espnet_jst.training.usage import CPUClock
 from espnet_jst.weights import load_strict
 
@@ -143,7 +143,7 @@ class JSTTrainer(Trainer):
             "trainer_options": options,
             "distributed_option": distributed_option,
         }
-        with compat.safe_checkpoints() as reporters:
+        with safe_checkpoints() as reporters:
             try:
                 super().run(**arguments)
             except budget.BudgetSpentError:
@@ -188,16 +188,19 @@ class JSTTrainer(Trainer):
     def _tracked(
         cls, model: Any, batches: Iterable[Any], reporter: Any, options: Any, distributed_option: Any, *, training: bool
     ) -> TrackedBatches:
-        epoch = reporter.get_epoch()
+        epoch, whole = reporter.get_epoch(), getattr(model, "module", model)
+
+        def begin() -> None:
+            if training:  # the reporter counts over all epochs and runs
+                whole.at(reporter.get_total_count(), epoch)
 
         def tick() -> None:
             assert cls.clock is not None and cls.guard is not None
             cls.clock.save()
-            nonfinite = getattr(model, "module", model).nonfinite
             if training:
-                cls.guard.step(nonfinite, epoch)
+                cls.guard.step(whole.nonfinite, epoch)
             else:
-                cls.guard.write(nonfinite, epoch)
+                cls.guard.write(whole.nonfinite, epoch)
 
         return TrackedBatches(
             batches,
@@ -205,6 +208,7 @@ class JSTTrainer(Trainer):
             course=cls.course,
             training=training,
             loss=lambda: _latest_loss(reporter),
+            begin=begin,
             tick=tick,
             shown=not distributed_option.distributed or distributed_option.dist_rank == 0,
         )
@@ -230,6 +234,7 @@ class JSTTrainer(Trainer):
                 valid,
                 device="cuda" if options.ngpu > 0 else "cpu",
                 grad_clip=options.grad_clip,
+                unused_parameters=options.unused_parameters,
                 output_dir=output_dir,
                 most_s=budget.PROBE_SHARE * 60 * minutes,
             ),
@@ -240,10 +245,10 @@ def _plan_schedules(
     schedulers: Sequence[Any], train: Any, options: JSTTrainerOptions, pace: budget.Pace | None, course: Course
 ) -> None:
     """Tell schedules, curriculum and console how long the training is; with a budget, again before every epoch."""
-    planned = [scheduler for scheduler in schedulers if isinstance(scheduler, WarmupCosine)]
-    if not isinstance(train, CountedBatches):
-        if any(not scheduler.given_steps for scheduler in planned):
-            raise ConfigError("--scheduler warmupcosine needs --iterator_type sequence or scheduler_conf.total_steps")
+    planned = [scheduler for scheduler in schedulers if isinstance(scheduler, PlannedScheduler)]
+    if not isinstance(train, PlannedBatches):
+        for scheduler in planned:
+            scheduler.plan(None)
         return
 
     def begin(epoch: int) -> None:

@@ -15,7 +15,7 @@ import soundfile
 
 from espnet_jst.bin import cli
 from espnet_jst.inference import Speech2Text
-from espnet_jst.inference.audio import Recording
+from espnet_jst.inference.audio.recording import Recording
 from tests.inference import tiny
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from espnet_jst.data.augment import EQUALIZER_KNOTS, Augmentation, add_white_noise, change_speed, equalize
+from espnet_jst.data.augment import EQUALIZER_KNOTS, add_white_noise, augment, change_speed, equalize
+from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.errors import ConfigError
+from espnet_jst.keys import read
 
 FS = 8000
 
@@ -49,30 +51,28 @@ def test_silence_stays_silent():
 
 
 def test_the_same_seed_gives_the_same_samples():
-    augment = Augmentation.parse(
-        {"gain_db": [-6, 6], "noise_prob": 1.0, "speed_prob": 1.0, "equalizer_prob": 1.0, "equalizer_db": [-3, 3]}
-    )
+    conf = PreprocessorConf(gain_db=(-6, 6), noise_prob=1.0, speed_prob=1.0, equalizer_prob=1.0, equalizer_db=(-3, 3))
     np.random.seed(3)
-    first = augment(sine(300))
+    first = augment(sine(300), conf)
     np.random.seed(3)
-    np.testing.assert_array_equal(augment(sine(300)), first)
-    assert first.dtype == np.float32 and not np.array_equal(augment(sine(300))[:100], first[:100])
+    np.testing.assert_array_equal(augment(sine(300), conf), first)
+    assert first.dtype == np.float32 and not np.array_equal(augment(sine(300), conf)[:100], first[:100])
 
 
 def test_nothing_is_changed_by_default():
-    np.testing.assert_array_equal(Augmentation.parse({})(sine(300)), sine(300))
+    np.testing.assert_array_equal(augment(sine(300), PreprocessorConf()), sine(300))
 
 
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
         ({"gain": [0, 1]}, r"unknown key 'gain' \(did you mean 'gain_db'"),
-        ({"gain_db": 3}, r"preprocessor_conf.gain_db is 3: give a range such as \[-18, 0\]"),
+        ({"gain_db": 3}, r"preprocessor_conf: gain_db is 3: give a list of 2 with a number in each place"),
         ({"equalizer_db": [3, -3]}, r"equalizer_db is \[3, -3\]: give a range such as \[-6, 6\]"),
-        ({"speed": [0.0, 1.0]}, "speeds are positive"),
-        ({"noise_prob": 2}, "give a share from 0 to 1"),
+        ({"speed": [0.0, 1.0]}, "speed is 0.0: give a number from 0.1 to 10"),
+        ({"noise_prob": 2}, "noise_prob is 2: give a number from 0 to 1"),
     ],
 )
 def test_a_wrong_configuration_is_one_message(conf, message):
     with pytest.raises(ConfigError, match=message):
-        Augmentation.parse(conf)
+        read(PreprocessorConf, conf, "preprocessor_conf")

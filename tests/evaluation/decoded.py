@@ -2,6 +2,10 @@
 
 import json
 
+from espnet_jst.evaluation.lanes import LaneTexts
+from espnet_jst.evaluation.metrics import METRICS
+from espnet_jst.text.lanes import LANES
+
 CHUNK = 0.64
 REFERENCES = {
     "a1": ("four two seven", "zwei und vierzig sieben", 3.0),
@@ -15,6 +19,17 @@ HYPOTHESES = {"a1": ("four two nine", "zwei und vierzig"), "a2": ("zero seven", 
 def write_table(path, rows):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{key} {text}".strip() + "\n" for key, text in rows.items()), encoding="utf-8")
+
+
+def lane_texts(references, hypotheses, lane="translation", language="de", lowercase=False):
+    """Texts as they come from a decode directory; utterances are called 0, 1, ..."""
+    keys = tuple(map(str, range(len(references))))
+    return LaneTexts(LANES[lane], language, "text.lc", keys, tuple(references), tuple(hypotheses), (), lowercase)
+
+
+def translation_scores(references, hypotheses, metrics=("BLEU", "chrF++", "TER"), language="de", lowercase=False, **n):
+    texts = lane_texts(references, hypotheses, language=language, lowercase=lowercase)
+    return {name: METRICS[name].score(texts, **n) for name in metrics}
 
 
 def words_of(transcript, translation, duration):

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from espnet_jst.evaluation.quality import score_limits
+from espnet_jst.evaluation.metrics import METRICS
+from espnet_jst.evaluation.metrics.base import rate
 from espnet_jst.evaluation.significance import UNLIMITED, compare_systems, interval
-from espnet_jst.evaluation.statistics import rate, translation_statistics
+from tests.evaluation.decoded import lane_texts
 
 POPULATION = 20000  # utterances
 TRANSLATIONS = 3000
@@ -53,7 +54,8 @@ def translations(metric: str, errors: float) -> Population:
         kinds = rng.random(len(reference)) / rng.beta(3.0 * errors, 3.0 * (1.0 - errors))
         hypotheses.append(" ".join(" ".join(_changed(*pair, rng)) for pair in zip(reference, kinds, strict=True)))
         references.append(" ".join(reference))
-    return Population(*translation_statistics(metric, references, hypotheses, lowercase=False), score_limits(metric))
+    rows, score, _ = METRICS[metric].statistics(lane_texts(references, hypotheses))
+    return Population(rows, score, METRICS[metric].limits)
 
 
 def _changed(word: str, kind: float, rng: np.random.Generator) -> list[str]:

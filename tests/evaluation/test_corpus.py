@@ -3,8 +3,7 @@ import math
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation import TimedHypothesis, corpus_latency
-from espnet_jst.evaluation.corpus import lane_gaps, summary, word_lags
+from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency, lane_gaps, summary, word_lags
 
 
 def item(delays, source=3000.0, length=4, **keywords):

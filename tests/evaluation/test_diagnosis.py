@@ -6,7 +6,7 @@ import pytest
 
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.evaluation.diagnosis import compare_policies, diagnosis_rows, write_diagnosis
-from espnet_jst.text.align import corrupt_links
+from espnet_jst.text.align.corrupt import corrupt_links
 from espnet_jst.text.align.synthetic import synthetic_corpus
 from espnet_jst.text.tokenizer import Tokenizer
 

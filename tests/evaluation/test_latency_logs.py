@@ -5,7 +5,8 @@ import pytest
 from espnet_jst.evaluation import score_directory
 from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.latency_logs import instance, stream_events
-from espnet_jst.text.words import TRANSLATION, Word
+from espnet_jst.text.lanes import TRANSLATION
+from espnet_jst.text.words import Word
 from tests.evaluation.decoded import HYPOTHESES, make_decoded, make_reference
 from tests.evaluation.log_readers import (
     simuleval_laal,

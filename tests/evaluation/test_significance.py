@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from espnet_jst.errors import DataError
+from espnet_jst.evaluation.metrics import METRICS
+from espnet_jst.evaluation.metrics.base import rate
 from espnet_jst.evaluation.significance import SystemScore, compare_systems, interval
-from espnet_jst.evaluation.statistics import rate, translation_statistics
+from tests.evaluation.decoded import lane_texts
 
 
 def errors(*counts: int) -> np.ndarray:
@@ -72,7 +74,7 @@ def test_translations_are_compared_on_each_metric():
     references = ["eins und zwanzig null", "vier und dreissig", "zwei acht und neunzig", "sechzehn null sieben"] * 10
     worse = [text.replace("und", "null") if k % 2 else text for k, text in enumerate(references)]
     for metric, sign in (("BLEU", -1), ("chrF++", -1), ("TER", 1)):
-        pair = [translation_statistics(metric, references, texts, lowercase=False) for texts in (references, worse)]
+        pair = [METRICS[metric].statistics(lane_texts(references, texts)) for texts in (references, worse)]
         systems = {"right": [pair[0].rows], "worse": [pair[1].rows]}
         found = compare_systems(systems, pair[0].score, baseline="right", n_bootstrap=200)["worse"]
         assert found.p_value < 0.05 and sign * found.difference_low > 0 < sign * found.difference_high

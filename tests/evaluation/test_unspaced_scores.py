@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from sacrebleu.metrics import BLEU
+from sacrebleu.metrics import BLEU, CHRF
 
-from espnet_jst.evaluation import compare_directories, edit_score, score_directory, write_results
+from espnet_jst.evaluation import compare_directories, score_directory, write_results
 from espnet_jst.evaluation.lanes import bleu_tokenizer
-from espnet_jst.evaluation.quality import make_metric, translation_scores
+from espnet_jst.evaluation.metrics.error_rate import edit_score
 from espnet_jst.evaluation.report.alignment import marked
-from tests.evaluation.decoded import write_table
+from tests.evaluation.decoded import translation_scores, write_table
 
 REFERENCES = {"u1": "今天天气真好我们出去走走吧", "u2": "我们明天早上见"}
 HYPOTHESES = {"u1": "今天天气很好我们出去走走吧", "u2": "我们明天早上见"}
@@ -115,8 +115,8 @@ def test_systems_are_compared_by_the_same_units(tmp_path):
 
 def test_chrf_is_that_of_sacrebleu_as_before():
     texts = list(HYPOTHESES.values()), list(REFERENCES.values())
-    score = make_metric("chrF++").corpus_score(texts[0], [texts[1]]).score
-    assert translation_scores(texts[1], texts[0], tokenize="zh", metrics=["chrF++"])["chrF++"].score == score
+    score = CHRF(word_order=2).corpus_score(texts[0], [texts[1]]).score
+    assert translation_scores(texts[1], texts[0], language="zh", metrics=["chrF++"])["chrF++"].score == score
 
 
 def test_differences_are_marked_by_characters():

@@ -8,10 +8,16 @@ from espnet_jst.heads import JointNetwork
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.predictor import LSTMPredictor, StatelessPredictor
-from espnet_jst.heads.spec import HeadSpec, check_model_conf, parse_heads
+from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.keys import read
+from espnet_jst.taps import Tap
 
 JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
+
+
+def tap(x, lengths):
+    return Tap(x, lengths, 0.04)
 
 
 @pytest.mark.parametrize("make", [LSTMPredictor, StatelessPredictor])
@@ -67,7 +73,7 @@ def test_no_heads_and_unknown_model_keys_are_refused():
     with pytest.raises(ConfigError, match="give at least one head"):
         parse_heads({})
     with pytest.raises(ConfigError, match=r"unknown key 'head' \(did you mean 'heads'"):
-        check_model_conf({"head": {}})
+        read(ModelConf, {"head": {}}, "model_conf")
 
 
 def test_a_head_is_built_with_the_tap_and_vocabulary_that_it_names():
@@ -94,7 +100,7 @@ def test_a_head_that_cannot_be_built_is_one_message(entry, message):
 def test_ctc_counts_what_has_no_path_and_goes_on():
     head = CTCHead(encoder_size=4, vocab_size=5)
     targets = torch.tensor([[1, 1, 2], [1, 2, 3], [1, 2, -1]])
-    loss, parts = head.loss(torch.randn(3, 3, 4), torch.tensor([3, 3, 3]), targets, torch.tensor([3, 3, 2]))
+    loss, parts, _ = head(tap(torch.randn(3, 3, 4), torch.tensor([3, 3, 3])), targets, torch.tensor([3, 3, 2]))
     assert parts["too_short"].tolist() == [1.0, 0.0, 0.0]  # two equal labels need a blank between them
     assert loss[0] == 0 and (loss[1:] > 0).all()
 
@@ -106,9 +112,10 @@ def test_ctc_reports_the_errors_of_its_best_path_in_evaluation():
         head.output.bias.zero_()
     frames = torch.nn.functional.one_hot(torch.tensor([[1, 1, 0, 1, 2], [3, 0, 0, 0, 2]]), 4).float()
     targets = torch.tensor([[1, 1, 2], [3, 1, -1]])  # the second: one label right, one not written
-    _, parts = head.loss(frames, torch.tensor([5, 4]), targets, torch.tensor([3, 2]))
+    batch = tap(frames, torch.tensor([5, 4])), targets, torch.tensor([3, 2])
+    parts = head(*batch).parts
     assert float(parts["error"].mean()) == pytest.approx((0 + 1) / (3 + 2))
-    assert "error" not in head.train().loss(frames, torch.tensor([5, 4]), targets, torch.tensor([3, 2]))[1]
+    assert "error" not in head.train()(*batch).parts
 
 
 def test_ctc_with_a_forbidden_symbol_is_one_without_it_and_refuses_it_as_a_label():
@@ -120,7 +127,7 @@ def test_ctc_with_a_forbidden_symbol_is_one_without_it_and_refuses_it_as_a_label
         without.output.bias.copy_(head.output.bias[:5])
     x = torch.randn(2, 7, 4, requires_grad=True)
     batch = torch.tensor([7, 5]), torch.tensor([[1, 2], [3, -1]]), torch.tensor([2, 1])
-    losses = [one.loss(x, *batch)[0] for one in (head, without)]
+    losses = [one(tap(x, batch[0]), *batch[1:]).loss for one in (head, without)]
     torch.testing.assert_close(*losses)
     ours, theirs = (
         torch.autograd.grad(loss.sum(), (x, *one.parameters())) for loss, one in zip(losses, (head, without))
@@ -128,7 +135,7 @@ def test_ctc_with_a_forbidden_symbol_is_one_without_it_and_refuses_it_as_a_label
     torch.testing.assert_close(ours[0], theirs[0])
     torch.testing.assert_close((ours[1][:5], ours[2][:5]), theirs[1:])
     with pytest.raises(NonFiniteLossError, match="utterance 1 .*the CTC loss is inf; no path through it"):
-        head.loss(x, batch[0], torch.tensor([[1, 2], [5, -1]]), batch[2])
+        head(tap(x, batch[0]), torch.tensor([[1, 2], [5, -1]]), batch[2])
 
 
 def test_ctc_names_the_utterance_of_a_nan():
@@ -136,7 +143,7 @@ def test_ctc_names_the_utterance_of_a_nan():
     x = torch.randn(2, 3, 4)
     x[1] = torch.nan
     with pytest.raises(NonFiniteLossError, match="utterance 1 .*the CTC loss is nan"):
-        head.loss(x, torch.tensor([3, 3]), torch.tensor([[1], [2]]), torch.tensor([1, 1]))
+        head(tap(x, torch.tensor([3, 3])), torch.tensor([[1], [2]]), torch.tensor([1, 1]))
 
 
 def test_a_transducer_learns_a_sequence_and_its_additive_joiner_is_for_training_only():
@@ -147,7 +154,7 @@ def test_a_transducer_learns_a_sequence_and_its_additive_joiner_is_for_training_
     optimizer = torch.optim.Adam(head.parameters(), 0.03)
     first = None
     for _ in range(60):
-        loss, parts = head.loss(x, lengths, targets, target_lengths)
+        loss, parts, _ = head(tap(x, lengths), targets, target_lengths)
         first = parts["rnnt"].mean() if first is None else first
         optimizer.zero_grad()
         loss.mean().backward()
@@ -163,10 +170,15 @@ def test_the_warm_up_scales_the_training_loss_only():
     conf = {"encoder_size": 6, "vocab_size": 5, "predictor_conf": {"size": 8}, "joint_size": 8}
     warm, plain = TransducerHead(**conf, warm_steps=10), TransducerHead(**conf)
     plain.load_state_dict(warm.state_dict(), strict=False)
-    batch = torch.randn(1, 4, 6), torch.tensor([4]), torch.tensor([[1, 2]]), torch.tensor([2])
-    expected = plain.eval().loss(*batch)[0]
-    assert torch.equal(warm.eval().loss(*batch)[0], expected) and warm.step == 0
-    loss, parts = warm.train().loss(*batch)
+    batch = tap(torch.randn(1, 4, 6), torch.tensor([4])), torch.tensor([[1, 2]]), torch.tensor([2])
+    expected = plain.eval()(*batch).loss
+    assert torch.equal(warm.eval()(*batch).loss, expected)
+    loss, parts, _ = warm.train()(*batch)
     torch.testing.assert_close(loss, 0.1 * parts["rnnt"] + parts["simple"])
-    assert warm.step == 1
-    assert torch.equal(warm.eval().loss(*batch)[0], expected)
+    warm.at(5, 1)
+    loss, parts, _ = warm(*batch)
+    torch.testing.assert_close(loss, 0.55 * parts["rnnt"] + 0.75 * parts["simple"])
+    warm.at(1000, 9)
+    loss, parts, _ = warm(*batch)
+    torch.testing.assert_close(loss, parts["rnnt"] + 0.5 * parts["simple"])
+    assert torch.equal(warm.eval()(*batch).loss, expected)

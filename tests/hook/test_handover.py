@@ -60,7 +60,7 @@ def test_searches_of_espnet_are_run_by_espnets_program(models: dict[str, Path], 
     named = ["--st_train_config", str(models["serialized"] / "config.yaml")]
     search = write(tmp_path / "search.yaml", {"transducer_conf": {"search_type": "tsd"}})
     empty = write(tmp_path / "empty.yaml", {"transducer_conf": {}})
-    assert stand_in(DECODE, ["--config", str(search), *named]) == "espnet_jst.hook.espnet_search"
+    assert stand_in(DECODE, ["--config", str(search), *named]) == "espnet_jst.bin.espnet_search"
     assert stand_in(DECODE, ["--config", str(empty), *named]) == "espnet_jst.bin.jst_inference"
 
 

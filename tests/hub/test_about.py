@@ -13,10 +13,10 @@ from espnet_jst.errors import CheckpointError
 from espnet_jst.hub import pack as packing
 from espnet_jst.hub.about import About, about_model, read_base, write_base
 from espnet_jst.hub.card import CardInfo
+from espnet_jst.hub.concerns import concerns
 from espnet_jst.hub.load import resolve
 from espnet_jst.hub.made import made_lines, note_training, portable
 from espnet_jst.hub.pack import pack
-from espnet_jst.hub.quality import concerns
 from tests.inference import tiny
 
 BASE = About(

@@ -18,9 +18,9 @@ import yaml
 
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.inference import Speech2Text
-from tests.hub.test_config_file import UNSAFE
 from tests.hub.test_safe_archive import HOSTILE
 from tests.inference import tiny
+from tests.untrusted.test_config_file import UNSAFE
 
 importlib.import_module("espnet_jst.tasks.jst")  # takes longer than two seconds, once
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -12,6 +12,7 @@ import soundfile
 from espnet_jst.bin import jst_inference
 from espnet_jst.errors import DataError
 from espnet_jst.inference import Speech2Text
+from espnet_jst.inference.files import decode_files
 from tests.inference import tiny
 
 BAD = ("missing", "empty", "text", "stereo", "nan", "pipe")
@@ -75,6 +76,21 @@ def test_espnets_files_and_ours_are_written(corpus: Path, model: dict, tmp_path:
     signature = json.loads((best / "signature.json").read_text())
     assert signature["lanes"] == "transcript+translation"
     assert signature["mode"] == mode and signature["chunk_s"] == 0.32 and signature["left_chunks"] == 2
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_transcript_alone_and_a_lane_of_ones_own_are_written(corpus: Path, tmp_path: Path, streaming: bool) -> None:
+    head = {"kind": "transducer", "lanes": ["transcript"], "predictor_conf": {"size": 24}}
+    conf = tiny.config({"asr": head, "far": {**head, "lanes": ["far"]}, "ctc": tiny.TWO_HEADS["ctc"]})
+    conf["model_conf"]["lanes"] = {"far": {"like": "transcript", "data": "far_text"}}
+    for heads, lanes in ((["asr"], {"src_text": "transcript"}), (None, {"src_text": "transcript", "far_text": "far"})):
+        speech2text, out = tiny.speech2text(conf, search_heads=heads), tmp_path / str(len(lanes))
+        decode_files(speech2text, [("good0", str(corpus / "good0.wav"))], out, streaming=streaming)
+        best = out / "1best_recog"
+        hyp = speech2text(soundfile.read(corpus / "good0.wav", dtype="float32")[0])[0][3]
+        written = {path.name: table(path).get("good0", "") for path in best.iterdir() if path.name.endswith("text")}
+        assert written == {"text": hyp.text("transcript"), **{name: hyp.text(lane) for name, lane in lanes.items()}}
+        assert all(written.values())
 
 
 def test_bad_items_are_listed_with_the_fix_and_the_others_go_on(corpus: Path, model: dict, tmp_path: Path) -> None:

@@ -39,14 +39,15 @@ class Recorded:
     """A session that says a word a packet."""
 
     fs, duration_s = 8000, 20.0
+    lanes = ("transcript", "translation")
 
     def __init__(self) -> None:
-        self.said = 0
+        self.words: list[Word] = []
 
     def feed(self, samples: np.ndarray) -> list[Word]:
-        self.said += 1
-        lane = ("transcript", "translation")[self.said % 2]
-        return [Word(f"w{self.said}", lane, 0.0, 0.0, 0.1 * self.said)]
+        said = len(self.words) + 1
+        self.words.append(Word(f"w{said}", self.lanes[said % 2], 0.0, 0.0, 0.1 * said))
+        return self.words[-1:]
 
     def finish(self) -> list[Word]:
         return []
@@ -61,7 +62,7 @@ def test_a_small_terminal_shows_the_newest_words_and_at_the_end_all(
     console = Console(file=Terminal(), width=columns, height=lines)
     words = [word for session in [Recorded()] for _ in range(600) for word in session.feed(np.zeros(1))]
     with console.capture() as captured:
-        console.print(_table("a very long name of a recording.wav", words, 20.0, console, newest=True))
+        console.print(_table("a very long name of a recording.wav", Recorded.lanes, words, 20.0, console, newest=True))
     shown = re.sub("\x1b[^m]*m", "", captured.get()).rstrip("\n").splitlines()
     assert len(shown) < max(lines, 3) and all(len(line) <= columns for line in shown)
     assert "w599" in captured.get() and "w600" in captured.get() and "w1 " not in captured.get()

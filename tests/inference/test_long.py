@@ -12,7 +12,7 @@ import torch
 from espnet_jst.data.signal import Remark
 from espnet_jst.errors import DataError
 from espnet_jst.inference import speech2text as module
-from espnet_jst.inference.audio import Recording
+from espnet_jst.inference.audio.recording import Recording
 from espnet_jst.inference.long import free_bytes, memory_errors
 from espnet_jst.inference.session import SampleQueue
 from tests.inference import tiny

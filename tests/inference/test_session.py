@@ -66,7 +66,7 @@ def test_fifty_random_cuts_give_the_tokens_words_and_times_of_the_whole(name: st
         whole = speech2text(speech)[0]
         session = speech2text.session()
         words = run(session, speech, cuts(rng, len(speech)))
-        assert [emission.token for emission in session.tokens[speech2text.main_head]] == whole[2]
+        assert [emission.token for emission in session.tokens[speech2text.main_search]] == whole[2]
         assert without_confidence(words) == without_confidence(whole[3].words)
         seen += len(words)
     assert seen >= trials
@@ -92,7 +92,7 @@ def test_what_was_shown_is_never_taken_back(name: str, utterances: int) -> None:
         session, words = speech2text.session(), 0
         for first, end in itertools.pairwise(cuts(rng, len(speech))):
             session.push(speech[first:end])
-            tokens = [emission.token for emission in session.tokens[speech2text.main_head]]
+            tokens = [emission.token for emission in session.tokens[speech2text.main_search]]
             assert tokens == final.yseq[: len(tokens)]
             assert words <= len(session.words)
             words = len(session.words)
@@ -109,7 +109,7 @@ def test_a_resampled_stream_gives_the_tokens_and_times_of_the_resampled_whole(fs
         whole = speech2text(speech, fs)[0]
         session = speech2text.session(fs)
         words = run(session, speech, cuts(rng, len(speech)))
-        assert [emission.token for emission in session.tokens[speech2text.main_head]] == whole[2]
+        assert [emission.token for emission in session.tokens[speech2text.main_search]] == whole[2]
         assert without_confidence(words) == without_confidence(whole[3].words)
         seen += len(words)
     assert seen > 5

@@ -93,7 +93,7 @@ def test_the_n_best_list_is_ordered_and_no_two_entries_say_the_same() -> None:
 
 def test_two_heads_on_two_encoders_give_a_lane_each() -> None:
     speech2text = tiny.speech2text(tiny.config(tiny.TWO_HEADS, two_encoders=True), max_symbols=4)
-    assert list(speech2text.heads) == ["asr", "st"] and speech2text.main_head == "st"
+    assert list(speech2text.decoder.searches) == ["asr", "st"] and speech2text.main_search == "st"
     [(text, _, _, hyp)] = speech2text(tiny.speech(3.0, seed=1))
     assert hyp.lanes["transcript"] and hyp.lanes["translation"]
     assert text == " ".join(word.text for word in hyp.lanes["translation"])
@@ -102,9 +102,22 @@ def test_two_heads_on_two_encoders_give_a_lane_each() -> None:
     assert list(hyp.lanes) == ["transcript"] and text == hyp.text("transcript")
 
 
-def test_of_two_heads_with_the_same_lane_the_last_is_searched() -> None:
+def test_two_heads_of_one_lane_need_a_choice_or_two_passes() -> None:
     heads = {"first": tiny.TWO_HEADS["asr"], "second": tiny.TWO_HEADS["asr"]}
-    assert list(tiny.speech2text(tiny.config(heads)).heads) == ["second"]
+    with pytest.raises(ConfigError, match="would both write the lane transcript"):
+        tiny.speech2text(tiny.config(heads))
+    assert list(tiny.speech2text(tiny.config(heads), search_heads=["second"]).decoder.searches) == ["second"]
+
+
+def test_a_model_may_write_one_lane_of_any_name() -> None:
+    head = {"kind": "transducer", "lanes": ["near"], "predictor_conf": {"size": 24}}
+    ctc = {"kind": "ctc", "lanes": ["near"]}
+    conf = tiny.config({"own": head, "own_ctc": ctc})
+    conf["model_conf"]["lanes"] = {"near": {"like": "transcript", "speaker": "B"}}
+    speech2text = tiny.speech2text(conf)
+    [(text, _, _, hyp)] = speech2text(tiny.speech(2.0, seed=1))
+    assert text and text == hyp.text("near") and list(hyp.lanes) == ["near"] == list(speech2text.lanes)
+    assert {(word.lane, word.speaker) for word in hyp.words} == {("near", "B")}
 
 
 def test_a_blank_penalty_writes_more() -> None:

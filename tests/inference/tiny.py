@@ -105,7 +105,7 @@ def liven(model: JSTModel, *, rate: float = 0.5, seed: int = 0) -> JSTModel:
         for _ in range(12):
             joint.output.bias[head.blank] = (low + high) / 2
             search = GreedySearch(head, max_symbols=4)
-            [emissions], _ = search.step(tap.x, tap.lengths, search.init_state(1))
+            [emissions], _ = search.step({search.reads: tap}, search.init_state(1))
             low, high = ((low + high) / 2, high) if len(emissions) > rate * len(x) else (low, (low + high) / 2)
     return model
 

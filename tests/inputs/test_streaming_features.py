@@ -8,6 +8,11 @@ import torch
 
 from espnet_jst.inputs.log_mel import LogMel
 from espnet_jst.inputs.normalize import RunningMVN
+from espnet_jst.taps import Tap
+
+
+def packet(x, lengths=None):
+    return Tap(x, torch.full((x.size(0),), x.size(1)) if lengths is None else torch.tensor(lengths), 1.0)
 
 
 @pytest.fixture(params=[False, True], ids=["", "ignore-silence"])
@@ -24,17 +29,16 @@ def test_features_in_packets_equal_features_of_the_whole(normalize, samples):
     x[1, samples // 4 : samples // 2] = 0.0
     whole, lengths = frontend(x, torch.tensor([samples, samples]))
     whole, _ = normalize(whole, lengths)
-    assert whole.size(1) == lengths[0] == frontend.frames(samples)
+    assert whole.size(1) == lengths[0] == max(1, frontend.ready(samples))
     for _ in range(5):
         state, norm, out, position = frontend.init_state(2), normalize.init_state(2), [], 0
         while position < samples:
             stop = min(samples, position + rng.choice([1, 7, 160, 999, 8000]))
             if rng.random() < 0.2:
                 stop = samples
-            first = not sum(y.size(1) for y in out)
-            y, state = frontend.step(x[:, position:stop], state, first=first, last=stop == samples)
+            y, state = frontend.step(packet(x[:, position:stop]), state, [stop == samples] * 2)
             y, norm = normalize.step(y, norm)
-            out.append(y)
+            out.append(y.x)
             position = stop
         torch.testing.assert_close(torch.cat(out, 1), whole, atol=1e-5, rtol=1e-5)
 
@@ -73,10 +77,10 @@ def test_after_silence_speech_is_normalized_as_at_the_start_where_silence_is_ign
         normalize = RunningMVN(tmp_path / "stats.npz", half_life_frames=200, ignore_silence=ignore)
         state, norm = frontend.init_state(1), normalize.init_state(1)
         for _ in range(60 * minutes):
-            y, state = frontend.step(torch.zeros(1, 8000), state, first=False, last=False)
+            y, state = frontend.step(packet(torch.zeros(1, 8000)), state, [False])
             norm = normalize.step(y, norm)[1]
         features = frontend(speech, torch.tensor([8000]))[0]
-        after, alone = normalize.step(features, norm)[0], normalize(features)[0]
+        after, alone = normalize.step(packet(features), norm)[0].x, normalize(features)[0]
         offsets[ignore] = float((after - alone).abs().max())
     assert offsets[True] < 1e-4 and offsets[False] > 1.0
 
@@ -100,10 +104,43 @@ def test_a_frame_that_overflows_leaves_the_running_mean(normalize, value):
     bad[0, 40, 3] = value
     without = torch.cat([frames[:1, :40], frames[:1, 41:]], dim=1)
     state = normalize.init_state(2)
-    out, state = normalize.step(bad, state)
+    out, state = normalize.step(packet(bad), state)
+    out = out.x
     assert state.total.isfinite().all() and out[0, 41:].isfinite().all() and not out[0, 40].isfinite().all()
-    expected, other = normalize.step(without, normalize.init_state(1))
-    torch.testing.assert_close(out[1], normalize.step(frames[1:], normalize.init_state(1))[0][0])
+    expected, other = normalize.step(packet(without), normalize.init_state(1))
+    torch.testing.assert_close(out[1], normalize(frames[1:])[0][0])
     # The others fade by one frame more than if it had not been there.
-    torch.testing.assert_close(out[0, :40], expected[0, :40])
+    torch.testing.assert_close(out[0, :40], expected.x[0, :40])
     torch.testing.assert_close(state.total[:1], other.total, atol=2e-2 * float(other.total.abs().max()), rtol=0.1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("seed", range(4))
+def test_streams_of_any_age_share_a_batch(normalize, seed):
+    frontend, rng = LogMel(fs=8000, n_mels=24), random.Random(seed)
+    speech = [0.1 * torch.randn(n) for n in (130, 4321, 9000, 777)]
+    whole = [normalize(frontend(x[None], torch.tensor([len(x)]))[0])[0][0] for x in speech]
+    state, norm = frontend.init_state(4), normalize.init_state(4)
+    done, out = [0] * 4, [[] for _ in speech]
+    while any(position < len(x) for position, x in zip(done, speech, strict=True)):
+        counts = [min(len(x) - p, rng.choice([0, 1, 90, 700, 3000])) for p, x in zip(done, speech, strict=True)]
+        samples = torch.full((4, max(counts) + 3), torch.nan)  # what stands behind is nobody's
+        for row, x, p, n in zip(samples, speech, done, counts, strict=True):
+            row[:n] = x[p : p + n]
+        done = [p + n for p, n in zip(done, counts, strict=True)]
+        last = [n > 0 and p == len(x) for n, p, x in zip(counts, done, speech, strict=True)]
+        y, state = frontend.step(packet(samples, counts), state, last)
+        y, norm = normalize.step(y, norm)
+        for row, x, n in zip(out, y.x, y.lengths.tolist(), strict=True):
+            row.append(x[:n])
+    for row, expected in zip(out, whole, strict=True):
+        torch.testing.assert_close(torch.cat(row), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_filters_that_are_trained_get_gradients_and_begin_as_mel_filters():
+    fixed, trained = LogMel(fs=8000, n_mels=24), LogMel(fs=8000, n_mels=24, trainable=True)
+    x = 0.1 * torch.randn(2, 4000)
+    y, _ = trained(x, torch.tensor([4000, 4000]))
+    torch.testing.assert_close(y, fixed(x, torch.tensor([4000, 4000]))[0])
+    y.mean().backward()
+    assert trained.bank.grad.abs().sum() > 0 and not list(fixed.parameters())

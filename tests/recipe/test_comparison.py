@@ -11,13 +11,17 @@ import pytest
 
 from espnet_jst.bin import jst_recipe
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.evaluation.compare import Column
+from espnet_jst.evaluation.comparison_table import ComparisonTable, as_markdown, write_table
+from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.significance import SystemScore
 from espnet_jst.recipe import comparison as jst_comparison
 from espnet_jst.recipe.comparison import Comparison, check_shared, plan, try_systems
-from espnet_jst.recipe.comparison_table import as_markdown, comparison_table, write_table
+from espnet_jst.recipe.comparison_table import comparison_table
 from espnet_jst.recipe.options import parse_options
 from espnet_jst.recipe.recipe import recipe_stages
 from espnet_jst.recipe.stage import run_stages
+from espnet_jst.text.lanes import LANES
 from tests.evaluation.decoded import HYPOTHESES, REFERENCES, make_decoded, make_reference
 from tests.recipe import second_run
 
@@ -55,13 +59,13 @@ def test_each_run_has_a_name_a_seed_and_the_flags_of_its_system(comparison: Comp
 
 def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comparison, tmp_path: Path) -> None:
     table = comparison_table(comparison, [], n_bootstrap=100)
-    scores = table["scores"]["test, streaming"]
+    scores = {column.title: row for column, row in table.scores["test, streaming"].items()}
     assert list(scores) == [*("WER", "CER", "LAAL transcript, ms", "BLEU", "chrF++", "TER", "LAAL translation, ms")]
     assert scores["WER"]["both"].seeds == (0.0, 0.0)
     assert scores["WER"]["single"].mean == pytest.approx(100 / 7)
     assert scores["BLEU"]["both"].mean == pytest.approx(100.0)
-    assert table["cpu_s"] == {"both": [100.0, 101.0], "single": [100.0, 101.0]}
-    page = write_table(comparison, table, tmp_path / "exp").read_text()
+    assert table.cpu_s == {"both": [100.0, 101.0], "single": [100.0, 101.0]}
+    page = write_table(table, tmp_path / "exp").read_text()
     assert (tmp_path / "exp" / "two_test_streaming.png").stat().st_size > 5000
     assert "| single | 14.29" in page and "single 100 (100/101)" in page
     assert "| both | 0.00 (0.00/0.00) | - |  |  |" in page  # the same in every utterance
@@ -75,7 +79,7 @@ def test_a_system_that_writes_nothing_has_no_latency_and_no_p_value(comparison: 
         out = tmp_path / "exp" / f"st_two_single_{seed}" / "decode_st_model_valid.loss.ave_streaming" / "test"
         make_decoded(out, {key: ("", "") for key in REFERENCES})
     table = comparison_table(comparison, [], n_bootstrap=50)
-    page = write_table(comparison, table, tmp_path / "exp").read_text()
+    page = write_table(table, tmp_path / "exp").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| single | - ")]
     assert rows == ["| single | - (-/-) | - | - | - |"] * 2  # of both lanes
     assert "nan" not in page
@@ -103,7 +107,7 @@ def test_a_run_without_output_and_a_wrong_file_are_named(comparison: Comparison,
         ("seeds: [x]\nsystems: {a: }", "seeds is .*: give a list with a whole number"),
         ("seeds: [1.5]\nsystems: {a: }", "seeds is .*: give a list with a whole number"),
         ("seeds: [0]\nsystems: [a]", "systems is .*: give a mapping"),
-        ("seeds: [0]\nsystems: {a: [x]}", "a is .*: give text or nothing"),
+        ("seeds: [0]\nsystems: {a: [x]}", "systems is .*: give a mapping of names to text or nothing"),
         ("seeds: [0]\nsystems: {a: '\"'}", "No closing quotation"),
         ("seeds: [0]\nflags: '\"'\nsystems: {a: }", "No closing quotation"),
     ],
@@ -157,13 +161,14 @@ def test_how_long_it_takes_is_said(comparison: Comparison) -> None:
     )
 
 
-def test_what_is_significant_is_marked_and_what_is_undefined_is_not(comparison: Comparison, tmp_path: Path) -> None:
+def test_what_is_significant_is_marked_and_what_is_undefined_is_not() -> None:
     def score(p_value: float) -> SystemScore:
         return SystemScore((20.0, 22.0), 19.0, 23.0, difference_low=1.0, difference_high=3.0, p_value=p_value)
 
     for p_value, marked in ((0.001, True), (0.049, True), (0.05, False), (0.9, False), (math.nan, False)):
         row = {"both": SystemScore((10.0, 10.0), 9.0, 11.0, baseline=True), "single": score(p_value)}
-        page = as_markdown(comparison, {"scores": {"test, streaming": {"WER": row}}, "cpu_s": {}})
+        scores = {"test, streaming": {Column(METRICS["WER"], LANES["transcript"]): row}}
+        page = as_markdown(ComparisonTable("two", "Two systems", ["both", "single"], [0, 1], scores, {}))
         assert ("| single | 21.00 * |" in page) is marked
         assert (f"{p_value:.3f} *" in page) is marked
         assert "* where p < 0.05" in page
@@ -193,9 +198,9 @@ def test_a_lane_that_a_system_does_not_have_has_no_score(comparison: Comparison,
         (out / "signature.json").write_text(json.dumps({"lanes": "transcript"}))
         (out / "text").write_text("")
     table = comparison_table(comparison, [], n_bootstrap=20)
-    scores = table["scores"]["test, streaming"]
+    scores = {column.title: row for column, row in table.scores["test, streaming"].items()}
     assert list(scores["BLEU"]) == ["both"] and list(scores["WER"]) == ["both", "single"]
-    assert "| single | 14.29" in write_table(comparison, table, tmp_path / "exp").read_text()
+    assert "| single | 14.29" in write_table(table, tmp_path / "exp").read_text()
 
 
 @pytest.mark.slow

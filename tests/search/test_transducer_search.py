@@ -1,17 +1,20 @@
 """Batched greedy and beam search against plain searches, whole and in pieces."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.search import label_looping
 from espnet_jst.search.beam import BeamSearch
 from espnet_jst.search.blank_penalty import BlankPenalty
 from espnet_jst.search.greedy import GreedySearch
 from espnet_jst.search.label_looping import LabelLooping
 from espnet_jst.search.scorers import LanguageModel, PhraseBias
+from espnet_jst.taps import Tap
 from tests.reference.beam import beam_reference
+from tests.search.heads import peaky_head
 
 OPENS = [-1, 0, 1, -1, -1]  # labels 1 and 2 open a lane
 
@@ -21,21 +24,23 @@ def penalty_of(values):
     return lambda labels: values[next((OPENS[v] for v in reversed(labels) if OPENS[v] >= 0), 0)]
 
 
-def peaky_head(seed, predictor, hat=False):
-    torch.manual_seed(seed)
-    head = TransducerHead(
-        encoder_size=6, vocab_size=5, predictor=predictor, predictor_conf={"size": 6}, joint_size=8, hat=hat
-    ).eval()
-    with torch.no_grad():
-        for parameter in head.parameters():
-            parameter.mul_(2.5)
-    return head, 2 * torch.randn(3, 6, 6), torch.tensor([6, 4, 5])
+def a_search(head, beam_size, **conf):
+    if beam_size == 1:
+        return GreedySearch(head, max_symbols=3, **conf)
+    return BeamSearch(head, beam_size=beam_size, max_symbols=3, **conf)
 
 
-def in_pieces(search, x, lengths, cuts):
-    state, shown = search.init_state(len(x)), [[] for _ in x]
+def step(search, x, lengths, state):
+    """One step of a search; label looping takes frames as they are."""
+    if isinstance(search, LabelLooping):
+        return search.step(x, lengths, state)
+    return search.step({search.reads: Tap(x, lengths, 0.04)}, state)
+
+
+def in_pieces(search, x, lengths, cuts, state=None):
+    state, shown = state or search.init_state(len(x)), [[] for _ in x]
     for start, stop in zip([0, *cuts], [*cuts, x.size(1)], strict=True):
-        new, state = search.step(x[:, start:stop], (lengths - start).clamp(0, stop - start), state)
+        new, state = step(search, x[:, start:stop], (lengths - start).clamp(0, stop - start), state)
         for stream, emissions in zip(shown, new, strict=True):
             stream.extend(emissions)
     return shown, state
@@ -212,20 +217,20 @@ def test_sessions_that_began_at_different_times_decode_in_one_batch(beam_size):
     written = 0
     for seed in range(6):
         head, x, _ = peaky_head(seed, "lstm")
-        search = GreedySearch(head, max_symbols=3) if beam_size == 1 else BeamSearch(head, beam_size=3, max_symbols=3)
+        search = a_search(head, beam_size)
         full = torch.tensor([6])
         alone = [in_pieces(search, x[b : b + 1], full, [2, 4]) for b in range(2)]
         # The first session is two frames ahead when the second one comes, and then goes first.
         shown = [[], []]
-        new, early = search.step(x[:1, :2], torch.tensor([2]), search.init_state(1))
+        new, early = step(search, x[:1, :2], torch.tensor([2]), search.init_state(1))
         shown[0] += new[0]
         both = type(early).concat([early, search.init_state(1)])
-        for step in range(2):
-            pieces = torch.cat([x[:1, 2 + 2 * step : 4 + 2 * step], x[1:2, 2 * step : 2 + 2 * step]])
-            new, both = search.step(pieces, torch.tensor([2, 2]), both)
+        for n in range(2):
+            pieces = torch.cat([x[:1, 2 + 2 * n : 4 + 2 * n], x[1:2, 2 * n : 2 + 2 * n]])
+            new, both = step(search, pieces, torch.tensor([2, 2]), both)
             for b in range(2):
                 shown[b] += new[b]
-        new, late = search.step(x[1:2, 4:], torch.tensor([2]), both.select(torch.tensor([1])))
+        new, late = step(search, x[1:2, 4:], torch.tensor([2]), both.select(torch.tensor([1])))
         shown[1] += new[0]
         for b, state in enumerate((both.select(torch.tensor([0])), late)):
             assert [e[:2] for e in shown[b]] == [e[:2] for e in alone[b][0][0]]
@@ -250,9 +255,8 @@ def test_label_looping_writes_what_the_frame_synchronous_search_writes(predictor
         penalty = BlankPenalty([0.2 * (seed % 3), 1.5], OPENS) if seed % 2 else BlankPenalty([0.2 * (seed % 3)])
         conf = {"max_symbols": 1 + seed % 4, "blank_penalty": penalty}
         frames, labels = GreedySearch(head, **conf), LabelLooping(head, **conf)
-        labels.init_state = frames.init_state
         one, state_one = in_pieces(frames, x, lengths, [2])
-        two, state_two = in_pieces(labels, x, lengths, [2])
+        two, state_two = in_pieces(labels, x, lengths, [2], frames.init_state(3))
         for a, b in zip(one, two, strict=True):
             assert [e[:2] for e in a] == [e[:2] for e in b]
             assert [e.logp for e in a] == pytest.approx([e.logp for e in b], abs=1e-4)
@@ -270,14 +274,14 @@ def test_two_sessions_that_meet_inside_label_looping_write_what_each_writes_alon
     search = LabelLooping(head, max_symbols=3, blank_penalty=BlankPenalty([0.0]))
     start = GreedySearch(head).init_state
     one, other = (x, lengths, start(3)), (x.flip(1), lengths, start(3))
-    alone = [search.step(*session) for session in (one, other)]
+    alone = [step(search, *session) for session in (one, other)]
     run, met = label_looping._Loop.run, []
 
     def meeting(loop):  # between the first session's labels and its reading them, the other one begins and ends
         found = run(loop)
         if not met:
             met.append(None)
-            met.append(search.step(*other))
+            met.append(step(search, *other))
         return found
 
     monkeypatch.setattr(label_looping._Loop, "run", meeting)
@@ -294,13 +298,13 @@ def test_label_looping_keeps_the_memory_of_a_few_shapes_only(monkeypatch):
     search = LabelLooping(head, blank_penalty=BlankPenalty([0.0]))
     monkeypatch.setattr(label_looping, "KEPT_LOOPS", 3)
     for T in range(1, 7):
-        search.step(x[:, :T], lengths.clamp(max=T), GreedySearch(head).init_state(3))
+        step(search, x[:, :T], lengths.clamp(max=T), GreedySearch(head).init_state(3))
     assert len(search._free) == 3
     kept = search._free[-1][1]
-    search.step(x, lengths, GreedySearch(head).init_state(3))
+    step(search, x, lengths, GreedySearch(head).init_state(3))
     assert search._free[-1][1] is kept
     head.joint.output.weight.data = head.joint.output.weight.data.clone()  # elsewhere: a graph would read the old one
-    search.step(x, lengths, GreedySearch(head).init_state(3))
+    step(search, x, lengths, GreedySearch(head).init_state(3))
     assert search._free[-1][1] is not kept
 
 
@@ -369,7 +373,7 @@ def test_a_beam_forgets_what_every_stream_has_given_out():
     search, lengths = BeamSearch(head, beam_size=3, max_symbols=2, blank_penalty=1.5), torch.tensor([10])
     state, shown, sizes = search.init_state(1), [], []
     for _ in range(40):
-        new, state = search.step(2 * torch.randn(1, 10, 6), lengths, state)
+        new, state = step(search, 2 * torch.randn(1, 10, 6), lengths, state)
         shown.extend(new[0])
         sizes.append(max(map(len, state.pending[0])))
     assert len(shown) > 50 and max(sizes) < len(shown) / 2
@@ -383,31 +387,31 @@ def test_64_desynchronised_sessions_write_what_each_writes_alone(beam_size):
     """Sessions come, pause and leave as they like; whoever has frames in a step shares the batch of that step."""
     g = torch.Generator().manual_seed(beam_size)
     head, _, _ = peaky_head(3, "lstm")
-    search = GreedySearch(head, max_symbols=3) if beam_size == 1 else BeamSearch(head, beam_size=3, max_symbols=3)
+    search = a_search(head, beam_size)
     lengths = torch.randint(4, 25, (64,), generator=g)
     inputs = [2 * torch.randn(1, int(n), 6, generator=g) for n in lengths]
     states, heard, shown = [search.init_state(1) for _ in inputs], [0] * 64, [[] for _ in inputs]
     begins = torch.randint(0, 20, (64,), generator=g)
-    batches, step = [], 0
+    batches, time = [], 0
     while any(heard[b] < lengths[b] for b in range(64)):
         awake = [
-            b for b in range(64) if begins[b] <= step and heard[b] < lengths[b] and torch.rand((), generator=g) > 0.3
+            b for b in range(64) if begins[b] <= time and heard[b] < lengths[b] and torch.rand((), generator=g) > 0.3
         ]
-        step += 1
+        time += 1
         if not awake:
             continue
         counts = [min(int(torch.randint(1, 4, (), generator=g)), int(lengths[b]) - heard[b]) for b in awake]
         pieces = [inputs[b][0, heard[b] : heard[b] + n] for b, n in zip(awake, counts)]
         x = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True)
         batch = type(states[0]).concat([states[b] for b in awake])
-        new, batch = search.step(x, torch.tensor(counts), batch)
+        new, batch = step(search, x, torch.tensor(counts), batch)
         for place, (b, n) in enumerate(zip(awake, counts)):
             states[b], heard[b] = batch.select(torch.tensor([place])), heard[b] + n
             shown[b] += new[place]
         batches.append(len(awake))
     same = total = 0
     for b, x in enumerate(inputs):
-        alone, state = search.step(x, lengths[b : b + 1], search.init_state(1))
+        alone, state = step(search, x, lengths[b : b + 1], search.init_state(1))
         written = shown[b]
         if beam_size > 1:
             written = search.finish(states[b])[0][0].emissions
@@ -424,9 +428,91 @@ def test_a_beam_without_a_living_hypothesis_names_the_stream(where):
     with pytest.raises(DataError, match="no hypothesis of the beam") as caught:
         if where == "step":
             x[1, 2] = torch.nan
-            search.step(x, lengths, search.init_state(3))
+            step(search, x, lengths, search.init_state(3))
         else:
             state = search.init_state(3)
             state.beam.scores[1] = float("-inf")
             search.finish(state)
     assert caught.value.index == 1
+
+
+def same_emissions(one, other):
+    assert [[e[:2] for e in row] for row in one] == [[e[:2] for e in row] for row in other]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_three_streams_of_different_age_in_one_batch_write_what_each_writes_alone(beam_size):
+    """The first is ahead, the second stands still for a while, the third comes later and leaves earlier."""
+    written = 0
+    for seed in range(6):
+        head, x, lengths = peaky_head(seed, "lstm")
+        search, lengths = (
+            a_search(head, beam_size, blank_penalty=BlankPenalty([0.2, 0.9], OPENS)),
+            torch.tensor([6, 5, 3]),
+        )
+        alone = [search.finish(in_pieces(search, x[b : b + 1, :n], n[None], [])[1])[0] for b, n in enumerate(lengths)]
+        heard, state = [0, 0, 0], search.init_state(2)
+        for counts in ([2, 1], [1, 0, 2], [2, 3, 0], [1, 1, 1]):
+            if len(counts) == 3 and len(state.frames) == 2:
+                state = type(state).concat([state, search.init_state(1)])
+            pieces = [x[b, heard[b] : heard[b] + n] for b, n in enumerate(counts)]
+            batch = torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True, padding_value=9.0)
+            _, state = step(search, batch, torch.tensor(counts), state)
+            heard = [a + b for a, b in zip(heard, [*counts, 0])]
+        assert heard == lengths.tolist()
+        for b, nbest in enumerate(search.finish(state)):
+            same_emissions([h.emissions for h in nbest], [h.emissions for h in alone[b]])
+            assert [h.score for h in nbest] == pytest.approx([h.score for h in alone[b]], abs=1e-4)
+            written += len(nbest[0].emissions)
+    assert written > 20
+
+
+def of_kind(kind, head, penalty):
+    classes = {"greedy": GreedySearch, "beam": BeamSearch, "label looping": LabelLooping}
+    return classes[kind](head, max_symbols=3, blank_penalty=penalty)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["greedy", "beam", "label looping"])
+def test_the_penalty_is_a_value_of_each_stream_that_may_change_while_it_goes_on(kind):
+    different = 0
+    for seed in range(8):
+        head, x, _ = peaky_head(seed, "lstm")
+        full, values = torch.tensor([6]), torch.tensor([[0.0, 0.0], [1.5, 0.2], [-0.5, 2.0]])
+
+        search = of_kind(kind, head, BlankPenalty([0.0, 0.0], OPENS))
+        begin = GreedySearch(head, blank_penalty=BlankPenalty([0.0, 0.0])) if kind == "label looping" else search
+        together, _ = in_pieces(search, x, full.expand(3), [], replace(begin.init_state(3), penalty=values))
+        for b in range(3):
+            own = of_kind(kind, head, BlankPenalty(values[b].tolist(), OPENS))
+            start = replace(begin.init_state(1), penalty=values[b : b + 1])
+            same_emissions([together[b]], in_pieces(own, x[b : b + 1], full, [], start)[0])
+        # Between two frames the second and the third stream get another one.
+        _, before = in_pieces(search, x[:, :3], full.expand(3) - 3, [], begin.init_state(3))
+        unchanged, _ = step(search, x[:, 3:], full.expand(3) - 3, before)
+        changed, _ = step(search, x[:, 3:], full.expand(3) - 3, replace(before, penalty=values))
+        assert changed[0] == unchanged[0]
+        different += changed[1:] != unchanged[1:]
+    assert different > 2
+
+
+@torch.no_grad()
+def test_greedy_search_finishes_with_its_one_hypothesis():
+    head, x, lengths = peaky_head(2, "lstm")
+    search = GreedySearch(head, max_symbols=3)
+    shown, state = in_pieces(search, x, lengths, [2, 4])
+    lists = search.finish(state)
+    assert [hypothesis.emissions for [hypothesis] in lists] == shown and sum(map(len, shown)) > 5
+    assert [h.score for [h] in lists] == pytest.approx([sum(e.logp for e in row) for row in shown])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_stepping_changes_no_state(beam_size):
+    head, x, lengths = peaky_head(1, "stateless")
+    search = a_search(head, beam_size)
+    _, state = in_pieces(search, x[:, :3], lengths.clamp(max=3), [])
+    first = step(search, x[:, 3:], lengths - 3, state)
+    again = step(search, x[:, 3:], lengths - 3, state)
+    assert first[0] == again[0] and search.finish(first[1]) == search.finish(again[1])

@@ -30,5 +30,6 @@ def test_a_shipped_configuration_builds_a_model_that_hears_and_writes(path, tmp_
     targets = {}
     for spec in model.specs.values():
         targets |= {spec.target: torch.tensor([[5, 6]]), f"{spec.target}_lengths": torch.tensor([2])}
-    loss, _, _ = model(torch.randn(1, model.fs) * 0.1, torch.tensor([model.fs]), **targets)
+    speech = {"speech": torch.randn(1, model.fs) * 0.1, "speech_lengths": torch.tensor([model.fs])}
+    loss, _, _ = model(**speech, **targets)
     assert loss.isfinite().all()

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,53 @@ def test_statistics_are_collected_without_them_for_every_head(root):
     for name in ("speech_shape", "target_joint_shape"):
         assert len((out / "train" / name).read_text().splitlines()) == 12
     assert (out / "train" / "feats_stats.npz").exists()
+
+
+def test_all_values_are_printed_with_the_defaults_of_the_classes(root, monkeypatch, capsys):
+    command = ["--print_config", "--encoder_conf", "size=32"]
+    monkeypatch.setattr(sys, "argv", ["jst_train", *command])  # ESPnet reads it
+    with pytest.raises(SystemExit):
+        JSTTask.main(cmd=command)
+    conf = yaml.safe_load(capsys.readouterr().out)["encoder_conf"]
+    assert (conf["size"], conf["left_chunks"], conf["train_left_chunks"]) == (32, 4, [2, 4, -1])
+
+
+HEAD = {"kind": "transducer", "lanes": ["transcript"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder_conf": {"sise": 16}}, r"encoder_conf of chunk_conformer: unknown key 'sise' \(did you mean 'size'"),
+        ({"encoder_conf": {"size": 30, "heads": 4}}, "encoder_conf of chunk_conformer: size=30 must be a multiple"),
+        ({"frontend_conf": {"hop_s": 0.05}}, "frontend_conf of log_mel: hop_s=0.05"),
+        ({"normalize_conf": {}}, "normalize_conf of running_mvn: 'stats_file' is missing"),
+        ({"model_conf": {"heads": {"a": {**HEAD, "joint_size": "256"}}}}, "heads.a: joint_size is '256': give a whole"),
+        ({"model_conf": {"heads": {"a": {**HEAD, "weight": "0.3"}}}}, "heads.a: weight is '0.3': give a number"),
+        ({"model_conf": {"heads": {"a": {**HEAD, "weight": -1}}}}, "weight is -1: give a number from 0 to"),
+        ({"model_conf": {"heads": {"a": {**HEAD, "gamma": 7}}}}, "gamma is 7: give a number from 0 to 1"),
+        (
+            {"model_conf": {"heads": {"a": {**HEAD, "predictor_conf": {"layer": 2}}}}},
+            r"model_conf.heads.a: predictor_conf: unknown key 'layer' \(did you mean 'layers'",
+        ),
+        (
+            {"model_conf": {"heads": {"a": {**HEAD, "predictor": "stateless", "predictor_conf": {"context": 0}}}}},
+            "predictor_conf: context is 0: give a number from 1 to 64",
+        ),
+        ({"model_conf": {"heads": {"a": {**HEAD, "fast_emit": 0.1}}}}, "fast_emit belong to loss: pruned_rnnt"),
+        ({"preprocessor_conf": {"gain": [0, 1]}}, r"preprocessor_conf: unknown key 'gain' \(did you mean 'gain_db'"),
+        ({"optim": "muon", "optim_conf": {"mometum": 0.9}}, r"optim_conf of muon: .*did you mean 'momentum'"),
+        ({"optim": "adamw", "optim_conf": {"lr": "1e-3"}}, r"optim_conf of adamw: lr is '1e-3': .*1.0e-3 or 0.001"),
+        ({"optim": "adamw", "optim_conf": {"weight_dekay": 1}}, "did you mean 'weight_decay'"),
+        ({"scheduler": "warmupcosine", "scheduler_conf": {"warmup_share": 2}}, "warmup_share is 2: .* from 0 to 1"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_message_before_anything_is_read_or_built(root, changes, message):
+    args = argparse.Namespace(**{**vars(parse("--output_dir", "exp")), **config(root, **changes)})
+    args.token_list = "no/such/tokens.txt"
+    with pytest.raises(ConfigError, match=message) as raised:
+        JSTTask.check_required_command_args(args)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 600
 
 
 def test_an_utterance_without_links_is_used(root, tmp_path):

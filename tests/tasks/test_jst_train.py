@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from espnet_jst.bin import jst_train
+from espnet_jst.config import options_of
 
 LIGHT = """
 import sys, time
@@ -27,7 +28,7 @@ def test_help_needs_neither_torch_nor_espnet():
 def test_every_option_of_the_short_help_exists():
     from espnet_jst.tasks.jst import JSTTask
 
-    known = {name for action in JSTTask.get_parser()._actions for name in action.option_strings}
+    known = {name for action in options_of(JSTTask.get_parser()) for name in action.option_strings}
     named = {word.split("[")[0].strip(",;()") for word in jst_train.HELP.split() if word.startswith("--")}
     assert named - known <= {"--help-all", "--valid_..."}
 

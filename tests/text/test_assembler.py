@@ -106,10 +106,35 @@ def test_a_tag_that_names_no_lane_is_a_word():
 def test_language_tags_name_the_language():
     tags = Tags(scheme="lid", source_languages=("de",), target_languages=("en", "es"))
     tokenizer = Tokenizer(["<blank>", "<unk>", "ja", "<de>", "<en>", "<es>", "<sos/eos>"], token_type="word")
-    machine = WordAssembler(tokenizer, lane_of_tag=tags.lane_of)
+    machine = WordAssembler(tokenizer, tags=tags)
     words = [word for token in (3, 2, 4, 2, 5, 2, 3, 2) for word in machine.push(token, 0)]
     assert [(w.lane, w.language, w.block) for w in words] == [
         ("transcript", "de", 0), ("translation", "en", 0), ("translation", "es", 0), ("transcript", "de", 1),
+    ]  # fmt: skip
+
+
+def test_a_speaker_tag_opens_a_speaker_inside_the_lane_and_a_lane_tag_leaves_the_speaker():
+    tags = Tags(speakers=("self", "other"))
+    tokenizer = Tokenizer(
+        ["<blank>", "<unk>", "ja", "<self>", "<other>", "<asr>", "<st>", "<sos/eos>"], token_type="word"
+    )
+    machine = WordAssembler(tokenizer, "translation", tags)
+    words = [word for token in (2, 3, 2, 4, 2, 5, 2, 3, 2) for word in machine.push(token, 0)]
+    assert [(w.lane, w.speaker) for w in words] == [
+        ("translation", None), ("translation", "self"), ("translation", "other"), ("transcript", "other"),
+        ("transcript", "self"),
+    ]  # fmt: skip
+
+
+def test_every_speaker_has_blocks_of_their_own():
+    tags = Tags(speakers=("a", "b"))
+    tokenizer = Tokenizer(["<blank>", "<unk>", "ja", "<a>", "<b>", "<asr>", "<st>", "<sos/eos>"], token_type="word")
+    machine = WordAssembler(tokenizer, tags=tags)
+    text = "<asr> <a> ja <st> ja <asr> <b> ja <st> <a> ja <b> ja <asr> <a> ja"
+    words = [word for piece in text.split() for word in machine.push(tokenizer.tokens.index(piece), 0)]
+    assert [(w.lane, w.speaker, w.block) for w in words] == [
+        ("transcript", "a", 0), ("translation", "a", 0), ("transcript", "b", 0), ("translation", "a", 0),
+        ("translation", "b", 0), ("transcript", "a", 1),
     ]  # fmt: skip
 
 

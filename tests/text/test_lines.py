@@ -10,7 +10,7 @@ from espnet_jst.data.checks import Problem, read_skipped, write_skipped
 from espnet_jst.data.kaldi import read_table
 from espnet_jst.evaluation.files import read_words
 from espnet_jst.recipe.stages.decoding import join_outputs
-from espnet_jst.text.align import read_pharaoh
+from espnet_jst.text.align.pharaoh import read_pharaoh
 from espnet_jst.text.lines import read_lines, split_lines
 from espnet_jst.text.token_list import read_tokens
 

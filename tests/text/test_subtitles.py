@@ -7,8 +7,9 @@ import pysubs2
 import pytest
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.subtitles import format_words, make_cues
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.words import Word
 
 # Two blocks of two digits with a pause between them; a block's translation spans its block.
 WORDS = [

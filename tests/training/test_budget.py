@@ -22,7 +22,7 @@ from espnet_jst.training.budget import (
 from espnet_jst.training.usage import CPUClock
 
 LONG = {f"u{i}": 200 for i in range(500)}
-COSTS = StepCosts(sizes=[100, 300], seconds=[1.0, 3.0], validation_s=2.0, overhead_s=0.5)
+COSTS = StepCosts(sizes=[[100, 300]], seconds=[[1.0, 3.0]], validation_s=2.0, overhead_s=0.5)
 
 
 def counted(steps=None, **conf):
@@ -83,14 +83,14 @@ def test_the_plan_is_written_down_and_kept_on_resume(tmp_path):
     assert first.epochs == int(60 * MARGIN // 8.5)
     clock.train(first, [1, 2])
     assert json.loads(path.read_text())["epochs"] == first.epochs
-    slow = StepCosts(sizes=[300], seconds=[10.0], validation_s=0.0, overhead_s=0.0)
+    slow = StepCosts(sizes=[[300]], seconds=[[10.0]], validation_s=0.0, overhead_s=0.0)
     again = planned(path, clock, resume=True, costs=slow, train=counted(steps=3))
     assert (again.epochs, again.taken) == (first.epochs, first.taken)
     assert planned(path, Clock(), resume=False, costs=slow).epochs == 1  # of all three steps, not five of one
 
 
 def slow_costs(step_s: float) -> StepCosts:
-    return StepCosts(sizes=[100, 300], seconds=[step_s, step_s], validation_s=2.0, overhead_s=0.5)
+    return StepCosts(sizes=[[100, 300]], seconds=[[step_s, step_s]], validation_s=2.0, overhead_s=0.5)
 
 
 @pytest.mark.parametrize(("step_s", "epochs"), [(0.4, 5), (1.2, 4), (2.5, 2), (5.0, 1)])
@@ -155,7 +155,7 @@ def test_a_training_ends_in_time_whatever_else_the_machine_does(tmp_path, slower
 @pytest.mark.parametrize(("minutes", "steps"), [(20, 20), (5, 60)])
 def test_a_probe_that_was_disturbed_costs_no_time(tmp_path, minutes, steps):
     clock = Clock()
-    disturbed = StepCosts(sizes=[100, 300], seconds=[3.0, 9.0], validation_s=6.0, overhead_s=1.5)
+    disturbed = StepCosts(sizes=[[100, 300]], seconds=[[3.0, 9.0]], validation_s=6.0, overhead_s=1.5)
     pace = planned(tmp_path / "budget.json", clock, minutes=minutes, train=counted(steps=steps), costs=disturbed)
     clock.train(pace, range(1, pace.epochs + 1))
     assert 0.8 * 60 * minutes < clock.now_s < 60 * minutes
@@ -224,6 +224,7 @@ class Batches:
 
     def __init__(self, count):
         self.sizes = np.arange(1.0, count + 1)
+        self.groups = [(1.0, self)]
 
     def probe(self, count):
         return self.build_iter(0)[:count], self.sizes[:count]
@@ -242,10 +243,10 @@ def test_measuring_takes_the_time_that_it_may_or_two_steps(tmp_path, monkeypatch
     optimizers = [torch.optim.SGD(model.parameters(), lr=0.1)]
     costs = budget.measure(
         model, optimizers, Batches(40), Batches(10),
-        device="cpu", grad_clip=1.0, output_dir=tmp_path, most_s=most_s,
+        device="cpu", grad_clip=1.0, unused_parameters=False, output_dir=tmp_path, most_s=most_s,
     )  # fmt: skip
     assert Slow.now_s == pytest.approx(used_s, abs=0.25)
-    assert costs.seconds == [0.25] * timed and costs.validation_s == pytest.approx(validation_s)
+    assert costs.seconds == [[0.25] * timed] and costs.validation_s == pytest.approx(validation_s)
     assert model.weight.item() == 1.0
 
 
@@ -253,12 +254,13 @@ def test_a_first_step_that_is_longer_than_the_budget_is_the_last(tmp_path, monke
     monkeypatch.setattr(Slow, "now_s", 0.0, raising=False)
     monkeypatch.setattr(budget.time, "perf_counter", lambda: 400 * Slow.now_s)
     costs = budget.measure(
-        Slow(), [], Batches(40), Batches(10), device="cpu", grad_clip=1.0, output_dir=tmp_path, most_s=3.0
-    )
-    assert Slow.now_s == 0.25 and costs.seconds == [100.0] and costs.validation_s == pytest.approx(350.0)
+        Slow(), [], Batches(40), Batches(10),
+        device="cpu", grad_clip=1.0, unused_parameters=False, output_dir=tmp_path, most_s=3.0,
+    )  # fmt: skip
+    assert Slow.now_s == 0.25 and costs.seconds == [[100.0]] and costs.validation_s == pytest.approx(350.0)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_batch_larger_than_those_that_were_timed_is_expected_to_take_longer():
-    one = StepCosts(sizes=[100], seconds=[2.0], validation_s=0.0, overhead_s=0.0)
+    one = StepCosts(sizes=[[100]], seconds=[[2.0]], validation_s=0.0, overhead_s=0.0)
     assert one.training_s(counted(), 1) == pytest.approx(2 + 4 + 6)

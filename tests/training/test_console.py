@@ -44,7 +44,7 @@ def test_steps_done_and_planned_stand_on_the_console(
 def test_a_training_whose_time_is_over_ends_as_one_that_is_complete(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    costs = budget.StepCosts(sizes=[1.0], seconds=[1e-9], validation_s=0.0, overhead_s=0.0)
+    costs = budget.StepCosts(sizes=[[1.0]], seconds=[[1e-9]], validation_s=0.0, overhead_s=0.0)
     monkeypatch.setattr(budget, "measure", lambda *_, **__: costs)
     begin = budget.Pace.begin
 

@@ -54,7 +54,7 @@ def test_another_shape_is_refused_unless_it_is_allowed(other):
     model = Model(width=5)
     with pytest.raises(CheckpointError, match=r"of another shape: encoder\.0\.weight"):
         load_part(path, model)
-    load_part(path, model, ignore_mismatch=True)
+    load_part(path, model, ignore_init_mismatch=True)
     assert torch.equal(model.encoder_proj.weight, other[0].encoder_proj.weight)
 
 

@@ -24,12 +24,13 @@ class Full(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-def test_batches_pass_unchanged_and_each_ticks(monkeypatch):
-    ticks = []
-    tracked = TrackedBatches([1, 2, 3], label="epoch 1/2", tick=lambda: ticks.append(1))
-    assert len(tracked) == 3
-    assert list(tracked) == [1, 2, 3]
-    assert len(ticks) == 3
+def test_batches_pass_unchanged_and_each_begins_and_ticks():
+    seen = []
+    begin, tick = (lambda: seen.append("begin")), (lambda: seen.append("tick"))
+    tracked = TrackedBatches([1, 2], label="epoch 1/2", begin=begin, tick=tick)
+    assert len(tracked) == 2
+    seen += ["all", *tracked]
+    assert seen == ["begin", "tick", "begin", "tick", "all", 1, 2]
 
 
 def test_a_log_gets_a_line_now_and_then(monkeypatch, capsys):

@@ -67,3 +67,9 @@ def test_the_length_of_a_training_is_not_taken_from_the_checkpoint():
 def test_a_share_over_one_is_refused():
     with pytest.raises(ConfigError, match=r"warmup_share is 2"):
         make(warmup_share=2)
+
+
+def test_a_training_of_unknown_length_is_refused_unless_the_length_was_given():
+    make(total_steps=10)[1].plan(None)
+    with pytest.raises(ConfigError, match=r"scheduler_conf\.total_steps"):
+        make()[1].plan(None)

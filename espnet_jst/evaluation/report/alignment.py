@@ -1,32 +1,31 @@
-"""The words of both lanes with the links between them as SVG, and texts with their differences marked."""
+"""The words of two lanes with the links between them as SVG, and texts with their differences marked."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from espnet_jst.evaluation.quality import matching_words, word_differences
+from espnet_jst.evaluation.matching import matching_words, word_differences
 from espnet_jst.evaluation.report.markup import Html, join, tag, text_width
 from espnet_jst.text.links import Link
 from espnet_jst.text.units import Glued, join_units, split_units
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 _FONT, _ROW, _BETWEEN = 13.0, 26.0, 58.0
 
 
-def alignment_picture(links: Collection[Link], source: tuple[str, str], target: tuple[str, str]) -> Html:
+def alignment_picture(links: Collection[Link], lanes: Mapping[str, tuple[str, str]]) -> Html:
     """Two rows of written words: a line for each link between right ones, a dashed frame around wrong ones.
 
     Args:
         links: (source word, target word) of the references.
-        source, target: (reference, hypothesis) of each lane.
+        lanes: name -> (reference, hypothesis), the source before the target.
     """
-    right = [dict(matching_words(*(split_units(text) for text in pair))) for pair in (source, target)]
-    words = [split_units(pair[1]) for pair in (source, target)]
+    right = [dict(matching_words(*(split_units(text) for text in pair))) for pair in lanes.values()]
+    words = [split_units(pair[1]) for pair in lanes.values()]
     widths = [[text_width(word, _FONT) + 14.0 for word in row] for row in words]
     full = max([120.0, *(sum(row) for row in widths)])
     middles: list[list[float]] = [[], []]
     parts: list[Html] = []
-    for row, (lane, y) in enumerate(((TRANSCRIPT, 2.0), (TRANSLATION, 2.0 + _ROW + _BETWEEN))):
+    for row, (lane, y) in enumerate(zip(lanes, (2.0, 2.0 + _ROW + _BETWEEN), strict=True)):
         x, step = 0.0, full / max(sum(widths[row]), 1.0)  # both take the whole width, so that links run downwards
         kept = set(right[row].values())
         for number, (word, width) in enumerate(zip(words[row], widths[row], strict=True)):

@@ -9,19 +9,20 @@ from importlib import resources
 from pathlib import Path
 
 from espnet_jst.errors import DataError
+from espnet_jst.evaluation.compare import Column
 from espnet_jst.evaluation.files import write_text
 from espnet_jst.evaluation.history import read_history
 from espnet_jst.evaluation.latency import percentile
+from espnet_jst.evaluation.metrics import METRICS, explained, lane_metrics, text_metrics
 from espnet_jst.evaluation.report.charts import histogram, line_chart
 from espnet_jst.evaluation.report.markup import Html, join, table, tag
 from espnet_jst.evaluation.report.runs import DecodedSet, choose, load_sets, measure
 from espnet_jst.evaluation.report.utterances import utterance_card, utterance_table
-from espnet_jst.evaluation.results import LATENCY, explained, latency_cells, with_interval
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.evaluation.results import lanes_of
+from espnet_jst.evaluation.shown import LATENCY, with_interval
 
 WORST = 4
 PICTURES = 60  # on the whole page, about: with many sets each one shows fewer utterances
-QUALITY = {TRANSCRIPT: ("WER", "CER"), TRANSLATION: ("BLEU", "chrF++", "TER")}
 _CURVES = 9
 
 
@@ -85,21 +86,22 @@ def _hash(text: str) -> str:
 
 def _results(sets: Sequence[DecodedSet]) -> Html:
     tables = []
-    for lane, metrics in QUALITY.items():
-        rows, languages = [], set()
+    for lane in lanes_of(item.scores for item in sets):
+        rows, languages, metrics = [], set(), lane_metrics(lane)
         for item in sets:
-            entry = item.scores["lanes"].get(lane)
+            entry = item.scores["lanes"].get(lane.name)
             if entry:
                 languages.add(entry["language"])
-                scores = [with_interval(entry["quality"][name]) for name in metrics]
-                rows.append([item.name, *scores, *latency_cells(entry["latency"])])
-        if rows:
-            caption = f"{lane.capitalize()} ({', '.join(sorted(languages))})"
-            tables.append(table(caption, ["dataset", *metrics, *LATENCY], rows))
+                found = [(entry["quality"].get(metric.name), metric.digits) for metric in metrics]
+                scores = [with_interval(score, digits) if score else "-" for score, digits in found]
+                rows.append([item.name, *scores, *(column.cell(entry["latency"]) for column in LATENCY)])
+        caption = f"{lane.name.capitalize()} ({', '.join(sorted(languages))})"
+        titles = [*(metric.name for metric in metrics), *(column.title for column in LATENCY)]
+        tables.append(table(caption, ["dataset", *titles], rows))
     note = (
         "In brackets: 95 % intervals. Latency in ms (AP: ratio), counted at the end of the chunk that shows the word."
     )
-    meanings = explained([*QUALITY[TRANSCRIPT], *QUALITY[TRANSLATION], *LATENCY])
+    meanings = explained([*(metric.name for metric in text_metrics()), *(column.name for column in LATENCY)])
     notes = dict.fromkeys(
         note for item in sets for entry in item.scores["lanes"].values() for note in entry.get("notes", ())
     )
@@ -139,7 +141,9 @@ def _decoded(item: DecodedSet, name: str, worst: int, audio: bool) -> Html:
     parts = [tag("p", note, class_="note") for note in item.notes]
     utterances = measure(item)
     if item.decoded:
-        parts += _latency(item, {t.lane: [u.laal[t.lane] for u in utterances if t.lane in u.laal] for t in item.lanes})
+        columns = [Column(METRICS["LAAL"], texts.lane) for texts in item.lanes]
+        found = {c.lane.name: [u.scores[c] / 1000.0 for u in utterances if c in u.scores] for c in columns}
+        parts += _latency(item, found)
     chosen = choose(item, utterances, worst)
     if chosen:
         parts += [tag("h3", "Utterances"), utterance_table(item, chosen, name)]
@@ -148,8 +152,7 @@ def _decoded(item: DecodedSet, name: str, worst: int, audio: bool) -> Html:
     return tag("section", tag("h2", item.name), *parts, id=name)
 
 
-def _latency(item: DecodedSet, laal_ms: dict[str, list[float]]) -> list[Html]:
-    laal = {lane: [value / 1000.0 for value in values] for lane, values in laal_ms.items()}
+def _latency(item: DecodedSet, laal: dict[str, list[float]]) -> list[Html]:
     waits = {
         lane: [
             max(0.0, min(word.emission_s, utterance.duration_s) - word.end_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,14 +11,15 @@ from typing import Any
 
 from espnet_jst.data import kaldi
 from espnet_jst.errors import DataError
+from espnet_jst.evaluation.compare import Column
 from espnet_jst.evaluation.files import DecodedUtterance, read_words
-from espnet_jst.evaluation.lane_latency import utterance_laal
-from espnet_jst.evaluation.lanes import LaneTexts, load_lane
-from espnet_jst.evaluation.quality import edit_score, make_metric
+from espnet_jst.evaluation.lanes import LaneTexts, load_lane, scored_lane
+from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.results import find_scores, short_names
 from espnet_jst.text.align.pharaoh import read_pharaoh
 from espnet_jst.text.links import Link
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+
+PERFECT = 0.01  # so near to the best value there is no flaw
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ def load_sets(exp_dir: Path, data_dir: Path) -> list[DecodedSet]:
 def _load(data_dir: Path, folder: Path, scores: Mapping[str, Any], name: str) -> DecodedSet:
     reference, notes = data_dir / scores["references"], []
     lanes: list[LaneTexts] = []
+    lowercase = str(scores["case"]).startswith("lc")
     try:
         for lane, entry in scores["lanes"].items():
-            case = entry["reference"].removeprefix("text.").removesuffix(f".{entry['language']}")
-            lanes.append(load_lane(folder, reference, lane=lane, language=entry["language"], case=case))
+            own = {"lane": scored_lane(lane, entry), "language": entry["language"], "lowercase": lowercase}
+            lanes.append(load_lane(folder, reference / entry["reference"], **own))
     except DataError as error:
         return DecodedSet(name, scores, notes=[f"utterances are not shown: {error}"])
     decoded = read_words(folder / "words.jsonl") if (folder / "words.jsonl").exists() else {}
@@ -84,30 +87,33 @@ def _load(data_dir: Path, folder: Path, scores: Mapping[str, Any], name: str) ->
 
 @dataclass
 class Utterance:
-    """An utterance with its measures: WER of the transcript (%), chrF++ of the translation, LAAL by lane (ms)."""
+    """An utterance with the measures that tell the worst ones, where they are defined."""
 
     key: str
     chosen: list[str] = field(default_factory=list)
-    wer: float | None = None
-    chrf: float | None = None
-    laal: dict[str, float] = field(default_factory=dict)
+    scores: dict[Column, float] = field(default_factory=dict)
+
+
+def measures(decoded_set: DecodedSet) -> list[Column]:
+    """What tells the worst utterances of a set: quality of every lane, then latency."""
+    columns = [Column(metric, texts.lane) for texts in decoded_set.lanes for metric in METRICS.values()]
+    ranking = (column for column in columns if column.metric.ranks and column.metric.suits(column.lane))
+    return sorted(ranking, key=lambda column: column.metric.timed)
 
 
 def measure(decoded_set: DecodedSet) -> list[Utterance]:
     """Every utterance of a set with its measures, in the order of the references."""
+    lanes = {texts.lane: texts for texts in decoded_set.lanes}
     found = {key: Utterance(key) for texts in decoded_set.lanes for key in texts.keys}
-    lowercase = str(decoded_set.scores["case"]).startswith("lc")
-    for texts in decoded_set.lanes:
-        if texts.lane == TRANSCRIPT:
-            counts = edit_score(texts.references, texts.hypotheses, language=texts.language).per_utterance
-            for key, (errors, words) in zip(texts.keys, counts, strict=True):
-                found[key].wer = 100.0 * errors / max(words, 1)
-        if texts.lane == TRANSLATION:
-            metric = make_metric("chrF++", lowercase=lowercase)
-            for key, reference, hypothesis in zip(texts.keys, texts.references, texts.hypotheses, strict=True):
-                found[key].chrf = metric.sentence_score(hypothesis, [reference]).score
-        for key, value in utterance_laal(texts, decoded_set.decoded).items():
-            found[key].laal[texts.lane] = value
+    for column in measures(decoded_set):
+        texts = lanes[column.lane]
+        rows, score, _ = column.metric.statistics(texts, decoded_set.decoded)
+        # What was written where nothing should be is as bad as if there had been one word.
+        rows[rows.any(axis=1), 1] = rows[rows.any(axis=1), 1].clip(min=1.0)
+        for key, row in zip(texts.keys, rows, strict=True):
+            value = score(row)
+            if not math.isnan(value):
+                found[key].scores[column] = value
     return list(found.values())
 
 
@@ -128,10 +134,9 @@ def choose(decoded_set: DecodedSet, utterances: Sequence[Utterance], worst: int)
             chosen.setdefault(utterance.key, utterance)
 
     take("longest", sorted(utterances, key=lambda u: -lengths[u.key])[:1])
-    take("WER", sorted((u for u in utterances if u.wer), key=lambda u: -(u.wer or 0.0))[:worst])
-    flawed = [u for u in utterances if u.chrf is not None and u.chrf < 99.99]
-    take("chrF++", sorted(flawed, key=lambda u: u.chrf or 0.0)[:worst])
-    for texts in decoded_set.lanes:
-        slow = [u for u in utterances if texts.lane in u.laal]
-        take(f"{texts.lane} latency", sorted(slow, key=lambda u: -u.laal[texts.lane])[:worst])
+    for column in measures(decoded_set):
+        metric = column.metric
+        best, sign = (metric.limits[1], 1.0) if metric.up else (metric.limits[0], -1.0)
+        flawed = [u for u in utterances if column in u.scores and abs(u.scores[column] - best) > PERFECT]
+        take(column.name, sorted(flawed, key=lambda u: sign * u.scores[column])[:worst])
     return list(chosen.values())

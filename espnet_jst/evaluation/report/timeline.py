@@ -8,7 +8,7 @@ from typing import Any
 
 from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.lane_latency import heard_chunks, heard_s
-from espnet_jst.evaluation.pictures import chunk_ends, envelope, word_bars
+from espnet_jst.evaluation.pictures.two_lanes import chunk_ends, envelope, word_bars
 from espnet_jst.evaluation.report.charts import ticks
 from espnet_jst.evaluation.report.markup import Html, cut, pack_rows, tag, text_width
 from espnet_jst.text.words import Word, join_words

@@ -11,40 +11,34 @@ import numpy as np
 
 from espnet_jst.data import audio_file
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.lanes import LaneTexts
+from espnet_jst.evaluation.compare import Column
+from espnet_jst.evaluation.lanes import LaneTexts, source_and_target
 from espnet_jst.evaluation.report.alignment import alignment_picture, marked
 from espnet_jst.evaluation.report.markup import Html, join, scroll_box, table, tag
-from espnet_jst.evaluation.report.runs import DecodedSet, Utterance
+from espnet_jst.evaluation.report.runs import DecodedSet, Utterance, measures
 from espnet_jst.evaluation.report.timeline import SHOWN_S, timeline
+from espnet_jst.evaluation.shown import number
 from espnet_jst.text.languages import language
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 
 
 def utterance_table(decoded_set: DecodedSet, chosen: Sequence[Utterance], prefix: str) -> Html:
     """The chosen utterances with their measures; each name leads to the utterance below."""
-    lanes = [texts.lane for texts in decoded_set.lanes]
-    header = ["utterance", *_measures(lanes), "chosen as"]
+    columns = measures(decoded_set)
+    header = ["utterance", *map(_label, columns), "chosen as"]
     rows = []
-    for number, utterance in enumerate(chosen):
-        values = [_shown(value) for value in _measures(lanes, utterance).values()]
-        link = tag("a", utterance.key, href=f"#{prefix}-{number}")
-        rows.append([link, *values, ", ".join(utterance.chosen)])
+    for rank, utterance in enumerate(chosen):
+        link = tag("a", utterance.key, href=f"#{prefix}-{rank}")
+        rows.append([link, *(_value(utterance, column) for column in columns), ", ".join(utterance.chosen)])
     caption = "The longest utterance and the worst ones by each measure (1 is the worst)"
     return table(caption, header, rows, sortable=True)
 
 
-def _measures(lanes: Sequence[str], utterance: Utterance | None = None) -> dict[str, float | None]:
-    found = utterance or Utterance("")
-    values: dict[str, float | None] = {}
-    if TRANSCRIPT in lanes:
-        values["WER (%)"] = found.wer
-    if TRANSLATION in lanes:
-        values["chrF++"] = found.chrf
-    return values | {f"LAAL {lane} (ms)": found.laal.get(lane) for lane in lanes}
+def _label(column: Column) -> str:
+    return f"{column.name} ({column.metric.unit})" if column.metric.unit else column.name
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
+def _value(utterance: Utterance, column: Column) -> str:
+    return number(utterance.scores.get(column), 0)
 
 
 def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, opened: bool, audio: bool) -> Html:
@@ -54,23 +48,24 @@ def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, 
         name: anchor.
         audio: embed the recording.
     """
-    texts = {lane.lane: _pair(lane, utterance.key) for lane in decoded_set.lanes}
+    texts = {lane.name: _pair(lane, utterance.key) for lane in decoded_set.lanes}
     columns = []
     for lane in decoded_set.lanes:
-        wanted, written = marked(*texts[lane.lane], lane.language)
+        wanted, written = marked(*texts[lane.name], lane.language)
         code = language(lane.language).tag
         entries = [tag("dt", "reference"), tag("dd", wanted or "(empty)", lang=code, dir="auto")]
         entries += [tag("dt", "written"), tag("dd", written or "(nothing)", lang=code, dir="auto")]
-        heading = tag("h4", f"{lane.lane.capitalize()} ({lane.language})", class_=lane.lane)
+        heading = tag("h4", f"{lane.name.capitalize()} ({lane.language})", class_=lane.name)
         columns.append(tag("div", heading, tag("dl", *entries)))
     parts = [tag("div", *columns, class_="columns")]
-    if len(texts) == 2 and utterance.key in decoded_set.links:
-        links = decoded_set.links[utterance.key]
-        picture = alignment_picture(links, texts[TRANSCRIPT], texts[TRANSLATION])
+    pair = source_and_target(decoded_set.lanes)
+    if pair and utterance.key in decoded_set.links:
+        rows = {lane.name: texts[lane.name] for lane in pair}
+        picture = alignment_picture(decoded_set.links[utterance.key], rows)
         note = "Lines: right words that the references align. Dashed: wrong words."
         parts += [tag("h4", "Word alignment"), scroll_box(picture, f"word alignment of {utterance.key}"), _note(note)]
     parts += _times(decoded_set, utterance.key, audio)
-    facts = [f"{label} {_shown(value)}" for label, value in _measures(list(texts), utterance).items()]
+    facts = [f"{_label(column)} {_value(utterance, column)}" for column in measures(decoded_set)]
     summary = tag("summary", tag("strong", utterance.key), " ", tag("span", ", ".join(facts), class_="facts"))
     return tag("details", summary, *parts, id=name, open=opened, class_="utterance")
 
@@ -90,7 +85,7 @@ def _times(decoded_set: DecodedSet, key: str, audio: bool) -> list[Html]:
     samples, fs, problem = _read(decoded_set, key)
     chunk = decoded_set.scores["signature"].get("chunk_s")
     chunk_s = chunk if isinstance(chunk, int | float) else None  # "whole" where it was decoded at once
-    lanes = [texts.lane for texts in decoded_set.lanes]
+    lanes = [texts.name for texts in decoded_set.lanes]
     picture = timeline(utterance, lanes, samples, fs, chunk_s=chunk_s)
     note = "Bars: the audio that a word stands for. Below them: what was shown, at the time when it was shown. Dashed: "
     note += "ends of the chunks." if utterance.chunks or chunk_s else "moments when words were shown."

@@ -17,7 +17,7 @@ from espnet_jst.recipe.stamp import present
 from espnet_jst.text.units import split_units
 
 if TYPE_CHECKING:
-    from espnet_jst.text.align import AlignmentScore
+    from espnet_jst.text.align.scores import AlignmentScore
 
 Links = Mapping[str, set[tuple[int, int]]]
 DIAGNOSIS = "cost of the policies"
@@ -120,7 +120,7 @@ def align_sets(
 
 
 def _estimate(sets: Sequence[Path], texts: Texts, align: partial) -> list[str]:
-    from espnet_jst.text.align import format_pharaoh
+    from espnet_jst.text.align.pharaoh import format_pharaoh
 
     keys: list[tuple[Path, str]] = []
     sources: list[list[str]] = []
@@ -149,7 +149,8 @@ def _estimate(sets: Sequence[Path], texts: Texts, align: partial) -> list[str]:
 
 def against_reference(links: Links, reference: Path) -> AlignmentScore:
     """Compare `links` with a file of Pharaoh links."""
-    from espnet_jst.text.align import alignment_score, parse_pharaoh
+    from espnet_jst.text.align.pharaoh import parse_pharaoh
+    from espnet_jst.text.align.scores import alignment_score
 
     gold = {key: parse_pharaoh(value) for key, value in kaldi.read_table(reference).items() if key in links}
     return alignment_score([links[key] for key in gold], list(gold.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from espnet_jst.data.texts import Texts
 from espnet_jst.jobs.shards import run_each
@@ -13,6 +14,9 @@ from espnet_jst.recipe.pictures import draw
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.decoding import decoded_files
 from espnet_jst.recipe.stamp import present
+
+if TYPE_CHECKING:
+    from espnet_jst.evaluation.lanes import Reading
 
 REFERENCES = ("word_times", "word_times.ref", "alignment", "alignment.ref")
 
@@ -55,12 +59,12 @@ def scoring_stages(
     )
 
 
-def reference_names(text: TextOptions) -> dict[str, str]:
+def reference_names(text: TextOptions) -> Reading:
     """Languages and cases of the references, as `score_directory` takes them."""
     return {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang, "case": text.tgt_case, "src_case": text.src_case}
 
 
-def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Mapping[str, str]) -> str:
+def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Reading) -> str:
     """Every decoded set, several at a time.
 
     Args:
@@ -72,7 +76,7 @@ def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Mapp
     return "; ".join(f"{title}: {note}" for title, note in zip(jobs, notes))
 
 
-def score(job: tuple[Path, Path], *, names: Mapping[str, str]) -> str:
+def score(job: tuple[Path, Path], *, names: Reading) -> str:
     """One decoded set: every lane, quality and latency; word times against the truth where it is known.
 
     Args:

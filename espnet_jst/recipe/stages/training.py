@@ -25,7 +25,8 @@ from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.statistics import plugins, stats_file, train_command
 from espnet_jst.recipe.stamp import named_files
 from espnet_jst.recipe.training_files import TrainingFiles, links_file
-from espnet_jst.text.align import corrupt_links, read_pharaoh, write_pharaoh
+from espnet_jst.text.align.corrupt import corrupt_links
+from espnet_jst.text.align.pharaoh import read_pharaoh, write_pharaoh
 from espnet_jst.text.units import split_units
 
 

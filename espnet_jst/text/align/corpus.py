@@ -50,7 +50,7 @@ def align_corpus(
             that failed; names the utterance.
         ConfigError: unknown aligner or symmetrization, or an aligner that is not installed.
     """
-    check_choice(aligner, ("builtin", *external.ALIGNERS), "aligner")
+    check_choice(aligner, external.ALIGNERS, "aligner")
     external.check_model(aligner, model)
     check_choice(symmetrization, SYMMETRIZATIONS, "symmetrization")
     _check(sources, targets)

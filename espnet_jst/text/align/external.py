@@ -85,7 +85,7 @@ def external_links(aligner: str, job: Job) -> Directed:
     """Align with another's aligner.
 
     Args:
-        aligner: a key of `ALIGNERS`.
+        aligner: one of `ALIGNERS` but the built-in one.
         job: the sentence pairs; a pair with an empty side gets no links.
 
     Returns:
@@ -102,7 +102,7 @@ def external_links(aligner: str, job: Job) -> Directed:
     if full:
         sources, targets = [job.sources[k] for k in full], [job.targets[k] for k in full]
         some = replace(job, sources=sources, targets=targets, names=[job.names[k] for k in full])
-        for k, *links in zip(full, *ALIGNERS[aligner](some), strict=True):
+        for k, *links in zip(full, *_ALIGN[aligner](some), strict=True):
             forward[k], reverse[k] = links
     return forward, reverse
 
@@ -167,12 +167,13 @@ def _simalign(job: Job) -> Directed:
     return found, found
 
 
-ALIGNERS: dict[str, Callable[[Job], Directed]] = {
+_ALIGN: dict[str, Callable[[Job], Directed]] = {
     "simalign": _simalign,
     "awesome-align": _awesome_align,
     "eflomal": _eflomal,
     "fast_align": _fast_align,
 }
+ALIGNERS = ("builtin", *_ALIGN)
 
 
 def _lines(sentences: Words) -> str:

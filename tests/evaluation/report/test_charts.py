@@ -3,7 +3,7 @@ import math
 import pytest
 
 from espnet_jst.evaluation.report.charts import histogram, line_chart, ticks
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from tests.evaluation.report.experiment import Page
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.report.timeline import SHOWN_S, timeline
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION, Word
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.words import Word
 from tests.evaluation.report.experiment import Page
 
 LANES = (TRANSCRIPT, TRANSLATION)

@@ -223,17 +223,17 @@ def test_a_disk_that_is_full_stops_the_stage_and_is_no_fault_of_the_utterances(c
 
 
 def test_an_utterance_whose_decoder_fails_in_any_way_is_left_out_alone(corpus, monkeypatch):
-    import espnet_jst.data.decoder as decoder
+    import espnet_jst.data.sound_decoder as decoder
 
     corpus.add("bad", tone(1.5))
-    take = decoder.Decoder.take
+    take = decoder.SoundDecoder.take
 
     def fail(self, count: int) -> np.ndarray:
         if self.frames == 1.5 * FS:
             raise MemoryError
         return take(self, count)
 
-    monkeypatch.setattr(decoder.Decoder, "take", fail)
+    monkeypatch.setattr(decoder.SoundDecoder, "take", fail)
     assert "not enough memory" in prepared(corpus)["bad"]
     assert kept() == {"good"}
 

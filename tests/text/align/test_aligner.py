@@ -4,7 +4,8 @@ import pytest
 
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text import align_corpus, serialize
-from espnet_jst.text.align import AlignerConfig, aer, alignment_score
+from espnet_jst.text.align.model import AlignerConfig
+from espnet_jst.text.align.scores import aer, alignment_score
 from espnet_jst.text.align.synthetic import synthetic_corpus
 from tests.reference.digit_pairs import digit_corpus
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.text.align import corrupt_links
+from espnet_jst.text.align.corrupt import corrupt_links
 from espnet_jst.text.align.synthetic import synthetic_corpus
 
 CORPUS = {f"u{number:03d}": pair for number, pair in enumerate(synthetic_corpus(200, seed=5))}

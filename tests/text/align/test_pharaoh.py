@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.text.align import aer, alignment_score, format_pharaoh, parse_pharaoh, read_pharaoh, write_pharaoh
+from espnet_jst.text.align.pharaoh import format_pharaoh, parse_pharaoh, read_pharaoh, write_pharaoh
+from espnet_jst.text.align.scores import aer, alignment_score
 
 
 def test_links_are_written_in_order_and_read_back():

@@ -1,0 +1,51 @@
+"""Keys of the encoders: `encoder_conf` and `hier_encoder_conf`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.keys import Conf, key
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkConformerConf(Conf):
+    """Streaming Conformer: chunk mask in training and offline, caches in a stream."""
+
+    size: int = key(256, "model dimension, a multiple of 2 * heads", low=1, high=4096)
+    layers: int = key(12, "Conformer blocks", low=1, high=128)
+    heads: int = key(4, "attention heads", low=1, high=64)
+    feed_forward_size: int = key(1024, "hidden size of the feed-forward modules", low=1, high=32768)
+    kernel_size: int = key(15, "taps of the causal depthwise convolution", low=1, high=512)
+    subsampling: int = key(
+        4, "input frames per output frame, a multiple of 4; 1 only projects (an encoder on an encoder)", low=1, high=64
+    )
+    subsampling_channels: tuple[int, int] = key(
+        (16, 32), "channels of the two subsampling convolutions", low=1, high=256
+    )
+    output_subsampling: int = key(
+        1, "frames of the last layer that are joined to one of the top; lower taps keep their rate", low=1, high=64
+    )
+    dropout: float = key(0.1, "dropout of residual branches", low=0, high=1)
+    attention_dropout: float = key(0.0, "dropout of attention weights", low=0, high=1)
+    chunk_frames: int = key(
+        16, "chunk for validation and decoding in frames of the top, 0 for the whole utterance", low=0, high=4096
+    )
+    left_chunks: int = key(4, "chunks of left context for validation and decoding, -1 for all", low=-1, high=100_000)
+    train_chunk_frames: Sequence[int] = key(
+        (8, 16, 32, 0), "chunks drawn from in training, one a batch, 0 for the whole utterance", low=0, high=4096
+    )
+    train_left_chunks: Sequence[int] = key((2, 4, -1), "left contexts drawn from in training", low=-1, high=100_000)
+    taps: Sequence[int] = key((), "layers (1-based) whose outputs may be read beside the top one", low=1, high=128)
+
+    def check(self) -> None:
+        """Refuse sizes that do not divide, layers that do not exist, nothing to draw from."""
+        if self.size % (2 * self.heads):
+            raise ConfigError(f"size={self.size} must be a multiple of 2 * heads={2 * self.heads}")
+        if self.subsampling != 1 and self.subsampling % 4:
+            raise ConfigError(f"subsampling must be a multiple of 4, not {self.subsampling}")
+        if any(tap > self.layers for tap in self.taps):
+            raise ConfigError(f"taps {list(self.taps)} must lie in 1..{self.layers}")
+        if not self.train_chunk_frames or not self.train_left_chunks:
+            raise ConfigError("train_chunk_frames and train_left_chunks must hold what is drawn from in training")

@@ -1,0 +1,1 @@
+"""Pictures, each idea in its file; PNG or SVG."""

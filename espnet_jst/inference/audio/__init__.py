@@ -1,0 +1,1 @@
+"""Recordings, streams and arrays as they come in -> samples at the rate of the model."""

@@ -1,0 +1,145 @@
+"""The one driver of whole utterances, streams and servers: from the taps of a batch of streams to their words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from espnet_jst.errors import DataError
+from espnet_jst.inference.word_stream import LaneSearch, Timing, Update, WordStream, recombined
+from espnet_jst.search.interface import Emission, Hypothesis
+from espnet_jst.streams import RowState
+from espnet_jst.taps import Tap
+from espnet_jst.text.words import Word
+
+
+@dataclass
+class DecoderState(RowState):
+    """State between two chunks.
+
+    Attributes:
+        searches: that of each search, by name.
+        streams: the words of each stream.
+        nbest: of each stream that is at its end, for each search the hypotheses, best first.
+    """
+
+    searches: dict[str, Any]
+    streams: list[WordStream]
+    nbest: list[dict[str, list[Hypothesis]]]
+
+    def words(self, row: int) -> list[Word]:
+        """All words of a stream that stand."""
+        return self.streams[row].words
+
+    def emissions(self, row: int) -> dict[str, list[Emission]]:
+        """What each search has written in a stream."""
+        if self.nbest[row]:
+            return {name: nbest[0].emissions for name, nbest in self.nbest[row].items()}
+        return {name: state.given[row] for name, state in self.searches.items()}
+
+
+class Decoder:
+    """Steps searches, finishes those of streams that end, and makes their labels words.
+
+    It holds no state: streams of any age share a batch.
+
+    Args:
+        searches: by name.
+        timings: by lane, CTC heads that time its words.
+    """
+
+    def __init__(self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing]) -> None:
+        self.searches, self.timings = searches, timings
+        self.reads = {search.search.reads for search in searches.values()} | {t.reads for t in timings.values()}
+
+    def init_state(self, batch_size: int) -> DecoderState:
+        """State before the first chunk of `batch_size` streams."""
+        searches = {name: search.search.init_state(batch_size) for name, search in self.searches.items()}
+        streams = [WordStream(self.searches, self.timings) for _ in range(batch_size)]
+        return DecoderState(searches, streams, [{} for _ in range(batch_size)])
+
+    @torch.inference_mode()
+    def advance(
+        self, taps: Mapping[str, Tap], heard_s: Sequence[float], state: DecoderState, last: Sequence[bool]
+    ) -> tuple[list[Update], DecoderState]:
+        """Further frames of the taps -> the words of each stream that are new or no longer hold, and the state.
+
+        Args:
+            taps: those that the searches and CTC heads read; a stream with no frame in any of them stands still.
+            heard_s: for each stream, seconds of audio that have been heard: the emission time of its new words.
+            state: of these streams.
+            last: for each stream, whether nothing follows. What comes after that is not looked at.
+
+        Raises:
+            DataError: a stream has nothing that can be decoded; `index` is its place in the batch.
+        """
+        self._check_finite(taps)
+        new: dict[str, list[list[Emission]]] = {}
+        searches = {}
+        for name, search in self.searches.items():
+            new[name], searches[name] = search.search.step(taps, state.searches[name])
+        nbest = list(state.nbest)
+        ending = [row for row, is_last in enumerate(last) if is_last and not nbest[row]]
+        if ending:
+            self._finish(ending, searches, nbest)
+            for row in ending:
+                for name in self.searches:
+                    new[name][row] = nbest[row][name][0].emissions[len(state.searches[name].given[row]) :]
+        frames = self._frames(taps)
+        updates, streams = [], []
+        for row, stream in enumerate(state.streams):
+            emissions = {name: rows[row] for name, rows in new.items()}
+            log_probs = {lane: rows[row] for lane, rows in frames.items()}
+            moves = any(emissions.values()) or any(map(len, log_probs.values()))
+            update = Update([], [])
+            if row in ending or (moves and not nbest[row]):
+                stream = stream.fork()
+                update = stream.push(emissions, log_probs, heard_s[row], last=row in ending)
+            updates.append(update)
+            streams.append(stream)
+        return updates, DecoderState(searches, streams, nbest)
+
+    def words(self, emissions: Mapping[str, Sequence[Emission]], duration_s: float) -> list[Word]:
+        """The words of whole sequences; their times are those of the frames in which they were written."""
+        stream = WordStream(self.searches, {})
+        stream.push(emissions, {}, duration_s, last=True)
+        return stream.words
+
+    def _finish(
+        self, rows: Sequence[int], searches: Mapping[str, Any], nbest: list[dict[str, list[Hypothesis]]]
+    ) -> None:
+        """Put the n-best lists of some streams into `nbest`."""
+        for name, search in self.searches.items():
+            every = len(rows) == len(nbest)
+            state = searches[name] if every else searches[name].select(torch.tensor(rows))
+            try:
+                lists = search.search.finish(state)
+            except DataError as error:
+                raise DataError(str(error), index=rows[error.index or 0]) from error
+            for row, found in zip(rows, lists, strict=True):
+                nbest[row] = {**nbest[row], name: recombined(search, found)}
+
+    def _frames(self, taps: Mapping[str, Tap]) -> dict[str, list[Tensor]]:
+        """For each lane with a CTC head its new frames of each stream, (T, V)."""
+        frames = {}
+        for lane, timing in self.timings.items():
+            tap = taps[timing.reads]
+            log_probs = timing.head.log_probs(tap.x)
+            frames[lane] = [rows[:count] for rows, count in zip(log_probs, tap.lengths.tolist(), strict=True)]
+        return frames
+
+    def _check_finite(self, taps: Mapping[str, Tap]) -> None:
+        """Refuse encoder outputs that are not numbers: a greedy search would write something of them."""
+        for name in {search.search.reads for search in self.searches.values()}:
+            tap = taps[name]
+            padding = torch.arange(tap.x.size(1), device=tap.x.device) >= tap.lengths.to(tap.x.device)[:, None]
+            bad = (~(tap.x.isfinite().all(-1) | padding).all(1)).nonzero()
+            if len(bad):
+                raise DataError(
+                    "what the encoder makes of the audio is not finite: check the recording and the weights",
+                    index=int(bad[0, 0]),
+                )

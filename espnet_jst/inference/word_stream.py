@@ -1,0 +1,279 @@
+"""From the emissions of one stream's searches to words with lanes and times."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from espnet_jst.heads.ctc import CTCHead
+from espnet_jst.inference.align.word_times import TimingConf, WordTimer, share_spans
+from espnet_jst.search.interface import Emission, Hypothesis, Search
+from espnet_jst.text.assembler import AssembledWord, WordAssembler
+from espnet_jst.text.lanes import Lane
+from espnet_jst.text.tags import Tags
+from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import Glued, needs_blank
+from espnet_jst.text.words import Word
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneSearch:
+    """A search, and what its labels mean.
+
+    Attributes:
+        kind: of the heads that are searched.
+        search: writes labels.
+        tokenizer: says what they spell.
+        tags: says what a tag opens.
+        lanes: those that it writes; words before the first tag go to the first one.
+        frame_shift_s: seconds from one frame of its tap to the next.
+        replaced: lanes in which the words of a second pass replace these.
+    """
+
+    kind: str
+    search: Search[Any]
+    tokenizer: Tokenizer
+    tags: Tags
+    lanes: tuple[Lane, ...]
+    frame_shift_s: float
+    replaced: frozenset[str] = frozenset()
+
+    def assembler(self) -> WordAssembler:
+        """A fresh assembler."""
+        sources = frozenset(lane.name for lane in self.lanes if lane.source)
+        return WordAssembler(self.tokenizer, self.lanes[0].name, self.tags, sources=sources)
+
+    def lane(self, name: str) -> Lane | None:
+        """One of its lanes; None for one that only a tag knows."""
+        return next((lane for lane in self.lanes if lane.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """A CTC head that times the words of a lane.
+
+    Attributes:
+        head: the head.
+        reads: the tap that it reads.
+        tokenizer: says how it spells a word.
+        frame_shift_s: seconds from one frame of its tap to the next.
+        conf: how boundaries are drawn.
+    """
+
+    head: CTCHead
+    reads: str
+    tokenizer: Tokenizer
+    frame_shift_s: float
+    conf: TimingConf
+
+    def timer(self) -> WordTimer:
+        """A fresh timer."""
+        return WordTimer(self.frame_shift_s, blank=self.head.blank, conf=self.conf)
+
+
+class Update(NamedTuple):
+    """What a stream shows.
+
+    Attributes:
+        new: words, in the order in which they were written.
+        withdrawn: words shown before that no longer hold: those of a first pass, where the second has its own.
+    """
+
+    new: list[Word]
+    withdrawn: list[Word]
+
+    def then(self, later: Update) -> Update:
+        """Both in one: what was shown in between only is left out."""
+        new = [word for word in self.new if word not in later.withdrawn]
+        return Update(new + later.new, self.withdrawn + [word for word in later.withdrawn if word not in self.new])
+
+
+def recombined(search: LaneSearch, nbest: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """The final n-best list with hypotheses that differ only in their tags, so not in what they say, as one.
+
+    The likeliest stands for the others and gets the sum of their probabilities. Only for the end of a search: before,
+    two tag sequences have different futures.
+    """
+    if len(nbest) == 1:
+        return list(nbest)
+    best: dict[tuple, Hypothesis] = {}
+    for hypothesis in sorted(nbest, key=lambda hypothesis: -hypothesis.score):
+        assembler = search.assembler()
+        lanes: dict[tuple, tuple] = {}
+        words = [word for emission in hypothesis.emissions for word in assembler.push(*emission)]
+        for word in words + assembler.flush():
+            place = word.lane, word.speaker or ""
+            lanes[place] = (*lanes.get(place, ()), (word.language, word.glued, word.text))
+        key = tuple(sorted(lanes.items()))
+        if key in best:
+            score = float(np.logaddexp(best[key].score, hypothesis.score))
+            best[key] = Hypothesis(best[key].emissions, score)
+        else:
+            best[key] = hypothesis
+    return sorted(best.values(), key=lambda hypothesis: -hypothesis.score)
+
+
+class WordStream:
+    """One stream: emissions and CTC frames go in chunk by chunk, words come out.
+
+    A word of a lane that says what was spoken gets its span from the CTC head of that lane, where there is one, a
+    translation word the span of its block's spoken words; where that is not known, a word spans the frames in which it
+    was written. Every search, lane and speaker has a clock of its own: speakers may overlap.
+
+    Words are never changed, except that those of a first pass are withdrawn for those of the second: as far as its
+    words reach, and at the end all.
+
+    Args:
+        searches: by name.
+        timings: by lane.
+
+    Attributes:
+        words: those that stand.
+    """
+
+    def __init__(self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing]) -> None:
+        self._searches, self._timings = searches, timings
+        self.words: list[Word] = []
+        self._assemblers = {name: search.assembler() for name, search in searches.items()}
+        self._timers: dict[tuple[str, str, str | None], WordTimer] = {
+            (name, lane.name, speaker): timings[lane.name].timer()
+            for name, search in searches.items()
+            for lane in search.lanes
+            if lane.name in timings
+            for speaker in (None, *search.tags.speakers)
+        }
+        self._ends_s: dict[tuple[str, str, str | None], float] = {}
+        self._blocks: dict[tuple[str, str | None], tuple[int, float, float]] = {}
+        self._last_texts: dict[tuple[str, str], str] = {}
+
+    def fork(self) -> WordStream:
+        """A copy that goes its own way."""
+        twin = copy.copy(self)
+        twin._assemblers = {name: copy.copy(assembler) for name, assembler in self._assemblers.items()}
+        twin._timers = {key: copy.copy(timer) for key, timer in self._timers.items()}
+        twin._ends_s, twin._blocks, twin._last_texts = dict(self._ends_s), dict(self._blocks), dict(self._last_texts)
+        return twin
+
+    @property
+    def broken_words(self) -> int:
+        """Words that a tag has cut in two."""
+        return sum(assembler.broken_words for assembler in self._assemblers.values())
+
+    def push(
+        self,
+        emissions: Mapping[str, Sequence[Emission]],
+        log_probs: Mapping[str, Tensor],
+        heard_s: float,
+        *,
+        last: bool = False,
+    ) -> Update:
+        """What became known at one moment -> the words that it completes, and those that it takes back.
+
+        Args:
+            emissions: for each search, its new emissions.
+            log_probs: for each lane with a CTC head, its new frames, (T, V).
+            heard_s: seconds of audio that have been heard: the emission time of these words.
+            last: nothing follows: held-back words are complete.
+        """
+        for (_, lane, _), timer in self._timers.items():
+            if lane in log_probs and len(log_probs[lane]):
+                timer.push(log_probs[lane])
+        found: list[tuple[str, AssembledWord]] = []
+        for name, assembler in self._assemblers.items():
+            for token, frame, logp in emissions.get(name, ()):
+                found += [(name, word) for word in assembler.push(token, frame, logp)]
+            if last:
+                found += [(name, word) for word in assembler.flush()]
+        spans = self._spoken_spans(found, heard_s)
+        words = [self._word(name, word, spans.get(i), heard_s) for i, (name, word) in enumerate(found)]
+        order = sorted(range(len(found)), key=lambda i: self._seconds(*found[i])[1])
+        shown = self._update([words[i] for i in order], last)
+        self.words = [word for word in self.words if word not in shown.withdrawn] if shown.withdrawn else self.words
+        self.words = self.words + shown.new
+        return shown
+
+    def _update(self, new: list[Word], last: bool) -> Update:
+        """New words without those of a first pass that the second has replaced already; old ones that it replaces."""
+        if not any(search.replaced for search in self._searches.values()):
+            return Update(new, [])
+        reach_s: dict[str, float] = {}  # in a lane that has two passes, the final words are those of the second
+        for word in new:
+            if word.final:
+                reach_s[word.lane] = max(reach_s.get(word.lane, 0.0), word.end_s)
+
+        def stands(word: Word) -> bool:
+            return word.final or not (last or word.start_s < reach_s.get(word.lane, 0.0))
+
+        return Update([word for word in new if stands(word)], [word for word in self.words if not stands(word)])
+
+    def _spoken_spans(self, found: Sequence[tuple[str, AssembledWord]], heard_s: float) -> dict[int, Span]:
+        """Span of each new word of a lane that says what was spoken, by its place in `found`."""
+        places: dict[tuple[str, str, str | None], list[int]] = {}
+        for i, (name, word) in enumerate(found):
+            lane = self._searches[name].lane(word.lane)
+            if lane is not None and lane.source:
+                places.setdefault((name, word.lane, word.speaker), []).append(i)
+        spans = {}
+        for key, indices in places.items():
+            times = self._aligned(key, [found[i][1] for i in indices])
+            for place, i in enumerate(indices):
+                start_s, end_s = times[place] if times else self._seconds(*found[i])
+                start_s = min(max(start_s, self._ends_s.get(key, 0.0)), heard_s)
+                self._ends_s[key] = max(start_s, min(end_s, heard_s))
+                spans[i] = (start_s, self._ends_s[key])
+        return spans
+
+    def _aligned(self, key: tuple[str, str, str | None], words: Sequence[AssembledWord]) -> list[Span] | None:
+        """Spans of words by the CTC head of their lane; characters that share a piece share its time evenly."""
+        if key not in self._timers:
+            return None
+        tokenizer = self._timings[key[1]].tokenizer
+        groups = tokenizer.groups([Glued(word.text) if word.glued else word.text for word in words])
+        times = self._timers[key].align([ids for ids, _ in groups])
+        return times and share_spans(times, [count for _, count in groups])
+
+    def _glued(self, name: str, word: AssembledWord) -> bool | None:
+        """True where no blank stands before the word, False where one stands although the scripts want none."""
+        before = self._last_texts.get((name, word.lane), "")
+        self._last_texts[name, word.lane] = word.text
+        if not before:
+            return None
+        usual = not needs_blank(before, word.text)
+        glued = usual if word.glued is None else word.glued
+        return True if glued else False if usual else None
+
+    def _word(self, name: str, word: AssembledWord, span: Span | None, heard_s: float) -> Word:
+        lane = self._searches[name].lane(word.lane)
+        block, start_s, end_s = self._blocks.get((name, word.speaker), (-1, 0.0, 0.0))
+        if span is not None:
+            first_s = start_s if block == word.block else span[0]
+            self._blocks[name, word.speaker] = (word.block, first_s, span[1])
+        elif block == word.block:
+            span = (start_s, end_s)
+        else:
+            first_s, last_s = self._seconds(name, word)
+            span = (min(first_s, heard_s), min(last_s, heard_s))
+        return Word(
+            text=word.text,
+            lane=word.lane,
+            start_s=round(span[0], 4),
+            end_s=round(span[1], 4),
+            emission_s=round(heard_s, 4),
+            language=word.language or (lane.language if lane else None),
+            speaker=word.speaker or (lane.speaker if lane else None),
+            final=word.lane not in self._searches[name].replaced,
+            confidence=round(min(1.0, math.exp(word.logp)), 4),
+            glued=self._glued(name, word),
+        )
+
+    def _seconds(self, name: str, word: AssembledWord) -> Span:
+        shift_s = self._searches[name].frame_shift_s
+        return word.first_frame * shift_s, (word.last_frame + 1) * shift_s

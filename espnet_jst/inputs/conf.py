@@ -1,0 +1,97 @@
+"""Keys of the inputs: `frontend_conf`, `normalize_conf`, `specaug_conf`, and those of `model_conf.inputs`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.keys import Conf, key, required
+
+_STATS = "give feats_stats.npz (count, sum, sum_square), which stage 10 writes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogMelConf(Conf):
+    """Log-mel energies of overlapping windows that never look beyond the frame."""
+
+    fs: int = key(
+        16000, "sampling rate in Hz, a property of the model: other audio is resampled before", low=1000, high=192_000
+    )
+    n_mels: int = key(80, "number of mel bands", low=1, high=256)
+    window_s: float = key(0.025, "window length in seconds", low=0.001, high=0.2)
+    hop_s: float = key(0.010, "frame shift in seconds, at most window_s", low=0.001, high=0.1)
+    fmin: float = key(20.0, "lowest frequency of the filter bank in Hz", low=0, high=100_000)
+    fmax: float | None = key(None, "highest frequency in Hz; half the sampling rate by default", low=1, high=100_000)
+    floor: float = key(1e-7, "smallest mel power before the logarithm, about -100 dBFS by default", low=1e-30, high=1.0)
+    trainable: bool = key(False, "train the filters, from the mel filters on")
+
+    def check(self) -> None:
+        """Refuse a hop that leaves samples out."""
+        if not 0 < round(self.hop_s * self.fs) <= round(self.window_s * self.fs):
+            raise ConfigError(f"hop_s={self.hop_s} must be positive and at most window_s={self.window_s}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningMVNConf(Conf):
+    """Global variance, and a mean that follows the channel causally: what a stream can compute."""
+
+    stats_file: Path | str = required(_STATS)
+    prior_frames: float = key(
+        100.0, "weight of the global mean, in frames; .inf gives plain global normalization", low=0, high=math.inf
+    )
+    half_life_frames: float = key(400.0, "after so many frames a frame counts half", low=1, high=math.inf)
+    ignore_silence: bool = key(
+        False,
+        "leave frames of digital silence, in which all features are equal, out of the mean, so that speech after a "
+        "long pause is normalized as at the start; to be chosen before a training",
+    )
+    eps: float = key(1e-3, "floor of the standard deviation", low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalMVNConf(Conf):
+    """ESPnet's: mean and variance of the training data."""
+
+    stats_file: Path | str = required(_STATS)
+    norm_means: bool = key(True, "subtract the mean")
+    norm_vars: bool = key(True, "divide by the standard deviation")
+    eps: float = key(1e-20, "floor of the standard deviation", low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecAugConf(Conf):
+    """ESPnet's SpecAugment (arXiv:1904.08779): a time warp, bands and stretches of time that are masked."""
+
+    apply_time_warp: bool = key(True, "warp the time")
+    time_warp_window: int = key(5, "frames that the centre moves at most", low=1, high=10_000)
+    time_warp_mode: str = key("bicubic", "interpolation", choices=("bicubic", "bilinear", "nearest"))
+    apply_freq_mask: bool = key(True, "mask bands")
+    freq_mask_width_range: int | Sequence[int] = key((0, 20), "narrowest and widest band", low=0, high=10_000)
+    num_freq_mask: int = key(2, "bands", low=0, high=1000)
+    apply_time_mask: bool = key(True, "mask stretches of time")
+    time_mask_width_range: int | Sequence[int] | None = key(
+        None, "shortest and longest stretch in frames", low=0, high=100_000
+    )
+    time_mask_width_ratio_range: float | Sequence[float] | None = key(
+        None, "the same as shares of the utterance", low=0, high=1
+    )
+    num_time_mask: int = key(2, "stretches", low=0, high=1000)
+    replace_with_zero: bool = key(True, "mask with zeros, else with the mean")
+
+    def check(self) -> None:
+        """Refuse what ESPnet's class refuses."""
+        if not (self.apply_time_warp or self.apply_freq_mask or self.apply_time_mask):
+            raise ConfigError("one of apply_time_warp, apply_freq_mask and apply_time_mask must be true")
+        given = (self.time_mask_width_range is not None) + (self.time_mask_width_ratio_range is not None)
+        if self.apply_time_mask and given != 1:
+            raise ConfigError("apply_time_mask needs one of time_mask_width_range and time_mask_width_ratio_range")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenInputConf(Conf):
+    """Text as an input: an embedding of each token, several times (arXiv:2309.15826, 2412.15415)."""
+
+    repeat: int = key(1, "frames of a token, so that text is about as long as speech", low=1, high=64)

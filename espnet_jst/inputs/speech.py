@@ -1,0 +1,101 @@
+"""Speech as an input: samples -> features -> normalization, and masks in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from espnet2.asr.specaug.abs_specaug import AbsSpecAug
+from espnet2.asr.specaug.specaug import SpecAug
+from espnet2.layers.abs_normalize import AbsNormalize
+from torch import Tensor
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.interface import Input, StreamingFrontend, StreamingNormalize
+from espnet_jst.streams import RowState
+from espnet_jst.taps import Tap
+
+
+@dataclass
+class SpeechState(RowState):
+    """States of frontend and normalization; None where that has none."""
+
+    frontend: RowState
+    normalize: RowState | None
+
+
+class SpeechInput(Input):
+    """What feeds the first encoder by default.
+
+    It owns no module: ESPnet's users know frontend, specaug and normalize as parts of the model.
+
+    Args:
+        frontend: samples to features.
+        normalize: normalization of features, or None.
+        specaug: masks on normalized features in training, or None.
+    """
+
+    key, into = "speech", "encoder"
+
+    def __init__(
+        self, frontend: StreamingFrontend, normalize: AbsNormalize | None = None, specaug: AbsSpecAug | None = None
+    ) -> None:
+        self.frontend, self.normalize, self.specaug = frontend, normalize, specaug
+
+    def check_views(self) -> None:
+        """Refuse a regularizer that compares differently masked views where nothing masks.
+
+        Raises:
+            ConfigError: says what does.
+        """
+        if not isinstance(self.specaug, SpecAug):
+            raise ConfigError("a regularizer compares differently masked views of a batch: give --specaug specaug")
+
+    def features(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N) samples -> (B, T, F) before normalization, and lengths; a graph only where the frontend is trained."""
+        trained = any(parameter.requires_grad for parameter in self.frontend.parameters())
+        with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
+            return self.frontend(speech[:, : int(lengths.max())], lengths)
+
+    def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
+        """See Input; (B, N) samples in [-1, 1]."""
+        feats, lengths = self.features(x, lengths)
+        if self.normalize is not None:
+            with torch.set_grad_enabled(feats.requires_grad):
+                feats, lengths = self.normalize(feats, lengths)
+        if self.frontend.training:
+            feats, lengths = self._masked(feats, lengths, views)
+        return Tap(feats, lengths, self.frontend.hop_s)
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> SpeechState:
+        """State before the first sample."""
+        normalize = self.normalize
+        following = normalize.init_state(batch_size, device) if isinstance(normalize, StreamingNormalize) else None
+        return SpeechState(self.frontend.init_state(batch_size, device), following)
+
+    def step(self, x: Tap, state: SpeechState, last: Sequence[bool]) -> tuple[Tap, SpeechState]:
+        """See Input."""
+        tap, frontend = self.frontend.step(x, state.frontend, last)
+        normalize = state.normalize
+        if isinstance(self.normalize, StreamingNormalize):
+            tap, normalize = self.normalize.step(tap, normalize)
+        elif self.normalize is not None:
+            tap = tap._replace(x=self.normalize(tap.x, None)[0])
+        return tap, SpeechState(frontend, normalize)
+
+    def _masked(self, feats: Tensor, lengths: Tensor, views: int) -> tuple[Tensor, Tensor]:
+        """SpecAugment: all views of an utterance are warped alike, so that their frames belong together, and each is
+        masked for itself.
+        """
+        augment = self.specaug
+        if not isinstance(augment, SpecAug):
+            return (feats, lengths) if augment is None else augment(feats, lengths)
+        if augment.time_warp is not None:
+            feats, lengths = augment.time_warp(feats, lengths)
+        if views > 1:
+            feats, lengths = feats.repeat(views, 1, 1), lengths.repeat(views)
+        for mask in (augment.freq_mask, augment.time_mask):
+            if mask is not None:
+                feats, lengths = mask(feats, lengths)
+        return feats, lengths

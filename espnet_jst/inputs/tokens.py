@@ -1,0 +1,55 @@
+"""Text as an input: tokens, up-sampled to about as many frames as speech has (arXiv:2309.15826, 2412.15415)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from espnet_jst.inputs.conf import TokenInputConf
+from espnet_jst.inputs.interface import Input
+from espnet_jst.keys import takes
+from espnet_jst.streams import RowState, zeroed
+from espnet_jst.taps import Tap
+
+
+class TokenInput(nn.Module, Input):
+    """An embedding of each token, several times.
+
+    Args:
+        key: its name in a batch.
+        into: the encoder that it feeds.
+        vocab_size: number of tokens.
+        size: features of a frame: those of the tap that the encoder reads otherwise.
+        shift_s: the frame shift of that tap, in seconds.
+    """
+
+    @takes(TokenInputConf)
+    def __init__(
+        self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float, conf: TokenInputConf
+    ) -> None:
+        super().__init__()
+        self.key, self.into, self.shift_s, self.repeat = key, into, shift_s, conf.repeat
+        self.embedding = nn.Embedding(vocab_size, size)
+
+    def output_size(self) -> int:
+        """Features of a frame."""
+        return self.embedding.embedding_dim
+
+    def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
+        """(B, U) ids, padding -1, and their lengths -> (views * B, U * repeat, D); the views are equal."""
+        frames, lengths = self._frames(x), lengths * self.repeat
+        return Tap(frames.repeat(views, 1, 1), lengths.repeat(views), self.shift_s)
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
+        """Nothing: a token is complete by itself."""
+        return RowState()
+
+    def step(self, x: Tap, state: RowState, last: Sequence[bool]) -> tuple[Tap, RowState]:
+        """Further tokens, (B, n), the first `lengths` of each row -> their frames."""
+        lengths = x.lengths * self.repeat
+        return Tap(zeroed(self._frames(x.x), lengths.tolist()), lengths, self.shift_s), state
+
+    def _frames(self, ids: Tensor) -> Tensor:
+        return self.embedding(ids.clamp(min=0)).repeat_interleave(self.repeat, dim=1)

@@ -1,0 +1,88 @@
+"""How a model decodes: the keyword arguments of `Speech2Text`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.keys import Conf, key
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingConf(Conf):
+    """How the frames of a CTC alignment become the ends of words.
+
+    The defaults were found on the validation strings of spoken digits with 80 ms frames, where the peak of a word lies
+    0.1 to 0.3 s after its start and 0.15 to 0.4 s before its end.
+    """
+
+    blank_penalty: float = key(2.0, "nats taken off the blank's log-probability before aligning", low=-1000, high=1000)
+    extend_left_s: float = key(0.12, "how far a word reaches back into blank frames at most, in seconds", low=0)
+    extend_right_s: float = key(
+        0.3, "how far it reaches forward at most; a gap shorter than both is shared in proportion", low=0
+    )
+    offset_s: float = key(0.0, "added to every boundary: the constant lag of the head's peaks")
+    memory_s: float = key(30.0, "older frames are forgotten in a stream that shows no word", low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingConf(Conf):
+    """Keyword arguments of `Speech2Text`; the first five may stand in the decoding configuration of a pack."""
+
+    beam_size: int = key(1, "hypotheses kept; 1 is greedy search", low=1, high=1000)
+    blank_penalty: float | Mapping[str, float] = key(
+        0.0,
+        "subtracted from the blank's logit: more words where the model leaves some out; a number for all lanes, or "
+        "{translation: 1.5}",
+        low=-1000,
+        high=1000,
+    )
+    max_symbols: int = key(
+        20, "most symbols in one frame; a translation comes in bursts (arXiv:2307.03354)", low=1, high=1000
+    )
+    chunk_s: float | None = key(
+        None,
+        "chunk in seconds, 0 or infinity for the whole utterance; by default the model's own",
+        low=-math.inf,  # checked where the model's frames are known
+        high=math.inf,
+    )
+    left_chunks: int | Mapping[str, int] | None = key(
+        None,
+        "chunks of left context, -1 for all: a number for the first encoder, or {encoder: 8, hier_encoder: 4}; by "
+        "default the model's own",
+        low=-1,
+        high=100_000,
+    )
+    nbest: int = key(1, "length of the n-best list; more than 1 needs a beam", low=1, high=1000)
+    search_heads: Sequence[str] | None = key(
+        None, "names of the heads to search; by default those of model_conf.searches"
+    )
+    timing_conf: TimingConf | None = key(None, "how word boundaries are drawn")
+    lm_train_config: str | Path | None = key(
+        None, "configuration of a recurrent language model of ESPnet over the head's labels; needs a beam"
+    )
+    lm_file: str | Path | None = key(None, "its weights")
+    lm_weight: float = key(0.3, "factor of its log-probabilities", low=-1000, high=1000)
+    phrases: Sequence[str] = key(
+        (), "phrases that are likely to be said, as text; needs a beam; a tag inside a phrase breaks it"
+    )
+    phrase_bonus: float = key(1.5, "nats for each of a phrase's labels", low=-1000, high=1000)
+    quantize_model: bool = key(
+        False,
+        "8-bit weights in the encoders' linear layers, activations quantized as they come: a fifth to a quarter less "
+        "time on a CPU; scores and, rarely, words change",
+    )
+
+    def check(self) -> None:
+        """Refuse values that do not go together."""
+        if self.nbest > self.beam_size:
+            raise ConfigError(
+                f"nbest={self.nbest} needs a beam of at least as many hypotheses: beam_size is {self.beam_size}"
+            )
+        if self.beam_size == 1 and (self.phrases or self.lm_file or self.lm_train_config):
+            raise ConfigError("phrases and a language model choose among hypotheses: give a beam_size of 2 or more")
+        if bool(self.lm_file) != bool(self.lm_train_config):
+            raise ConfigError("a language model needs both lm_train_config and lm_file")

@@ -1,0 +1,113 @@
+"""The configuration of the searches: which heads are searched, and which search is the second pass of another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from espnet_jst.config import check_choice
+from espnet_jst.errors import ConfigError
+from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.keys import Conf, key, read, read_table, required
+
+WHERE = "model_conf.searches"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpec(Conf):
+    """One entry of `model_conf.searches`; `name` is its key, by default that of the head."""
+
+    name: str
+    heads: tuple[str, ...] = required("heads that it reads; a transducer is searched alone")
+    second_pass_of: str | None = key(None, "search whose words this one's replace, where both write a lane")
+
+    def lanes(self, specs: Mapping[str, HeadSpec]) -> tuple[str, ...]:
+        """The lanes that it writes."""
+        return specs[self.heads[0]].lanes
+
+
+def parse_searches(
+    specs: Mapping[str, HeadSpec], conf: Mapping[str, Any] | None = None, only: Sequence[str] | None = None
+) -> dict[str, SearchSpec]:
+    """The searches of a model, first passes first; without `model_conf.searches` every transducer head is searched.
+
+    Args:
+        specs: the heads.
+        conf: `model_conf.searches`; a second pass may name a head that has no entry.
+        only: heads to search, instead of all.
+
+    Returns:
+        Searches by name; none where no head can be searched.
+
+    Raises:
+        ConfigError: an entry cannot be used, a head has no search, or two searches would write the same lane.
+    """
+    searchable = [name for name, spec in specs.items() if spec.kind == "transducer"]
+    searches = read_table(conf, WHERE, lambda name, entry, where: _parsed(name, entry, where, specs, searchable))
+    firsts = [search.second_pass_of for search in searches.values() if search.second_pass_of in searchable]
+    for name in firsts if searches else searchable:
+        searches.setdefault(str(name), SearchSpec(name=str(name), heads=(str(name),)))
+    if only:
+        searches = _chosen(searches, only, searchable)
+    for search in searches.values():
+        _check_second_pass(search, searches, specs)
+    _check_lanes(searches, specs)
+    return dict(sorted(searches.items(), key=lambda item: item[1].second_pass_of is not None))
+
+
+def _parsed(
+    name: str, entry: Mapping, where: str, specs: Mapping[str, HeadSpec], searchable: Sequence[str]
+) -> SearchSpec:
+    spec = read(SearchSpec, entry, where, name=name)
+    for head in spec.heads:
+        check_choice(head, specs, f"{where}.heads")
+        if head not in searchable:
+            named = f": name {' or '.join(searchable)}" if searchable else ""
+            raise ConfigError(f"{where}: head {head!r} is of the kind {specs[head].kind}, which has no search{named}")
+    if len(spec.heads) != 1:
+        raise ConfigError(f"{where}.heads must name one transducer head, not {list(spec.heads)}")
+    return spec
+
+
+def _chosen(
+    searches: Mapping[str, SearchSpec], only: Sequence[str], searchable: Sequence[str]
+) -> dict[str, SearchSpec]:
+    """The searches of some heads, in their order; one whose first pass is left out replaces nothing."""
+    for head in only:
+        check_choice(head, searchable, "search_heads")
+    found = {}
+    for head in only:
+        own = [search for search in searches.values() if search.heads == (head,)]
+        found.update({search.name: search for search in own or [SearchSpec(name=head, heads=(head,))]})
+    return {
+        name: search if search.second_pass_of in found else replace(search, second_pass_of=None)
+        for name, search in found.items()
+    }
+
+
+def _check_second_pass(search: SearchSpec, searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpec]) -> None:
+    if search.second_pass_of is None:
+        return
+    where = f"{WHERE}.{search.name}"
+    check_choice(search.second_pass_of, set(searches) - {search.name}, f"{where}.second_pass_of")
+    first = searches[search.second_pass_of]
+    if first.second_pass_of is not None:
+        raise ConfigError(f"{where}: {first.name!r} is a second pass itself; name the search that it follows")
+    if not set(first.lanes(specs)) & set(search.lanes(specs)):
+        raise ConfigError(f"{where} writes none of the lanes of {first.name!r}, so it cannot be its second pass")
+
+
+def _check_lanes(searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpec]) -> None:
+    for one, other in itertools.combinations(searches.values(), 2):
+        shared = [lane for lane in other.lanes(specs) if lane in one.lanes(specs)]
+        if shared and one.name != other.second_pass_of and other.name != one.second_pass_of:
+            if specs[one.heads[0]].reads.startswith("hier_encoder"):  # the later encoder hears more
+                one, other = other, one
+            fix = f"two_pass: {{heads: [{other.heads[0]}], second_pass_of: {one.name}}}"
+            raise ConfigError(
+                f"the searches {one.name!r} and {other.name!r} would both write the lane {' and '.join(shared)}: name "
+                f"one the second pass of the other ({WHERE}: {{{fix}}}), or search some heads only (search_heads: "
+                f"[{other.heads[0]}])"
+            )

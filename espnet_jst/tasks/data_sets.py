@@ -1,0 +1,84 @@
+"""Whether the data sets together bring what a model needs: looked at once, before a training or statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from espnet_jst.config import closest
+from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.spec import SPEECH, InputSpec
+from espnet_jst.tasks.preprocessor import JSTPreprocessor
+
+TRAIN = "--train_data_path_and_name_and_type"
+FIXES = {
+    "text": "the translation: text.<case>.<tgt> of stage 3",
+    "src_text": "the transcript: text.<case>.<src> of stage 3",
+    "alignment": "word links, which stage 5 writes (or policy: inter, which needs none)",
+    "word_times": "word end times, which jst_align --times writes (or policy: align)",
+}
+
+
+def check_sets(preprocess: JSTPreprocessor, train: Mapping[str, Collection[str]], valid: Sequence[str]) -> None:
+    """Refuse data sets with which a part of a model would never be trained.
+
+    A data set trains the heads whose texts it has and which its input reaches. It has one input: speech, or where it
+    has none the text of one entry of `model_conf.inputs`.
+
+    Args:
+        preprocess: the preprocessor, for heads and inputs.
+        train: names of the data of every set, by what a user calls it; `TRAIN` is the first.
+        valid: names of the data of the validation, which must have what the heads need that `TRAIN` trains.
+
+    Raises:
+        ConfigError: a set has an unknown name, or no input, or more than one; a head or an input is in no set.
+    """
+    inputs = {where: _input(preprocess, where, names) for where, names in train.items()}
+    _input(preprocess, _valid(TRAIN), valid)
+    for head, spec in preprocess.specs.items():
+        reached = {w: names for w, names in train.items() if (entry := inputs[w]) is None or entry.reaches(spec.reads)}
+        if not reached:
+            raise ConfigError(f"head {head!r} reads {spec.reads}, which the input of no data set reaches: add speech")
+        missing = {where: _missing(preprocess, head, names) for where, names in reached.items()}
+        if all(missing.values()):
+            where = min(missing, key=lambda where: len(missing[where]))
+            raise _needed(head, missing[where][0], where)
+        if not missing.get(TRAIN, [""]) and (lacking := _missing(preprocess, head, valid)):
+            raise _needed(head, lacking[0], _valid(TRAIN))
+    for name, entry in preprocess.inputs.items():
+        if entry not in inputs.values():
+            raise ConfigError(
+                f"model_conf.inputs.{name}: no data set brings it: give one that has {entry.text!r} and no speech, in "
+                "train_groups or alone"
+            )
+
+
+def _input(preprocess: JSTPreprocessor, where: str, names: Collection[str]) -> InputSpec | None:
+    """What enters the model from a data set; None for speech."""
+    known = preprocess.text_names | {SPEECH}
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"{where}: {name!r} names no data that the model reads{closest(name, known)}; it reads "
+                f"{', '.join(sorted(known))}"
+            )
+    if SPEECH in names:
+        return None
+    entries = [entry for entry in preprocess.inputs.values() if entry.text in names]
+    if len(entries) != 1:
+        several = f"{len(entries)} inputs, {' and '.join(entry.name for entry in entries)}" if entries else "no input"
+        raise ConfigError(f"{where}: the data have {several}: give speech, or the text of one of model_conf.inputs")
+    return entries[0]
+
+
+def _missing(preprocess: JSTPreprocessor, head: str, names: Collection[str]) -> list[str]:
+    return [text for text in preprocess.needs[head] if text not in names]
+
+
+def _needed(head: str, text: str, where: str) -> ConfigError:
+    fix = FIXES.get(text, "the text of one of its lanes")
+    more = f", and for {_valid(TRAIN)} too" if where == TRAIN else ""
+    return ConfigError(f"head {head!r} needs the data {text!r}: {fix}; give it as {where} FILE,{text},text{more}")
+
+
+def _valid(where: str) -> str:
+    return where.replace("train", "valid")

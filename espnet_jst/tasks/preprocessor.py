@@ -1,0 +1,193 @@
+"""From the files of an utterance to what the model trains on: one input, and one target a head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from espnet2.train.preprocessor import AbsPreprocessor
+
+from espnet_jst.data.augment import augment
+from espnet_jst.data.checks import NO_VALUE
+from espnet_jst.data.conf import PreprocessorConf
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.heads.build import vocabulary_of
+from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.inputs.spec import SPEECH, InputSpec
+from espnet_jst.keys import read
+from espnet_jst.text.lanes import LANES, Lane
+from espnet_jst.text.serialize import serialize
+from espnet_jst.text.tags import Tags
+from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.units import split_units
+
+ALIGNMENT, WORD_TIMES = "alignment", "word_times"
+
+
+class JSTPreprocessor(AbsPreprocessor):
+    """Speech and texts of one utterance -> what the model takes.
+
+    That is `speech` (N,) float32, or where there is none the `input_<name>` (U,) int64 whose text is there; and
+    `target_<head>` (U,) int64 for every head whose texts are all there. Whether the data sets together have what a
+    model needs is looked at once, before the training (`data_sets`).
+
+    Args:
+        train: augment the speech.
+        specs: the heads.
+        tokenizers: of the vocabularies "tgt" and, where there is one, "src".
+        inputs: those beside speech.
+        lanes: every lane that a head writes, by name.
+        channels: of the recordings, as many as the frontend takes.
+        conf: `preprocessor_conf`, see `PreprocessorConf`.
+
+    Raises:
+        ConfigError: an unknown key, or a token list without the tags of a serialized head.
+    """
+
+    def __init__(
+        self,
+        train: bool,
+        *,
+        specs: Mapping[str, HeadSpec],
+        tokenizers: Mapping[str, Tokenizer],
+        inputs: Mapping[str, InputSpec] | None = None,
+        lanes: Mapping[str, Lane] = LANES,
+        channels: int = 1,
+        conf: Mapping | None = None,
+    ) -> None:
+        super().__init__(train)
+        self.conf = read(PreprocessorConf, conf, "preprocessor_conf")
+        self.specs, self.inputs, self.lanes, self.channels = dict(specs), dict(inputs or {}), lanes, channels
+        self.tokenizers: dict[str, Tokenizer] = {}
+        self.tags: dict[str, Tags] = {}
+        sizes = {name: tokenizer.vocab_size for name, tokenizer in tokenizers.items()}
+        self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(sizes)] for name, spec in self.inputs.items()}
+        for name, spec in self.specs.items():
+            self.tokenizers[name] = tokenizers[vocabulary_of(spec, sizes)]
+            if spec.serialized:
+                self.tags[name] = _tags(spec, self.conf, self.tokenizers[name])
+                if sorted(lanes[lane].source for lane in spec.lanes) != [False, True]:
+                    raise ConfigError(
+                        f"head {name!r}: {', '.join(spec.lanes)} cannot be serialized: name one lane that says what "
+                        "was spoken, and its translation"
+                    )
+        self.needs = {name: self._needs(spec) for name, spec in self.specs.items()}
+        texts = {spec.text for spec in self.inputs.values()}
+        self.text_names = texts | {lane.data for lane in lanes.values()} | {ALIGNMENT, WORD_TIMES}
+
+    def _needs(self, spec: HeadSpec) -> tuple[str, ...]:
+        """Names of all data that a head's target is made from."""
+        texts = [self.lanes[lane].data for lane in spec.lanes]
+        if spec.serialized and spec.policy != "inter":
+            texts.append(ALIGNMENT)
+        if spec.serialized and spec.policy == "time":
+            texts.append(WORD_TIMES)
+        return tuple(texts)
+
+    def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
+        """One utterance.
+
+        Raises:
+            DataError: the recording or a text cannot be used; names the utterance.
+        """
+        out = {name: value for name, value in data.items() if name not in self.text_names}
+        if SPEECH in data:
+            # In training the loss of such audio is NaN: the batch is skipped and the utterance written down.
+            speech = checked_speech(uid, data[SPEECH], finite=not self.train, channels=self.channels)
+            out[SPEECH] = augment(speech, self.conf) if self.train else speech
+        else:
+            out.update({spec.key: self._tokens(uid, spec, data) for spec in self.inputs.values() if spec.text in data})
+        for name, spec in self.specs.items():
+            if all(text in data for text in self.needs[name]):
+                out[spec.target] = self._target(uid, name, spec, data)
+        return out
+
+    def _tokens(self, uid: str, spec: InputSpec, data: Mapping[str, Any]) -> np.ndarray:
+        ids = _encoded(uid, self.input_tokenizers[spec.name], _units(data, spec.text))
+        if not ids.size:
+            raise DataError(f"utterance {uid!r}: {spec.text!r}, which is the input, is empty: leave it out")
+        return ids
+
+    def _target(self, uid: str, name: str, spec: HeadSpec, data: Mapping[str, Any]) -> np.ndarray:
+        lanes = {lane: _units(data, self.lanes[lane].data) for lane in spec.lanes}
+        try:
+            words = self._serialized(name, spec, lanes, data) if spec.serialized else lanes[spec.lanes[0]]
+        except DataError as error:
+            raise DataError(f"utterance {uid!r}: {error}") from error
+        return _encoded(uid, self.tokenizers[name], words)
+
+    def _serialized(
+        self, name: str, spec: HeadSpec, lanes: Mapping[str, list[str]], data: Mapping[str, Any]
+    ) -> list[str]:
+        policy, gamma, links, ends_s = spec.policy, spec.gamma, [], None
+        if policy != "inter":
+            links = [_link(item) for item in _words(data, ALIGNMENT)]
+        if policy == "time":
+            ends_s = [float(item) for item in _words(data, WORD_TIMES)]
+        if policy != "inter" and (not links or (policy == "time" and not ends_s)):
+            policy, gamma = "inter", 0.0  # nothing says where a word belongs: transcript first
+        words = {self.lanes[lane].source: lanes[lane] for lane in spec.lanes}
+        return serialize(
+            words[True],
+            words[False],
+            links,
+            policy=policy,
+            gamma=gamma,
+            ends_s=ends_s,
+            source_tag=self.tags[name].source_tag(),
+            target_tag=self.tags[name].target_tag(),
+            max_block_words=spec.max_block_words,
+        )
+
+
+def checked_speech(uid: str, speech: np.ndarray, *, finite: bool, channels: int = 1) -> np.ndarray:
+    """Samples as float32: (N,), or (N, C) of several channels.
+
+    Raises:
+        DataError: no sample, other channels, or, where they must be `finite`, a sample that is not a number.
+    """
+    if speech.ndim == 2 and speech.shape[1] == 1:
+        speech = speech[:, 0]
+    if speech.shape[1:] != (() if channels == 1 else (channels,)):
+        number = "one channel is" if channels == 1 else f"{channels} channels are"
+        raise DataError(f"utterance {uid!r}: the audio has shape {speech.shape}, {number} needed: run stage 3")
+    if not speech.size:
+        raise DataError(f"utterance {uid!r}: the audio is empty: stage 4 leaves such utterances out")
+    if finite and not np.isfinite(speech).all():
+        raise DataError(f"utterance {uid!r}: the audio has samples that are not numbers: stage 3 leaves it out")
+    return speech.astype(np.float32, copy=False)
+
+
+def _encoded(uid: str, tokenizer: Tokenizer, words: Sequence[str]) -> np.ndarray:
+    try:
+        return np.array(tokenizer.encode(words), dtype=np.int64)
+    except DataError as error:
+        raise DataError(f"utterance {uid!r}: {error}") from error
+
+
+def _units(data: Mapping[str, Any], text: str) -> list[str]:
+    return split_units(" ".join(_words(data, text)))
+
+
+def _words(data: Mapping[str, Any], text: str) -> list[str]:
+    value = str(data[text]).strip()
+    return [] if value == NO_VALUE else value.split()
+
+
+def _link(item: str) -> tuple[int, int]:
+    source, _, target = item.partition("-")
+    if not (source.isdecimal() and target.isdecimal()):
+        raise DataError(f"word link {item!r} is not of the form 0-1: run stage 5 again")
+    return int(source), int(target)
+
+
+def _tags(spec: HeadSpec, conf: PreprocessorConf, tokenizer: Tokenizer) -> Tags:
+    tags = Tags.configured(spec.tags, vars(conf))
+    missing = [tag for tag in tags.all() if tag not in tokenizer.tokens]
+    if missing:
+        raise ConfigError(
+            f"head {spec.name!r} writes {' '.join(tags.all())}, and the token list has no {' '.join(missing)}: make it "
+            f"again with the tag scheme {spec.tags!r} (stage 5), or change model_conf.heads.{spec.name}.tags"
+        )
+    return tags

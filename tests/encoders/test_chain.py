@@ -1,0 +1,130 @@
+"""One decision for the whole chain on how much is heard."""
+
+import math
+
+import pytest
+import torch
+
+from espnet_jst.encoders.chain import Chain, ChainContext, Link
+from espnet_jst.encoders.chunk_conformer import ChunkConformer
+from espnet_jst.encoders.interface import ChunkContext
+from espnet_jst.errors import ConfigError
+from espnet_jst.taps import Tap
+
+SMALL = {"size": 16, "layers": 2, "heads": 1, "feed_forward_size": 16, "kernel_size": 3, "train_left_chunks": [1]}
+
+
+def chain(lower=4, upper=8, *, subsampling=1, reads="encoder", joined=1, lower_train=None, upper_train=None):
+    torch.manual_seed(0)
+    first = ChunkConformer(
+        10,
+        subsampling=4,
+        output_subsampling=joined,
+        chunk_frames=lower,
+        train_chunk_frames=lower_train or [lower],
+        taps=[1],
+        **SMALL,
+    )
+    second = ChunkConformer(
+        16, subsampling=subsampling, chunk_frames=upper, train_chunk_frames=upper_train or [upper], **SMALL
+    )
+    return Chain([Link("encoder", first.eval(), None), Link("hier_encoder", second.eval(), reads)], shift_s=0.01)
+
+
+def frames(context: ChainContext):
+    return tuple(own.chunk_frames for own in context.encoders.values())
+
+
+@pytest.mark.parametrize(
+    ("own", "chunk_s", "expected"),
+    [
+        ((4, 8), None, (4, 8)),
+        ((4, 8), 0.08, (2, 4)),
+        ((4, 8), 0.04, (1, 2)),
+        ((4, 8), 0, (0, 0)),
+        ((4, 8), math.inf, (0, 0)),
+        ((4, 0), None, (4, 0)),  # full context stays full, whatever the stream's chunk is
+        ((4, 0), 0.08, (2, 0)),
+        ((0, 0), 0.16, (4, 0)),
+    ],
+)
+def test_a_chunk_that_is_given_moves_the_upper_one_along(own, chunk_s, expected):
+    assert frames(chain(*own).given(chunk_s)) == expected
+
+
+def test_an_upper_chunk_is_never_rounded_to_nothing():
+    slow = chain(4, 2, subsampling=4)  # a chunk of 0.32 s over one of 0.16 s, in frames of 0.16 s
+    assert frames(slow.given(0.16)) == (4, 2) and frames(slow.given(0.08)) == (2, 1)
+    with pytest.raises(ConfigError, match=r"chunk_s=0.04 would be 0.5 frames of hier_encoder: give a multiple of 0.08"):
+        slow.given(0.04)
+
+
+def test_left_context_is_that_of_the_first_encoder_or_of_those_named():
+    both = chain()
+    left = lambda given: [own.left_chunks for own in both.given(None, given).encoders.values()]  # noqa: E731
+    assert left(None) == [4, 4] and left(1) == [1, 4] and left({"hier_encoder": 2}) == [4, 2]
+    with pytest.raises(ConfigError, match="left_chunks: unknown key 'hier' .did you mean 'hier_encoder'"):
+        both.given(None, {"hier": 1})
+
+
+@pytest.mark.parametrize(
+    ("chunks", "message"),
+    [
+        ({"lower": 4, "upper": 6}, r"chunk_frames 6 is 0.24 s: encoder makes chunks of 0.16 s, give a whole multiple"),
+        ({"lower": 4, "upper": 2}, r"chunk_frames 2 is 0.08 s: .*or 0 for the whole utterance"),
+        ({"lower": 0, "upper": 8}, r"encoder makes chunks of inf s"),
+        ({"lower_train": [4, 16], "upper_train": [8]}, r"train_chunk_frames has no chunk for those of 0.64 s"),
+        ({"lower_train": [4, 0], "upper_train": [8]}, r"train_chunk_frames has no chunk for those of inf s"),
+    ],
+)
+def test_chunks_that_are_no_multiples_are_refused_before_anything_runs(chunks, message):
+    with pytest.raises(ConfigError, match=message):
+        chain(**chunks)
+
+
+def test_training_draws_once_for_all_and_only_multiples():
+    both = chain(lower_train=[4, 8, 16, 0], upper_train=[8, 16, 32, 0])
+    torch.manual_seed(0)
+    drawn = {frames(both.drawn()) for _ in range(300)}
+    fitting = {(4, 8), (4, 16), (4, 32), (4, 0), (8, 8), (8, 16), (8, 32), (8, 0), (16, 16), (16, 32), (16, 0), (0, 0)}
+    assert drawn == fitting
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("reads", "shift_s"), [("encoder", 0.08), ("encoder.1", 0.04)])
+def test_an_upper_encoder_on_either_rate_of_the_lower_one(reads, shift_s):
+    """As HENT-SRT's: a head on the top (0.08 s a frame), the upper encoder on a stack below (0.04 s)."""
+    both = chain(2, 8 if reads == "encoder.1" else 4, reads=reads, joined=2)
+    x = torch.randn(1, 203, 10)
+    context = both.own()
+    whole = both.encode(Tap(x, torch.tensor([203]), 0.01), context)
+    assert {name: round(tap.shift_s, 6) for name, tap in whole.items()} == {
+        "encoder": 0.08,
+        "encoder.1": 0.04,
+        "hier_encoder": shift_s,
+    }
+    assert {name: tap.shift_s for name, tap in whole.items()} == pytest.approx(both.shifts_s)
+    state, pieces = both.init_state(1, context), {name: [] for name in whole}
+    for start in range(0, 203, 29):
+        taps, state = both.step(Tap(x[:, start : start + 29], torch.tensor([29]), 0.01), state, [start + 29 == 203])
+        heard = both.ready(start + 29, context)
+        for name, tap in taps.items():
+            pieces[name].append(tap.x)
+            if start + 29 < 203:
+                assert sum(piece.size(1) for piece in pieces[name]) == heard[name]
+    for name, tap in whole.items():
+        torch.testing.assert_close(torch.cat(pieces[name], 1), tap.x, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_what_enters_the_upper_encoder_reaches_its_taps_alone():
+    both = chain()
+    taps = both.encode(Tap(torch.randn(2, 9, 16), torch.tensor([9, 5]), 0.04), both.own(), into="hier_encoder")
+    assert set(taps) == {"hier_encoder"} and taps["hier_encoder"].lengths.tolist() == [9, 5]
+
+
+def test_only_streams_of_equal_settings_share_a_batch():
+    both = chain()
+    states = [both.links[0].encoder.init_state(1, ChunkContext(chunk, 1)) for chunk in (4, 8)]
+    with pytest.raises(ValueError, match="streams of different settings"):
+        type(states[0]).concat(states)

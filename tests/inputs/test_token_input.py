@@ -1,0 +1,46 @@
+"""Text as an input: in packets of any size as in one piece."""
+
+import pytest
+import torch
+
+from espnet_jst.inputs.tokens import TokenInput
+from espnet_jst.taps import Tap
+
+
+@pytest.fixture
+def tokens():
+    torch.manual_seed(0)
+    return TokenInput(key="input_src_text", into="hier_encoder", vocab_size=7, size=5, shift_s=0.08, repeat=3)
+
+
+def test_every_token_is_some_equal_frames_with_a_gradient(tokens):
+    x, lengths, shift_s = tokens.embed(torch.tensor([[1, 4], [6, -1]]), torch.tensor([2, 1]))
+    assert x.shape == (2, 6, tokens.output_size()) and lengths.tolist() == [6, 3] and shift_s == 0.08
+    assert torch.equal(x[0, 0], x[0, 2]) and not torch.equal(x[0, 2], x[0, 3])
+    x[1, :3].sum().backward()
+    assert tokens.embedding.weight.grad.any(dim=1).tolist() == [False] * 6 + [True]
+
+
+def test_views_are_the_rows_of_the_first_then_of_the_second(tokens):
+    ids, lengths = torch.tensor([[1, 4], [6, -1]]), torch.tensor([2, 1])
+    one, two = tokens.embed(ids, lengths), tokens.embed(ids, lengths, views=2)
+    assert torch.equal(two.x, torch.cat([one.x, one.x])) and two.lengths.tolist() == [6, 3, 6, 3]
+
+
+def test_streams_of_any_age_give_the_frames_of_the_whole(tokens):
+    ids, lengths = torch.tensor([[1, 2, 3, 4, 5], [6, 5, -1, -1, -1]]), torch.tensor([5, 2])
+    whole = tokens.embed(ids, lengths)
+    state, heard = tokens.init_state(2), [0, 0]
+    streamed = [[], []]
+    for counts in ([2, 0], [0, 1], [3, 1]):
+        packet = torch.full((2, max(counts)), -1)
+        for row, count in enumerate(counts):
+            packet[row, :count] = ids[row, heard[row] : heard[row] + count]
+            heard[row] += count
+        x, n, shift_s = tokens.step(Tap(packet, torch.tensor(counts), 0.0), state, [False, False])[0]
+        assert shift_s == whole.shift_s
+        for row in range(2):
+            streamed[row].append(x[row, : n[row]])
+            assert not x[row, n[row] :].any()
+    for row in range(2):
+        assert torch.equal(torch.cat(streamed[row]), whole.x[row, : whole.lengths[row]])
