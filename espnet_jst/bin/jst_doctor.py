@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from espnet_jst.bin.arguments import run_main
 from espnet_jst.config import CommandParser
-from espnet_jst.recipe.options import DataOptions, add_options
+from espnet_jst.recipe.options import Options, add_options
 
 OPTIONS = (
     "fs",
@@ -22,6 +22,7 @@ OPTIONS = (
     "max_wav_duration",
     "max_text_chars",
     "encoder_frame_s",
+    "st_config",
 )
 
 
@@ -55,9 +56,10 @@ def _data(args: argparse.Namespace) -> int:
     from espnet_jst.data.checks import ERROR, write_problems
     from espnet_jst.recipe.doctor import diagnose
     from espnet_jst.recipe.doctor_report import say, show_problems, summary
+    from espnet_jst.recipe.options.known import completed
     from espnet_jst.text.tokenizer import find_tokenizer
 
-    options = DataOptions(**{name: getattr(args, name) for name in OPTIONS})
+    options = completed(Options.of(**{name: getattr(args, name) for name in OPTIONS})).data
     target = find_tokenizer(args.token_list, args.bpemodel)
     source = find_tokenizer(args.src_token_list, None) or target
     tokenizers = [tokenizer for tokenizer in (source, target) if tokenizer]

@@ -11,6 +11,7 @@ import yaml
 
 from espnet_jst.hub.about import About
 from espnet_jst.text.languages import language
+from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 from espnet_jst.version import __version__
 
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -79,8 +80,9 @@ def model_card(
         base: what the model was trained further from.
         made: how it was made, see `made_lines`.
     """
+    does, tasks = _abilities(config)
     front: dict[str, Any] = {
-        "tags": ["espnet", "espnet_jst", "audio", "automatic-speech-recognition", "speech-translation", "streaming"],
+        "tags": ["espnet", "espnet_jst", "audio", *tasks, "streaming"],
         "library_name": "espnet",
     }
     optional = {
@@ -101,7 +103,7 @@ def model_card(
             f"# {info.name}",
             "",
             *(part for text in info.warnings for part in (f"> **Warning:** {text}.", "")),
-            f"A joint streaming speech recognition and translation model of espnet_jst {__version__}"
+            f"A {does} model of espnet_jst {__version__}"
             + (f" for {' -> '.join(info.languages)}" if info.languages else "")
             + (f", trained on {info.dataset}." if info.dataset else "."),
             *([info.notes.strip(), ""] if info.notes.strip() else [""]),
@@ -134,6 +136,17 @@ def model_card(
             "",
         ]
     )
+
+
+def _abilities(config: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """What a model does, in words and as tags of the hub: a model of one lane does one thing."""
+    heads = ((config.get("model_conf") or {}).get("heads") or {}).values()
+    lanes = {lane for head in heads for lane in head.get("lanes", ())}
+    if lanes == {TRANSCRIPT}:
+        return "streaming speech recognition", ["automatic-speech-recognition"]
+    if lanes == {TRANSLATION}:
+        return "streaming speech translation", ["speech-translation"]
+    return "joint streaming speech recognition and translation", ["automatic-speech-recognition", "speech-translation"]
 
 
 def _licenses(license: str, data_license: bool, base: About | None) -> list[str]:

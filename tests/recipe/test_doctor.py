@@ -160,6 +160,22 @@ def test_links_and_times_tell_which_text_is_the_transcript(tmp_path: Path) -> No
     assert find_texts(tmp_path, None, None) == ("text.b", "text.a")
 
 
+def test_one_text_is_a_transcript_also_under_the_name_of_espnets_recognition(tmp_path: Path) -> None:
+    small(tmp_path)
+    (tmp_path / TEXTS[1]).unlink()
+    assert find_texts(tmp_path, None, None) == (TEXTS[0], None)
+    (tmp_path / TEXTS[0]).rename(tmp_path / "text")
+    found = diagnose(tmp_path, OPTIONS.data)
+    assert (found.texts, found.good, found.problems) == (("text", None), 2, [])
+
+
+def test_the_rate_is_that_of_the_training_configuration(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    small(tmp_path)
+    (tmp_path / "train.yaml").write_text("frontend_conf: {fs: 8000}\n")
+    assert jst_doctor.main([str(tmp_path), "--nj", "1", "--st_config", str(tmp_path / "train.yaml")]) == 0
+    assert "2 with warnings" in capsys.readouterr().out  # resampled
+
+
 def test_texts_that_cannot_be_told_must_be_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no text\.\* file; .*--src_text and --tgt_text"):
         find_texts(tmp_path, None, None)

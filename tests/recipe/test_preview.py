@@ -172,7 +172,7 @@ def test_a_rate_that_stage_3_does_not_make_is_refused_without_a_try(commands: li
     with pytest.raises(ConfigError, match="frontend_conf.fs is 8000, and stage 3 makes audio of --fs 16000"):
         check_training(OPTIONS.changed(fs="16k"))
     write({key: value for key, value in GOOD.items() if key != "frontend_conf"})
-    with pytest.raises(ConfigError, match="frontend_conf.fs is 16000, and stage 3 makes audio of --fs 8k"):
+    with pytest.raises(ConfigError, match="frontend_conf.fs is 16000, and stage 3 makes audio of --fs 8000"):
         check_training(OPTIONS)
     check_training(OPTIONS.changed(st_args="--frontend_conf fs=8000"))
     assert len(commands) == 1

@@ -129,6 +129,15 @@ def test_a_changed_option_redoes_what_depends_on_it_and_nothing_else(again: Path
     assert run(options_for(flags)) == []
 
 
+@pytest.mark.parametrize(("none", "there"), [("--tgt_lang", "text.lc.en"), ("--src_lang", "text.lc.de")])
+def test_one_text_alone_goes_through_every_stage_and_is_up_to_date_then(again: Path, none: str, there: str):
+    flags = f"{none} none --dumpdir dump2"
+    assert run(options_for(flags)) == ["3", "4", "token", "fit", "10", *MODEL]
+    tables = {path.name for path in Path("dump2/raw/train").glob("*") if path.is_file()}
+    assert there in tables and "alignment" not in tables and sum(name.startswith("text") for name in tables) == 1
+    assert run(options_for(flags)) == []
+
+
 def test_every_option_is_in_the_table():
     flags = {word[2:].partition("=")[0] for line in CHANGES for word in line.split() if word.startswith("--")}
     assert not {entry.name for entry in option_fields()} - flags - ELSEWHERE

@@ -8,9 +8,9 @@ from dataclasses import Field
 from typing import Any
 
 from espnet_jst.config import CommandParser
-from espnet_jst.recipe.known import completed
 from espnet_jst.recipe.options.espnet_flags import add_foreign, sort_out
 from espnet_jst.recipe.options.groups import Options, option_fields
+from espnet_jst.recipe.options.known import completed
 
 
 def truth(text: str) -> bool:

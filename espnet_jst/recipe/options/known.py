@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from espnet_jst.config import closest
+from espnet_jst.config import closest, read_yaml
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.options.data import rate_hz
 from espnet_jst.recipe.options.groups import Options
 from espnet_jst.recipe.runs import training_runs
 
+Value = TypeVar("Value", str, float)
 HOP_S, SUBSAMPLING = 0.01, 4  # of log_mel and chunk_conformer
 
 
@@ -31,8 +32,8 @@ def completed(options: Options) -> Options:
         return options
     values = _values(config, training.st_args)
     found: dict[str, Any] = {}
-    frontend = _mapping(values, "frontend_conf")
-    if (fs := frontend.get("fs")) is not None:
+    fs = _mapping(values, "frontend_conf").get("fs")
+    if isinstance(fs, int) and fs > 0:  # what is no rate, the frontend refuses
         _agree(options.data.fs, f"{fs}", f"{config}: frontend_conf.fs", "fs", rate_hz)
         found["fs"] = f"{fs}"
     if (frame_s := _frame_s(values)) is not None:
@@ -41,22 +42,19 @@ def completed(options: Options) -> Options:
     if tags := _tags(values):
         _agree(options.text.tag_scheme, tags, f"{config}: tags of the heads", "tag_scheme", str)
         found["tag_scheme"] = tags
-    for side in ("source", "target"):
-        found[f"{side}_languages"] = codes = _listed(_mapping(values, "preprocessor_conf").get(f"{side}_languages"))
-        flag = f"{side[:1]}{'rc' if side == 'source' else 'gt'}_lang"
-        code = {"source": options.text.src_lang, "target": options.text.tgt_lang}[side]
+    for key, flag in (("source_languages", "src_lang"), ("target_languages", "tgt_lang")):
+        found[key] = codes = _listed(_mapping(values, "preprocessor_conf").get(key))
+        code = getattr(options.text, flag)
         if codes and code in options.text.languages and code not in codes:
             raise ConfigError(
-                f"--{flag} {code}: {config}: preprocessor_conf.{side}_languages has {', '.join(codes)}"
-                f"{closest(code, codes)}; give one of them"
+                f"--{flag} {code}: {config}: preprocessor_conf.{key} has {', '.join(codes)}{closest(code, codes)}; "
+                "give one of them"
             )
     return options.changed(**found)
 
 
 def _values(config: Path, st_args: str) -> Mapping[str, Any]:
     """The configuration of the last run, without what the command line says in its place."""
-    from espnet_jst.config import read_yaml
-
     last = training_runs(config, Path())[-1]
     values = last.values if last.name else read_yaml(config)
     try:
@@ -102,6 +100,7 @@ def _listed(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, Iterable) else ()
 
 
-def _agree(given: Any, said: Any, where: str, flag: str, meaning: Any) -> None:
+def _agree(given: Value, said: Value, where: str, flag: str, meaning: Callable[[Value], object]) -> None:
+    """Refuse a flag that was given and does not mean what the configuration says."""
     if given and meaning(given) != meaning(said):
         raise ConfigError(f"--{flag} {given}: {where} is {said}; leave out the flag, or change the configuration")
