@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from espnet_jst.hub.about import About
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.languages import language
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
 from espnet_jst.version import __version__
 
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
