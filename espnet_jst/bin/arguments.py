@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from espnet_jst.compat import silence_others
 from espnet_jst.config import check_keys, options_of, read_yaml
 from espnet_jst.errors import ConfigError, JSTError
+
+N = TypeVar("N", int, float)
 
 
 def str2bool(value: str) -> bool:
@@ -24,12 +26,21 @@ def str2bool(value: str) -> bool:
 
 def lane_values(text: str) -> float | dict[str, float]:
     """A number for all lanes, "0.5", or one for some, "transcript=0,translation=1.5"."""
+    return _values(text, float, "translation=1.5")
+
+
+def encoder_values(text: str) -> int | dict[str, int]:
+    """A number for the first encoder, "8", or one for some, "encoder=8,hier_encoder=4"."""
+    return _values(text, int, "encoder=8,hier_encoder=4")
+
+
+def _values(text: str, number: Callable[[str], N], example: str) -> N | dict[str, N]:
     try:
         if "=" not in text:
-            return float(text)
-        return {lane.strip(): float(value) for lane, value in (part.split("=") for part in text.split(","))}
+            return number(text)
+        return {name.strip(): number(value) for name, value in (part.split("=") for part in text.split(","))}
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor like translation=1.5") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor like {example}") from None
 
 
 def parse_with_config(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.bin.arguments import add_refused, check_refused, lane_values, parse_with_config, run_main, str2bool
+from espnet_jst.bin.arguments import (
+    add_refused,
+    check_refused,
+    encoder_values,
+    lane_values,
+    parse_with_config,
+    run_main,
+    str2bool,
+)
 from espnet_jst.config import CommandParser
 from espnet_jst.errors import ConfigError
 
@@ -78,7 +86,12 @@ def get_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("streaming")
     group.add_argument("--streaming", type=str2bool, default=False, help="true: a session for each file, with times")
     group.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole utterance; default: the model's own")
-    group.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
+    group.add_argument(
+        "--left_chunks",
+        type=encoder_values,
+        metavar="N|ENCODER=N,...",
+        help="chunks of left context of the first encoder, -1: all, or of each; default: the model's own",
+    )
     add_refused(parser, REFUSED)
     return parser
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TextIO
 
-from espnet_jst.bin.arguments import lane_values, run_main
+from espnet_jst.bin.arguments import encoder_values, lane_values, run_main
 from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
 from espnet_jst.data.kaldi import printable
@@ -39,7 +39,12 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--realtime", action="store_true", help="as --stream, at the speed of speech")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole file; default: the model's own")
-    parser.add_argument("--left_chunks", type=int, help="chunks of left context, -1: all; default: the model's own")
+    parser.add_argument(
+        "--left_chunks",
+        type=encoder_values,
+        metavar="N|ENCODER=N,...",
+        help="chunks of left context of the first encoder, -1: all, or of each; default: the model's own",
+    )
     parser.add_argument("--beam_size", type=int, help="hypotheses kept; 1: greedy; default: the pack's, or 1")
     parser.add_argument(
         "--blank_penalty",

@@ -2,11 +2,12 @@ import argparse
 
 import pytest
 
-from espnet_jst.bin.arguments import lane_values, parse_with_config
+from espnet_jst.bin.arguments import encoder_values, lane_values, parse_with_config
 
 
 def test_a_penalty_is_a_number_or_one_for_some_lanes():
-    assert lane_values("0.5") == 0.5
+    assert lane_values("0.5") == 0.5 and encoder_values("8") == 8
+    assert encoder_values("encoder=8,hier_encoder=-1") == {"encoder": 8, "hier_encoder": -1}
     assert lane_values("transcript=0,translation=1.5") == {"transcript": 0.0, "translation": 1.5}
     for wrong in ("much", "translation=", "a=b=1"):
         with pytest.raises(argparse.ArgumentTypeError, match="translation=1.5"):
