@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from espnet_jst import registry
-from espnet_jst.config import check_choice
+from espnet_jst.config import check_choice, shown
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
 from espnet_jst.text.lanes import LANES, Lane
@@ -49,9 +49,9 @@ class HeadSpec(Conf):
     def check(self) -> None:
         """Refuse lanes that no head of the kind can write."""
         if not self.lanes or len(set(self.lanes)) != len(self.lanes):
-            raise ConfigError(f"lanes must name each lane once, not {list(self.lanes)}")
+            raise ConfigError(f"lanes must name each lane once, not {shown(list(self.lanes))}")
         if self.kind == "ctc" and self.serialized:
-            raise ConfigError(f"a ctc head writes one lane, not {list(self.lanes)}")
+            raise ConfigError(f"a ctc head writes one lane, not {shown(list(self.lanes))}")
 
     @property
     def serialized(self) -> bool:

@@ -393,7 +393,8 @@ LONGS = {
             *(f"model_conf__heads__joint__{key}" for key in ("kind", "reads", "policy", "predictor", "vocabulary")),
         )
     },
-    "lanes": (quoted(model_conf__heads__joint__lanes=["x" * 1000] * 60), "transcript, translation"),
+    "lanes": (quoted(model_conf__heads__joint__lanes=["x" * 1000] * 60), "must name each lane once, not .'x{30}"),
+    "lane": (quoted(model_conf__heads__joint__lanes=["x" * 1000]), "transcript, translation"),
     "key": (quoted(**{LONG: 1}), "a key of 300000 characters"),
     "key of the encoder": (quoted(**{f"encoder_conf__{LONG}": 1}), "a key of 300000 characters"),
     "key that runs code": (quoted(**{LONG: {"_target_": "x"}}), "a key of 300000 characters"),
