@@ -53,6 +53,7 @@ TOPICS = {
         "espnet_jst.inputs.spec:InputSpec",
         "inputs",
     ),
+    "lanes": Topic("model_conf.lanes.NAME", "Streams of words.", "espnet_jst.text.lanes:LaneConf"),
     "heads": Topic(
         "model_conf.heads.NAME",
         "A prediction on an encoder: the keys of every head, then those of its kind.",
@@ -61,6 +62,7 @@ TOPICS = {
     ),
     "predictor": Topic("predictor_conf of a transducer", "What reads the labels so far.", choice="predictor"),
     "regularizers": Topic("model_conf.regularizers.NAME", "Further terms of the loss, by kind.", choice="regularizers"),
+    "searches": Topic("model_conf.searches.NAME", "How heads are decoded.", "espnet_jst.search.spec:SearchSpec"),
     "preprocessor": Topic("preprocessor_conf", "Training recordings.", "espnet_jst.data.conf:PreprocessorConf"),
     "groups": Topic(
         "train_groups.NAME", "Further training data, whose inputs may be others.", "espnet_jst.training.conf:GroupSpec"
@@ -102,7 +104,7 @@ def help_text(name: str, choice: str | None = None) -> str:
         known = {choice: known[choice]}
     blocks = [textwrap.fill(f"{topic.where}: {topic.about}", WIDTH)]
     for part, conf in known.items():
-        title = [f"{part}: {_summary(conf)}"] if part else []
+        title = [textwrap.fill(f"{part}: {_summary(conf)}", WIDTH)] if part else []
         blocks.append("\n".join([*title, *(_entry(*row) for row in rows(conf))]))
     return "\n\n".join(blocks) + "\n"
 
@@ -134,7 +136,7 @@ def _yaml(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float) and "e" in repr(value) and "." not in repr(value):
         return repr(value).replace("e", ".0e")  # without the point YAML takes it for text
-    return str(value)
+    return str(value) or '""'
 
 
 def _values(kind: object, limits: Limits) -> str:
