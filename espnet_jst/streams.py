@@ -27,8 +27,9 @@ class RowState:
     def concat(cls, states: Sequence[Self]) -> Self:
         """The rows of several states, one after the other."""
         first = states[0]
-        joined = {f.name: _concat([getattr(state, f.name) for state in states]) for f in fields(first)}
-        return first if len(states) == 1 else replace(first, **joined)
+        if len(states) == 1:
+            return first
+        return replace(first, **{f.name: _concat([getattr(state, f.name) for state in states]) for f in fields(first)})
 
 
 @dataclass
