@@ -190,8 +190,6 @@ class Session:
         return update.new
 
 
-@float32_by_default()
-@torch.inference_mode()
 def advance_together(sessions: Sequence[Session]) -> list[Update]:
     """Sessions of one Speech2Text, of any age, hear all their complete chunks in one batch -> what each of them shows.
 
@@ -223,6 +221,8 @@ def advance_together(sessions: Sequence[Session]) -> list[Update]:
     return updates
 
 
+@float32_by_default()
+@torch.inference_mode()
 def _hear(sessions: Sequence[Session], chunks: Sequence[Chunk]) -> list[Update]:
     """One chunk of each session."""
     started = time.perf_counter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ def copy_token_lists(
         if any(not isinstance(token, str) or not token or "\n" in token for token in tokens):
             raise ConfigError(f"{model}: its token list holds an entry that is no token")
         (out / "tokens.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
-        shutil.copyfile(pieces, out / "bpe.model")
+        with suppress(shutil.SameFileError):  # an experiment of this folder
+            shutil.copyfile(pieces, out / "bpe.model")
         sizes.append(f"{len(tokens)} tokens of {model} in {out / 'tokens.txt'}")
     from espnet_jst.hub.about import about_model
 

@@ -11,7 +11,7 @@ from espnet_jst.data.checks import Limits
 from espnet_jst.data.kaldi import write_table
 from espnet_jst.data.texts import Texts
 from espnet_jst.data.utterances import check_utterance, read_set
-from espnet_jst.text.words import TRANSCRIPT, TRANSLATION
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 
 BOTH = Texts("text.lc.en", "text.lc.de")
 TABLES = {
