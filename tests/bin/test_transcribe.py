@@ -121,7 +121,6 @@ def test_a_folder_without_audio_is_one_message(tmp_path: Path, capsys: pytest.Ca
         (["--device", "cuda:99"], "device cuda:99"),
         (["--beam_size", "0"], "beam_size"),
         (["--raw_fs", "0"], "--raw_fs 0: a rate in Hz"),
-        (["--blank_penalty", "translaton=1"], "translation"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_the_model_is_loaded(
