@@ -84,7 +84,9 @@ def test_a_shard_that_no_worker_survives_is_named():
 
 def test_a_worker_that_takes_long_to_come_back_is_replaced():
     """On a busy machine: Dask takes it from the list after a quarter of a minute, and everything waited for ever."""
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), pytest.raises(JSTError, match="deadly"):
+    # So short a time that workers that have just come back are taken from the list as well: who is blamed is luck.
+    lost = pytest.raises(JSTError, match="every worker that tried was lost")
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), lost:
         run_each(die, ["fine", "deadly", "fine too"], nj=2, title="write")
 
 

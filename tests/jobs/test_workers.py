@@ -99,7 +99,7 @@ def write(tmp_path: Path, text: str) -> Path:
         ("cluster: SLURMCluster\narguments: {core: 1}", "arguments: unknown key 'core'.*did you mean 'cores'"),
         ("cluster: SLURMCluster\narguments: {job_cls: os.system}", "arguments: unknown key 'job_cls'"),
         ("cluster: PBSCluster\narguments: [cores]", "arguments must map"),
-        ("[1]", "must map"),
+        ("[1]", "holds no mapping"),
     ],
 )
 def test_a_wrong_cluster_file_is_one_message(tmp_path, text, message):
@@ -117,7 +117,7 @@ def test_arguments_that_the_cluster_refuses_are_one_message(tmp_path):
 
 
 def test_a_missing_file_stops_before_the_first_stage(tmp_path):
-    with pytest.raises(ConfigError, match=r"no\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"no\.yaml: cannot be read"):
         with workers(str(tmp_path / "no.yaml")):
             pass
 

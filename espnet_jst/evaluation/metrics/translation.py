@@ -15,6 +15,7 @@ import sacrebleu.metrics
 from sacrebleu.metrics.base import Metric as Sacrebleu
 from sacrebleu.significance import PairedTest
 
+from espnet_jst.config import json_text
 from espnet_jst.evaluation.lanes import UNSPACED, LaneTexts
 from espnet_jst.evaluation.metrics.base import Decoded, Metric, Score, Statistics
 from espnet_jst.evaluation.metrics.error_rate import spaced
@@ -62,7 +63,7 @@ class TranslationMetric(Metric):
         own = json.loads(score.format(signature=signature, is_json=True))
         verbose = {"verbose": own["verbose_score"]} if "verbose_score" in own else {}
         details = {"signature": signature, **verbose}
-        espnet = json.dumps(own | confidence, indent=1, ensure_ascii=False)
+        espnet = json_text(own | confidence, indent=1, ensure_ascii=False)
         return Score(name=self.name, score=float(score.score), low=low, high=high, details=details, espnet=espnet)
 
     def columns(self, entry: Mapping[str, Any]) -> dict[str, str]:
