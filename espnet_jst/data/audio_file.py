@@ -63,10 +63,6 @@ class AudioFile:
         source: path, bytes or binary file object; a file object is read from its start and not closed.
         name: what messages call it; a path by default.
 
-    Attributes:
-        info: its header.
-        name: what messages call it.
-
     Raises:
         BadItem: missing, empty, header only, cut short, damaged, or a format that libsndfile does not know.
     """
@@ -236,8 +232,6 @@ def read(source: Source, *, start_s: float = 0.0, end_s: float = -1.0) -> tuple[
     """Read all samples, or those between two times.
 
     Args:
-        source: path, bytes or binary file object.
-        start_s: first second to read.
         end_s: end in seconds; -1 for the end of the file.
 
     Returns:

@@ -108,7 +108,6 @@ def read_segments(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str,
     """Read `segments`: "utterance recording start end", seconds.
 
     Args:
-        path: the file, UTF-8.
         on_bad: as in `read_table`.
 
     Raises:
@@ -151,7 +150,6 @@ def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "", s
 
     Args:
         tables: file name -> its keys.
-        where: the directory, for the message.
         show: how many of the missing keys the message names for each file.
 
     Raises:

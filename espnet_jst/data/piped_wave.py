@@ -26,7 +26,6 @@ class PipedWave:
 
     Args:
         stream: stands at the first sample.
-        name: what messages call it.
         fmt: the wave's `fmt ` chunk.
         promised: bytes of samples by the header, 0 where that is not known.
         header: bytes before the samples.
@@ -34,7 +33,6 @@ class PipedWave:
 
     Attributes:
         name: what messages call it.
-        info: its header.
     """
 
     def __init__(

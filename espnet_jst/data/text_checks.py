@@ -105,11 +105,6 @@ def _invisible(seen: str, character: str, after: str) -> bool:
 def check_signs(name: str, text: str, tags: Sequence[str]) -> None:
     """Refuse a text with signs that no speaker said.
 
-    Args:
-        name: file or lane, for the message.
-        text: the text, mended.
-        tags: symbols of the serialized output.
-
     Raises:
         BadItem: names the file and the sign.
     """

@@ -72,7 +72,6 @@ def read_set(directory: str | Path, src_text: str | None, tgt_text: str | None) 
     """Read the tables of a data directory and mend its texts; lines that cannot be used become problems.
 
     Args:
-        directory: where they are.
         src_text: file name of the transcript, None where the corpus has none.
         tgt_text: the same of the translation.
 
@@ -125,7 +124,6 @@ class Heard:
     """What the samples of an utterance are.
 
     Attributes:
-        samples: their number.
         fs: their rate in Hz.
         peak: the largest after mixing down.
         remarks: what is changed or doubtful.
@@ -148,7 +146,6 @@ def hear(
     """Read every sample of an utterance, a block at a time.
 
     Args:
-        item: the utterance.
         fs: sampling rate of the model in Hz.
         strict_fs: another rate is refused.
         limits: refuse audio outside of these, before its samples are read where the header tells.
@@ -211,9 +208,7 @@ def check_utterance(key: str, tables: Tables, texts: Texts, *, samples: int, fs:
     """All checks of one utterance that need neither its samples nor a token list.
 
     Args:
-        key: the utterance.
         tables: texts and, where they exist, "alignment" and "word_times".
-        texts: file names of transcript and translation.
         samples: length of its audio at `fs` Hz.
 
     Raises:

@@ -42,7 +42,6 @@ def run_statistics(hyp_dir: Path, ref_dir: Path, *, timed: bool, **reading: Unpa
 
     Args:
         timed: whether words.jsonl has times that mean something: the set was decoded chunk by chunk.
-        reading: which lanes, and from which files.
 
     Raises:
         DataError: a file is missing or damaged, or keys do not fit.
@@ -62,10 +61,7 @@ def compare_runs(
     """Scores of all systems, lane by lane.
 
     Args:
-        systems: the trainings of each system.
         baseline: the system that the others are tested against; where it lacks a lane, the first that has it.
-        n_bootstrap: resamples.
-        seed: of the resampling.
 
     Raises:
         DataError: no utterance, or systems with different utterances.
@@ -97,10 +93,6 @@ def compare_directories(
     **reading: Unpack[Reading],
 ) -> dict:
     """Paired bootstrap tests of two systems decoded on the same set.
-
-    Args:
-        n_bootstrap, seed: as `compare_runs`.
-        reading: which lanes, and from which files.
 
     Returns:
         lane -> metric -> {first, second, p_value, low, high} of the lanes that both have, latency where words.jsonl is

@@ -47,8 +47,6 @@ def score_directory(
             hash. None takes `signature.json` of `hyp_dir` where there is one.
         word_times: file of reference word end times, "utt 0.30 0.70 ..." in s; None takes `word_times` of `ref_dir`.
         n_bootstrap: resamples for the 95 % intervals; 0 for none.
-        seed: of the bootstrap.
-        reading: which lanes, and from which files.
 
     Returns:
         What scores.json holds. Rates in percent, latency in ms; what is not defined is None. A hypothesis that is

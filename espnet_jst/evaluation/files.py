@@ -23,7 +23,6 @@ class DecodedUtterance:
     """One line of words.jsonl.
 
     Attributes:
-        duration_s: duration of the audio.
         words: all lanes' final words, in the order in which they were shown.
         chunks: (audio heard at the chunk's end, processing time of that chunk), in s; empty where not measured.
     """

@@ -103,7 +103,6 @@ def lane_gap(source: LaneTexts, target: LaneTexts, decoded: Mapping[str, Decoded
     """How long after its transcript a translated word appears (`lane_gaps`), in ms, over all utterances.
 
     Args:
-        source, target: transcript and translation.
         alignment: Pharaoh file "utt 0-0 1-2 ..." of the reference words.
 
     Raises:

@@ -26,9 +26,6 @@ class LaneTexts:
     """References and hypotheses of one lane in one order.
 
     Attributes:
-        lane: which one.
-        language: of the texts.
-        reference_file: name of the reference file.
         keys: utterances, in the order of the reference file.
         references, hypotheses: texts, (len(keys),).
         missing: utterances without a hypothesis; they count as empty.

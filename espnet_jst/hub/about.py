@@ -31,8 +31,6 @@ class About:
     Attributes:
         name: title, or the tag or file that it was asked for by.
         languages: codes, the spoken one first.
-        dataset: name of the training data.
-        license: of the weights.
         revision: of a hub's repository.
         sha256: of the file of weights.
         base: what the model was trained further from.
@@ -80,7 +78,6 @@ def about_model(given: str, config: str | Path, weights: str | Path) -> tuple[Ab
     Args:
         given: what it was asked for by: a path or a tag.
         config: its configuration, see `hub.load.resolve`.
-        weights: its weights.
     """
     root = pack_root(config)
     folder = root or Path(config).parent

@@ -24,12 +24,7 @@ _ABSOLUTE = re.compile(r"(?<![\w.:/\-])/(?:[^\s/,:'\"]+/)*([^\s/,:'\"]+)")
 
 
 def note_training(folder: Path, command: Sequence[str]) -> None:
-    """Write down the start of a training: command, machine and versions; those of a resumed one are kept.
-
-    Args:
-        folder: the experiment's.
-        command: of `jst_train`.
-    """
+    """Write down the start of a training: command, machine and versions; those of a resumed one are kept."""
     file = folder / MADE_FILE
     before = read_json(file).get("runs") if (folder / "checkpoint.pth").is_file() else None
     words = sys.argv[2:] if sys.argv[1:2] == ["recipe"] else sys.argv[1:]
@@ -61,13 +56,7 @@ def machine() -> str:
 
 
 def made_lines(folder: Path, base: About | None, data: str) -> list[str]:
-    """Markdown list and commands for a card.
-
-    Args:
-        folder: the experiment's.
-        base: what the training began with, if with anything.
-        data: what it was trained on.
-    """
+    """Markdown list and commands for a card."""
     kept = read_json(folder / MADE_FILE).get("runs")
     runs = [run for run in kept if isinstance(run, dict)] if isinstance(kept, list) else []
     lines = [f"- Trained further from {described(base)}." if base else "", f"- Data: {data}." if data else ""]

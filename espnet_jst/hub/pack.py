@@ -55,7 +55,6 @@ def pack(
 
     Args:
         exp_dir: experiment folder with config.yaml and weights.
-        output: the zip to write.
         wav: an audio file; the zip, copied to an empty folder, must decode it in a process of its own. None leaves
             this check to the caller (`hub.verify.verify`).
         model: weights; by default the average of the best epochs, see `experiment_weights`.

@@ -41,7 +41,6 @@ def checked_pack(pack: str | Path, wav: str | Path) -> Iterator[Path]:
     """An unpacked pack in a folder of its own, which is gone afterwards.
 
     Args:
-        pack: the zip.
         wav: a recording that it must decode, see `hub.verify.verify`.
 
     Raises:

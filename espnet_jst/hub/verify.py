@@ -20,10 +20,6 @@ def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
 
     The process has another current folder, an empty pack cache and no network for the hub.
 
-    Args:
-        pack: the zip.
-        wav: an audio file of any rate.
-
     Returns:
         {lane: words joined by spaces}.
 

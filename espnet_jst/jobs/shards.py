@@ -45,7 +45,6 @@ def run_shards(
         function: a module-level function (or a partial of one): it travels to the workers.
         shards: one argument a call; items say by `str` what they are.
         nj: shards at a time; with 1, or a single shard, they run in this process, unless a scheduler was named.
-        title: text before the bar.
 
     Returns:
         The results in the order of the shards.

@@ -57,8 +57,6 @@ def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: b
     """Check and, where needed, rewrite utterances.
 
     Args:
-        items: the utterances.
-        out: folder for rewritten audio.
         fs: sampling rate of the model in Hz.
         strict_fs: another rate is a problem instead of a reason to resample.
         audio_format: "flac" or "wav", 16 bit.

@@ -175,7 +175,6 @@ def plan(comparison: Comparison, jobs: int, minutes: Sequence[float]) -> str:
     """How many runs there are, and how long their training takes where each has a budget.
 
     Args:
-        jobs: runs at a time.
         minutes: budget of each run, 0 where it has none.
     """
     systems, seeds = len(comparison.systems), len(comparison.seeds)

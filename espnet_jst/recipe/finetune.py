@@ -52,9 +52,7 @@ def copy_token_lists(
     Args:
         folders: where each side's list goes.
         texts: lane -> text of the training set.
-        model: the model to train further.
         anyway: also where it cannot write the text.
-        languages: of the texts.
 
     Raises:
         ConfigError: the model has other token lists than the recipe's flags ask for, or cannot write the text.
@@ -94,9 +92,7 @@ def training_config(model: str, values: Mapping[str, Any], folder: Path, *, fs: 
     """Write the configuration of a training that goes on from a model: the recipe's training, the model's own model.
 
     Args:
-        model: the model to train further.
         values: the recipe's training configuration.
-        folder: where to write it.
         fs: sampling rate of the recipe's audio in Hz.
 
     Raises:

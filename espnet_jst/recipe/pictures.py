@@ -20,9 +20,7 @@ def draw(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> tuple[l
     """Draw into `images` of the experiment.
 
     Args:
-        exp: the experiment.
         raw: folder of the sets.
-        texts: their texts.
         decoded: decode directories, exp/st_<tag>/<inference_tag>/<set>.
 
     Returns:

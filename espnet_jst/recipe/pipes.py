@@ -83,10 +83,8 @@ def convert_pipes(
     `skipped.jsonl` and left out of the new `wav.scp`; the other tables are copied.
 
     Args:
-        pipes: the commands.
         others: further lines of `wav.scp`, kept as they are.
         directory: where the other tables are.
-        out: the new data directory.
         nj: commands at a time.
         timeout_s: seconds that one may take.
 

@@ -67,7 +67,6 @@ def training_runs(config: Path, exp: Path) -> list[TrainingRun]:
 
     Args:
         config: the file; one that is not there has one run, which will say so.
-        exp: folder of the experiment.
 
     Raises:
         ConfigError: a run has a wrong name or key, or starts from one that is not before it or has not the part.

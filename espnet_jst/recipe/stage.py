@@ -19,13 +19,10 @@ class Stage:
     It never writes its inputs, and no other stage writes its outputs.
 
     Attributes:
-        number: ESPnet's number of the stage.
-        name: two or three words for the terminal.
         run: does the work; gets `uses` as keywords; returns a line or None. What else is bound to it says where and
             how fast it works, or names files among `inputs` and `outputs`.
         uses: values that its outputs depend on.
         inputs: files that it reads and that must exist; their contents count.
-        outputs: files that it leaves behind.
         facts: what else its outputs depend on, as JSON; asked for only when it counts.
         stamp: file that records a finished run.
         skip: why the stage has nothing to do; empty where it has.
@@ -76,7 +73,6 @@ def run_stages(
 
     Args:
         stages: in the order they run in; several may share a number.
-        force: run stages that are up to date too.
         say: receives one line a stage.
 
     Returns:

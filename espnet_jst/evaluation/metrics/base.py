@@ -39,10 +39,8 @@ class Score:
     """One metric of one lane.
 
     Attributes:
-        name: of the metric.
         score: NaN where it is not defined.
         low, high: 95 % interval, NaN where it is not defined; None where none was asked for.
-        details: what scores.json says besides.
         espnet: what ESPnet's result file says (`Metric.espnet_text`).
     """
 

@@ -27,7 +27,6 @@ def line_chart(name: str, curves: Mapping[str, Points]) -> Html:
     """One value over epochs.
 
     Args:
-        name: of the value.
         curves: "train", "valid" -> (epoch, value); values that are not finite are left out.
     """
     curves = {part: [(x, y) for x, y in points if math.isfinite(y)] for part, points in curves.items()}

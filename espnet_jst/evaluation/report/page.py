@@ -41,7 +41,6 @@ def write_report(
         data_dir: folder of the sets, for references, word alignment and audio.
         path: the file to write, `report.html` in `exp_dir` by default.
         worst: utterances shown for each measure, fewer where there are many sets.
-        audio: embed the recordings of the utterances shown.
 
     Raises:
         DataError: nothing was scored below `exp_dir`, or a file there is damaged.

@@ -42,12 +42,7 @@ def _value(utterance: Utterance, column: Column) -> str:
 
 
 def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, opened: bool, audio: bool) -> Html:
-    """Everything about one utterance, to open and close.
-
-    Args:
-        name: anchor.
-        audio: embed the recording.
-    """
+    """Everything about one utterance, to open and close."""
     texts = {lane.name: _pair(lane, utterance.key) for lane in decoded_set.lanes}
     columns = []
     for lane in decoded_set.lanes:

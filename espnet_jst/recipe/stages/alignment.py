@@ -88,14 +88,8 @@ def align_sets(
 
     Args:
         sets: dump directories.
-        texts: their texts.
         given: name of a set -> the user's links, where there are some.
-        report: file for the notes.
-        nj: processes.
         device: of an aligner that is a network.
-        aligner: its name.
-        model: of an aligner that needs one.
-        symmetrization: of both directions.
     """
     estimate = []
     notes = []

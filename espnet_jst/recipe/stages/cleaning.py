@@ -57,11 +57,8 @@ def remove_bad(source: Path, out: Path, texts: Texts, others: Sequence[Path] = (
 
     Args:
         source: the set as stage 3 wrote it.
-        out: where it goes.
-        texts: its texts.
         others: `wav.scp` of the other sets.
         fs: sampling rate of the audio in Hz.
-        limits: what an utterance must keep to.
 
     Raises:
         DataError: no utterance is left.

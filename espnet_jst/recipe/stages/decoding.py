@@ -77,9 +77,6 @@ def decode(
 
     Args:
         wav: `wav.scp` of the set.
-        out: where the results go.
-        config: of the model.
-        weights: of the model.
         nj: shards at a time.
         ngpu: GPUs; one is used.
         flags: how to search.

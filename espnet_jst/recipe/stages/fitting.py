@@ -59,8 +59,6 @@ def choose_utterances(sets: Sequence[Path], texts: Texts, reader: Path, *, fs: i
     """List what training takes of each set.
 
     Args:
-        sets: dump directories.
-        texts: their texts.
         reader: the token list that transcripts are read with.
         fs: sampling rate in Hz.
         frame_s: seconds of audio for one encoder output frame.

@@ -59,13 +59,9 @@ def format_set(
     """Read a data directory, bring its audio into form, write the dump directory. Returns the summary.
 
     Args:
-        source: the data directory.
-        out: the dump directory.
         texts: names of the texts in the dump directory, and in the data directory unless its one text is "text".
-        nj: shards at a time.
         fs: sampling rate of the model in Hz.
         strict_fs: leave out audio of another rate.
-        audio_format: of audio that is rewritten.
 
     Raises:
         DataError: no utterance is left.

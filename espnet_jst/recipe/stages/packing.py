@@ -111,9 +111,6 @@ def pack(files: PackFiles, *, corpus: str, license: str, languages: Sequence[str
     """The zip is there only after it was loaded from an empty folder and decoded an utterance.
 
     Args:
-        files: what it is made of.
-        corpus: name of the data.
-        license: of the weights.
         languages: of the texts, the spoken one first.
         further: the model was trained further from another one.
     """

@@ -69,7 +69,6 @@ def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Read
 
     Args:
         jobs: title -> decode directory and data directory.
-        nj: sets at a time.
         names: see `reference_names`.
     """
     notes = run_each(partial(score, names=names), [*jobs.values()], nj=nj, title="score")

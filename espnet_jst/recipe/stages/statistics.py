@@ -71,12 +71,8 @@ def collect_stats(
     """Collect statistics in shards that are joined afterwards.
 
     Args:
-        files: what training reads.
         run: whose configuration says what the features are.
-        folder: where the statistics go.
-        nj: shards at a time.
         count: utterances, evenly spaced; 0 takes all.
-        flags: further options of `jst_train`.
         values: what `run` makes of the configuration.
     """
     logdir = folder / "logdir"
