@@ -75,6 +75,15 @@ def check_choice(value: str, choices: Iterable[str], where: str) -> None:
         raise ConfigError(f"{where}: {shown(value)} is not one of {', '.join(choices)}{closest(value, choices)}")
 
 
+def truth(text: str) -> bool:
+    """ "true" or "false", as ESPnet writes switches."""
+    if text.lower() in ("true", "yes", "y", "1"):
+        return True
+    if text.lower() in ("false", "no", "n", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
 def options_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Everything that a parser knows. argparse has no public list of it; this one is as old as argparse itself."""
     return parser._actions

@@ -15,15 +15,6 @@ from espnet_jst.errors import ConfigError, JSTError
 N = TypeVar("N", int, float)
 
 
-def str2bool(value: str) -> bool:
-    """ESPnet's way to write a switch: true or false."""
-    if value.lower() in ("true", "1", "yes", "y"):
-        return True
-    if value.lower() in ("false", "0", "no", "n"):
-        return False
-    raise argparse.ArgumentTypeError(f"{value!r} is not true or false")
-
-
 def lane_values(text: str) -> float | dict[str, float]:
     """A number for all lanes, "0.5", or one for some, "transcript=0,translation=1.5"."""
     return _values(text, float, "translation=1.5")
@@ -81,6 +72,18 @@ def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: S
         value = getattr(args, flag)
         if value is not None and str(value).lower() not in {str(item).lower() for item in neutral}:
             raise ConfigError(f"--{flag} {value}: not used here; {instead}")
+
+
+def program(
+    get_parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int | None]
+) -> Callable[..., int]:
+    """The `main` of a program: it parses a command line (that of the process by default) and gives the exit status."""
+
+    def main(cmd: Sequence[str] | None = None) -> int:
+        args = get_parser().parse_args(cmd)
+        return run_main(lambda: run(args))
+
+    return main
 
 
 def run_main(body: Callable[[], int | None]) -> int:

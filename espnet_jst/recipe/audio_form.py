@@ -48,10 +48,6 @@ class Formatted:
         self.problems += other.problems
         self.changed += other.changed
 
-    def tables(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-        """Paths, numbers of samples, digests of the samples."""
-        return self.wav, self.samples, self.digests
-
 
 def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: bool, audio_format: str) -> Formatted:
     """Check and, where needed, rewrite utterances.

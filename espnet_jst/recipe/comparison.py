@@ -26,7 +26,7 @@ from espnet_jst.recipe.stages.alignment import DIAGNOSIS
 class ComparisonConf(Conf):
     """Keys of the file."""
 
-    title: str | None = key(None, "one line for the table")
+    title: str | None = key(None, "one line for the table; by default the name of the file")
     flags: str | None = key(None, "of run.sh, for every system")
     seeds: Sequence[int] = required("of training", low=0)
     baseline: str | None = key(None, "the system that the others are tested against; by default the first")
@@ -35,16 +35,7 @@ class ComparisonConf(Conf):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a file in conf/ asks for.
-
-    Attributes:
-        name: of the file; experiments are called `<name>_<system>_<seed>`.
-        title: one line for the table.
-        flags: of run.sh, for every system.
-        seeds: of training.
-        baseline: the system that the others are tested against.
-        systems: further flags of each system.
-    """
+    """What a file asks for, nothing left open; experiments are called `<name of the file>_<system>_<seed>`."""
 
     name: str
     title: str

@@ -53,9 +53,6 @@ class Stage:
             return False
         return read_json(self.stamp) == self.surroundings()
 
-    def missing_inputs(self) -> list[Path]:
-        return [path for path in self.inputs if not path.exists()]
-
 
 class StageError(JSTError):
     """A stage failed; the message names it, the reason and how to go on."""
@@ -102,7 +99,7 @@ def run_stages(
 
 def _run_one(stage: Stage) -> str | None:
     title = f"stage {stage.number} ({stage.name})"
-    missing = stage.missing_inputs()
+    missing = [path for path in stage.inputs if not path.exists()]
     if missing:
         raise StageError(f"{title} needs {missing[0]}, which does not exist; run the stage that writes it first")
     try:
