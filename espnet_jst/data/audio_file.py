@@ -32,11 +32,9 @@ MIN_FS, MAX_FS = 1000, 1_000_000  # Hz; beyond, the header is damaged
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """Header of an audio file.
+    """Header of an audio file; rates in Hz.
 
     Attributes:
-        fs: sampling rate in Hz.
-        channels: number of channels.
         samples: samples a channel; None where only decoding tells.
         form: container as libsndfile names it ("WAV").
         coding: coding as libsndfile names it ("PCM_24").

@@ -28,7 +28,6 @@ def read_table(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, st
     """Read lines of "key value ..." (wav.scp, text, utt2spk, alignment ...).
 
     Args:
-        path: the file, UTF-8.
         on_bad: called for a line that is not UTF-8 or repeats a key, which is then left out (of a repeated key the
             first line counts); without it such a line is an error.
 
@@ -145,12 +144,11 @@ def speakers_to_utterances(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(utterances) for speaker, utterances in speakers.items()}
 
 
-def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "", show: int = 5) -> None:
+def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "data directory") -> None:
     """Refuse files of one directory that hold different utterances.
 
     Args:
         tables: file name -> its keys.
-        show: how many of the missing keys the message names for each file.
 
     Raises:
         DataError: lists for each file how many utterances it lacks, and some of them.
@@ -160,11 +158,11 @@ def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "", s
     for name, keys in tables.items():
         missing = sorted(every - set(keys))
         if missing:
-            shown = printable(" ".join(missing[:show])) + (" ..." if len(missing) > show else "")
+            shown = printable(" ".join(missing[:5])) + (" ..." if len(missing) > 5 else "")
             lacks.append(f"{name} lacks {len(missing)} of {len(every)} ({shown})")
     if lacks:
         raise DataError(
-            f"{where or 'data directory'}: the files name different utterances: {'; '.join(lacks)}; "
+            f"{where}: the files name different utterances: {'; '.join(lacks)}; "
             "add the missing lines or remove the utterances from the other files"
         )
 
@@ -175,7 +173,7 @@ def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, object]])
     Raises:
         DataError: the tables name different utterances.
     """
-    check_same_keys({name: table for name, table in tables.items()}, where=str(path))
+    check_same_keys(tables, where=str(path))
     for name, table in tables.items():
         write_table(Path(path) / name, table)
     if "utt2spk" in tables:

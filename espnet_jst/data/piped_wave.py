@@ -30,9 +30,6 @@ class PipedWave:
         promised: bytes of samples by the header, 0 where that is not known.
         header: bytes before the samples.
         whole: bytes of all by the header.
-
-    Attributes:
-        name: what messages call it.
     """
 
     def __init__(

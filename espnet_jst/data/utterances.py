@@ -50,8 +50,6 @@ class DataSet:
 
     Attributes:
         items: the utterances that `wav.scp` (or `segments`) and the texts name.
-        tables: texts and optional tables by file name.
-        problems: why the other utterances are left out.
         lines: usable lines of each file that must name the same utterances.
         remarks: texts, links and times that were mended (`mending`).
     """
@@ -73,7 +71,6 @@ def read_set(directory: str | Path, src_text: str | None, tgt_text: str | None) 
 
     Args:
         src_text: file name of the transcript, None where the corpus has none.
-        tgt_text: the same of the translation.
 
     Raises:
         DataError: `wav.scp` or a text is missing.

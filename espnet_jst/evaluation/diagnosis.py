@@ -50,7 +50,6 @@ def compare_policies(
     """Serialize a corpus under each policy and measure it.
 
     Args:
-        alignments: links that the policies follow.
         reference: links that premature words and waits are measured by; default: `alignments`, by which "align" and
             "eager" are never premature.
         policies: "align", "eager" or a gamma of INTER such as "0.5".

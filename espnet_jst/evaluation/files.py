@@ -138,12 +138,19 @@ def read_signature(hyp_dir: Path) -> dict:
         DataError: the file is not a JSON object.
     """
     path = hyp_dir / "signature.json"
-    if not path.exists():
-        return {}
+    return read_object(path, "decode again") if path.exists() else {}
+
+
+def read_object(path: Path, fix: str) -> dict:
+    """A JSON object.
+
+    Raises:
+        DataError: the file is not one; the message ends with what to do.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON ({error}); decode again") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); {fix}") from None
     if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, not an object of keys and values; decode again")
+        raise DataError(f"{path}: holds a {type(content).__name__}, not an object of keys and values; {fix}")
     return content

@@ -33,7 +33,6 @@ class About:
         languages: codes, the spoken one first.
         revision: of a hub's repository.
         sha256: of the file of weights.
-        base: what the model was trained further from.
     """
 
     name: str = ""
@@ -77,7 +76,6 @@ def about_model(given: str, config: str | Path, weights: str | Path) -> tuple[Ab
 
     Args:
         given: what it was asked for by: a path or a tag.
-        config: its configuration, see `hub.load.resolve`.
     """
     root = pack_root(config)
     folder = root or Path(config).parent

@@ -74,8 +74,6 @@ def model_card(
         config: the packed configuration; shown without its token lists.
         results: text of RESULTS.md, empty where there is none.
         fs: sampling rate of the model's frontend in Hz; audio of any rate is resampled to it.
-        data_license: whether the pack has a DATA_LICENSE.md.
-        base: what the model was trained further from.
     """
     does, tasks = _abilities(config)
     front: dict[str, Any] = {

@@ -19,9 +19,6 @@ from espnet_jst.hub.verify import verify
 def checked_pack(pack: str | Path, wav: str | Path) -> Iterator[Path]:
     """An unpacked pack in a folder of its own, which is gone afterwards.
 
-    Args:
-        wav: a recording that it must decode, see `hub.verify.verify`.
-
     Raises:
         CheckpointError: there is no pack, it is unsafe or damaged, holds an absolute path, or does not decode.
     """

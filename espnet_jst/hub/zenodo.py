@@ -77,9 +77,6 @@ def metadata(*, title: str, creator: str, license: str, card: str, languages: Se
 def deposit(file: Path, about: dict[str, Any], *, token: str, site: str = SITE) -> Deposit:
     """Make a draft and put the file into it.
 
-    Args:
-        token: with the right deposit:write.
-
     Raises:
         UploadError: Zenodo refused, could not be reached, or has other bytes than were sent; the message names the
             draft where one was made, which stays and can be deleted there.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.comparison import Comparison
 from espnet_jst.recipe.options import Options, parse_options
-from espnet_jst.recipe.stages.scoring import reference_names
+from espnet_jst.recipe.stages.scoring import reading_of
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.compare import Run
@@ -49,7 +49,8 @@ def _run(options: Options, mode: str, name: str) -> Run:
     out = options.decoding.folder(options.exp, mode, name)
     if not (out / "words.jsonl").exists():
         raise DataError(f"{out} has no words.jsonl: decode it first (stage 12)")
-    return run_statistics(out, options.data.raw / name, timed=mode == "streaming", **reference_names(options.text))
+    reading = reading_of(options.text, options.exp / "config.yaml")
+    return run_statistics(out, options.data.raw / name, timed=mode == "streaming", **reading)
 
 
 def _costs(parsed: Mapping[str, Sequence[Options]]) -> dict[str, list[float]]:

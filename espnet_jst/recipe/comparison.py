@@ -20,6 +20,7 @@ from espnet_jst.recipe.preview import check_training
 from espnet_jst.recipe.recipe import data_stages
 from espnet_jst.recipe.stage import Stage, duration
 from espnet_jst.recipe.stages.alignment import DIAGNOSIS
+from espnet_jst.untrusted.config_file import read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,6 @@ class Comparison:
         Raises:
             ConfigError: a key is unknown or missing, or a value cannot be used.
         """
-        from espnet_jst.untrusted.config_file import read_yaml
-
         values = read(ComparisonConf, read_yaml(path), str(path))
         if not values.seeds or not values.systems:
             raise ConfigError(f"{path}: seeds and systems must be given")
@@ -136,7 +135,6 @@ def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, l
 
     Args:
         flags: of run.sh, for every system, before those of the comparison.
-        logs: folder for one log a run.
     """
     runs = [(system, seed) for seed in comparison.seeds for system in comparison.systems]
     recipe = ("-m", "espnet_jst.bin.jst_recipe", *flags)

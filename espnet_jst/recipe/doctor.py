@@ -29,7 +29,6 @@ class Diagnosis:
     """What was found in a data directory.
 
     Attributes:
-        good: utterances that can be used.
         audio_s: seconds of their audio.
         problems: errors, then warnings; an utterance has one error (the first found) or any number of warnings.
     """
@@ -67,7 +66,6 @@ def diagnose(
 
     Args:
         directory: `wav.scp`, texts, and whatever optional tables there are.
-        options: sampling rate and limits.
         src_text: file name of the transcript; found where there are one or two `text.*`.
         tokenizers: those of transcript and translation, or of the transcript alone; a text without one has no
             unknown character.

@@ -35,7 +35,6 @@ def check_fit(
     """Compare the training text with the token lists of the model that is trained further, and the languages.
 
     Args:
-        config: its configuration.
         folders: its token lists, by side.
         texts: lane -> text of the training set.
         known: languages that the model was trained for, the spoken one first; empty where it does not say.

@@ -20,13 +20,13 @@ def draw(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> tuple[l
     """Draw into `images` of the experiment.
 
     Args:
-        raw: folder of the sets.
         decoded: decode directories, exp/st_<tag>/<inference_tag>/<set>.
 
     Returns:
         The pictures, and notes on those that could not be drawn.
     """
     from espnet_jst.evaluation import plot_curves, plot_latency
+    from espnet_jst.evaluation.history import read_history
 
     images = exp / "images"
     for stale in (*images.glob("latency_*.png"), *images.glob("lanes_*.png")):
@@ -34,7 +34,7 @@ def draw(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> tuple[l
     pictures: list[Path] = []
     notes: list[str] = []
     try:
-        pictures.append(plot_curves(exp / "train.log", images / "curves.png"))
+        pictures.append(plot_curves(read_history(exp / "train.log"), images / "curves.png"))
     except DataError as error:
         notes.append(str(error))
     for directory in decoded:

@@ -84,8 +84,6 @@ def convert_pipes(
 
     Args:
         others: further lines of `wav.scp`, kept as they are.
-        directory: where the other tables are.
-        nj: commands at a time.
         timeout_s: seconds that one may take.
 
     Raises:

@@ -33,8 +33,6 @@ class TrainingRun:
 
     Attributes:
         name: empty where the configuration names no runs.
-        folder: where it writes.
-        config: the training configuration.
         values: what the run makes of it; empty where it is taken as it is.
         init: values of `--init_param`: weights of runs before.
     """

@@ -24,7 +24,6 @@ class Stage:
         uses: values that its outputs depend on.
         inputs: files that it reads and that must exist; their contents count.
         facts: what else its outputs depend on, as JSON; asked for only when it counts.
-        stamp: file that records a finished run.
         skip: why the stage has nothing to do; empty where it has.
     """
 
@@ -70,7 +69,6 @@ def run_stages(
 
     Args:
         stages: in the order they run in; several may share a number.
-        say: receives one line a stage.
 
     Returns:
         Numbers of the stages that did run.

@@ -60,9 +60,6 @@ class _Recording:
     Attributes:
         counted: how many its header counts; 0 where it does not.
         understood: libsndfile reads that header.
-        frames: how many are there.
-        runs: where.
-        kbits: their bit rates.
     """
 
     counted: int = 0

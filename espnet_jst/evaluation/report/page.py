@@ -38,7 +38,6 @@ def write_report(
 
     Args:
         exp_dir: an experiment, exp/st_<tag>, with train.log and scored decode directories below it.
-        data_dir: folder of the sets, for references, word alignment and audio.
         path: the file to write, `report.html` in `exp_dir` by default.
         worst: utterances shown for each measure, fewer where there are many sets.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -92,7 +91,7 @@ def _times(decoded_set: DecodedSet, key: str, audio: bool) -> list[Html]:
     return parts
 
 
-def _read(decoded_set: DecodedSet, key: str) -> tuple[Any, int, str | None]:
+def _read(decoded_set: DecodedSet, key: str) -> tuple[np.ndarray, int, str | None]:
     """Waveform (N,) and rate; an empty one with the reason where there is no audio."""
     try:
         if key not in decoded_set.audio:
@@ -103,7 +102,7 @@ def _read(decoded_set: DecodedSet, key: str) -> tuple[Any, int, str | None]:
     return samples.mean(axis=1), fs, None
 
 
-def _embedded(samples: Any, fs: int) -> str:
+def _embedded(samples: np.ndarray, fs: int) -> str:
     import soundfile
 
     stream = io.BytesIO()

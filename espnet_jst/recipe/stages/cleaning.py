@@ -56,7 +56,6 @@ def remove_bad(source: Path, out: Path, texts: Texts, others: Sequence[Path] = (
     Word links that the user gave are checked; it is stage 5 that hands them on, as it does those of an aligner.
 
     Args:
-        source: the set as stage 3 wrote it.
         others: `wav.scp` of the other sets.
         fs: sampling rate of the audio in Hz.
 

@@ -67,9 +67,7 @@ def decode(
 
     Args:
         wav: `wav.scp` of the set.
-        nj: shards at a time.
         ngpu: GPUs; one is used.
-        flags: how to search.
     """
     logdir = out / "logdir"
     shutil.rmtree(logdir, ignore_errors=True)

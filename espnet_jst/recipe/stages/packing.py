@@ -78,7 +78,6 @@ def pack(options: Options, *, corpus: str, license: str, languages: Sequence[str
 
     Args:
         languages: of the texts, the spoken one first.
-        further: the model was trained further from another one.
     """
     from espnet_jst.hub.card import CardInfo
     from espnet_jst.hub.pack import pack as pack_model

@@ -14,6 +14,8 @@ from espnet_jst.recipe.pictures import draw
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.decoding import decoded_files
 from espnet_jst.recipe.stamp import present
+from espnet_jst.text.lanes import LANES, parse_lanes
+from espnet_jst.untrusted.config_file import read_yaml
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.lanes import Reading
@@ -38,7 +40,7 @@ def scoring_stages(
         number=13,
         name="score",
         run=partial(score_all, dict(zip(titles, jobs)), nj=run.inference_nj),
-        uses={"names": reference_names(text)},
+        uses={"names": reading_of(text, exp / "config.yaml")},
         inputs=[*decoded, *texts, *times],
         outputs=scores,
         stamp=exp / ".stages" / "13-score.json",
@@ -59,9 +61,14 @@ def scoring_stages(
     )
 
 
-def reference_names(text: TextOptions) -> Reading:
-    """Languages and cases of the references, as `score_directory` takes them."""
-    return {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang, "case": text.tgt_case, "src_case": text.src_case}
+def reading_of(text: TextOptions, config: Path) -> Reading:
+    """Languages and cases of the references and further lanes of the model, as `score_directory` takes them."""
+    names: Reading = {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang}
+    names |= {"case": text.tgt_case, "src_case": text.src_case}
+    values = read_yaml(config) if config.is_file() else {}
+    lanes = parse_lanes((values.get("model_conf") or {}).get("lanes"))
+    further = [lane for lane in lanes.values() if lane != LANES.get(lane.name)]
+    return {**names, "further": further} if further else names
 
 
 def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Reading) -> str:
@@ -69,7 +76,6 @@ def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Read
 
     Args:
         jobs: title -> decode directory and data directory.
-        names: see `reference_names`.
     """
     notes = run_each(partial(score, names=names), [*jobs.values()], nj=nj, title="score")
     return "; ".join(f"{title}: {note}" for title, note in zip(jobs, notes))
@@ -80,7 +86,6 @@ def score(job: tuple[Path, Path], *, names: Reading) -> str:
 
     Args:
         job: decode directory and data directory.
-        names: see `reference_names`.
     """
     from espnet_jst.evaluation import score_directory
     from espnet_jst.evaluation.results import lanes_of

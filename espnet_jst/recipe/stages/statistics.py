@@ -69,7 +69,6 @@ def collect_stats(
     Args:
         run: whose configuration says what the features are.
         count: utterances, evenly spaced; 0 takes all.
-        values: what `run` makes of the configuration.
     """
     logdir = folder / "logdir"
     shutil.rmtree(logdir, ignore_errors=True)

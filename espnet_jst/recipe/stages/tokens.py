@@ -76,7 +76,6 @@ def train_token_lists(
     """Train the SentencePiece model or models on the training text.
 
     Args:
-        folders: where each side's list goes.
         texts: transcript and translation, or the one that there is.
         joint: the target's list is made of all texts.
     """
