@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from espnet_jst.compat import silence_others
 from espnet_jst.config import check_keys, options_of, read_yaml
@@ -62,7 +62,7 @@ def add_refused(parser: argparse.ArgumentParser, flags: Mapping[str, str]) -> No
         parser.add_argument(f"--{flag}", default=None, help=argparse.SUPPRESS)
 
 
-def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: Sequence[Any]) -> None:
+def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: Sequence[str]) -> None:
     """Refuse such a flag where it was given a value that would matter.
 
     Raises:
@@ -70,7 +70,7 @@ def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: S
     """
     for flag, instead in flags.items():
         value = getattr(args, flag)
-        if value is not None and str(value).lower() not in {str(item).lower() for item in neutral}:
+        if value is not None and str(value).lower() not in neutral:
             raise ConfigError(f"--{flag} {value}: not used here; {instead}")
 
 

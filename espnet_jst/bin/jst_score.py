@@ -29,6 +29,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--case", default="lc", help="case in the reference files' names; lc scores without case (default: lc)")
     add("--src_case", help="the same for the transcript, where it differs from the translation's")
     add("--lanes", nargs="+", metavar="LANE", help="transcript, translation (default: those whose files are there)")
+    add("--st_train_config", metavar="FILE", help="config.yaml of the model, where it writes further lanes")
     add("--word_times", metavar="FILE", help="end times of the reference words in s (default: REF_DIR/word_times)")
     add("--compare", metavar="DIR", help="second decode directory of the same set: paired bootstrap tests against it")
     add("--exp_dir", metavar="DIR", help="also write RESULTS.md there, from all scores below it")
@@ -55,11 +56,13 @@ def _run(args: argparse.Namespace) -> None:
 
     from espnet_jst.evaluation import compare_directories, score_directory, write_results
     from espnet_jst.evaluation.files import some_names
+    from espnet_jst.evaluation.lanes import further_lanes
 
     console = Console()
     shared = {
         key: getattr(args, key) for key in ("src_lang", "tgt_lang", "case", "src_case", "lanes", "n_bootstrap", "seed")
     }
+    shared["further"] = further_lanes(args.st_train_config) if args.st_train_config else []
     signature = dict(pair.split("=", 1) for pair in args.signature) if args.signature else None
     scores = score_directory(args.hyp_dir, args.ref_dir, signature=signature, word_times=args.word_times, **shared)
     console.print(_score_table(scores))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
+from espnet_jst.config import finite
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.files import plain, read_words
+from espnet_jst.evaluation.files import DIGITS, read_words
 from espnet_jst.evaluation.lanes import Reading, load_lanes
 from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.metrics.base import Metric, Statistics
@@ -117,4 +118,4 @@ def compare_directories(
             "low": found["second"].difference_low,
             "high": found["second"].difference_high,
         }
-    return plain(result)
+    return finite(result, DIGITS)

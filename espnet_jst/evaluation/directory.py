@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from espnet_jst.config import finite
 from espnet_jst.evaluation.environment import environment
 from espnet_jst.evaluation.files import (
+    DIGITS,
     DecodedUtterance,
-    plain,
     read_numbers,
     read_signature,
     read_words,
@@ -88,7 +89,7 @@ def score_directory(
         write_json(latency, hyp_dir / "latency.json")
         write_logs(loaded, decoded, hyp_dir)
     write_json(scores, hyp_dir / "scores.json")
-    return plain(scores)
+    return finite(scores, DIGITS)
 
 
 def _method(texts: LaneTexts) -> str:

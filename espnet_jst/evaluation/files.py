@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from espnet_jst.config import json_text
+from espnet_jst.config import finite, json_text
 from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.errors import DataError
 from espnet_jst.text.lines import read_lines
 from espnet_jst.text.words import Word
 
+DIGITS = 6  # decimals of what is written
 _WORD_FIELDS = {item.name for item in fields(Word)}
 
 
@@ -101,20 +101,9 @@ def _not_json(name: str) -> NoReturn:
     raise json.JSONDecodeError(f"{name} is no number", name, 0)
 
 
-def plain(value: Any) -> Any:
-    """A copy for JSON: NaN and infinity become None, floats keep six decimals."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
-
-
-def write_json(value: Any, path: Path) -> None:
-    """Write `plain(value)`, replacing the file in one step."""
-    write_text(json_text(plain(value), indent=1, ensure_ascii=False) + "\n", path)
+def write_json(value: object, path: Path) -> None:
+    """Write a value with `DIGITS` decimals, replacing the file in one step."""
+    write_text(json_text(finite(value, DIGITS), indent=1, ensure_ascii=False) + "\n", path)
 
 
 def write_text(text: str, path: Path) -> None:

@@ -50,7 +50,7 @@ class About:
         return {key: value for key, value in values.items() if value}
 
     @classmethod
-    def parse(cls, values: Any, depth: int = 0) -> About:
+    def parse(cls, values: object, depth: int = 0) -> About:
         """From plain values that anybody may have written: what is not as it should be is left out."""
         values = values if isinstance(values, Mapping) else {}
         known = {
@@ -138,7 +138,7 @@ def read_base(folder: Path) -> tuple[About | None, str]:
     return About.parse(values), text.read_text(encoding="utf-8") if text.is_file() else ""
 
 
-def _line(value: Any) -> str:
+def _line(value: object) -> str:
     """One line of plain text, as names are: it goes into a card."""
     text = " ".join(str(value).split()) if isinstance(value, (str, int, float)) else ""
     return re.sub(r"[`<>\[\]|]", "", "".join(c for c in text if c.isprintable()))[:200]

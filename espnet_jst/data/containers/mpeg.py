@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from espnet_jst.data.bad_item import AGAIN, BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.containers import sizes
 from espnet_jst.data.containers.splice import Layout
 from espnet_jst.data.containers.tags import after_tags
@@ -163,7 +163,7 @@ def _skip(stream: BinaryIO, position: int, size: int) -> int:
     if size - position <= SEARCHED and _find_frame(stream, position, size) is None:
         sizes.refuse_another(stream, position, size)
         return size
-    raise BadItem(f"damaged or missing data at byte {position}", AGAIN, "audio-damaged")
+    raise sizes.damaged(position)
 
 
 def _find_frame(stream: BinaryIO, position: int, size: int) -> tuple[int, _Frame] | None:

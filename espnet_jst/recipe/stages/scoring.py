@@ -14,8 +14,6 @@ from espnet_jst.recipe.pictures import draw
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.decoding import decoded_files
 from espnet_jst.recipe.stamp import present
-from espnet_jst.text.lanes import LANES, parse_lanes
-from espnet_jst.untrusted.config_file import read_yaml
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.lanes import Reading
@@ -65,9 +63,9 @@ def reading_of(text: TextOptions, config: Path) -> Reading:
     """Languages and cases of the references and further lanes of the model, as `score_directory` takes them."""
     names: Reading = {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang}
     names |= {"case": text.tgt_case, "src_case": text.src_case}
-    values = read_yaml(config) if config.is_file() else {}
-    lanes = parse_lanes((values.get("model_conf") or {}).get("lanes"))
-    further = [lane for lane in lanes.values() if lane != LANES.get(lane.name)]
+    from espnet_jst.evaluation.lanes import further_lanes
+
+    further = further_lanes(config) if config.is_file() else []
     return {**names, "further": further} if further else names
 
 
