@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from espnet_jst.config import json_text
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.data.text_checks import check_signs
 

@@ -103,23 +103,21 @@ def write_table(path: str | Path, table: Mapping[str, object]) -> None:
     partial.replace(path)
 
 
-def read_segments(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, Segment]:
+def read_segments(path: str | Path, *, on_bad: OnBad) -> dict[str, Segment]:
     """Read `segments`: "utterance recording start end", seconds.
 
     Args:
-        on_bad: as in `read_table`.
+        on_bad: as in `read_table`; called for a line that does not hold a recording and two times with 0 <= start <
+            end (an end of -1 is kept: it stands for the end of the recording), too.
 
     Raises:
-        DataError: a line does not hold a recording and two times with 0 <= start < end (an end of -1 is kept: it
-            stands for the end of the recording), and `on_bad` is None.
+        DataError: as `read_table`.
     """
     segments = {}
     for key, value in read_table(path, on_bad=on_bad).items():
         try:
             segments[key] = _segment(value)
         except ValueError as error:
-            if on_bad is None:
-                raise DataError(f"{printable(key)}: {path}: {error}; correct it") from None
             on_bad(key, f"{path}: {error}", "correct the line", "segment-invalid")
     return segments
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.kaldi import without_mark
 from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, UNK, WORD_START
 

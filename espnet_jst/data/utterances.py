@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from espnet_jst.data import checks, kaldi
-from espnet_jst.data.audio_file import AudioFile, AudioInfo, BadItem, blame
+from espnet_jst.data.audio_file import AudioFile, AudioInfo
+from espnet_jst.data.audio_source import blame
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
 from espnet_jst.data.mending import mend_tables

@@ -114,10 +114,10 @@ def write_text(text: str, path: Path) -> None:
     temporary.replace(path)
 
 
-def some_names(names: Sequence[str], limit: int = 5) -> str:
+def some_names(names: Sequence[str]) -> str:
     """The first few names and how many more there are, for a message."""
-    shown = printable(", ".join(names[:limit]))
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    shown = printable(", ".join(names[:5]))
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
 def read_signature(hyp_dir: Path) -> dict:

@@ -19,7 +19,7 @@ _TAG = re.compile(r"(?P<conf>.+?)_st_model_(?P<model>.+)_(?P<mode>streaming|offl
 _MODES = {"streaming": "streaming", "offline": "whole utterances"}
 
 
-def write_results(exp_dir: Path | str, path: Path | str | None = None) -> Path:
+def write_results(exp_dir: Path | str) -> Path:
     """Write RESULTS.md from the scores below `exp_dir`: an `exp` directory or one experiment `exp/st_<tag>`.
 
     The text depends on the scores alone, so writing it again changes nothing: date and versions are those of the
@@ -29,9 +29,8 @@ def write_results(exp_dir: Path | str, path: Path | str | None = None) -> Path:
         DataError: there is no scores.json, or one cannot be read.
     """
     exp_dir = Path(exp_dir)
-    found = find_scores(exp_dir)
-    target = Path(path) if path is not None else exp_dir / "RESULTS.md"
-    write_text(format_results(exp_dir, found), target)
+    target = exp_dir / "RESULTS.md"
+    write_text(format_results(exp_dir, find_scores(exp_dir)), target)
     return target
 
 

@@ -14,7 +14,8 @@ from uuid import uuid4
 import numpy as np
 import soundfile
 
-from espnet_jst.data.audio_file import AudioInfo, BadItem
+from espnet_jst.data.audio_file import AudioInfo
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.names import file_name
 from espnet_jst.data.resampling import resampled

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from espnet_jst.data import checks
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.text_checks import is_speechless
 from espnet_jst.data.texts import ALONE, Texts

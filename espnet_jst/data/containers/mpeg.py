@@ -179,9 +179,9 @@ def _find_frame(stream: BinaryIO, position: int, size: int) -> tuple[int, _Frame
     return None
 
 
-def _follows(stream: BinaryIO, position: int, frame: _Frame, size: int, count: int = 2) -> bool:
-    """True where `count` more frames of the same kind follow, or the file ends with this one."""
-    for _ in range(count):
+def _follows(stream: BinaryIO, position: int, frame: _Frame, size: int) -> bool:
+    """True where two more frames of the same kind follow, or the file ends with this one."""
+    for _ in range(2):
         position += frame.size
         if position == size:
             return True

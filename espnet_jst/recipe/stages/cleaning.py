@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from espnet_jst.data import checks, kaldi
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits, Problem
 from espnet_jst.data.texts import Texts
 from espnet_jst.data.utterances import check_utterance

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from espnet_jst.data import checks, kaldi
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.texts import Texts
 from espnet_jst.errors import DataError
