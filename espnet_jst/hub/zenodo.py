@@ -53,7 +53,6 @@ def metadata(*, title: str, creator: str, license: str, card: str, languages: Se
     """What Zenodo says about the deposit.
 
     Args:
-        creator: who made the model, "Family, Given".
         license: of the weights, as an identifier such as cc-by-sa-4.0.
         card: the model card; shown as text without its front matter.
 

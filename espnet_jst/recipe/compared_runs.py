@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 def comparison_table(comparison: Comparison, flags: Sequence[str], *, n_bootstrap: int = 1000) -> ComparisonTable:
     """All scores of a comparison, and what each training cost.
 
-    Args:
-        flags: as `run_comparison`.
-
     Raises:
         DataError: a run has not been decoded.
     """

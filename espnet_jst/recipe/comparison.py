@@ -84,9 +84,6 @@ class Comparison:
 def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> None:
     """Build the model of every system once, so that a wrong key in the last one is not found after hours.
 
-    Args:
-        flags: of run.sh, for every system, before those of the comparison.
-
     Raises:
         JSTError: a training configuration cannot be used; the message names the system.
     """
@@ -105,9 +102,6 @@ def _try_system(system: tuple[str, Options]) -> None:
 
 def check_shared(comparison: Comparison, flags: Sequence[str]) -> None:
     """Refuse a system that would need other data, token lists or links than those that are prepared for all.
-
-    Args:
-        flags: of run.sh, for every system, before those of the comparison.
 
     Raises:
         ConfigError: names the system and the stage that it would have to run again.

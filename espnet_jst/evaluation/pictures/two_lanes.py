@@ -30,14 +30,12 @@ def plot_two_lanes(
     chunk_s: float | None = None,
     title: str | None = None,
 ) -> Path:
-    """One utterance: the audio above, the transcript and the translation below it.
+    """One utterance: the audio above, samples (N,) at `fs` Hz, the transcript and the translation below it.
 
     Each word is a bar over the audio that it stands for (words of one block share a bar) with an arrow to the moment
     when it was shown; what was shown at that moment stands below the arrow's head.
 
     Args:
-        waveform: samples, (N,).
-        fs: sampling rate in Hz.
         reference: lane -> reference text, written beside the lane.
         chunk_s: chunk length in s; the grid lines are its multiples, by default the moments when words were shown.
     """

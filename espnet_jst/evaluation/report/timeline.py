@@ -28,8 +28,7 @@ def timeline(
     """The picture of one utterance.
 
     Args:
-        samples: waveform, (N,); may be empty where there is no audio file.
-        fs: sampling rate in Hz.
+        samples: waveform at `fs` Hz, (N,); may be empty where there is no audio file.
         chunk_s: chunk length in s, used where the decoder did not write the chunks.
     """
     words = [word for word in utterance.words if word.lane in lanes and word.start_s < SHOWN_S]
