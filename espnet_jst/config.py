@@ -32,7 +32,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 def json_text(value: Any, **options: Any) -> str:
     """A value as JSON that every reader takes: what is not a number (NaN, infinity) is null; `json.dumps`'s options."""
-    return json.dumps(_finite(value), **options, allow_nan=False)
+    return json.dumps(finite(value), **options, allow_nan=False)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -44,12 +44,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any, digits: int | None = None) -> Any:
+    """A copy in which NaN and infinity are None, and other floats have so many decimals (None: all)."""
     if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
+        return {key: finite(entry, digits) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [finite(entry, digits) for entry in value]
+    if not isinstance(value, float):
+        return value
+    return (value if digits is None else round(value, digits)) if math.isfinite(value) else None
 
 
 def check_keys(mapping: Mapping, known: Iterable[str], where: str) -> None:
@@ -73,6 +76,15 @@ def check_choice(value: str, choices: Iterable[str], where: str) -> None:
     choices = sorted(choices)
     if value not in choices:
         raise ConfigError(f"{where}: {shown(value)} is not one of {', '.join(choices)}{closest(value, choices)}")
+
+
+def truth(text: str) -> bool:
+    """ "true" or "false", as ESPnet writes switches."""
+    if text.lower() in ("true", "yes", "y", "1"):
+        return True
+    if text.lower() in ("false", "no", "n", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
 
 
 def options_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -6,22 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from espnet_jst.compat import silence_others
 from espnet_jst.config import check_keys, options_of, read_yaml
 from espnet_jst.errors import ConfigError, JSTError
 
 N = TypeVar("N", int, float)
-
-
-def str2bool(value: str) -> bool:
-    """ESPnet's way to write a switch: true or false."""
-    if value.lower() in ("true", "1", "yes", "y"):
-        return True
-    if value.lower() in ("false", "0", "no", "n"):
-        return False
-    raise argparse.ArgumentTypeError(f"{value!r} is not true or false")
 
 
 def lane_values(text: str) -> float | dict[str, float]:
@@ -71,7 +62,7 @@ def add_refused(parser: argparse.ArgumentParser, flags: Mapping[str, str]) -> No
         parser.add_argument(f"--{flag}", default=None, help=argparse.SUPPRESS)
 
 
-def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: Sequence[Any]) -> None:
+def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: Sequence[str]) -> None:
     """Refuse such a flag where it was given a value that would matter.
 
     Raises:
@@ -79,8 +70,20 @@ def check_refused(args: argparse.Namespace, flags: Mapping[str, str], neutral: S
     """
     for flag, instead in flags.items():
         value = getattr(args, flag)
-        if value is not None and str(value).lower() not in {str(item).lower() for item in neutral}:
+        if value is not None and str(value).lower() not in neutral:
             raise ConfigError(f"--{flag} {value}: not used here; {instead}")
+
+
+def program(
+    get_parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int | None]
+) -> Callable[..., int]:
+    """The `main` of a program: it parses a command line (that of the process by default) and gives the exit status."""
+
+    def main(cmd: Sequence[str] | None = None) -> int:
+        args = get_parser().parse_args(cmd)
+        return run_main(lambda: run(args))
+
+    return main
 
 
 def run_main(body: Callable[[], int | None]) -> int:

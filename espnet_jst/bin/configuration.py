@@ -27,8 +27,6 @@ class Topic(NamedTuple):
     """A part of the configuration.
 
     Attributes:
-        where: how it is given.
-        about: what it is.
         conf: "module:Class" of its own keys, where it has some.
         choice: the choice of the registry that it names, where it names one.
     """

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_jst.bin.arguments import run_main
+from espnet_jst.bin.arguments import program
 from espnet_jst.config import CommandParser
 from espnet_jst.errors import ConfigError
 from espnet_jst.text.align.external import ALIGNERS
@@ -47,12 +46,13 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> int:
-    """Parse and run; returns the exit status."""
-    args = get_parser().parse_args(cmd)
+def _run(args: argparse.Namespace) -> None:
     if args.corrupt is not None:
-        return run_main(lambda: _corrupt(args))
-    return run_main(lambda: _times(args) if args.times else _links(args))
+        _corrupt(args)
+    elif args.times:
+        _times(args)
+    else:
+        _links(args)
 
 
 def _links(args: argparse.Namespace) -> None:
@@ -129,6 +129,8 @@ def _times(args: argparse.Namespace) -> None:
         print(f"{len(skipped)} utterances have no times; the first: {skipped[0]}", file=sys.stderr)
     print(f"{len(spans)} utterances timed in {args.output}")
 
+
+main = program(get_parser, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

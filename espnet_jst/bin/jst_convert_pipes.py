@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from espnet_jst.bin.arguments import run_main
+from espnet_jst.bin.arguments import program
 from espnet_jst.config import CommandParser
 from espnet_jst.recipe.options import add_options
 
@@ -32,20 +31,15 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> int:
-    """Parse and run. Exit status: 0 all commands gave audio, 1 some did not, or nothing was run."""
-    args = get_parser().parse_args(cmd)
-    return run_main(lambda: _run(args))
-
-
 def _run(args: argparse.Namespace) -> int:
     from espnet_jst.data.checks import SKIPPED
+    from espnet_jst.data.kaldi import printable
     from espnet_jst.recipe.pipes import convert_pipes, find_pipes
 
     pipes, others = find_pipes(args.directory)
     shown = pipes[:EXAMPLES] if args.run_commands else pipes
     for pipe in shown:
-        print(_printable(f"{pipe.key}: {pipe.command}"))
+        print(printable(f"{pipe.key}: {pipe.command}"))
     if len(shown) < len(pipes):
         print(f"... and {len(pipes) - len(shown)} more")
     if pipes and not args.run_commands:
@@ -54,17 +48,14 @@ def _run(args: argparse.Namespace) -> int:
     done = convert_pipes(pipes, others, args.directory, args.out, nj=args.nj, timeout_s=args.timeout_s)
     parts = [f"{len(done.files)} of {len(pipes)} commands gave audio ({done.before} were there already)"]
     parts += [f"{len(others)} lines were files already"] * bool(others)
-    print(_printable(f"{args.out}: {', '.join(parts)}"))
+    print(printable(f"{args.out}: {', '.join(parts)}"))
     if done.problems:
         left_out = f"{len(done.problems)} left out (listed in {args.out}/{SKIPPED}; first: {done.problems[0]})"
-        print(_printable(left_out), file=sys.stderr)
+        print(printable(left_out), file=sys.stderr)
     return 1 if done.problems else 0
 
 
-def _printable(text: str) -> str:
-    """Text that does to the terminal what it says, and nothing else."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
+main = program(get_parser, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from espnet_jst.bin.arguments import run_main
+from espnet_jst.bin.arguments import program
 from espnet_jst.config import CommandParser
 
 
@@ -30,12 +29,6 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> int:
-    """Parse and run; returns the exit status."""
-    args = get_parser().parse_args(cmd)
-    return run_main(lambda: _run(args))
-
-
 def _run(args: argparse.Namespace) -> None:
     from rich.console import Console
 
@@ -57,6 +50,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.output:
         print("written:", *write_diagnosis(reports, args.output, title))
 
+
+main = program(get_parser, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

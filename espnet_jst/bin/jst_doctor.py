@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from espnet_jst.bin.arguments import run_main
+from espnet_jst.bin.arguments import program
 from espnet_jst.config import CommandParser
 from espnet_jst.recipe.options import Options, add_options
 
@@ -46,16 +45,10 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> int:
-    """Parse and run; returns the exit status."""
-    args = get_parser().parse_args(cmd)
-    return run_main(lambda: _data(args) if args.directory else _packages())
-
-
 def _data(args: argparse.Namespace) -> int:
     from espnet_jst.data.checks import ERROR, write_problems
     from espnet_jst.recipe.doctor import diagnose
-    from espnet_jst.recipe.doctor_report import say, show_problems, summary
+    from espnet_jst.recipe.doctor_report import show_problems, summary
     from espnet_jst.recipe.options.known import completed
     from espnet_jst.text.tokenizer import find_tokenizer
 
@@ -67,23 +60,25 @@ def _data(args: argparse.Namespace) -> int:
         args.directory, options, nj=args.nj, src_text=args.src_text, tgt_text=args.tgt_text, tokenizers=tokenizers
     )
     guessed = "" if args.src_text or args.tgt_text else " (if that is wrong, give --src_text)"
-    say(", ".join(f"{lane} {name}" for lane, name in found.texts.by_lane.items()) + guessed)
+    print(", ".join(f"{lane} {name}" for lane, name in found.texts.by_lane.items()) + guessed)
     show_problems(found.problems)
     if args.json:
         write_problems(args.json, found.problems)
-    say(summary(found))
+    print(summary(found))
     return 1 if found.concerned(ERROR) else 0
 
 
 def _packages() -> int:
     from espnet_jst.recipe import doctor_environment
-    from espnet_jst.recipe.doctor_report import say, show_problems
+    from espnet_jst.recipe.doctor_report import show_problems
 
     problems = doctor_environment.check_environment(doctor_environment.requirements())
     show_problems(problems)
-    say(f"{len(problems)} of the packages that espnet_jst needs are missing or of a version that does not fit")
+    print(f"{len(problems)} of the packages that espnet_jst needs are missing or of a version that does not fit")
     return 1 if problems else 0
 
+
+main = program(get_parser, lambda args: _data(args) if args.directory else _packages())
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from espnet_jst.bin.arguments import run_main
+from espnet_jst.bin.arguments import program
 from espnet_jst.config import CommandParser
 
 
@@ -16,12 +15,6 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("action", choices=["install", "uninstall", "status"], help="what to do with the hook's file")
     parser.add_argument("--site", metavar="DIR", help="a site-packages folder (default: that of this Python)")
     return parser
-
-
-def main(cmd: Sequence[str] | None = None) -> int:
-    """Entry point; a problem is one message and exit status 1."""
-    args = get_parser().parse_args(cmd)
-    return run_main(lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -35,6 +28,8 @@ def _run(args: argparse.Namespace) -> None:
     else:
         print(f"installed: {path}" if install.is_installed(args.site) else f"not installed: {path}")
 
+
+main = program(get_parser, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

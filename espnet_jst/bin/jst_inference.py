@@ -16,9 +16,8 @@ from espnet_jst.bin.arguments import (
     lane_values,
     parse_with_config,
     run_main,
-    str2bool,
 )
-from espnet_jst.config import CommandParser
+from espnet_jst.config import CommandParser, truth
 from espnet_jst.errors import ConfigError
 
 _NO_LM = "the search takes one recurrent language model over its labels: --lm_train_config and --lm_file"
@@ -66,7 +65,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--st_train_config", help="config.yaml of the training run; default: beside the weights")
     group.add_argument("--st_model_file", help="weights, .pth or .safetensors")
     group.add_argument("--model_tag", help="instead of both: packed zip, folder or hub tag owner/name@revision")
-    group.add_argument("--quantize_model", type=str2bool, default=False, help="true: 8-bit weights, faster on a CPU")
+    group.add_argument("--quantize_model", type=truth, default=False, help="true: 8-bit weights, faster on a CPU")
     group = parser.add_argument_group("search")
     group.add_argument("--batch_size", type=int, default=1, help="whole utterances decoded at once (not in streaming)")
     group.add_argument("--beam_size", type=int, help="hypotheses kept; 1: greedy (1, or the pack's)")
@@ -84,7 +83,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--phrase_bonus", type=float, default=1.5, help="nats for each label of a phrase")
     group.add_argument("--search_heads", nargs="+", help="transducer heads to search; default: all")
     group = parser.add_argument_group("streaming")
-    group.add_argument("--streaming", type=str2bool, default=False, help="true: a session for each file, with times")
+    group.add_argument("--streaming", type=truth, default=False, help="true: a session for each file, with times")
     group.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole utterance; default: the model's own")
     group.add_argument(
         "--left_chunks",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
-from espnet_jst.bin.arguments import run_main
+from espnet_jst.bin.arguments import program
 from espnet_jst.config import CommandParser
 
 
@@ -35,12 +34,6 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> int:
-    """Entry point; a problem is one message and exit status 1."""
-    args = get_parser().parse_args(cmd)
-    return run_main(lambda: _run(args))
-
-
 def _run(args: argparse.Namespace) -> None:
     from espnet_jst.hub.card import CardInfo
     from espnet_jst.hub.pack import pack
@@ -62,6 +55,8 @@ def _run(args: argparse.Namespace) -> None:
     checked = "not checked" if args.skip_check else f"loaded from an empty folder, it decoded {args.wav}"
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {checked}")
 
+
+main = program(get_parser, _run)
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from espnet_jst.bin.arguments import run_main
@@ -51,14 +52,12 @@ def _run(options: Options, *, tried: bool = False) -> None:
     _check(options)
     if not tried:
         _check_training(options)
-    from rich.console import Console
-
     from espnet_jst.jobs.workers import workers
     from espnet_jst.recipe.recipe import recipe_stages
     from espnet_jst.recipe.stage import run_stages
     from espnet_jst.text.languages import unknown_note
 
-    say = Console(highlight=False, markup=False, soft_wrap=True).print
+    say = partial(print, flush=True)
     for code in options.text.languages:
         if note := unknown_note(code):
             say(note)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from espnet_jst.bin.arguments import run_main
 from espnet_jst.config import CommandParser
-from espnet_jst.errors import JSTError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -27,6 +29,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--case", default="lc", help="case in the reference files' names; lc scores without case (default: lc)")
     add("--src_case", help="the same for the transcript, where it differs from the translation's")
     add("--lanes", nargs="+", metavar="LANE", help="transcript, translation (default: those whose files are there)")
+    add("--st_train_config", metavar="FILE", help="config.yaml of the model, where it writes further lanes")
     add("--word_times", metavar="FILE", help="end times of the reference words in s (default: REF_DIR/word_times)")
     add("--compare", metavar="DIR", help="second decode directory of the same set: paired bootstrap tests against it")
     add("--exp_dir", metavar="DIR", help="also write RESULTS.md there, from all scores below it")
@@ -36,8 +39,8 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(cmd: Sequence[str] | None = None) -> None:
-    """Entry point; a problem with the data is one message and exit status 1."""
+def main(cmd: Sequence[str] | None = None) -> int:
+    """Parse and run; returns the exit status."""
     parser = get_parser()
     args = parser.parse_args(cmd)
     for pair in args.signature or ():
@@ -45,12 +48,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
             parser.error(f"--signature {pair}: write KEY=VALUE, e.g. beam=4")
     if args.n_bootstrap < 0 or (args.compare and args.n_bootstrap < 1):
         parser.error(f"--n_bootstrap {args.n_bootstrap}: give 0 or more, and at least 1 with --compare")
-    try:
-        _run(args)
-    except JSTError as error:
-        from espnet_jst.data.kaldi import printable
-
-        sys.exit(f"jst_score: {printable(str(error))}")
+    return run_main(lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -58,28 +56,28 @@ def _run(args: argparse.Namespace) -> None:
 
     from espnet_jst.evaluation import compare_directories, score_directory, write_results
     from espnet_jst.evaluation.files import some_names
+    from espnet_jst.evaluation.lanes import further_lanes
 
     console = Console()
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     shared = {
         key: getattr(args, key) for key in ("src_lang", "tgt_lang", "case", "src_case", "lanes", "n_bootstrap", "seed")
     }
+    shared["further"] = further_lanes(args.st_train_config) if args.st_train_config else []
     signature = dict(pair.split("=", 1) for pair in args.signature) if args.signature else None
     scores = score_directory(args.hyp_dir, args.ref_dir, signature=signature, word_times=args.word_times, **shared)
     console.print(_score_table(scores))
     for note in dict.fromkeys(note for entry in scores["lanes"].values() for note in entry["notes"]):
-        say(note)
+        print(note)
     for lane, missing in scores["missing_hypotheses"].items():
         if missing:
-            shown = some_names(missing)
-            say(f"{lane}: {len(missing)} hypotheses are missing and count as empty: {shown}")
+            print(f"{lane}: {len(missing)} hypotheses are missing and count as empty: {some_names(missing)}")
     if args.compare:
         console.print(_comparison_table(compare_directories(args.hyp_dir, args.compare, args.ref_dir, **shared)))
     if args.exp_dir:
-        console.print(f"wrote {write_results(args.exp_dir)}")
+        print(f"wrote {write_results(args.exp_dir)}")
 
 
-def _score_table(scores: Mapping[str, Any]) -> Any:
+def _score_table(scores: Mapping[str, Any]) -> Table:
     from rich.table import Table
 
     from espnet_jst.evaluation.metrics import text_metrics
@@ -100,7 +98,7 @@ def _score_table(scores: Mapping[str, Any]) -> Any:
     return table
 
 
-def _comparison_table(comparison: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Any:
+def _comparison_table(comparison: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> Table:
     from rich.table import Table
 
     from espnet_jst.evaluation.shown import number
@@ -118,4 +116,4 @@ def _comparison_table(comparison: Mapping[str, Mapping[str, Mapping[str, Any]]])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,14 +16,12 @@ from types import TracebackType
 import numpy as np
 import soundfile
 
-from espnet_jst.data.audio_source import Source, blame, file_state, is_command, opened, what_it_is
+from espnet_jst.data.audio_source import Source, blame, file_state, opened, what_it_is
 from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.data.containers import find_layout, sizes
 from espnet_jst.data.containers.splice import BUFFER, Layout, Splice
 from espnet_jst.data.signal import Mixer, check_numbers
 from espnet_jst.data.sound_decoder import SoundDecoder
-
-__all__ = ["AGAIN", "AudioFile", "AudioInfo", "BadItem", "Source", "blame", "inspect", "is_command", "read"]
 
 UNKNOWN = 1 << 60  # samples: more than any file holds, what libsndfile says where the header does not count
 BLOCK = 1 << 18  # values (samples times channels) read at once
@@ -32,11 +30,9 @@ MIN_FS, MAX_FS = 1000, 1_000_000  # Hz; beyond, the header is damaged
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """Header of an audio file.
+    """Header of an audio file; rates in Hz.
 
     Attributes:
-        fs: sampling rate in Hz.
-        channels: number of channels.
         samples: samples a channel; None where only decoding tells.
         form: container as libsndfile names it ("WAV").
         coding: coding as libsndfile names it ("PCM_24").
@@ -63,10 +59,6 @@ class AudioFile:
         source: path, bytes or binary file object; a file object is read from its start and not closed.
         name: what messages call it; a path by default.
 
-    Attributes:
-        info: its header.
-        name: what messages call it.
-
     Raises:
         BadItem: missing, empty, header only, cut short, damaged, or a format that libsndfile does not know.
     """
@@ -90,7 +82,7 @@ class AudioFile:
     ) -> None:
         self.close()
 
-    def range(self, start_s: float = 0.0, end_s: float = -1.0) -> tuple[int, int | None]:
+    def range(self, start_s: float, end_s: float = -1.0) -> tuple[int, int | None]:
         """First sample and the one after the last of a piece between two times; None for the end of the file.
 
         Raises:
@@ -232,21 +224,11 @@ def inspect(source: Source) -> AudioInfo:
         return audio.info
 
 
-def read(source: Source, *, start_s: float = 0.0, end_s: float = -1.0) -> tuple[np.ndarray, int]:
-    """Read all samples, or those between two times.
-
-    Args:
-        source: path, bytes or binary file object.
-        start_s: first second to read.
-        end_s: end in seconds; -1 for the end of the file.
-
-    Returns:
-        samples: float32 (N, C).
-        fs: sampling rate in Hz.
+def read(source: Source) -> tuple[np.ndarray, int]:
+    """All samples, float32 (N, C), and their rate in Hz.
 
     Raises:
         BadItem: as `AudioFile` and its `blocks`.
     """
     with AudioFile(source) as audio:
-        blocks = list(audio.blocks(*audio.range(start_s, end_s)))
-        return np.concatenate(blocks), audio.info.fs
+        return np.concatenate(list(audio.blocks())), audio.info.fs

@@ -11,8 +11,6 @@ class BadItem(DataError):
     """An item that must be left out.
 
     Attributes:
-        reason: what is wrong.
-        fix: what to do.
         kind: short name of this sort of problem, the same in every version ("audio-empty").
     """
 

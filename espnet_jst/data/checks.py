@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from espnet_jst.config import json_text
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.data.text_checks import check_signs
 
@@ -29,9 +29,6 @@ class Problem:
     """What is wrong with an utterance, and what to do about it.
 
     Attributes:
-        utt_id: the utterance.
-        reason: what is wrong.
-        fix: what to do.
         kind: short name of this sort of problem, the same in every version.
         severity: "error": the utterance is left out; "warning": it is used, but changed or suspicious.
     """
@@ -87,10 +84,6 @@ def check_duration(samples: int, fs: int, limits: Limits) -> None:
 
 def check_text(name: str, text: str, limits: Limits) -> None:
     """Refuse text that is empty, very long, or holds signs that no speaker said (`text_checks`).
-
-    Args:
-        name: file or lane, for the message.
-        text: the words, separated by blanks.
 
     Raises:
         BadItem: names the file and the length or the symbol.
@@ -198,11 +191,7 @@ def check_leaks(sets: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def missing_items(tables: Mapping[str, Mapping[str, object]]) -> list[Problem]:
-    """A problem for each utterance that some file lacks.
-
-    Args:
-        tables: file name -> its table.
-    """
+    """A problem for each utterance that some file lacks."""
     every: dict[str, None] = {}
     for table in tables.values():
         every.update(dict.fromkeys(table))

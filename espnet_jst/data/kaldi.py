@@ -28,7 +28,6 @@ def read_table(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, st
     """Read lines of "key value ..." (wav.scp, text, utt2spk, alignment ...).
 
     Args:
-        path: the file, UTF-8.
         on_bad: called for a line that is not UTF-8 or repeats a key, which is then left out (of a repeated key the
             first line counts); without it such a line is an error.
 
@@ -104,24 +103,21 @@ def write_table(path: str | Path, table: Mapping[str, object]) -> None:
     partial.replace(path)
 
 
-def read_segments(path: str | Path, *, on_bad: OnBad | None = None) -> dict[str, Segment]:
+def read_segments(path: str | Path, *, on_bad: OnBad) -> dict[str, Segment]:
     """Read `segments`: "utterance recording start end", seconds.
 
     Args:
-        path: the file, UTF-8.
-        on_bad: as in `read_table`.
+        on_bad: as in `read_table`; called for a line that does not hold a recording and two times with 0 <= start <
+            end (an end of -1 is kept: it stands for the end of the recording), too.
 
     Raises:
-        DataError: a line does not hold a recording and two times with 0 <= start < end (an end of -1 is kept: it
-            stands for the end of the recording), and `on_bad` is None.
+        DataError: as `read_table`.
     """
     segments = {}
     for key, value in read_table(path, on_bad=on_bad).items():
         try:
             segments[key] = _segment(value)
         except ValueError as error:
-            if on_bad is None:
-                raise DataError(f"{printable(key)}: {path}: {error}; correct it") from None
             on_bad(key, f"{path}: {error}", "correct the line", "segment-invalid")
     return segments
 
@@ -146,13 +142,11 @@ def speakers_to_utterances(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(utterances) for speaker, utterances in speakers.items()}
 
 
-def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "", show: int = 5) -> None:
+def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "data directory") -> None:
     """Refuse files of one directory that hold different utterances.
 
     Args:
         tables: file name -> its keys.
-        where: the directory, for the message.
-        show: how many of the missing keys the message names for each file.
 
     Raises:
         DataError: lists for each file how many utterances it lacks, and some of them.
@@ -162,11 +156,11 @@ def check_same_keys(tables: Mapping[str, Collection[str]], *, where: str = "", s
     for name, keys in tables.items():
         missing = sorted(every - set(keys))
         if missing:
-            shown = printable(" ".join(missing[:show])) + (" ..." if len(missing) > show else "")
+            shown = printable(" ".join(missing[:5])) + (" ..." if len(missing) > 5 else "")
             lacks.append(f"{name} lacks {len(missing)} of {len(every)} ({shown})")
     if lacks:
         raise DataError(
-            f"{where or 'data directory'}: the files name different utterances: {'; '.join(lacks)}; "
+            f"{where}: the files name different utterances: {'; '.join(lacks)}; "
             "add the missing lines or remove the utterances from the other files"
         )
 
@@ -177,7 +171,7 @@ def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, object]])
     Raises:
         DataError: the tables name different utterances.
     """
-    check_same_keys({name: table for name, table in tables.items()}, where=str(path))
+    check_same_keys(tables, where=str(path))
     for name, table in tables.items():
         write_table(Path(path) / name, table)
     if "utt2spk" in tables:

@@ -21,11 +21,6 @@ _COUNTED = (*LINKS, "word_times", "word_times.ref")
 def mend_tables(directory: str | Path, tables: Tables, texts: Texts) -> tuple[list[Problem], list[Problem]]:
     """Mend the texts of a data directory in place, and bring links and times to the units that they have then.
 
-    Args:
-        directory: where the files are.
-        tables: texts and optional tables by file name.
-        texts: file names of transcript and translation.
-
     Returns:
         Warnings on what was mended; errors on names that no file may have, and where links or times no longer fit
         what they count.

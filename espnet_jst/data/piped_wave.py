@@ -14,7 +14,7 @@ from espnet_jst.data.audio_file import AudioFile, AudioInfo
 from espnet_jst.data.audio_source import blame
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.containers import sizes
-from espnet_jst.data.containers.riff import is_name, wave_pieces
+from espnet_jst.data.containers.riff import wave_pieces
 
 HEADER = 1 << 20  # bytes that may come before the samples; where there are more, the whole is looked at first
 SIMPLE = (1, 3, 6, 7, 0xFFFE)  # codings in which every sample has its bytes: PCM, float, A-law, mu-law, extensible
@@ -26,15 +26,10 @@ class PipedWave:
 
     Args:
         stream: stands at the first sample.
-        name: what messages call it.
         fmt: the wave's `fmt ` chunk.
         promised: bytes of samples by the header, 0 where that is not known.
         header: bytes before the samples.
         whole: bytes of all by the header.
-
-    Attributes:
-        name: what messages call it.
-        info: its header.
     """
 
     def __init__(
@@ -80,7 +75,7 @@ class PipedWave:
     def _check_behind(self) -> None:
         """Behind the samples there may be further chunks, and a few bytes more, but no audio."""
         rest, skip = _read(self._stream, sizes.STRAY + 1), 0
-        while len(rest) > sizes.STRAY and is_name(rest[:4]) and rest[:4] not in (b"RIFF", b"data"):
+        while len(rest) > sizes.STRAY and sizes.is_name(rest[:4]) and rest[:4] not in (b"RIFF", b"data"):
             length = 8 + int.from_bytes(rest[4:8], "little")
             length += length % 2
             skip, rest = length - len(rest), rest[length:]

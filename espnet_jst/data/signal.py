@@ -34,7 +34,6 @@ def check_numbers(samples: np.ndarray, name: str) -> float:
 
     Args:
         samples: floats of any shape, full scale 1.
-        name: what the message calls them.
 
     Returns:
         The largest absolute sample.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.kaldi import without_mark
 from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, UNK, WORD_START
 
@@ -104,11 +104,6 @@ def _invisible(seen: str, character: str, after: str) -> bool:
 
 def check_signs(name: str, text: str, tags: Sequence[str]) -> None:
     """Refuse a text with signs that no speaker said.
-
-    Args:
-        name: file or lane, for the message.
-        text: the text, mended.
-        tags: symbols of the serialized output.
 
     Raises:
         BadItem: names the file and the sign.

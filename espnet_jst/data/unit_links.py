@@ -20,7 +20,6 @@ def carry_over(tables: Tables, texts: Texts) -> list[str]:
 
     Args:
         tables: texts and, where they exist, "alignment", "word_times" and their references.
-        texts: file names of transcript and translation.
 
     Returns:
         The utterances that were changed.

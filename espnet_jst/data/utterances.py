@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from espnet_jst.data import checks, kaldi
-from espnet_jst.data.audio_file import AudioFile, AudioInfo, BadItem, blame
+from espnet_jst.data.audio_file import AudioFile, AudioInfo
+from espnet_jst.data.audio_source import blame
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
 from espnet_jst.data.mending import mend_tables
@@ -50,8 +52,6 @@ class DataSet:
 
     Attributes:
         items: the utterances that `wav.scp` (or `segments`) and the texts name.
-        tables: texts and optional tables by file name.
-        problems: why the other utterances are left out.
         lines: usable lines of each file that must name the same utterances.
         remarks: texts, links and times that were mended (`mending`).
     """
@@ -72,9 +72,7 @@ def read_set(directory: str | Path, src_text: str | None, tgt_text: str | None) 
     """Read the tables of a data directory and mend its texts; lines that cannot be used become problems.
 
     Args:
-        directory: where they are.
         src_text: file name of the transcript, None where the corpus has none.
-        tgt_text: the same of the translation.
 
     Raises:
         DataError: `wav.scp` or a text is missing.
@@ -125,7 +123,6 @@ class Heard:
     """What the samples of an utterance are.
 
     Attributes:
-        samples: their number.
         fs: their rate in Hz.
         peak: the largest after mixing down.
         remarks: what is changed or doubtful.
@@ -148,7 +145,6 @@ def hear(
     """Read every sample of an utterance, a block at a time.
 
     Args:
-        item: the utterance.
         fs: sampling rate of the model in Hz.
         strict_fs: another rate is refused.
         limits: refuse audio outside of these, before its samples are read where the header tells.
@@ -211,9 +207,7 @@ def check_utterance(key: str, tables: Tables, texts: Texts, *, samples: int, fs:
     """All checks of one utterance that need neither its samples nor a token list.
 
     Args:
-        key: the utterance.
         tables: texts and, where they exist, "alignment" and "word_times".
-        texts: file names of transcript and translation.
         samples: length of its audio at `fs` Hz.
 
     Raises:

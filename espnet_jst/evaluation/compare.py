@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Unpack
 
+from espnet_jst.config import finite
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.files import plain, read_words
+from espnet_jst.evaluation.files import DIGITS, read_words
 from espnet_jst.evaluation.lanes import Reading, load_lanes
 from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.metrics.base import Metric, Statistics
@@ -42,7 +43,6 @@ def run_statistics(hyp_dir: Path, ref_dir: Path, *, timed: bool, **reading: Unpa
 
     Args:
         timed: whether words.jsonl has times that mean something: the set was decoded chunk by chunk.
-        reading: which lanes, and from which files.
 
     Raises:
         DataError: a file is missing or damaged, or keys do not fit.
@@ -62,10 +62,7 @@ def compare_runs(
     """Scores of all systems, lane by lane.
 
     Args:
-        systems: the trainings of each system.
         baseline: the system that the others are tested against; where it lacks a lane, the first that has it.
-        n_bootstrap: resamples.
-        seed: of the resampling.
 
     Raises:
         DataError: no utterance, or systems with different utterances.
@@ -98,10 +95,6 @@ def compare_directories(
 ) -> dict:
     """Paired bootstrap tests of two systems decoded on the same set.
 
-    Args:
-        n_bootstrap, seed: as `compare_runs`.
-        reading: which lanes, and from which files.
-
     Returns:
         lane -> metric -> {first, second, p_value, low, high} of the lanes that both have, latency where words.jsonl is
         there. `low` and `high` bound `second - first`. What is not defined is None.
@@ -125,4 +118,4 @@ def compare_directories(
             "low": found["second"].difference_low,
             "high": found["second"].difference_high,
         }
-    return plain(result)
+    return finite(result, DIGITS)

@@ -22,10 +22,6 @@ class ComparisonTable:
     """What several systems reached.
 
     Attributes:
-        name: of the files.
-        title: one line.
-        systems: in the order of the rows.
-        seeds: of the trainings of each system.
         scores: test set and mode -> the scores of all systems.
         cpu_s: what each training of a system cost, where that is known.
     """

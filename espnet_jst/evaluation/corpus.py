@@ -1,13 +1,14 @@
-"""Latency of one lane over a test set, with counts of what a mean leaves out; and lags of single words."""
+"""Latency of one lane over a test set, with counts of what a mean leaves out; and gaps between the lanes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.latency import METRICS, latency_metrics, percentile
+from espnet_jst.text.links import Link
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +17,6 @@ class TimedHypothesis:
 
     Attributes:
         delays_ms: audio heard when each word was shown, (|Y|,).
-        source_ms: duration of the audio.
-        reference_length: words of the reference.
         wall_clock_ms: the same delays with computation (`wall_clock_delays`), (|Y|,), where it was measured.
         compute_ms: processing time of the whole utterance, where it was measured.
         speech_start_ms: where speech begins, for the first-token latency.
@@ -87,23 +86,8 @@ def _add_ends(result: dict, items: Sequence[TimedHypothesis], suffix: str, delay
         result[f"LTL{suffix}_P{percent}"] = percentile(lasts, percent)
 
 
-def word_lags(
-    matches: Sequence[tuple[int, int]],
-    reference_ends: Sequence[float],
-    emissions: Sequence[float] | Mapping[int, float],
-) -> list[float]:
-    """Emission minus the end of the spoken word, for the words that were recognised.
-
-    Args:
-        matches: (reference index, hypothesis index) of equal words (`quality.matching_words`).
-        reference_ends: end of each reference word in the audio, (|Y*|,).
-        emissions: audio heard when each written word was shown, by its index, in the same unit.
-    """
-    return [emissions[j] - reference_ends[i] for i, j in matches]
-
-
 def lane_gaps(
-    links: Sequence[tuple[int, int]],
+    links: Collection[Link],
     source_emissions: Mapping[int, float],
     target_emissions: Mapping[int, float],
 ) -> list[float]:

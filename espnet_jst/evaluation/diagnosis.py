@@ -50,14 +50,10 @@ def compare_policies(
     """Serialize a corpus under each policy and measure it.
 
     Args:
-        sources: words of each transcript.
-        targets: words of each translation.
-        alignments: links that the policies follow.
         reference: links that premature words and waits are measured by; default: `alignments`, by which "align" and
             "eager" are never premature.
         policies: "align", "eager" or a gamma of INTER such as "0.5".
         tokenizer: what bursts are counted in; words where it is missing.
-        names: of the sentences, for messages.
 
     Returns:
         Policy -> report.

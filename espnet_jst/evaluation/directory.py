@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from espnet_jst.config import finite
 from espnet_jst.evaluation.environment import environment
 from espnet_jst.evaluation.files import (
+    DIGITS,
     DecodedUtterance,
-    plain,
     read_numbers,
     read_signature,
     read_words,
@@ -47,8 +48,6 @@ def score_directory(
             hash. None takes `signature.json` of `hyp_dir` where there is one.
         word_times: file of reference word end times, "utt 0.30 0.70 ..." in s; None takes `word_times` of `ref_dir`.
         n_bootstrap: resamples for the 95 % intervals; 0 for none.
-        seed: of the bootstrap.
-        reading: which lanes, and from which files.
 
     Returns:
         What scores.json holds. Rates in percent, latency in ms; what is not defined is None. A hypothesis that is
@@ -90,7 +89,7 @@ def score_directory(
         write_json(latency, hyp_dir / "latency.json")
         write_logs(loaded, decoded, hyp_dir)
     write_json(scores, hyp_dir / "scores.json")
-    return plain(scores)
+    return finite(scores, DIGITS)
 
 
 def _method(texts: LaneTexts) -> str:

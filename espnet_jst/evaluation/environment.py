@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import subprocess
 import sys
 import time
+
+from espnet_jst.version import installed
 
 PACKAGES = ("espnet", "torch", "espnet_jst", "sacrebleu", "jiwer")
 
@@ -14,16 +15,10 @@ PACKAGES = ("espnet", "torch", "espnet_jst", "sacrebleu", "jiwer")
 def environment() -> dict[str, str]:
     """Date, Python, package versions ("none" where not installed), Git hash and commit date ("none" outside a
     checkout)."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "none"
     return {
         "date": time.strftime("%a %b %d %H:%M:%S %Z %Y"),
         "python": sys.version.replace("\n", " "),
-        **versions,
+        **{package: installed(package, "none") for package in PACKAGES},
         "git_hash": _git("rev-parse", "HEAD"),
         "commit_date": _git("log", "-1", "--format=%cd"),
     }

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from espnet_jst.config import json_text
+from espnet_jst.config import finite, json_text
 from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.errors import DataError
 from espnet_jst.text.lines import read_lines
 from espnet_jst.text.words import Word
 
+DIGITS = 6  # decimals of what is written
 _WORD_FIELDS = {item.name for item in fields(Word)}
 
 
@@ -23,7 +23,6 @@ class DecodedUtterance:
     """One line of words.jsonl.
 
     Attributes:
-        duration_s: duration of the audio.
         words: all lanes' final words, in the order in which they were shown.
         chunks: (audio heard at the chunk's end, processing time of that chunk), in s; empty where not measured.
     """
@@ -102,20 +101,9 @@ def _not_json(name: str) -> NoReturn:
     raise json.JSONDecodeError(f"{name} is no number", name, 0)
 
 
-def plain(value: Any) -> Any:
-    """A copy for JSON: NaN and infinity become None, floats keep six decimals."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
-
-
-def write_json(value: Any, path: Path) -> None:
-    """Write `plain(value)`, replacing the file in one step."""
-    write_text(json_text(plain(value), indent=1, ensure_ascii=False) + "\n", path)
+def write_json(value: object, path: Path) -> None:
+    """Write a value with `DIGITS` decimals, replacing the file in one step."""
+    write_text(json_text(finite(value, DIGITS), indent=1, ensure_ascii=False) + "\n", path)
 
 
 def write_text(text: str, path: Path) -> None:
@@ -126,10 +114,10 @@ def write_text(text: str, path: Path) -> None:
     temporary.replace(path)
 
 
-def some_names(names: Sequence[str], limit: int = 5) -> str:
+def some_names(names: Sequence[str]) -> str:
     """The first few names and how many more there are, for a message."""
-    shown = printable(", ".join(names[:limit]))
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    shown = printable(", ".join(names[:5]))
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
 def read_signature(hyp_dir: Path) -> dict:
@@ -139,12 +127,19 @@ def read_signature(hyp_dir: Path) -> dict:
         DataError: the file is not a JSON object.
     """
     path = hyp_dir / "signature.json"
-    if not path.exists():
-        return {}
+    return read_object(path, "decode again") if path.exists() else {}
+
+
+def read_object(path: Path, fix: str) -> dict:
+    """A JSON object.
+
+    Raises:
+        DataError: the file is not one; the message ends with what to do.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not JSON ({error}); decode again") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); {fix}") from None
     if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, not an object of keys and values; decode again")
+        raise DataError(f"{path}: holds a {type(content).__name__}, not an object of keys and values; {fix}")
     return content

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency, lane_gaps, summary, word_lags
-from espnet_jst.evaluation.files import DecodedUtterance, read_texts, some_names
+from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency, lane_gaps, summary
+from espnet_jst.evaluation.files import DecodedUtterance, some_names
 from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.latency import latency_metrics, wall_clock_delays
 from espnet_jst.evaluation.matching import matching_words
+from espnet_jst.text.align.pharaoh import read_pharaoh
 from espnet_jst.text.units import split_units
 from espnet_jst.text.words import Word, unit_words
 
@@ -61,7 +62,7 @@ def lane_latency(
         ends = (word_ends or {}).get(key)
         if ends is not None and len(ends) == len(split_units(reference)):
             emissions = _emissions(reference, utterance, texts.name)
-            lags += word_lags([(i, i) for i in sorted(emissions)], ends, emissions)
+            lags += [emission - ends[i] for i, emission in emissions.items()]
         elif word_ends is not None:
             unusable.append(key)
     result = corpus_latency(items)
@@ -103,7 +104,6 @@ def lane_gap(source: LaneTexts, target: LaneTexts, decoded: Mapping[str, Decoded
     """How long after its transcript a translated word appears (`lane_gaps`), in ms, over all utterances.
 
     Args:
-        source, target: transcript and translation.
         alignment: Pharaoh file "utt 0-0 1-2 ..." of the reference words.
 
     Raises:
@@ -111,10 +111,10 @@ def lane_gap(source: LaneTexts, target: LaneTexts, decoded: Mapping[str, Decoded
     """
     references = [(t.name, dict(zip(t.keys, t.references, strict=True))) for t in (source, target)]
     gaps: list[float] = []
-    for key, line in read_texts(alignment).items():
+    for key, links in read_pharaoh(alignment).items():
         if key in decoded:
             seen = [_emissions(texts.get(key, ""), decoded[key], name) for name, texts in references]
-            gaps += lane_gaps(_links(line, f"{alignment}: utterance {key!r}"), *seen)
+            gaps += lane_gaps(links, *seen)
     return summary([1000.0 * gap for gap in gaps])
 
 
@@ -126,11 +126,3 @@ def _emissions(reference: str, utterance: DecodedUtterance, lane: str) -> dict[i
     words = [unit for word in utterance.lane(lane) for unit in unit_words(word)]
     pairs = matching_words(split_units(reference), [word.text for word in words])
     return {i: heard_s(words[j], utterance.duration_s) for i, j in pairs}
-
-
-def _links(line: str, where: str) -> list[tuple[int, int]]:
-    try:
-        links = [tuple(int(index) for index in link.split("-")) for link in line.split() if link != "-"]
-        return [(i, j) for i, j in links]
-    except ValueError:
-        raise DataError(f"{where}: not Pharaoh links (0-0 1-2 ...): {line[:60]!r}") from None

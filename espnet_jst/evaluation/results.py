@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.files import write_text
+from espnet_jst.evaluation.files import read_object, write_text
 from espnet_jst.evaluation.lanes import scored_lane
 from espnet_jst.evaluation.metrics import METRICS, explained, headline, lane_metrics
 from espnet_jst.evaluation.shown import LATENCY, with_interval
@@ -20,22 +19,18 @@ _TAG = re.compile(r"(?P<conf>.+?)_st_model_(?P<model>.+)_(?P<mode>streaming|offl
 _MODES = {"streaming": "streaming", "offline": "whole utterances"}
 
 
-def write_results(exp_dir: Path | str, path: Path | str | None = None) -> Path:
+def write_results(exp_dir: Path | str) -> Path:
     """Write RESULTS.md from the scores below `exp_dir`: an `exp` directory or one experiment `exp/st_<tag>`.
 
     The text depends on the scores alone, so writing it again changes nothing: date and versions are those of the
     newest score.
 
-    Args:
-        path: the file to write, `RESULTS.md` in `exp_dir` by default.
-
     Raises:
         DataError: there is no scores.json, or one cannot be read.
     """
     exp_dir = Path(exp_dir)
-    found = find_scores(exp_dir)
-    target = Path(path) if path is not None else exp_dir / "RESULTS.md"
-    write_text(format_results(exp_dir, found), target)
+    target = exp_dir / "RESULTS.md"
+    write_text(format_results(exp_dir, find_scores(exp_dir)), target)
     return target
 
 
@@ -45,7 +40,8 @@ def find_scores(exp_dir: Path) -> dict[Path, dict]:
     Raises:
         DataError: there is none, or one cannot be read.
     """
-    found = {path.parent: _read(path) for path in sorted(exp_dir.rglob("scores.json"))}
+    paths = sorted(exp_dir.rglob("scores.json"))
+    found = {path.parent: read_object(path, "score the directory again") for path in paths}
     if not found:
         raise DataError(f"no scores.json below {exp_dir}; run the scoring stage first")
     return found
@@ -176,10 +172,3 @@ def _signatures(datasets: Mapping[str, dict]) -> list[str]:
 def _table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = ["|" + "|".join(header) + "|", "|" + "---|" * len(header)]
     return lines + ["|" + "|".join(str(cell).replace("|", "\\|") for cell in row) + "|" for row in rows]
-
-
-def _read(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not JSON ({error}); score the directory again") from None

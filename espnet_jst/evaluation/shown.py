@@ -13,9 +13,6 @@ class LatencyColumn(NamedTuple):
     Attributes:
         name: what it is explained by.
         keys: values of `corpus_latency` that share the column.
-        digits: decimals.
-        meaning: a sentence for the reader.
-        title: its heading.
     """
 
     name: str

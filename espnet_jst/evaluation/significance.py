@@ -69,10 +69,7 @@ def compare_systems(
             is what the score divides by: the length of the reference, or 1 for an utterance with a latency. A row of
             zeros adds nothing: with it and without it all results are the same.
         score: of summed statistics.
-        baseline: the system that the others are tested against.
         limits: least and largest value that a score can have.
-        n_bootstrap: resamples.
-        seed: of the resampling.
 
     Raises:
         DataError: no utterance, or systems with different utterances.

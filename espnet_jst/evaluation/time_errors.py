@@ -39,12 +39,7 @@ def write_ends(truth: Path, out: Path) -> Path:
 
 
 def time_errors(decoded: dict[str, list[Span]], truth: dict[str, list[Span]]) -> dict:
-    """Median distance of starts and ends in seconds, over utterances with as many words as the truth.
-
-    Args:
-        decoded: spans of the transcript words of each utterance.
-        truth: spans of the spoken words.
-    """
+    """Median distance of starts and ends in seconds, over utterances with as many words as the truth."""
     starts: list[float] = []
     ends: list[float] = []
     used = 0

@@ -31,11 +31,8 @@ class About:
     Attributes:
         name: title, or the tag or file that it was asked for by.
         languages: codes, the spoken one first.
-        dataset: name of the training data.
-        license: of the weights.
         revision: of a hub's repository.
         sha256: of the file of weights.
-        base: what the model was trained further from.
     """
 
     name: str = ""
@@ -53,7 +50,7 @@ class About:
         return {key: value for key, value in values.items() if value}
 
     @classmethod
-    def parse(cls, values: Any, depth: int = 0) -> About:
+    def parse(cls, values: object, depth: int = 0) -> About:
         """From plain values that anybody may have written: what is not as it should be is left out."""
         values = values if isinstance(values, Mapping) else {}
         known = {
@@ -79,8 +76,6 @@ def about_model(given: str, config: str | Path, weights: str | Path) -> tuple[Ab
 
     Args:
         given: what it was asked for by: a path or a tag.
-        config: its configuration, see `hub.load.resolve`.
-        weights: its weights.
     """
     root = pack_root(config)
     folder = root or Path(config).parent
@@ -143,7 +138,7 @@ def read_base(folder: Path) -> tuple[About | None, str]:
     return About.parse(values), text.read_text(encoding="utf-8") if text.is_file() else ""
 
 
-def _line(value: Any) -> str:
+def _line(value: object) -> str:
     """One line of plain text, as names are: it goes into a card."""
     text = " ".join(str(value).split()) if isinstance(value, (str, int, float)) else ""
     return re.sub(r"[`<>\[\]|]", "", "".join(c for c in text if c.isprintable()))[:200]

@@ -41,7 +41,6 @@ class CardInfo:
     Attributes:
         name: name of the model, the title of the card.
         languages: language codes in any form (`text.languages`), the spoken one first, for example ("en", "de").
-        dataset: name of the training data.
         license: licence of the weights, as the hub's identifier; share-alike data hands its licence on.
         command: how the model was made, where the experiment does not say.
         notes: what should be known before use: data, limits.
@@ -72,13 +71,9 @@ def model_card(
     """Markdown text of the card.
 
     Args:
-        info: see `CardInfo`.
         config: the packed configuration; shown without its token lists.
         results: text of RESULTS.md, empty where there is none.
         fs: sampling rate of the model's frontend in Hz; audio of any rate is resampled to it.
-        data_license: whether the pack has a DATA_LICENSE.md.
-        base: what the model was trained further from.
-        made: how it was made, see `made_lines`.
     """
     does, tasks = _abilities(config)
     front: dict[str, Any] = {

@@ -38,9 +38,6 @@ def upload_folder(folder: Path, repository: str, *, token: str, endpoint: str | 
     """Make the repository where it is missing, and one commit with every file of the folder.
 
     Args:
-        folder: the unpacked pack.
-        repository: org/name.
-        token: with the right to write there.
         endpoint: address of the hub, by default HF_ENDPOINT or huggingface.co.
 
     Returns:

@@ -63,9 +63,6 @@ def resolve(tag_or_path: str | Path, *, cache_dir: str | Path | None = None) -> 
 def decoding_options(config: str | Path) -> dict[str, Any]:
     """How a pack is meant to decode: search and chunk of the decoding configuration that was packed with it.
 
-    Args:
-        config: the pack's configuration, as `resolve` gives it.
-
     Returns:
         Arguments of `Speech2Text`; none for an experiment's folder, or a pack that has no such file.
 

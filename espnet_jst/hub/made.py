@@ -9,36 +9,30 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from espnet_jst.config import json_text, read_json
 from espnet_jst.hub.about import About
-from espnet_jst.version import __version__
+from espnet_jst.version import __version__, installed
 
 MADE_FILE = "made.json"
-_PACKAGES = ("espnet", "torch")
 _EPOCH = re.compile(r"(\d+)epoch results: \[train\].*?total_count=(\d+)")
 _ABSOLUTE = re.compile(r"(?<![\w.:/\-])/(?:[^\s/,:'\"]+/)*([^\s/,:'\"]+)")
 
 
 def note_training(folder: Path, command: Sequence[str]) -> None:
-    """Write down the start of a training: command, machine and versions; those of a resumed one are kept.
-
-    Args:
-        folder: the experiment's.
-        command: of `jst_train`.
-    """
+    """Write down the start of a training: command, machine and versions; those of a resumed one are kept."""
     file = folder / MADE_FILE
     before = read_json(file).get("runs") if (folder / "checkpoint.pth").is_file() else None
     words = sys.argv[2:] if sys.argv[1:2] == ["recipe"] else sys.argv[1:]
+    others = {package: installed(package) for package in ("espnet", "torch")}
     run = {
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "recipe": words if "recipe" in Path(sys.argv[0]).name else [],
         "command": list(command),
         "machine": machine(),
-        "versions": {"python": platform.python_version(), "espnet_jst": __version__, **_versions()},
+        "versions": {"python": platform.python_version(), "espnet_jst": __version__, **others},
     }
     folder.mkdir(parents=True, exist_ok=True)
     runs = [*(before if isinstance(before, list) else []), run]
@@ -61,13 +55,7 @@ def machine() -> str:
 
 
 def made_lines(folder: Path, base: About | None, data: str) -> list[str]:
-    """Markdown list and commands for a card.
-
-    Args:
-        folder: the experiment's.
-        base: what the training began with, if with anything.
-        data: what it was trained on.
-    """
+    """Markdown list and commands for a card."""
     kept = read_json(folder / MADE_FILE).get("runs")
     runs = [run for run in kept if isinstance(run, dict)] if isinstance(kept, list) else []
     lines = [f"- Trained further from {described(base)}." if base else "", f"- Data: {data}." if data else ""]
@@ -133,13 +121,3 @@ def _time(folder: Path) -> str:
         return ""
     processors = f"{_count(used.get('cpu_s', 0) / 60, 'minute')} of processors"
     return f"- Time: {_count(used['wall_s'] / 60, 'minute')}, {processors}, in {_count(used.get('runs', 1), 'run')}."
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found

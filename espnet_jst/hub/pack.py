@@ -16,7 +16,6 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from espnet_jst.hub.portable import check_portable, portable_config, strip_sente
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
 from espnet_jst.untrusted.config_file import read_yaml
-from espnet_jst.version import __version__
+from espnet_jst.version import __version__, installed
 
 _STORED_SUFFIXES = {".pth", ".safetensors", ".png"}  # deflate gains nothing on them
 
@@ -44,7 +43,6 @@ def pack(
     wav: str | Path | None,
     model: str | Path | None = None,
     results: str | Path | None = None,
-    images: Iterable[str | Path] | None = None,
     data_license: str | Path | None = None,
     card: CardInfo | None = None,
     decoding: str | Path | None = None,
@@ -55,12 +53,10 @@ def pack(
 
     Args:
         exp_dir: experiment folder with config.yaml and weights.
-        output: the zip to write.
         wav: an audio file; the zip, copied to an empty folder, must decode it in a process of its own. None leaves
             this check to the caller (`hub.verify.verify`).
         model: weights; by default the average of the best epochs, see `experiment_weights`.
         results: RESULTS.md, by default the experiment's where it has one.
-        images: pictures, by default `images/*.png` of the experiment.
         data_license: text with the licence and source of the training data, packed as DATA_LICENSE.md, with that of
             the model that this one was trained further from.
         card: what the model card says; a licence that it does not name is that of the model that this one was trained
@@ -84,7 +80,9 @@ def pack(
         staging.mkdir()
         config = _stage_config(exp_dir / "config.yaml", staging)
         weights_name = _stage_weights(weights, staging, config)
-        extra: list[tuple[str | Path, str]] = [(path, f"images/{path.name}") for path in _images(exp_dir, images)]
+        extra: list[tuple[str | Path, str]] = [
+            (path, f"images/{path.name}") for path in sorted((exp_dir / "images").glob("*.png"))
+        ]
         extra += [(path, Path(path).name) for path in (*options, *([decoding] if decoding else []))]
         extra += [(results, "RESULTS.md")] if results.is_file() else []
         for path, name in extra:
@@ -212,12 +210,6 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     check_marks(state, dict(token_lists(heads, lists, inputs).named_buffers()), where)
 
 
-def _images(exp_dir: Path, images: Iterable[str | Path] | None) -> list[Path]:
-    if images is None:
-        return sorted((exp_dir / "images").glob("*.png"))
-    return [Path(image) for image in images]
-
-
 def _meta(staging: Path, weights_name: str) -> dict[str, Any]:
     names = {path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()} - {CARD}
     return {
@@ -225,18 +217,11 @@ def _meta(staging: Path, weights_name: str) -> dict[str, Any]:
         "yaml_files": {CONFIG_KEY: "config.yaml"},
         "timestamp": time.time(),
         "python": sys.version,
-        "torch": _version("torch"),
-        "espnet": _version("espnet"),
+        "torch": installed("torch"),
+        "espnet": installed("espnet"),
         "espnet_jst": __version__,
         "sha256": {name: file_sha256(staging / name) for name in sorted(names)},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _write(path: Path, text: str) -> None:

@@ -20,7 +20,6 @@ def portable_config(config: dict[str, Any], config_path: Path) -> tuple[dict[str
     What only the training run used (data, output folder, initial weights) is emptied.
 
     Args:
-        config: what `read_yaml` gave.
         config_path: where it lies; its files are looked for from there.
 
     Returns:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,33 +15,9 @@ from espnet_jst.hub.safe_archive import extract, file_sha256
 from espnet_jst.hub.verify import verify
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One file of an upload.
-
-    Attributes:
-        path: its name at the receiver.
-        size: bytes.
-        sha256: hexadecimal.
-    """
-
-    path: str
-    size: int
-    sha256: str
-
-    @classmethod
-    def of(cls, file: Path, path: str) -> Entry:
-        """The entry of a file."""
-        return cls(path=path, size=file.stat().st_size, sha256=file_sha256(file))
-
-
 @contextmanager
 def checked_pack(pack: str | Path, wav: str | Path) -> Iterator[Path]:
     """An unpacked pack in a folder of its own, which is gone afterwards.
-
-    Args:
-        pack: the zip.
-        wav: a recording that it must decode, see `hub.verify.verify`.
 
     Raises:
         CheckpointError: there is no pack, it is unsafe or damaged, holds an absolute path, or does not decode.
@@ -81,14 +56,10 @@ def name_repository(folder: Path, repository: str) -> str:
     return text
 
 
-def list_files(folder: Path) -> list[Entry]:
-    """Every file of a folder, by name."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [Entry.of(path, path.relative_to(folder).as_posix()) for path in files]
-
-
-def table(entries: Sequence[Entry]) -> str:
-    """Lines with path, size in bytes and SHA-256."""
-    width = max(len(entry.path) for entry in entries)
-    head = f"{'path':<{width}}  {'bytes':>12}  sha256"
-    return "\n".join([head, *(f"{entry.path:<{width}}  {entry.size:>12,}  {entry.sha256}" for entry in entries)])
+def table(place: Path) -> str:
+    """Lines with name, size in bytes and SHA-256: of a file, or of every file of a folder."""
+    paths = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    files = {path.relative_to(place).as_posix() if path != place else path.name: path for path in paths}
+    width = max(map(len, files))
+    lines = [f"{name:<{width}}  {path.stat().st_size:>12,}  {file_sha256(path)}" for name, path in files.items()]
+    return "\n".join([f"{'path':<{width}}  {'bytes':>12}  sha256", *lines])

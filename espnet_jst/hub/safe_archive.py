@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
@@ -152,7 +153,8 @@ def extract(zip_path: str | Path, folder: str | Path) -> list[Path]:
             for info in members:
                 target = folder / info.filename
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _write_member(archive, info, target, where)
+                with archive.open(info) as source, open(target, "xb") as member:
+                    member.writelines(_blocks(source, info, where))
                 written.append(target)
     except FileNotFoundError as error:
         raise CheckpointError(f"{where}: no such file") from error
@@ -161,13 +163,7 @@ def extract(zip_path: str | Path, folder: str | Path) -> list[Path]:
     return written
 
 
-def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, where: str) -> None:
-    with archive.open(info) as source, open(target, "xb") as file:
-        for block in _blocks(source, info, where):
-            file.write(block)
-
-
-def _blocks(source, info: zipfile.ZipInfo, where: str) -> Iterator[bytes]:
+def _blocks(source: IO[bytes], info: zipfile.ZipInfo, where: str) -> Iterator[bytes]:
     """The member's bytes; never more than its header declares, whatever the packed stream holds."""
     left = info.file_size
     while block := source.read(2**20):

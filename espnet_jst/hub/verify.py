@@ -20,10 +20,6 @@ def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
 
     The process has another current folder, an empty pack cache and no network for the hub.
 
-    Args:
-        pack: the zip.
-        wav: an audio file of any rate.
-
     Returns:
         {lane: words joined by spaces}.
 
@@ -39,7 +35,8 @@ def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
         shutil.copyfile(pack, moved)
         search = os.pathsep.join(filter(None, [str(package_parent), os.environ.get("PYTHONPATH", "")]))
         alone = {"JST_CACHE": str(Path(scratch) / "cache"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": search}
-        command = [sys.executable, "-m", "espnet_jst.bin.transcribe", *arguments(moved, wav)]
+        command = [sys.executable, "-m", "espnet_jst.bin.transcribe", "--model", str(moved), "--format", "json"]
+        command.append(str(Path(wav).resolve()))
         try:
             done = subprocess.run(
                 command, cwd=elsewhere, env={**os.environ, **alone}, capture_output=True, text=True, timeout=_TIMEOUT_S
@@ -48,14 +45,4 @@ def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
             raise CheckpointError(f"{pack}: did not decode {wav} within {_TIMEOUT_S} s") from error
     if done.returncode != 0:
         raise CheckpointError(f"{pack}: does not decode {wav} from an empty folder:\n{done.stderr.strip()[-2000:]}")
-    return lanes_of(done.stdout)
-
-
-def arguments(pack: Path, wav: str | Path) -> list[str]:
-    """Command line of `espnet-jst transcribe` that decodes one file."""
-    return ["--model", str(pack), "--format", "json", str(Path(wav).resolve())]
-
-
-def lanes_of(output: str) -> dict[str, str]:
-    """Lane -> its words, from what the program writes about one file."""
-    return json.loads(output.strip().splitlines()[-1])["text"]
+    return json.loads(done.stdout.strip().splitlines()[-1])["text"]

@@ -53,11 +53,8 @@ def metadata(*, title: str, creator: str, license: str, card: str, languages: Se
     """What Zenodo says about the deposit.
 
     Args:
-        title: of the record.
-        creator: who made the model, "Family, Given".
         license: of the weights, as an identifier such as cc-by-sa-4.0.
         card: the model card; shown as text without its front matter.
-        languages: language codes, for the keywords.
 
     Raises:
         ConfigError: Zenodo needs a creator, and would choose a licence where none is named.
@@ -78,12 +75,6 @@ def metadata(*, title: str, creator: str, license: str, card: str, languages: Se
 
 def deposit(file: Path, about: dict[str, Any], *, token: str, site: str = SITE) -> Deposit:
     """Make a draft and put the file into it.
-
-    Args:
-        file: the pack.
-        about: see `metadata`.
-        token: with the right deposit:write.
-        site: `SITE` or `SANDBOX`.
 
     Raises:
         UploadError: Zenodo refused, could not be reached, or has other bytes than were sent; the message names the

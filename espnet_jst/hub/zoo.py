@@ -18,10 +18,8 @@ def row(folder: Path, *, name: str, url: str, corpus: str, languages: Sequence[s
     """One line of the table, as CSV without a line end.
 
     Args:
-        folder: the unpacked pack.
         name: under which the model is asked for, owner/name.
         url: of the zip, or `HUGGINGFACE_URL`.
-        corpus: name of the training data.
         languages: language codes, the spoken one first.
     """
     meta = read_yaml(folder / "meta.yaml")

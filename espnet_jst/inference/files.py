@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from espnet_jst.config import json_text
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import ConfigError, DataError

@@ -42,7 +42,6 @@ def run_logged(
 
     Args:
         show: leave its standard output (a progress bar, a summary) on the terminal instead of in the log.
-        append: keep what the log holds.
         environment: variables to set besides those of this process.
 
     Raises:

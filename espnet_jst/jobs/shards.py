@@ -34,7 +34,7 @@ def split_evenly(items: Sequence[Item], count: int) -> list[Sequence[Item]]:
 
 
 def run_shards(
-    function: Callable[[Any], Result], shards: Sequence[Sequence[Any]], *, nj: int = 1, title: str = ""
+    function: Callable[[Sequence[Item]], Result], shards: Sequence[Sequence[Item]], *, nj: int = 1, title: str = ""
 ) -> list[Result]:
     """Apply `function` to every shard, on the workers of the run (`workers`).
 
@@ -45,7 +45,6 @@ def run_shards(
         function: a module-level function (or a partial of one): it travels to the workers.
         shards: one argument a call; items say by `str` what they are.
         nj: shards at a time; with 1, or a single shard, they run in this process, unless a scheduler was named.
-        title: text before the bar.
 
     Returns:
         The results in the order of the shards.
@@ -67,12 +66,14 @@ def run_shards(
     return results
 
 
-def run_each(function: Callable[[Any], Result], items: Sequence[Any], *, nj: int = 1, title: str = "") -> list[Result]:
+def run_each(
+    function: Callable[[Item], Result], items: Sequence[Item], *, nj: int = 1, title: str = ""
+) -> list[Result]:
     """As `run_shards`, for items that are worth a shard each; `function` takes one."""
     return run_shards(partial(_only, function), [[item] for item in items], nj=nj, title=title)
 
 
-def _only(function: Callable[[Any], Any], shard: Sequence[Any]) -> Any:
+def _only(function: Callable[[Item], Result], shard: Sequence[Item]) -> Result:
     (item,) = shard
     return function(item)
 

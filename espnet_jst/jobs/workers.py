@@ -6,18 +6,18 @@ import importlib
 import inspect
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from espnet_jst.config import check_choice, check_keys, read_yaml
 from espnet_jst.errors import ConfigError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, SpecCluster
 
 CLUSTERS = {
     "SLURMCluster": "dask_jobqueue",
@@ -53,7 +53,7 @@ class Workers:
         self._address = scheduler if "://" in scheduler else ""
         self._make = read_cluster(Path(scheduler)) if scheduler and not self._address else None
         self._client: Client | None = None
-        self._cluster: Any = None
+        self._cluster: SpecCluster | None = None
         self._count = 0
 
     def client(self, nj: int) -> Client:
@@ -125,7 +125,7 @@ def workers(scheduler: str = "") -> Iterator[Workers]:
         active.close()
 
 
-def local_cluster() -> Any:
+def local_cluster() -> SpecCluster:
     """Processes of this machine, none yet, with one thread each and no port beyond the loopback device."""
     import dask
     from distributed import LocalCluster
@@ -147,7 +147,7 @@ def local_cluster() -> Any:
     return cluster
 
 
-def read_cluster(path: Path) -> Any:
+def read_cluster(path: Path) -> Callable[[], SpecCluster]:
     """What a file like `{cluster: SLURMCluster, arguments: {queue: cpu, cores: 4, memory: 16GB}}` describes.
 
     Returns:
@@ -168,7 +168,7 @@ def read_cluster(path: Path) -> Any:
         raise ConfigError(f"{path}: {name} needs `pip install 'espnet_jst[cluster]'` ({error})") from error
     check_keys(arguments, _argument_names(cls), f"{path}: arguments")
 
-    def make() -> Any:
+    def make() -> SpecCluster:
         try:
             return cls(**arguments)
         except (TypeError, ValueError, ImportError) as error:

@@ -14,7 +14,8 @@ from uuid import uuid4
 import numpy as np
 import soundfile
 
-from espnet_jst.data.audio_file import AudioInfo, BadItem
+from espnet_jst.data.audio_file import AudioInfo
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.names import file_name
 from espnet_jst.data.resampling import resampled
@@ -48,17 +49,11 @@ class Formatted:
         self.problems += other.problems
         self.changed += other.changed
 
-    def tables(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-        """Paths, numbers of samples, digests of the samples."""
-        return self.wav, self.samples, self.digests
-
 
 def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: bool, audio_format: str) -> Formatted:
     """Check and, where needed, rewrite utterances.
 
     Args:
-        items: the utterances.
-        out: folder for rewritten audio.
         fs: sampling rate of the model in Hz.
         strict_fs: another rate is a problem instead of a reason to resample.
         audio_format: "flac" or "wav", 16 bit.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.comparison import Comparison
 from espnet_jst.recipe.options import Options, parse_options
-from espnet_jst.recipe.stages.scoring import reference_names
+from espnet_jst.recipe.stages.scoring import reading_of
 
 if TYPE_CHECKING:
     from espnet_jst.evaluation.compare import Run
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 def comparison_table(comparison: Comparison, flags: Sequence[str], *, n_bootstrap: int = 1000) -> ComparisonTable:
     """All scores of a comparison, and what each training cost.
-
-    Args:
-        flags: as `run_comparison`.
 
     Raises:
         DataError: a run has not been decoded.
@@ -49,7 +46,8 @@ def _run(options: Options, mode: str, name: str) -> Run:
     out = options.decoding.folder(options.exp, mode, name)
     if not (out / "words.jsonl").exists():
         raise DataError(f"{out} has no words.jsonl: decode it first (stage 12)")
-    return run_statistics(out, options.data.raw / name, timed=mode == "streaming", **reference_names(options.text))
+    reading = reading_of(options.text, options.exp / "config.yaml")
+    return run_statistics(out, options.data.raw / name, timed=mode == "streaming", **reading)
 
 
 def _costs(parsed: Mapping[str, Sequence[Options]]) -> dict[str, list[float]]:

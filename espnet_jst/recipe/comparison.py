@@ -20,13 +20,14 @@ from espnet_jst.recipe.preview import check_training
 from espnet_jst.recipe.recipe import data_stages
 from espnet_jst.recipe.stage import Stage, duration
 from espnet_jst.recipe.stages.alignment import DIAGNOSIS
+from espnet_jst.untrusted.config_file import read_yaml
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonConf(Conf):
     """Keys of the file."""
 
-    title: str | None = key(None, "one line for the table")
+    title: str | None = key(None, "one line for the table; by default the name of the file")
     flags: str | None = key(None, "of run.sh, for every system")
     seeds: Sequence[int] = required("of training", low=0)
     baseline: str | None = key(None, "the system that the others are tested against; by default the first")
@@ -35,16 +36,7 @@ class ComparisonConf(Conf):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a file in conf/ asks for.
-
-    Attributes:
-        name: of the file; experiments are called `<name>_<system>_<seed>`.
-        title: one line for the table.
-        flags: of run.sh, for every system.
-        seeds: of training.
-        baseline: the system that the others are tested against.
-        systems: further flags of each system.
-    """
+    """What a file asks for, nothing left open; experiments are called `<name of the file>_<system>_<seed>`."""
 
     name: str
     title: str
@@ -60,8 +52,6 @@ class Comparison:
         Raises:
             ConfigError: a key is unknown or missing, or a value cannot be used.
         """
-        from espnet_jst.untrusted.config_file import read_yaml
-
         values = read(ComparisonConf, read_yaml(path), str(path))
         if not values.seeds or not values.systems:
             raise ConfigError(f"{path}: seeds and systems must be given")
@@ -94,9 +84,6 @@ class Comparison:
 def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> None:
     """Build the model of every system once, so that a wrong key in the last one is not found after hours.
 
-    Args:
-        flags: of run.sh, for every system, before those of the comparison.
-
     Raises:
         JSTError: a training configuration cannot be used; the message names the system.
     """
@@ -115,9 +102,6 @@ def _try_system(system: tuple[str, Options]) -> None:
 
 def check_shared(comparison: Comparison, flags: Sequence[str]) -> None:
     """Refuse a system that would need other data, token lists or links than those that are prepared for all.
-
-    Args:
-        flags: of run.sh, for every system, before those of the comparison.
 
     Raises:
         ConfigError: names the system and the stage that it would have to run again.
@@ -145,7 +129,6 @@ def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, l
 
     Args:
         flags: of run.sh, for every system, before those of the comparison.
-        logs: folder for one log a run.
     """
     runs = [(system, seed) for seed in comparison.seeds for system in comparison.systems]
     recipe = ("-m", "espnet_jst.bin.jst_recipe", *flags)
@@ -175,7 +158,6 @@ def plan(comparison: Comparison, jobs: int, minutes: Sequence[float]) -> str:
     """How many runs there are, and how long their training takes where each has a budget.
 
     Args:
-        jobs: runs at a time.
         minutes: budget of each run, 0 where it has none.
     """
     systems, seeds = len(comparison.systems), len(comparison.seeds)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from espnet_jst.data import checks
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.text_checks import is_speechless
 from espnet_jst.data.texts import ALONE, Texts
@@ -29,9 +29,6 @@ class Diagnosis:
     """What was found in a data directory.
 
     Attributes:
-        directory: the directory.
-        texts: its texts.
-        good: utterances that can be used.
         audio_s: seconds of their audio.
         problems: errors, then warnings; an utterance has one error (the first found) or any number of warnings.
     """
@@ -69,10 +66,7 @@ def diagnose(
 
     Args:
         directory: `wav.scp`, texts, and whatever optional tables there are.
-        options: sampling rate and limits.
-        nj: processes.
         src_text: file name of the transcript; found where there are one or two `text.*`.
-        tgt_text: file name of the translation.
         tokenizers: those of transcript and translation, or of the transcript alone; a text without one has no
             unknown character.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from espnet_jst.data.checks import Problem
 from espnet_jst.errors import ConfigError
+from espnet_jst.version import installed
 
 CONSTRAINTS = f"constraints/espnet-{'202611' if sys.version_info >= (3, 12) else '202511'}.txt"
 
@@ -38,12 +39,10 @@ def check_environment(lines: Sequence[str]) -> list[Problem]:
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
         fix = f"pip install -c {CONSTRAINTS} '{wanted.name}{wanted.specifier}' (docs/installation.md)"
-        try:
-            version = importlib.metadata.version(wanted.name)
-        except importlib.metadata.PackageNotFoundError:
+        version = installed(wanted.name, "")
+        if not version:
             problems.append(Problem(wanted.name, "not installed", fix, "package-missing"))
-            continue
-        if not wanted.specifier.contains(version, prereleases=True):
+        elif not wanted.specifier.contains(version, prereleases=True):
             reason = f"version {version} does not fit {wanted.specifier}"
             problems.append(Problem(wanted.name, reason, fix, "package-version"))
     return problems

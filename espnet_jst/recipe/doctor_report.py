@@ -15,11 +15,6 @@ from espnet_jst.recipe.doctor import Diagnosis
 WIDTH = 140  # of a table that goes to a file or a pipe
 
 
-def say(line: str) -> None:
-    """Print a line as it is."""
-    Console().print(line, markup=False, highlight=False, soft_wrap=True)
-
-
 def show_problems(problems: Sequence[Problem]) -> None:
     """Print the table of problems, if there are any."""
     if problems:

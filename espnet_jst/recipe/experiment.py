@@ -27,9 +27,7 @@ def beginning(command: Sequence[str], config: str | Path, inputs: Sequence[Path]
     """What a training is made from, as JSON keeps it.
 
     Args:
-        command: of `jst_train`.
         config: its configuration, which counts as what it says and not as a file.
-        inputs: files that it reads.
     """
     files = {path: value for path, value in digests(inputs).items() if Path(path).suffix not in (".yaml", ".yml")}
     return as_json({"options": options_of(command), "config": read_yaml(config), "files": files})

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.hub.about import about_model, write_base
+from espnet_jst.hub.load import resolve
 from espnet_jst.recipe.fit import check_fit
 from espnet_jst.recipe.runs import write_config
 from espnet_jst.text.token_list import read_tokens
+from espnet_jst.untrusted.config_file import read_config
 
 MODEL_KEYS = (
     *("frontend", "frontend_conf", "normalize", "normalize_conf", "encoder", "encoder_conf"),
@@ -31,8 +34,6 @@ def model_files(model: str) -> dict[str, str]:
     Raises:
         CheckpointError: there is no such model, or it is damaged.
     """
-    from espnet_jst.hub.load import resolve
-
     return resolve(model)
 
 
@@ -50,11 +51,8 @@ def copy_token_lists(
     """Write the model's token lists where stage 5 would write new ones.
 
     Args:
-        folders: where each side's list goes.
         texts: lane -> text of the training set.
-        model: the model to train further.
         anyway: also where it cannot write the text.
-        languages: of the texts.
 
     Raises:
         ConfigError: the model has other token lists than the recipe's flags ask for, or cannot write the text.
@@ -76,8 +74,6 @@ def copy_token_lists(
         with suppress(shutil.SameFileError):  # an experiment of this folder
             shutil.copyfile(pieces, out / "bpe.model")
         sizes.append(f"{len(tokens)} tokens of {model} in {out / 'tokens.txt'}")
-    from espnet_jst.hub.about import about_model
-
     about = about_model(model, *files.values())[0]
     try:
         found = check_fit(model, values, folders, texts, known=about.languages, languages=languages, anyway=anyway)
@@ -94,9 +90,6 @@ def training_config(model: str, values: Mapping[str, Any], folder: Path, *, fs: 
     """Write the configuration of a training that goes on from a model: the recipe's training, the model's own model.
 
     Args:
-        model: the model to train further.
-        values: the recipe's training configuration.
-        folder: where to write it.
         fs: sampling rate of the recipe's audio in Hz.
 
     Raises:
@@ -114,16 +107,12 @@ def training_config(model: str, values: Mapping[str, Any], folder: Path, *, fs: 
 
 def keep_base(model: str, folder: Path) -> None:
     """Write down in an experiment what it goes on from, with its licences, for the pack that is made of it."""
-    from espnet_jst.hub.about import about_model, write_base
-
     folder.mkdir(parents=True, exist_ok=True)
     write_base(folder, *about_model(model, *model_files(model).values()))
 
 
 def _config(path: Path) -> dict[str, Any]:
     """The model's configuration with absolute paths, wherever the model lies."""
-    from espnet_jst.untrusted.config_file import read_config
-
     values = read_config(path)
     for key in MODEL_KEYS:
         if key.endswith("_conf") and not isinstance(values.get(key), (dict, type(None))):

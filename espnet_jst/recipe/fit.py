@@ -35,12 +35,9 @@ def check_fit(
     """Compare the training text with the token lists of the model that is trained further, and the languages.
 
     Args:
-        model: name of the model, for the message.
-        config: its configuration.
         folders: its token lists, by side.
         texts: lane -> text of the training set.
         known: languages that the model was trained for, the spoken one first; empty where it does not say.
-        languages: of the texts.
         anyway: train it although half of the text or more cannot be written.
 
     Returns:

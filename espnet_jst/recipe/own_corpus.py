@@ -19,8 +19,6 @@ def split_corpus(corpus: Path, datadir: Path, *, texts: Texts, train: str, share
     utterances of one sentence are in the same set: a model cannot be tested on what it was trained on.
 
     Args:
-        corpus: the user's directory.
-        datadir: where the sets go.
         texts: file names of transcript and translation; a text alone may be called "text".
         train: name of the set that gets what is left.
         shares: name of each other set -> its share of the utterances.

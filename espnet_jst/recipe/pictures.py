@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from espnet_jst.data import audio_file, kaldi
 from espnet_jst.data.names import file_name
 from espnet_jst.data.texts import Texts
 from espnet_jst.errors import DataError
-from espnet_jst.text.lines import read_lines
-from espnet_jst.text.words import Word
+
+if TYPE_CHECKING:
+    from espnet_jst.evaluation.files import DecodedUtterance
 
 UTTERANCES = 2
 
@@ -20,15 +21,13 @@ def draw(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> tuple[l
     """Draw into `images` of the experiment.
 
     Args:
-        exp: the experiment.
-        raw: folder of the sets.
-        texts: their texts.
         decoded: decode directories, exp/st_<tag>/<inference_tag>/<set>.
 
     Returns:
         The pictures, and notes on those that could not be drawn.
     """
     from espnet_jst.evaluation import plot_curves, plot_latency
+    from espnet_jst.evaluation.history import read_history
 
     images = exp / "images"
     for stale in (*images.glob("latency_*.png"), *images.glob("lanes_*.png")):
@@ -36,7 +35,7 @@ def draw(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> tuple[l
     pictures: list[Path] = []
     notes: list[str] = []
     try:
-        pictures.append(plot_curves(exp / "train.log", images / "curves.png"))
+        pictures.append(plot_curves(read_history(exp / "train.log"), images / "curves.png"))
     except DataError as error:
         notes.append(str(error))
     for directory in decoded:
@@ -55,15 +54,16 @@ def _two_lanes(data: Path, texts: Texts, directory: Path, stem: Path) -> Iterato
     chunk_s = chunk if isinstance(chunk, (int, float)) else None
     wav = kaldi.read_table(data / "wav.scp")
     lanes = {lane: kaldi.read_table(data / name) for lane, name in texts.by_lane.items()}
-    for key, words in longest(directory / "words.jsonl", UTTERANCES):
+    for utterance in longest(directory / "words.jsonl", UTTERANCES):
+        key = utterance.utt_id
         samples, fs = audio_file.read(wav[key])
         reference = {lane: table[key] for lane, table in lanes.items()}
         path = stem.with_name(f"{stem.name}_{file_name(key)}.png")
-        yield plot_two_lanes(samples.mean(axis=1), fs, words, path, reference, title=key, chunk_s=chunk_s)
+        yield plot_two_lanes(samples.mean(axis=1), fs, utterance.words, path, reference, title=key, chunk_s=chunk_s)
 
 
-def longest(words_file: Path, count: int) -> list[tuple[str, list[Word]]]:
-    """The utterances with the most words (the first of equals): (utterance, words)."""
-    entries = [json.loads(line) for line in read_lines(words_file) if line.strip()]
-    entries.sort(key=lambda entry: -len(entry["words"]))
-    return [(entry["utt_id"], [Word(**word) for word in entry["words"]]) for entry in entries[:count]]
+def longest(words_file: Path, count: int) -> list[DecodedUtterance]:
+    """The utterances with the most words (the first of equals)."""
+    from espnet_jst.evaluation.files import read_words
+
+    return sorted(read_words(words_file).values(), key=lambda utterance: -len(utterance.words))[:count]

@@ -17,7 +17,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from espnet_jst.data import kaldi
-from espnet_jst.data.audio_file import AudioFile, is_command
+from espnet_jst.data.audio_file import AudioFile
+from espnet_jst.data.audio_source import is_command
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import SKIPPED, Problem, write_skipped
 from espnet_jst.data.names import file_name
@@ -83,11 +84,7 @@ def convert_pipes(
     `skipped.jsonl` and left out of the new `wav.scp`; the other tables are copied.
 
     Args:
-        pipes: the commands.
         others: further lines of `wav.scp`, kept as they are.
-        directory: where the other tables are.
-        out: the new data directory.
-        nj: commands at a time.
         timeout_s: seconds that one may take.
 
     Raises:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from espnet_jst.recipe.options import Options
+from espnet_jst.recipe.options.option import check_words
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stages import decoding, formatting, local_data, packing, training, uploading
+from espnet_jst.recipe.stages import formatting, local_data, packing, training, uploading
 from espnet_jst.recipe.stages.alignment import alignment_stage, diagnosis_stage
 from espnet_jst.recipe.stages.cleaning import remove_stage
 from espnet_jst.recipe.stages.decoding import decoding_stages
@@ -32,7 +33,7 @@ def check_options(options: Options) -> None:
     local_data.check(options.data, options.run)
     formatting.check(options.data)
     training.check(options.training, options.run)
-    decoding.check(options.decoding)
+    check_words("inference_args", options.decoding.inference_args)  # what the decoder refuses, jst_recipe asks it
     packing.check(options.release, options.run)
     uploading.check(options.release, options.run)
 

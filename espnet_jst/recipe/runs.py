@@ -33,8 +33,6 @@ class TrainingRun:
 
     Attributes:
         name: empty where the configuration names no runs.
-        folder: where it writes.
-        config: the training configuration.
         values: what the run makes of it; empty where it is taken as it is.
         init: values of `--init_param`: weights of runs before.
     """
@@ -67,7 +65,6 @@ def training_runs(config: Path, exp: Path) -> list[TrainingRun]:
 
     Args:
         config: the file; one that is not there has one run, which will say so.
-        exp: folder of the experiment.
 
     Raises:
         ConfigError: a run has a wrong name or key, or starts from one that is not before it or has not the part.

@@ -19,15 +19,11 @@ class Stage:
     It never writes its inputs, and no other stage writes its outputs.
 
     Attributes:
-        number: ESPnet's number of the stage.
-        name: two or three words for the terminal.
         run: does the work; gets `uses` as keywords; returns a line or None. What else is bound to it says where and
             how fast it works, or names files among `inputs` and `outputs`.
         uses: values that its outputs depend on.
         inputs: files that it reads and that must exist; their contents count.
-        outputs: files that it leaves behind.
         facts: what else its outputs depend on, as JSON; asked for only when it counts.
-        stamp: file that records a finished run.
         skip: why the stage has nothing to do; empty where it has.
     """
 
@@ -56,9 +52,6 @@ class Stage:
             return False
         return read_json(self.stamp) == self.surroundings()
 
-    def missing_inputs(self) -> list[Path]:
-        return [path for path in self.inputs if not path.exists()]
-
 
 class StageError(JSTError):
     """A stage failed; the message names it, the reason and how to go on."""
@@ -76,8 +69,6 @@ def run_stages(
 
     Args:
         stages: in the order they run in; several may share a number.
-        force: run stages that are up to date too.
-        say: receives one line a stage.
 
     Returns:
         Numbers of the stages that did run.
@@ -106,7 +97,7 @@ def run_stages(
 
 def _run_one(stage: Stage) -> str | None:
     title = f"stage {stage.number} ({stage.name})"
-    missing = stage.missing_inputs()
+    missing = [path for path in stage.inputs if not path.exists()]
     if missing:
         raise StageError(f"{title} needs {missing[0]}, which does not exist; run the stage that writes it first")
     try:

@@ -24,7 +24,6 @@ class TrainingFiles:
         tokens: folder of each side's token list.
         data: "train" and "valid" -> (file, name in the batch, ESPnet's type) of everything that is read of the set.
         shapes: "train" and "valid" -> lengths of the utterances to train on.
-        audio: digests of the audio.
     """
 
     tokens: Mapping[str, Path]

@@ -41,15 +41,13 @@ def check_name(name: str, where: str) -> PurePosixPath:
         reason = f"has one of {_FORBIDDEN}"
     elif len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_CHARACTERS for part in parts):
         reason = "is too long or too deep"
-    elif any(same_form(part.split(".")[0]).strip() in _RESERVED or part != _trimmed(part) for part in parts):
+    elif any(
+        same_form(part.split(".")[0]).strip() in _RESERVED or part != part.lstrip().rstrip(" .") for part in parts
+    ):
         reason = "is reserved on some systems, or loses a dot or blank there"
     if reason:
         raise CheckpointError(f"{where}: the name {shown(name)} {reason}; refused")
     return PurePosixPath(name)
-
-
-def _trimmed(part: str) -> str:
-    return part.lstrip().rstrip(" .")
 
 
 def same_form(name: str) -> str:

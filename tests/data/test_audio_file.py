@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from espnet_jst.data import audio_file
-from espnet_jst.data.audio_file import AudioFile, BadItem
+from espnet_jst.data.audio_file import AudioFile
+from espnet_jst.data.bad_item import BadItem
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ def test_a_good_file_gives_its_samples_and_rate(tmp_path, tone):
 
 def test_a_segment_is_cut_to_the_sample(tmp_path, tone):
     soundfile.write(tmp_path / "a.wav", tone, 8000, subtype="FLOAT")
-    samples, _ = audio_file.read(tmp_path / "a.wav", start_s=0.25, end_s=0.5)
+    with AudioFile(tmp_path / "a.wav") as audio:
+        samples = np.concatenate(list(audio.blocks(*audio.range(0.25, 0.5))))
     assert np.array_equal(samples[:, 0], tone[2000:4000])
 
 
@@ -116,8 +118,9 @@ def test_samples_that_are_no_numbers_are_counted(tmp_path, tone, value):
 
 def test_a_segment_outside_the_file_is_refused(tmp_path, tone):
     soundfile.write(tmp_path / "a.wav", tone, 8000)
-    with pytest.raises(BadItem, match=r"segment 0\.50-2\.00 s lies outside the file \(1\.00 s\)"):
-        audio_file.read(tmp_path / "a.wav", start_s=0.5, end_s=2.0)
+    match = r"segment 0\.50-2\.00 s lies outside the file \(1\.00 s\)"
+    with AudioFile(tmp_path / "a.wav") as audio, pytest.raises(BadItem, match=match):
+        audio.range(0.5, 2.0)
 
 
 class Reader:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from espnet_jst.data import checks
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits, Problem
 
 LIMITS = Limits(min_s=0.5, max_s=10.0, frame_s=0.08, tags=("<asr>", "<st>"))

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits, Problem, check_text
 from espnet_jst.data.kaldi import check_same_keys, printable, read_table
 from espnet_jst.data.text_checks import is_speechless, marked_lines, mend

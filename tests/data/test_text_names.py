@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits
 from espnet_jst.data.kaldi import write_table
 from espnet_jst.data.texts import Texts

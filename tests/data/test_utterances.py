@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits
 from espnet_jst.data.kaldi import Segment
 from espnet_jst.data.utterances import AudioItem, hear

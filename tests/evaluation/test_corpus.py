@@ -3,7 +3,7 @@ import math
 import pytest
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency, lane_gaps, summary, word_lags
+from espnet_jst.evaluation.corpus import TimedHypothesis, corpus_latency, lane_gaps, summary
 
 
 def item(delays, source=3000.0, length=4, **keywords):
@@ -45,10 +45,6 @@ def test_computation_aware_values_need_every_utterance():
 def test_a_corpus_of_nothing_is_an_error():
     with pytest.raises(DataError, match=r"words\.jsonl"):
         corpus_latency([])
-
-
-def test_word_lags_pair_the_recognised_words_with_their_ends():
-    assert word_lags([(0, 0), (2, 1)], [0.5, 1.0, 1.5], [0.75, 2.0]) == [0.25, 0.5]
 
 
 def test_a_gap_needs_a_target_word_and_all_its_source_words():

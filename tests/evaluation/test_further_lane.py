@@ -7,8 +7,11 @@ import re
 
 import pytest
 
+from espnet_jst.bin.jst_score import main
 from espnet_jst.errors import ConfigError
 from espnet_jst.evaluation import compare_directories, plot_latency, score_directory, write_report, write_results
+from espnet_jst.recipe.options import TextOptions
+from espnet_jst.recipe.stages.scoring import reading_of, score
 from espnet_jst.text.lanes import parse_lanes
 from tests.evaluation.decoded import HYPOTHESES, REFERENCES, make_decoded, make_reference, write_table
 
@@ -50,6 +53,19 @@ def test_results_report_and_pictures_show_it(folders, tmp_path):
     page = write_report(tmp_path / "exp" / "st_a", tmp_path / "dump").read_text("utf-8")
     assert "chrF++ french" in page and "LAAL french (ms)" in page and "ZWEI UND VIERZIG" in page
     assert plot_latency(folders[0], tmp_path / "latency.png").stat().st_size > 5000
+
+
+def test_recipe_and_program_score_the_lanes_of_a_model(folders, tmp_path):
+    config = tmp_path / "config.yaml"
+    assert "further" not in reading_of(TextOptions(), config)
+    config.write_text("model_conf: {lanes: {french: {like: translation, language: fr}}}\n", encoding="utf-8")
+    (folders[0] / "signature.json").write_text('{"lanes": "transcript+translation+french"}', encoding="utf-8")
+    directories = ["--hyp_dir", str(folders[0]), "--ref_dir", str(folders[1]), "--src_lang", "en", "--tgt_lang", "de"]
+    assert main([*directories, "--n_bootstrap", "0"]) == 1  # a lane that nobody told it of
+    assert main([*directories, "--n_bootstrap", "0", "--st_train_config", str(config)]) == 0
+    score(folders, names=reading_of(TextOptions(), config))
+    scores = json.loads((folders[0] / "scores.json").read_text("utf-8"))
+    assert scores["lanes"]["french"]["reference"] == "french.lc.fr"
 
 
 def test_it_is_compared_under_its_own_name(folders):

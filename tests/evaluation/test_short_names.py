@@ -42,7 +42,7 @@ def make_runs(tmp_path) -> Path:
 
 def test_results_and_report_use_them_name_the_folders_and_explain_every_measure(tmp_path):
     exp = make_runs(tmp_path)
-    results = write_results(exp.parent, tmp_path / "R.md").read_text("utf-8")
+    results = write_results(exp.parent).read_text("utf-8")
     report = write_report(exp, tmp_path / "dump").read_text("utf-8")
     assert "|streaming/test|" in results and "|whole utterances/test|" in results
     assert f"- streaming/test: folder `decode_{MODEL}_streaming/test`" in results

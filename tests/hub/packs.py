@@ -9,7 +9,7 @@ import soundfile
 from espnet_jst.hub.card import CardInfo
 from espnet_jst.hub.pack import pack
 from espnet_jst.recipe.options import Options
-from espnet_jst.recipe.stages.packing import PackFiles
+from espnet_jst.recipe.stages.packing import pack_file
 from tests.inference import tiny
 
 OPTIONS = {"st_tag": "tiny", "corpus": "noise", "license": "cc-by-4.0", "creator": "Doe, Jo", "hf_repo": "org/name"}
@@ -27,6 +27,4 @@ def packed_recipe(folder: Path) -> Path:
     table.parent.mkdir(parents=True)
     table.write_text(f"utt1 {folder / 'a.wav'}\n", encoding="utf-8")
     card = CardInfo(name="st_tiny", languages=("en", "de"), dataset="noise", license="cc-by-4.0")
-    return pack(
-        experiment, folder / PackFiles.of(options).zip, wav=None, data_license=folder / "LICENSE.data", card=card
-    )
+    return pack(experiment, folder / pack_file(options), wav=None, data_license=folder / "LICENSE.data", card=card)

@@ -155,7 +155,8 @@ def _decode(job: Any) -> None:
     job.output.mkdir(parents=True, exist_ok=True)
     keys = [line.split()[0] for line in Path(given["key_file"][0]).read_text().splitlines()]
     (job.output / "text").write_text("".join(f"{key} {found}\n" for key in keys))
-    (job.output / "words.jsonl").write_text("".join(f'{{"utt_id": "{key}", "words": []}}\n' for key in keys))
+    lines = (json.dumps({"utt_id": key, "duration_s": 1.0, "words": []}) + "\n" for key in keys)
+    (job.output / "words.jsonl").write_text("".join(lines))
 
 
 def _score(_: Any, jobs: Sequence[tuple[Path, Path]], **__: Any) -> list[str]:

@@ -43,7 +43,7 @@ def aiff_layout(stream: BinaryIO, size: int) -> Layout:
     if not text:
         # Of two sizes that differ, the larger one that the file has room for.
         told = max(length - 8, counted * frame if counted * frame <= there else 0)
-        there = told if _explained(stream, start + told, size, 4) else there
+        there = told if sizes.is_explained(stream, start + told, size, head=8, count=4, align=2) else there
     if not frame or (not text and max(abs(counted * frame - there), abs(length - 8 - there)) < frame):
         return Layout()
     text = text or sizes.note(counted * frame, there)
@@ -100,27 +100,12 @@ def caf_layout(stream: BinaryIO, size: int) -> Layout:
         return Layout()
     start = position + 12
     text = sizes.check_size(length, size - start, start)
-    if not text and _explained(stream, start + length, size, 8):
+    if not text and sizes.is_explained(stream, start + length, size, head=12, count=8):
         return Layout()
     sizes.refuse_another(stream, start, size)
     text = text or sizes.note(length, size - start)
     pieces: tuple[Piece, ...] = ((0, position + 4), (size - start).to_bytes(8, "big"), (start, size))
     return Layout((pieces,), () if length == -1 else (text,))
-
-
-def _explained(stream: BinaryIO, position: int, size: int, width: int) -> bool:
-    """True where chunks with sizes of `width` bytes, or nothing that sounds, follow the samples."""
-    position += position % 2 if width == 4 else 0
-    while position < size:
-        stream.seek(position)
-        name, length = stream.read(4), int.from_bytes(stream.read(width), "big", signed=True)
-        behind = position + 4 + width + length
-        if name in (b"FORM", b"caff"):
-            return False
-        if not all(32 <= byte < 127 for byte in name) or length < 0 or behind > size + 1:
-            break
-        position = behind + (behind % 2 if width == 4 else 0)
-    return sizes.is_stray(stream, position, size)
 
 
 def _patched(size: int, values: dict[int, int]) -> tuple[Piece, ...]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from espnet_jst.data.bad_item import AGAIN, BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.containers import sizes
 from espnet_jst.data.containers.splice import Layout
 from espnet_jst.data.containers.tags import after_tags
@@ -60,9 +60,6 @@ class _Recording:
     Attributes:
         counted: how many its header counts; 0 where it does not.
         understood: libsndfile reads that header.
-        frames: how many are there.
-        runs: where.
-        kbits: their bit rates.
     """
 
     counted: int = 0
@@ -166,7 +163,7 @@ def _skip(stream: BinaryIO, position: int, size: int) -> int:
     if size - position <= SEARCHED and _find_frame(stream, position, size) is None:
         sizes.refuse_another(stream, position, size)
         return size
-    raise BadItem(f"damaged or missing data at byte {position}", AGAIN, "audio-damaged")
+    raise sizes.damaged(position)
 
 
 def _find_frame(stream: BinaryIO, position: int, size: int) -> tuple[int, _Frame] | None:
@@ -182,9 +179,9 @@ def _find_frame(stream: BinaryIO, position: int, size: int) -> tuple[int, _Frame
     return None
 
 
-def _follows(stream: BinaryIO, position: int, frame: _Frame, size: int, count: int = 2) -> bool:
-    """True where `count` more frames of the same kind follow, or the file ends with this one."""
-    for _ in range(count):
+def _follows(stream: BinaryIO, position: int, frame: _Frame, size: int) -> bool:
+    """True where two more frames of the same kind follow, or the file ends with this one."""
+    for _ in range(2):
         position += frame.size
         if position == size:
             return True

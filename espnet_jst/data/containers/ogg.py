@@ -46,7 +46,7 @@ def ogg_layout(stream: BinaryIO, size: int) -> Layout:
             opening = False
             before = pages.get(page.serial)
             if before is None or page.number != (before.number + 1) % (1 << 32):
-                raise _damaged(page.start)
+                raise sizes.damaged(page.start)
             # Decoders drop what lies beyond the last count.
             if page.samples < 0:
                 page = replace(page, samples=before.samples)
@@ -77,16 +77,16 @@ def _pages(stream: BinaryIO, size: int) -> Iterator[_Page]:
             if 0 < size - position < TAIL and b"OggS" not in head + stream.read():
                 sizes.refuse_another(stream, position, size)
                 return
-            raise _damaged(position)
+            raise sizes.damaged(position)
         stop = position + 27 + len(table) + sum(table)
         if len(head) < 27 or stop > size:
             raise sizes.cut_short()
         body = stream.read(sum(table))
         if _checksum(head[:22] + bytes(4) + head[26:] + table + body) != int.from_bytes(head[22:26], "little"):
-            raise _damaged(position)
+            raise sizes.damaged(position)
         samples = int.from_bytes(head[6:14], "little", signed=True)
         if samples < 0 and any(length < 255 for length in table):
-            raise _damaged(position)
+            raise sizes.damaged(position)
         yield _Page(position, stop, head[5], head[14:18], int.from_bytes(head[18:22], "little"), samples)
         position = stop
 
@@ -94,7 +94,3 @@ def _pages(stream: BinaryIO, size: int) -> Iterator[_Page]:
 def _checksum(data: bytes) -> int:
     value = zlib.crc32(data.translate(_MIRROR), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{value:032b}"[::-1], 2)
-
-
-def _damaged(position: int) -> BadItem:
-    return BadItem(f"damaged or missing data at byte {position}", AGAIN, "audio-damaged")

@@ -122,16 +122,11 @@ def _chunks(
     while position < size:
         stream.seek(position)
         head = stream.read(9)
-        missing = padded and head[0] != 0 and is_name(head[:4])
+        missing = padded and head[0] != 0 and sizes.is_name(head[:4])
         skip = padded and not missing
         name, length = head[skip : skip + 4], int.from_bytes(head[skip + 4 : skip + 8], "little")
-        if len(head) < 8 + skip or not is_name(name):
+        if len(head) < 8 + skip or not sizes.is_name(name):
             return
         position += 8 + skip
         yield name, position, length, missing
         position, padded = position + length, length % 2 == 1
-
-
-def is_name(name: bytes) -> bool:
-    """True for what may be the name of a chunk."""
-    return len(name) == 4 and all(32 <= byte < 127 for byte in name)

@@ -81,6 +81,42 @@ def is_stray(stream: BinaryIO, start: int, stop: int, most: int = STRAY) -> bool
     return not any(block.strip(b"\0") for block in iter(lambda: stream.read(_BLOCK), b""))
 
 
+def is_name(name: bytes) -> bool:
+    """True for what may be the name of a chunk."""
+    return len(name) == 4 and all(32 <= byte < 127 for byte in name)
+
+
+def is_explained(stream: BinaryIO, position: int, stop: int, *, head: int, count: int, align: int = 1) -> bool:
+    """True where chunks, or nothing that sounds, follow the samples.
+
+    Args:
+        position: the first byte behind the samples.
+        stop: the end of the file.
+        head: bytes of a chunk's name and size; a name of 16 bytes is Wave64's, whose sizes count it.
+        count: bytes of a size.
+        align: chunks begin at multiples of so many bytes.
+    """
+    wave64 = head - count == 16
+    position += -position % align
+    while position < stop:
+        stream.seek(position)
+        start = stream.read(head)
+        behind = position + int.from_bytes(start[-count:], "little" if wave64 else "big", signed=True)
+        behind += 0 if wave64 else head
+        if start[:4] in (b"FORM", b"caff", b"riff"):
+            return False
+        # What fills up the last chunk may be missing.
+        if not is_name(start[:4]) or not position + head <= behind <= stop + max(1, align - 1):
+            break
+        position = behind + -behind % align
+    return is_stray(stream, position, stop)
+
+
+def damaged(position: int) -> BadItem:
+    """The error of a file that is not whole in between."""
+    return BadItem(f"damaged or missing data at byte {position}", AGAIN, "audio-damaged")
+
+
 def refuse_another(stream: BinaryIO, start: int, stop: int) -> None:
     """Look for the start of another recording where more is there than a header says (`cat a.au b.au`): in between
     samples it would be heard as noise, perhaps at a wrong rate, and behind them not at all.

@@ -15,7 +15,7 @@ def after_tags(stream: BinaryIO, position: int) -> int:
         head = stream.read(32)
         if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 0x80:
             # Seven bits a byte; a flag says that ten more bytes follow.
-            length = int.from_bytes(bytes(4), "big")
+            length = 0
             for byte in head[6:10]:
                 length = length << 7 | byte
             position += 10 + length + (10 if head[5] & 0x10 else 0)

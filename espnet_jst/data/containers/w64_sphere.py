@@ -28,7 +28,7 @@ def w64_layout(stream: BinaryIO, size: int) -> Layout:
         if head[:4] == b"data" and fmt:
             note = sizes.check_size(max(0, length - HEAD), size - start, start)
             stop = size if note else start + length - HEAD
-            if not note and not _explained(stream, stop, size):
+            if not note and not sizes.is_explained(stream, stop, size, head=HEAD, count=8, align=8):
                 note, stop = sizes.note(length - HEAD, size - start), size
             if note:
                 sizes.refuse_another(stream, start, size)
@@ -40,21 +40,6 @@ def w64_layout(stream: BinaryIO, size: int) -> Layout:
             break
         position += (length + 7) // 8 * 8
     return Layout()
-
-
-def _explained(stream: BinaryIO, position: int, size: int) -> bool:
-    """True where chunks, or nothing that sounds, follow the samples."""
-    position += -position % 8
-    while position + HEAD <= size:
-        stream.seek(position)
-        head = stream.read(HEAD)
-        length = int.from_bytes(head[16:], "little")
-        if head[:4] == b"riff":
-            return False
-        if length < HEAD or position + length > size + 7:
-            break
-        position += (length + 7) // 8 * 8
-    return sizes.is_stray(stream, position, size)
 
 
 def sphere_layout(stream: BinaryIO, size: int) -> Layout:

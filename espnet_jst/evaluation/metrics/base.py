@@ -39,10 +39,7 @@ class Score:
     """One metric of one lane.
 
     Attributes:
-        name: of the metric.
-        score: NaN where it is not defined.
         low, high: 95 % interval, NaN where it is not defined; None where none was asked for.
-        details: what scores.json says besides.
         espnet: what ESPnet's result file says (`Metric.espnet_text`).
     """
 
@@ -65,10 +62,8 @@ class Metric(ABC):
     Attributes:
         name: in scores.json and in tables.
         meaning: for the reader of a table, without a full stop; metrics of one meaning are explained together.
-        up: whether more is better.
         limits: least and largest value.
         unit: "%", "ms", or empty.
-        digits: decimals in tables.
         source: whether it is for lanes of what was spoken (True), for translations (False), or for both (None). A
             metric of texts stands in scores.json for every lane all the same.
         timed: whether it needs the times of the words. Such a metric is for comparisons: of one system scores.json has

@@ -21,13 +21,11 @@ class EditScore:
     """Counts of an edit-distance score over a test set.
 
     Attributes:
-        unit: "word" (WER) or "char" (CER).
         hits, substitutions, deletions, insertions: counts over the set.
         sentence_errors: utterances with at least one error.
         per_utterance: (errors, reference units) of each utterance, for the bootstrap.
     """
 
-    unit: str
     hits: int
     substitutions: int
     deletions: int
@@ -91,7 +89,6 @@ def edit_score(
         )
         rows.append((wrong, len(reference)))
     return EditScore(
-        unit=unit,
         hits=output.hits,
         substitutions=output.substitutions,
         deletions=output.deletions,

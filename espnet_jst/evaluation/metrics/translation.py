@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import sacrebleu.metrics
 from sacrebleu.metrics.base import Metric as Sacrebleu
+from sacrebleu.metrics.base import Signature
 from sacrebleu.significance import PairedTest
 
 from espnet_jst.config import json_text
@@ -136,7 +137,7 @@ class UnitTER(sacrebleu.metrics.TER):
     def _preprocess_segment(self, sent: str) -> str:
         return super()._preprocess_segment(spaced(sent))
 
-    def get_signature(self) -> Any:
+    def get_signature(self) -> Signature:
         """sacrebleu's signature, with what a unit is."""
         signature = super().get_signature()
         signature.info["tok"] = f"{signature.info['tok']}-units"

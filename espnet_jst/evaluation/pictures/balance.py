@@ -12,9 +12,6 @@ from espnet_jst.evaluation.pictures.figure import colours_of, dress, new_figure,
 def plot_balance(scores: Scores, path: Path | str, *, title: str) -> Path | None:
     """The headline of each lane over its LAAL; bars are 95 % intervals.
 
-    Args:
-        scores: of one test set.
-
     Returns:
         The picture, or None where no lane has both metrics.
     """

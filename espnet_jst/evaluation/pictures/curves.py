@@ -7,31 +7,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.history import read_history
 from espnet_jst.evaluation.pictures.figure import COLOURS, INK, WAVE, dress, new_figure, save
 
 
-def plot_curves(history: Sequence[Mapping] | Path | str, path: Path | str, keys: Sequence[str] | None = None) -> Path:
-    """Training curves, one panel a value, training and validation in each.
+def plot_curves(history: Sequence[Mapping], path: Path | str) -> Path:
+    """Up to six values that validation has as well, the loss first: training and validation in each panel.
 
     Args:
-        history: one mapping an epoch (`read_history`), or an experiment directory or train.log to read it from.
-        keys: values to show; by default up to six that validation has as well, the loss first.
+        history: one mapping an epoch (`read_history`).
 
     Raises:
-        DataError: the history is empty or has none of the keys.
+        DataError: no epoch has such a value.
     """
-    if isinstance(history, Path | str):
-        history = read_history(history)
     present = dict.fromkeys(key for epoch in history for part in ("train", "valid") for key in epoch.get(part, ()))
-    if keys is None:
-        # What only training has is times and rates; what is always zero are counts of trouble that did not come.
-        told = {key for epoch in history for key, value in epoch.get("valid", {}).items() if value} or {"loss"}
-        shown = sorted((key for key in present if key in told), key=lambda key: key != "loss")[:6]
-    else:
-        shown = [key for key in keys if key in present]
+    # What only training has is times and rates; what is always zero are counts of trouble that did not come.
+    told = {key for epoch in history for key, value in epoch.get("valid", {}).items() if value} or {"loss"}
+    shown = sorted((key for key in present if key in told), key=lambda key: key != "loss")[:6]
     if not shown:
-        raise DataError(f"no curve to draw: wanted {list(keys or ['loss'])}, the history has {sorted(present)}")
+        raise DataError(f"no curve to draw: the history has {sorted(present)}")
     columns = min(len(shown), 3)
     rows = math.ceil(len(shown) / columns)
     figure = new_figure(1.2 + 4.0 * columns, 0.5 + 2.7 * rows)

@@ -10,11 +10,7 @@ from espnet_jst.text.diagnose import SerializationReport
 
 
 def plot_policies(reports: Mapping[str, SerializationReport], path: Path | str, *, title: str) -> Path:
-    """What the policies cost before any training: bars of tags, premature words and waits, and how wide a band must be.
-
-    Args:
-        reports: policy -> its report (`compare_policies`).
-    """
+    """Bars of tags, premature words and waits of each policy, and how wide a band must be."""
     figure = new_figure(9.0, 5.4)
     axes = figure.subplots(2, 2).reshape(-1)
     colours = list(colours_of(reports).values())

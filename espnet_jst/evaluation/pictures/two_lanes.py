@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from espnet_jst.evaluation.pictures.figure import GRID, INK, WAVE, lane_colours, new_figure, save
 from espnet_jst.text.lanes import LANES, in_order
 from espnet_jst.text.words import Word, join_words
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
 _PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
@@ -20,7 +21,7 @@ _POINTS_A_CHARACTER = 0.58  # width of a character of DejaVu Sans, in font sizes
 
 
 def plot_two_lanes(
-    waveform: Sequence[float] | Any,
+    waveform: np.ndarray,
     fs: int,
     words: Sequence[Word],
     path: Path | str,
@@ -29,15 +30,12 @@ def plot_two_lanes(
     chunk_s: float | None = None,
     title: str | None = None,
 ) -> Path:
-    """One utterance: the audio above, the transcript and the translation below it.
+    """One utterance: the audio above, samples (N,) at `fs` Hz, the transcript and the translation below it.
 
     Each word is a bar over the audio that it stands for (words of one block share a bar) with an arrow to the moment
     when it was shown; what was shown at that moment stands below the arrow's head.
 
     Args:
-        waveform: samples, (N,).
-        fs: sampling rate in Hz.
-        words: the words of both lanes.
         reference: lane -> reference text, written beside the lane.
         chunk_s: chunk length in s; the grid lines are its multiples, by default the moments when words were shown.
     """
@@ -78,12 +76,8 @@ def _draw_grid(axes: Sequence[Axes], moments: Sequence[float]) -> None:
         axis.tick_params(bottom=last)
 
 
-def envelope(samples: Any, bins: int) -> tuple[Any, Any, Any]:
-    """Outline of a waveform: first sample, lowest and highest value of each bin, three arrays (<= bins,).
-
-    Args:
-        samples: NumPy array, (N,).
-    """
+def envelope(samples: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outline of a waveform: first sample, lowest and highest value of each bin, three arrays (<= bins,)."""
     import numpy as np
 
     bins = min(len(samples), bins)
@@ -93,7 +87,7 @@ def envelope(samples: Any, bins: int) -> tuple[Any, Any, Any]:
     return edges, np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
 
 
-def _draw_wave(axis: Axes, samples: Any, fs: int) -> None:
+def _draw_wave(axis: Axes, samples: np.ndarray, fs: int) -> None:
     edges, low, high = envelope(samples, 1600)
     if len(edges):
         axis.fill_between(edges / fs, low, high, color=WAVE, linewidth=0.4, edgecolor=WAVE)

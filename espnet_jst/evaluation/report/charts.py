@@ -27,7 +27,6 @@ def line_chart(name: str, curves: Mapping[str, Points]) -> Html:
     """One value over epochs.
 
     Args:
-        name: of the value.
         curves: "train", "valid" -> (epoch, value); values that are not finite are left out.
     """
     curves = {part: [(x, y) for x, y in points if math.isfinite(y)] for part, points in curves.items()}
@@ -43,18 +42,17 @@ def line_chart(name: str, curves: Mapping[str, Points]) -> Html:
     return plot.svg(f"{name}, epochs {min(xs):g} to {max(xs):g}: {', '.join(said)}" if said else f"{name}: no values")
 
 
-def histogram(name: str, values: Mapping[str, Sequence[float]], unit: str = "s") -> Html:
-    """Distributions of the lanes, in percent of each, with a line at each median.
+def histogram(name: str, values: Mapping[str, Sequence[float]]) -> Html:
+    """Distributions of the lanes' seconds, in percent of each, with a line at each median.
 
     Args:
         name: of the values, for those who cannot see the picture.
-        values: lane -> values.
     """
     every = [value for lane in values.values() for value in lane] or [0.0]
     low, high = min([0.0, *every]), max([0.1, *every])
     width = (high - low) / _BINS
     heights = {lane: _shares(found, low, width) for lane, found in values.items() if found}
-    plot = _Plot((low, high), (0.0, max((max(shares) for shares in heights.values()), default=1.0)), unit, "%")
+    plot = _Plot((low, high), (0.0, max((max(shares) for shares in heights.values()), default=1.0)), "s", "%")
     said = []
     for lane, shares in heights.items():
         outline = [(low, 0.0)]
@@ -65,7 +63,7 @@ def histogram(name: str, values: Mapping[str, Sequence[float]], unit: str = "s")
         x = plot.x(middle)
         plot.add(tag("polygon", points=path, class_=f"area {lane}"))
         plot.add(tag("line", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_=f"median {lane}"))
-        said.append(f"{lane} median {middle:.2f} {unit}, 90 % below {percentile(values[lane], 90):.2f} {unit}")
+        said.append(f"{lane} median {middle:.2f} s, 90 % below {percentile(values[lane], 90):.2f} s")
     return plot.svg(f"{name}: {'; '.join(said) or 'no values'}")
 
 

@@ -12,6 +12,7 @@ from espnet_jst.errors import DataError
 from espnet_jst.evaluation.compare import Column
 from espnet_jst.evaluation.files import write_text
 from espnet_jst.evaluation.history import read_history
+from espnet_jst.evaluation.lane_latency import heard_s
 from espnet_jst.evaluation.latency import percentile
 from espnet_jst.evaluation.metrics import METRICS, explained, lane_metrics, text_metrics
 from espnet_jst.evaluation.report.charts import histogram, line_chart
@@ -38,10 +39,8 @@ def write_report(
 
     Args:
         exp_dir: an experiment, exp/st_<tag>, with train.log and scored decode directories below it.
-        data_dir: folder of the sets, for references, word alignment and audio.
         path: the file to write, `report.html` in `exp_dir` by default.
         worst: utterances shown for each measure, fewer where there are many sets.
-        audio: embed the recordings of the utterances shown.
 
     Raises:
         DataError: nothing was scored below `exp_dir`, or a file there is damaged.
@@ -155,7 +154,7 @@ def _decoded(item: DecodedSet, name: str, worst: int, audio: bool) -> Html:
 def _latency(item: DecodedSet, laal: dict[str, list[float]]) -> list[Html]:
     waits = {
         lane: [
-            max(0.0, min(word.emission_s, utterance.duration_s) - word.end_s)
+            max(0.0, heard_s(word, utterance.duration_s) - word.end_s)
             for utterance in item.decoded.values()
             for word in utterance.lane(lane)
         ]

@@ -28,11 +28,9 @@ class DecodedSet:
 
     Attributes:
         name: what the page calls it (`results.short_names`).
-        scores: content of scores.json.
         lanes: texts of the lanes; empty where the references are not there.
         decoded: words with times; empty where the decoder wrote no words.jsonl.
         links: word alignment of the references by utterance, where the data directory has one.
-        audio: audio file by utterance.
         notes: what could not be shown, and why.
         folder: path below the experiment, <inference tag>/<set>.
     """

@@ -3,8 +3,9 @@ where they were shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.lane_latency import heard_chunks, heard_s
@@ -13,6 +14,7 @@ from espnet_jst.evaluation.report.charts import ticks
 from espnet_jst.evaluation.report.markup import Html, cut, pack_rows, tag, text_width
 from espnet_jst.text.words import Word, join_words
 
+Scale = Callable[[float], float]  # seconds -> pixels from the left
 SHOWN_S = 30.0  # a longer recording is cut: its picture would be as wide as a house
 _LEFT, _RIGHT = 92.0, 24.0
 _WAVE, _BAR, _LABEL, _GAP, _FONT = 60.0, 24.0, 18.0, 26.0, 12.0
@@ -21,14 +23,12 @@ _LONGEST_LABEL = 320.0  # pixels
 
 
 def timeline(
-    utterance: DecodedUtterance, lanes: Sequence[str], samples: Any, fs: int, *, chunk_s: float | None = None
+    utterance: DecodedUtterance, lanes: Sequence[str], samples: np.ndarray, fs: int, *, chunk_s: float | None = None
 ) -> Html:
     """The picture of one utterance.
 
     Args:
-        lanes: lanes to draw, from above.
-        samples: waveform, (N,); may be empty where there is no audio file.
-        fs: sampling rate in Hz.
+        samples: waveform at `fs` Hz, (N,); may be empty where there is no audio file.
         chunk_s: chunk length in s, used where the decoder did not write the chunks.
     """
     words = [word for word in utterance.words if word.lane in lanes and word.start_s < SHOWN_S]
@@ -57,7 +57,7 @@ def timeline(
     return tag("svg", *drawing, **size, role="img", aria_label=label, class_="timeline")
 
 
-def _wave(samples: Any, fs: int, at: Any) -> Html | None:
+def _wave(samples: np.ndarray, fs: int, at: Scale) -> Html | None:
     edges, low, high = envelope(samples[: int(SHOWN_S * fs)], _BINS)
     if not len(edges):
         return None
@@ -68,7 +68,7 @@ def _wave(samples: Any, fs: int, at: Any) -> Html | None:
 
 
 def _lane(
-    words: Sequence[Word], lane: str, duration_s: float, at: Any, top: float, width: float
+    words: Sequence[Word], lane: str, duration_s: float, at: Scale, top: float, width: float
 ) -> tuple[list[Html], float]:
     """Bars over the audio of the words, below them what was shown, where it was shown. Returns parts and height."""
     bars = word_bars(words)
@@ -89,7 +89,7 @@ def _lane(
 
 
 def _labels(
-    words: Sequence[Word], lane: str, duration_s: float, at: Any, top: float, width: float
+    words: Sequence[Word], lane: str, duration_s: float, at: Scale, top: float, width: float
 ) -> tuple[list[Html], float]:
     """What was shown at each moment, with a mark at it. Returns parts and height."""
     shown: dict[float, list[Word]] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -42,12 +41,7 @@ def _value(utterance: Utterance, column: Column) -> str:
 
 
 def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, opened: bool, audio: bool) -> Html:
-    """Everything about one utterance, to open and close.
-
-    Args:
-        name: anchor.
-        audio: embed the recording.
-    """
+    """Everything about one utterance, to open and close."""
     texts = {lane.name: _pair(lane, utterance.key) for lane in decoded_set.lanes}
     columns = []
     for lane in decoded_set.lanes:
@@ -97,7 +91,7 @@ def _times(decoded_set: DecodedSet, key: str, audio: bool) -> list[Html]:
     return parts
 
 
-def _read(decoded_set: DecodedSet, key: str) -> tuple[Any, int, str | None]:
+def _read(decoded_set: DecodedSet, key: str) -> tuple[np.ndarray, int, str | None]:
     """Waveform (N,) and rate; an empty one with the reason where there is no audio."""
     try:
         if key not in decoded_set.audio:
@@ -108,7 +102,7 @@ def _read(decoded_set: DecodedSet, key: str) -> tuple[Any, int, str | None]:
     return samples.mean(axis=1), fs, None
 
 
-def _embedded(samples: Any, fs: int) -> str:
+def _embedded(samples: np.ndarray, fs: int) -> str:
     import soundfile
 
     stream = io.BytesIO()

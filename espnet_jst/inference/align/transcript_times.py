@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference.align.word_times import TimingConf, ctc_word_times, share_spans

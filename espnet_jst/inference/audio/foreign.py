@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard, TypeVar, cast
 
-from espnet_jst.data.audio_file import AGAIN, AudioFile, BadItem
+from espnet_jst.data.audio_file import AudioFile
 from espnet_jst.data.audio_source import blame, is_command, what_it_is
+from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.data.piped_wave import PipedWave, piped_wave, raw_wave
 
 STDIN = "-"

@@ -12,7 +12,7 @@ from types import TracebackType
 
 import numpy as np
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.signal import Mixer, Remark
 from espnet_jst.errors import DataError
 from espnet_jst.inference.audio.foreign import open_audio

@@ -7,19 +7,10 @@ from collections.abc import Sequence
 from dataclasses import Field
 from typing import Any
 
-from espnet_jst.config import CommandParser
+from espnet_jst.config import CommandParser, truth
 from espnet_jst.recipe.options.espnet_flags import add_foreign, sort_out
 from espnet_jst.recipe.options.groups import Options, option_fields
 from espnet_jst.recipe.options.known import completed
-
-
-def truth(text: str) -> bool:
-    """ "true" or "false", as ESPnet writes switches."""
-    if text.lower() in ("true", "yes", "1"):
-        return True
-    if text.lower() in ("false", "no", "0"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
 
 
 def make_parser() -> argparse.ArgumentParser:

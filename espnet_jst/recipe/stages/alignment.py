@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from espnet_jst.data import kaldi
 from espnet_jst.data.texts import Texts
@@ -14,10 +13,9 @@ from espnet_jst.recipe.options import DataOptions, RunOptions, TextOptions
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.tokens import token_files
 from espnet_jst.recipe.stamp import present
+from espnet_jst.text.align.pharaoh import format_pharaoh, read_pharaoh
+from espnet_jst.text.align.scores import AlignmentScore, alignment_score
 from espnet_jst.text.units import split_units
-
-if TYPE_CHECKING:
-    from espnet_jst.text.align.scores import AlignmentScore
 
 Links = Mapping[str, set[tuple[int, int]]]
 DIAGNOSIS = "cost of the policies"
@@ -87,15 +85,8 @@ def align_sets(
     says that there is no link.
 
     Args:
-        sets: dump directories.
-        texts: their texts.
         given: name of a set -> the user's links, where there are some.
-        report: file for the notes.
-        nj: processes.
         device: of an aligner that is a network.
-        aligner: its name.
-        model: of an aligner that needs one.
-        symmetrization: of both directions.
     """
     estimate = []
     notes = []
@@ -120,8 +111,6 @@ def align_sets(
 
 
 def _estimate(sets: Sequence[Path], texts: Texts, align: partial) -> list[str]:
-    from espnet_jst.text.align.pharaoh import format_pharaoh
-
     keys: list[tuple[Path, str]] = []
     sources: list[list[str]] = []
     targets: list[list[str]] = []
@@ -149,10 +138,7 @@ def _estimate(sets: Sequence[Path], texts: Texts, align: partial) -> list[str]:
 
 def against_reference(links: Links, reference: Path) -> AlignmentScore:
     """Compare `links` with a file of Pharaoh links."""
-    from espnet_jst.text.align.pharaoh import parse_pharaoh
-    from espnet_jst.text.align.scores import alignment_score
-
-    gold = {key: parse_pharaoh(value) for key, value in kaldi.read_table(reference).items() if key in links}
+    gold = {key: value for key, value in read_pharaoh(reference).items() if key in links}
     return alignment_score([links[key] for key in gold], list(gold.values()))
 
 

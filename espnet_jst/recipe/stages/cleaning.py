@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from espnet_jst.data import checks, kaldi
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits, Problem
 from espnet_jst.data.texts import Texts
 from espnet_jst.data.utterances import check_utterance
@@ -56,12 +56,8 @@ def remove_bad(source: Path, out: Path, texts: Texts, others: Sequence[Path] = (
     Word links that the user gave are checked; it is stage 5 that hands them on, as it does those of an aligner.
 
     Args:
-        source: the set as stage 3 wrote it.
-        out: where it goes.
-        texts: its texts.
         others: `wav.scp` of the other sets.
         fs: sampling rate of the audio in Hz.
-        limits: what an utterance must keep to.
 
     Raises:
         DataError: no utterance is left.

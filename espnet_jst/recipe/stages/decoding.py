@@ -13,7 +13,6 @@ from espnet_jst.jobs.command import Job, python, run_jobs
 from espnet_jst.jobs.shards import split_evenly
 from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, DecodingOptions, RunOptions
-from espnet_jst.recipe.options.option import check_words
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import files_of_model, named_files, present
@@ -21,15 +20,6 @@ from espnet_jst.text.lines import read_lines
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
 WRITTEN = ("text", "words.jsonl")  # src_text as well, where the model has a transcript
-
-
-def check(decoding: DecodingOptions) -> None:
-    """Refuse options of the decoder that cannot be read; what it would refuse itself, `bin.jst_recipe` asks it.
-
-    Raises:
-        ConfigError: names the option.
-    """
-    check_words("inference_args", decoding.inference_args)
 
 
 def decoding_stages(
@@ -77,12 +67,7 @@ def decode(
 
     Args:
         wav: `wav.scp` of the set.
-        out: where the results go.
-        config: of the model.
-        weights: of the model.
-        nj: shards at a time.
         ngpu: GPUs; one is used.
-        flags: how to search.
     """
     logdir = out / "logdir"
     shutil.rmtree(logdir, ignore_errors=True)

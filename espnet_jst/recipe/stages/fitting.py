@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from espnet_jst.data import checks, kaldi
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.texts import Texts
 from espnet_jst.errors import DataError
@@ -59,8 +59,6 @@ def choose_utterances(sets: Sequence[Path], texts: Texts, reader: Path, *, fs: i
     """List what training takes of each set.
 
     Args:
-        sets: dump directories.
-        texts: their texts.
         reader: the token list that transcripts are read with.
         fs: sampling rate in Hz.
         frame_s: seconds of audio for one encoder output frame.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -59,13 +60,9 @@ def format_set(
     """Read a data directory, bring its audio into form, write the dump directory. Returns the summary.
 
     Args:
-        source: the data directory.
-        out: the dump directory.
         texts: names of the texts in the dump directory, and in the data directory unless its one text is "text".
-        nj: shards at a time.
         fs: sampling rate of the model in Hz.
         strict_fs: leave out audio of another rate.
-        audio_format: of audio that is rewritten.
 
     Raises:
         DataError: no utterance is left.
@@ -101,7 +98,8 @@ def _format_audio(items: list[AudioItem], out: Path, work: partial[Formatted], n
 
 def _write_set(out: Path, result: Formatted, tables: dict[str, dict[str, str]]) -> None:
     keep = set(result.wav)
-    chosen: dict[str, dict[str, object]] = {name: dict(table) for name, table in zip(TABLES, result.tables())}
+    made = (result.wav, result.samples, result.digests)
+    chosen: dict[str, Mapping[str, object]] = dict(zip(TABLES, made, strict=True))
     for name, table in tables.items():
         # A line that an optional file lacks says "unknown"; an empty value would stop ESPnet's data set.
         filler = {key: key if name == "utt2spk" else "-" for key in keep}

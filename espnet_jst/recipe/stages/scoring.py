@@ -38,7 +38,7 @@ def scoring_stages(
         number=13,
         name="score",
         run=partial(score_all, dict(zip(titles, jobs)), nj=run.inference_nj),
-        uses={"names": reference_names(text)},
+        uses={"names": reading_of(text, exp / "config.yaml")},
         inputs=[*decoded, *texts, *times],
         outputs=scores,
         stamp=exp / ".stages" / "13-score.json",
@@ -59,9 +59,14 @@ def scoring_stages(
     )
 
 
-def reference_names(text: TextOptions) -> Reading:
-    """Languages and cases of the references, as `score_directory` takes them."""
-    return {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang, "case": text.tgt_case, "src_case": text.src_case}
+def reading_of(text: TextOptions, config: Path) -> Reading:
+    """Languages and cases of the references and further lanes of the model, as `score_directory` takes them."""
+    names: Reading = {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang}
+    names |= {"case": text.tgt_case, "src_case": text.src_case}
+    from espnet_jst.evaluation.lanes import further_lanes
+
+    further = further_lanes(config) if config.is_file() else []
+    return {**names, "further": further} if further else names
 
 
 def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Reading) -> str:
@@ -69,8 +74,6 @@ def score_all(jobs: Mapping[str, tuple[Path, Path]], *, nj: int = 1, names: Read
 
     Args:
         jobs: title -> decode directory and data directory.
-        nj: sets at a time.
-        names: see `reference_names`.
     """
     notes = run_each(partial(score, names=names), [*jobs.values()], nj=nj, title="score")
     return "; ".join(f"{title}: {note}" for title, note in zip(jobs, notes))
@@ -81,7 +84,6 @@ def score(job: tuple[Path, Path], *, names: Reading) -> str:
 
     Args:
         job: decode directory and data directory.
-        names: see `reference_names`.
     """
     from espnet_jst.evaluation import score_directory
     from espnet_jst.evaluation.results import lanes_of

@@ -36,17 +36,13 @@ def statistics_stage(
         name="collect statistics",
         run=partial(collect_stats, files, last, folder, nj=run.nj),
         uses={"count": training.stats_utterances, "flags": training.st_args, "values": last.uses["values"]},
-        inputs=[*config_inputs(last), *files.inputs, *named_files(training.st_args, config)],
+        # What a named run makes of its configuration counts as what it says.
+        inputs=[*([] if last.name else last.inputs), *files.inputs, *named_files(training.st_args, config)],
         outputs=[stats_file(folder)],
         facts=plugins,
         stamp=folder / ".stages" / "10.json",
         skip=skip or unused,
     )
-
-
-def config_inputs(run: TrainingRun) -> list[Path]:
-    """The files of a configuration that count as files; what a named run makes of them counts as what it says."""
-    return [] if run.name else run.inputs
 
 
 def stats_file(folder: Path) -> Path:
@@ -71,13 +67,8 @@ def collect_stats(
     """Collect statistics in shards that are joined afterwards.
 
     Args:
-        files: what training reads.
         run: whose configuration says what the features are.
-        folder: where the statistics go.
-        nj: shards at a time.
         count: utterances, evenly spaced; 0 takes all.
-        flags: further options of `jst_train`.
-        values: what `run` makes of the configuration.
     """
     logdir = folder / "logdir"
     shutil.rmtree(logdir, ignore_errors=True)

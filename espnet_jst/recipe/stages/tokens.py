@@ -76,11 +76,8 @@ def train_token_lists(
     """Train the SentencePiece model or models on the training text.
 
     Args:
-        folders: where each side's list goes.
         texts: transcript and translation, or the one that there is.
-        pieces: of each side.
         joint: the target's list is made of all texts.
-        tags: symbols of the serialized output.
     """
     from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
 

@@ -130,19 +130,11 @@ def train(
     Otherwise it begins again, and the model before is kept beside it; `--force` begins again in any case.
 
     Args:
-        files: what it reads of the recipe.
-        run: its folder and configuration.
-        inputs: all files that it reads.
         stats: statistics for the normalization, one file or none.
         fs: sampling rate of the audio in Hz.
         machines: GPUs and machines; whether to begin again.
-        flags: further options of `jst_train`.
-        seed: of the training.
-        normalize: name of the normalization that takes the statistics.
         minutes: budget, for a run that has none of its own; 0 for none.
         model: to train further, empty for a new one.
-        values: what the run makes of its configuration.
-        init: values of `--init_param`.
     """
     nodes, extra = start_on_nodes(machines), shlex.split(flags)
     config = run.written(run.folder)

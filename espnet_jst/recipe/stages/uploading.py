@@ -9,7 +9,7 @@ from pathlib import Path
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import Options, ReleaseOptions, RunOptions
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stages.packing import PackFiles
+from espnet_jst.recipe.stages.packing import pack_file, trial_recording, trial_table
 
 _GO = "nothing was uploaded; --dry_run false uploads"
 
@@ -30,13 +30,13 @@ def uploading_stages(options: Options) -> Iterator[Stage]:
     """The two receivers. A deposit at Zenodo is a new draft each time, so a finished one is not made again."""
     from espnet_jst.hub import zenodo
 
-    files, release, run = PackFiles.of(options), options.release, options.run
-    inputs = [files.zip, files.trial]
+    release, run = options.release, options.run
+    inputs = [pack_file(options), trial_table(options.data)]
     uses = {"corpus": release.corpus, "languages": options.text.languages}
     yield Stage(
         number=15,
         name="upload to Zenodo",
-        run=partial(upload_zenodo, files, dry_run=release.dry_run),
+        run=partial(upload_zenodo, options, dry_run=release.dry_run),
         uses={
             "creator": release.creator,
             "license": release.license,
@@ -44,13 +44,13 @@ def uploading_stages(options: Options) -> Iterator[Stage]:
             **uses,
         },
         inputs=inputs,
-        stamp=None if release.dry_run else files.exp / ".stages" / "15.json",
+        stamp=None if release.dry_run else options.exp / ".stages" / "15.json",
         skip="--skip_upload" if run.skip_upload else "",
     )
     yield Stage(
         number=16,
         name="upload to Hugging Face",
-        run=partial(upload_huggingface, files, release.hf_repo, dry_run=release.dry_run),
+        run=partial(upload_huggingface, options, release.hf_repo, dry_run=release.dry_run),
         uses=uses,
         inputs=inputs,
         skip="--skip_upload_hf" if run.skip_upload_hf else "",
@@ -58,7 +58,7 @@ def uploading_stages(options: Options) -> Iterator[Stage]:
 
 
 def upload_zenodo(
-    files: PackFiles,
+    options: Options,
     *,
     dry_run: bool,
     creator: str,
@@ -69,21 +69,21 @@ def upload_zenodo(
 ) -> str:
     """Stage 15: the zip, as a draft that its owner publishes."""
     from espnet_jst.hub import zenodo
-    from espnet_jst.hub.publish import Entry, checked_pack, read_card, table
+    from espnet_jst.hub.publish import checked_pack, read_card, table
 
-    token, pack = zenodo.find_token(), files.zip
+    token, pack = zenodo.find_token(), pack_file(options)
     if not dry_run and token is None:
         raise ConfigError(zenodo.NO_TOKEN)
-    name = f"{creator}/{files.exp.name}" if creator else f"<creator>/{files.exp.name}"
-    with checked_pack(pack, files.recording()[1]) as folder:
+    name = f"{creator or '<creator>'}/{options.exp.name}"
+    with checked_pack(pack, trial_recording(options.data)[1]) as folder:
         card = read_card(folder)
         if dry_run:
             print(f"would go to {site} as a draft, by {creator or '(--creator is missing)'}:")
-            print(f"{table([Entry.of(pack, pack.name)])}\n\nits description:\n\n{card}")
+            print(f"{table(pack)}\n\nits description:\n\n{card}")
             _show_row(corpus, languages, folder, name, zenodo.file_url(site, "<record>", pack.name))
             return _dry(token, zenodo.NO_TOKEN)
         about = zenodo.metadata(
-            title=f"ESPnet model {files.exp.name}",
+            title=f"ESPnet model {options.exp.name}",
             creator=creator,
             license=license,
             card=card,
@@ -95,21 +95,21 @@ def upload_zenodo(
 
 
 def upload_huggingface(
-    files: PackFiles, repository: str, *, dry_run: bool, corpus: str, languages: Sequence[str]
+    options: Options, repository: str, *, dry_run: bool, corpus: str, languages: Sequence[str]
 ) -> str:
     """Stage 16: the unpacked pack, in one commit."""
     from espnet_jst.hub import huggingface
-    from espnet_jst.hub.publish import checked_pack, list_files, name_repository, table
+    from espnet_jst.hub.publish import checked_pack, name_repository, table
     from espnet_jst.hub.zoo import HUGGINGFACE_URL
 
     token = huggingface.find_token()
     huggingface.check_repository(repository)
     if not dry_run and token is None:
         raise ConfigError(huggingface.NO_TOKEN)
-    with checked_pack(files.zip, files.recording()[1]) as folder:
+    with checked_pack(pack_file(options), trial_recording(options.data)[1]) as folder:
         card = name_repository(folder, repository)
         if dry_run:
-            print(f"would go to {HUGGINGFACE_URL}{repository}:\n{table(list_files(folder))}\n\nREADME.md:\n\n{card}")
+            print(f"would go to {HUGGINGFACE_URL}{repository}:\n{table(folder)}\n\nREADME.md:\n\n{card}")
             _show_row(corpus, languages, folder, repository, HUGGINGFACE_URL)
             return _dry(token, huggingface.NO_TOKEN)
         revision = huggingface.upload_folder(folder, repository, token=str(token))

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from espnet_jst.data.audio_file import AudioFile, BadItem
+from espnet_jst.data.audio_file import AudioFile
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.signal import Mixer
 from tests.data.containers.sound import encoded, tone
 

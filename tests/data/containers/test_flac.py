@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from tests.data.containers.sound import ID3, ID3V1, decoded, encoded, tone
 
 TONE = tone(40000)

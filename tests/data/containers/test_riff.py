@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from tests.data.containers.sound import ID3V1, decoded, encoded, patched, tone
 
 TONE = tone()

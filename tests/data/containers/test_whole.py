@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_jst.data.audio_file import BadItem, inspect
+from espnet_jst.data.audio_file import inspect
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.containers.ogg import _checksum
 from tests.data.containers.sound import decoded, encoded, patched, tone
 

@@ -75,8 +75,8 @@ def test_curves_have_a_panel_for_the_loss_and_what_else_validation_has_and_is_no
 
 
 def test_curves_that_are_not_there_are_an_error(tmp_path):
-    with pytest.raises(DataError, match="acc"):
-        plot_curves([{"epoch": 1, "train": {"loss": 1.0}}], tmp_path / "curves.png", keys=["acc"])
+    with pytest.raises(DataError, match="the history has \\['acc'\\]"):
+        plot_curves([{"epoch": 1, "train": {"acc": 1.0}}], tmp_path / "curves.png")
 
 
 def test_the_latency_picture_names_the_medians(tmp_path, figures):

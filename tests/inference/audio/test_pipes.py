@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.inference.audio.recording import Recording
 from tests.inference import tiny
 

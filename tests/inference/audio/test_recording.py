@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from espnet_jst.data.audio_file import BadItem
+from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.signal import Remark
 from espnet_jst.errors import DataError
 from espnet_jst.inference.audio.recording import AudioWarning, Recording, packets, recording_of, take
