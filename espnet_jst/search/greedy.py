@@ -76,7 +76,7 @@ class GreedySearch(Search[GreedyState]):
         projected, predictor, lane = state.projected.clone(), state.predictor.clone(), state.lane.clone()
         frame = torch.zeros_like(lengths)  # where each stream is,
         symbols = torch.zeros_like(lengths)  # and what it has written there
-        ahead = torch.arange(LOOKAHEAD)
+        ahead = torch.arange(LOOKAHEAD, device=x.device)
         found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         rows = lengths.gt(0).nonzero()[:, 0]
         while len(rows):
