@@ -153,13 +153,13 @@ def _mapping(values: object, where: str) -> Mapping:
     return values
 
 
-def kind_of(values: Mapping, kinds: Collection[str], where: str, default: str | None = None) -> str:
+def kind_of(values: object, kinds: Collection[str], where: str) -> str:
     """The `kind` of an entry, which says what further keys it has.
 
     Raises:
-        ConfigError: it is missing, where there is no default, or not one of `kinds`.
+        ConfigError: it is missing, or not one of `kinds`.
     """
-    kind = _mapping(values, where).get("kind", default)
+    kind = _mapping(values, where).get("kind")
     if kind is None:
         raise ConfigError(f"{where}: 'kind' is missing: {' or '.join(sorted(kinds))}")
     check_choice(str(kind), kinds, f"{where}: kind")

@@ -79,7 +79,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         super().__init__()
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.heads, self.specs = encoder, hier_encoder, heads, dict(specs)
-        self.inputs = nn.ModuleDict({name: entry for name, entry in (inputs or {}).items()})  # type: ignore[misc]
+        self.inputs = nn.ModuleDict(dict(inputs or {}))  # type: ignore[arg-type]
         self.regularizers = nn.ModuleDict() if regularizers is None else regularizers
         self.token_lists = token_lists or TokenLists({}, {})
         self.speech = SpeechInput(frontend, normalize, specaug)
@@ -181,10 +181,6 @@ class JSTModel(AbsESPnetModel, Scheduled):
         tap, speech = self.speech.step(samples, state.speech, last)
         taps, encoders = self.chain.step(tap, state.encoders, last)
         return taps, ModelState(speech, encoders)
-
-    def packet(self, samples: Tensor) -> Tap:
-        """(B, n) samples, all of them valid, for `step`."""
-        return Tap(samples, torch.full((samples.size(0),), samples.size(1)), 1 / self.fs)
 
     def _input_of(self, batch: Mapping[str, Tensor]) -> Input:
         known: list[Input] = [self.speech, *self.inputs.values()]  # type: ignore[list-item]

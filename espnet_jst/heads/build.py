@@ -11,8 +11,6 @@ from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.registry import load
 from espnet_jst.token_marks import TokenLists
 
-__all__ = ["build_heads", "token_lists", "vocabulary_of"]
-
 
 def token_lists(
     specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]], inputs: Mapping[str, str] | None = None
@@ -27,8 +25,7 @@ def token_lists(
     Raises:
         ConfigError: a head asks for a list that was not given.
     """
-    sizes = {name: len(tokens) for name, tokens in lists.items()}
-    used = {f"heads.{name}": vocabulary_of(spec, sizes) for name, spec in specs.items()}
+    used = {f"heads.{name}": vocabulary_of(spec, lists) for name, spec in specs.items()}
     used |= {f"inputs.{name}": vocabulary for name, vocabulary in (inputs or {}).items()}
     return TokenLists({name: tokens for name, tokens in lists.items() if name in used.values()}, used)
 

@@ -38,7 +38,6 @@ class CTCHead(Head):
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """See Head."""
         return ("ctc", "too_short") if self.training else ("ctc", "too_short", "error")
 
     def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:

@@ -56,7 +56,6 @@ class TransducerHead(Head, Scheduled):
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """See Head."""
         return ("rnnt", "simple") if self.simple_weight > 0 else ("rnnt",)
 
     def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:

@@ -10,7 +10,6 @@ from pathlib import Path
 from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import DataError
 from espnet_jst.heads.ctc import CTCHead
-from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel
 
 WHOLE_S = 120.0
@@ -22,11 +21,6 @@ COSTLY_S = 1200.0
 
 SAMPLE_BYTES = 200  # an estimate, on the safe side: a tiny model took 44
 LABEL_BYTES = 12  # logits, their log-probabilities and a copy, for each frame and label
-
-
-def hears_whole(schedule: ChunkSchedule) -> bool:
-    """Whether an encoder waits for the end of the recording."""
-    return schedule.context.hears_whole
 
 
 def whole_bytes(model: JSTModel, samples: int) -> float:

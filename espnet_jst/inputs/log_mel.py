@@ -64,7 +64,6 @@ class LogMel(StreamingFrontend):
         return torch.cat([self._features(part) for part in input.split(rows)]), lengths
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> LogMelState:
-        """State before the first sample."""
         return LogMelState(Waiting.none(batch_size, device=device), [False] * batch_size)
 
     def ready(self, samples: int) -> int:

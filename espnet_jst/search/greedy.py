@@ -45,7 +45,6 @@ class GreedySearch(Search[GreedyState]):
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> GreedyState:
-        """State before the first frame."""
         B, device = batch_size, self.head.joint.output.weight.device
         start = torch.full((B,), self.head.blank, dtype=torch.long, device=device)
         y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(B, device))

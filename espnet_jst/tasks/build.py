@@ -17,12 +17,12 @@ from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.inputs.build import build_inputs
 from espnet_jst.inputs.interface import StreamingFrontend
-from espnet_jst.inputs.spec import InputSpec, parse_inputs, vocabularies_of
+from espnet_jst.inputs.spec import InputSpec, parse_inputs
 from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
-from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.regularizers.build import build_regularizers, parse_regularizers
 from espnet_jst.search.spec import parse_searches
 from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
@@ -147,7 +147,7 @@ def check_keys_of(args: argparse.Namespace) -> None:
     model_conf = args.model_conf or {}
     parse_searches(heads_of(args), model_conf.get("searches"))
     inputs_of(args)
-    check_regularizers(model_conf.get("regularizers"))
+    parse_regularizers(model_conf.get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     made_later = ["normalize"] if args.collect_stats else []  # from the statistics
     for choice in ("frontend", "specaug", "normalize", "encoder", "hier_encoder"):
@@ -202,8 +202,8 @@ def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
 def marks_of(args: argparse.Namespace) -> TokenLists:
     """What the weights remember of the token lists."""
     lists = lists_of(args)
-    vocabularies = vocabularies_of(inputs_of(args), {name: len(tokens) for name, tokens in lists.items()})
-    return token_lists(heads_of(args), lists, vocabularies)
+    inputs = {name: spec.vocabulary_in(lists) for name, spec in inputs_of(args).items()}
+    return token_lists(heads_of(args), lists, inputs)
 
 
 def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:

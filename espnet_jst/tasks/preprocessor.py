@@ -12,8 +12,7 @@ from espnet_jst.data.augment import augment
 from espnet_jst.data.checks import NO_VALUE
 from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.heads.build import vocabulary_of
-from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.inputs.spec import SPEECH, InputSpec
 from espnet_jst.keys import read
 from espnet_jst.text.lanes import LANES, Lane
@@ -61,10 +60,9 @@ class JSTPreprocessor(AbsPreprocessor):
         self.specs, self.inputs, self.lanes, self.channels = dict(specs), dict(inputs or {}), lanes, channels
         self.tokenizers: dict[str, Tokenizer] = {}
         self.tags: dict[str, Tags] = {}
-        sizes = {name: tokenizer.vocab_size for name, tokenizer in tokenizers.items()}
-        self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(sizes)] for name, spec in self.inputs.items()}
+        self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(tokenizers)] for name, spec in self.inputs.items()}
         for name, spec in self.specs.items():
-            self.tokenizers[name] = tokenizers[vocabulary_of(spec, sizes)]
+            self.tokenizers[name] = tokenizers[vocabulary_of(spec, tokenizers)]
             if spec.serialized:
                 self.tags[name] = _tags(spec, self.conf, self.tokenizers[name])
                 if sorted(lanes[lane].source for lane in spec.lanes) != [False, True]:
