@@ -48,15 +48,8 @@ def key(
     return field(default=default, metadata={"key": Key(meaning, Limits(low, high, choices))})
 
 
-def required(
-    meaning: str,
-    *,
-    low: float = -MAX_NUMBER,
-    high: float = MAX_NUMBER,
-    choices: Collection[str] | Callable[[], Collection[str]] | None = None,
-) -> Any:
-    """As `key`, of a key that must be given."""
-    return key(MISSING, meaning, low=low, high=high, choices=choices)
+required = functools.partial(key, MISSING)
+"""As `key`, of a key that must be given."""
 
 
 @dataclass(frozen=True, kw_only=True)

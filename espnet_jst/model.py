@@ -40,14 +40,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
     """Joint speech recognition and translation, configured by its heads; it only wires.
 
     Args:
-        frontend: samples to features.
-        specaug: masks on normalized features in training, or None.
-        normalize: feature normalization, or None.
-        encoder: first encoder.
-        hier_encoder: second encoder, on the tap `hier_reads`, or None.
-        heads: one module a head.
-        specs: configuration of each head.
-        hier_reads: tap that the second encoder reads.
+        frontend, specaug, normalize: the parts of `inputs.speech.SpeechInput`.
+        encoder, hier_encoder: the chain; the second one is on the tap `hier_reads`.
+        heads, specs: modules and configurations by name.
         inputs: further inputs beside speech.
         regularizers: further terms of the training loss.
         token_lists: marks of the token lists, which the weights carry along.

@@ -17,13 +17,7 @@ from espnet_jst.taps import Tap
 
 
 class CTCHead(Head):
-    """A linear layer and the CTC loss.
-
-    Args:
-        encoder_size: features of the tap that is read.
-        vocab_size: number of symbols, blank included.
-        blank: id of the blank symbol.
-    """
+    """A linear layer and the CTC loss."""
 
     @takes(CTCHeadConf)
     def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: CTCHeadConf) -> None:
