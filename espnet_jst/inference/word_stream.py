@@ -153,8 +153,6 @@ class WordStream:
         self._ends_s: dict[tuple[str, str, str | None], float] = {}
         self._blocks: dict[tuple[str, str | None], tuple[int, float, float]] = {}
         self._last_texts: dict[tuple[str, str], str] = {}
-        # In a lane that has two passes, the final words are those of the second.
-        self._reach_s: dict[str, float] = {}
 
     def fork(self) -> WordStream:
         """A copy that goes its own way."""
@@ -162,7 +160,6 @@ class WordStream:
         twin._assemblers = {name: copy.copy(assembler) for name, assembler in self._assemblers.items()}
         twin._timers = {key: copy.copy(timer) for key, timer in self._timers.items()}
         twin._ends_s, twin._blocks, twin._last_texts = dict(self._ends_s), dict(self._blocks), dict(self._last_texts)
-        twin._reach_s = dict(self._reach_s)
         return twin
 
     @property
@@ -207,12 +204,13 @@ class WordStream:
         """New words without those of a first pass that the second has replaced already; old ones that it replaces."""
         if not any(search.replaced for search in self._searches.values()):
             return Update(new, [])
+        reach_s: dict[str, float] = {}  # in a lane that has two passes, the final words are those of the second
         for word in new:
             if word.final:
-                self._reach_s[word.lane] = max(self._reach_s.get(word.lane, 0.0), word.end_s)
+                reach_s[word.lane] = max(reach_s.get(word.lane, 0.0), word.end_s)
 
         def stands(word: Word) -> bool:
-            return word.final or not (last or word.start_s < self._reach_s.get(word.lane, 0.0))
+            return word.final or not (last or word.start_s < reach_s.get(word.lane, 0.0))
 
         return Update([word for word in new if stands(word)], [word for word in self.words if not stands(word)])
 

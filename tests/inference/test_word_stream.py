@@ -238,14 +238,6 @@ def test_words_of_a_second_pass_replace_those_of_the_first_as_far_as_they_reach(
     assert [(word.text, word.final) for word in stream.words] == [("zwei", True), ("two", True), ("und", True)]
 
 
-def test_a_word_of_the_first_pass_that_comes_after_those_of_the_second_is_not_shown() -> None:
-    stream = two_passes()
-    assert said(stream.push({"second": [Emission(TWO, 9, -0.1)]}, {}, 2.0)) == ([("two", True)], [])
-    late = {"first": [Emission(token, 5, -0.1) for token in (ASR, FOUR)] + [Emission(UND, 15, -0.1)]}
-    assert said(stream.fork().push(late, {}, 2.5)) == said(stream.push(late, {}, 2.5)) == ([("und", False)], [])
-    assert [word.text for word in stream.words] == ["two", "und"]
-
-
 def test_a_second_pass_that_hears_nothing_leaves_nothing_of_the_first() -> None:
     stream = two_passes()
     stream.push({"first": [Emission(FOUR, 2, -0.1)]}, {}, 1.0)
