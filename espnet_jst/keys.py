@@ -48,15 +48,8 @@ def key(
     return field(default=default, metadata={"key": Key(meaning, Limits(low, high, choices))})
 
 
-def required(
-    meaning: str,
-    *,
-    low: float = -MAX_NUMBER,
-    high: float = MAX_NUMBER,
-    choices: Collection[str] | Callable[[], Collection[str]] | None = None,
-) -> Any:
-    """As `key`, of a key that must be given."""
-    return key(MISSING, meaning, low=low, high=high, choices=choices)
+required = functools.partial(key, MISSING)
+"""As `key`, of a key that must be given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,13 +146,13 @@ def _mapping(values: object, where: str) -> Mapping:
     return values
 
 
-def kind_of(values: Mapping, kinds: Collection[str], where: str, default: str | None = None) -> str:
+def kind_of(values: object, kinds: Collection[str], where: str) -> str:
     """The `kind` of an entry, which says what further keys it has.
 
     Raises:
-        ConfigError: it is missing, where there is no default, or not one of `kinds`.
+        ConfigError: it is missing, or not one of `kinds`.
     """
-    kind = _mapping(values, where).get("kind", default)
+    kind = _mapping(values, where).get("kind")
     if kind is None:
         raise ConfigError(f"{where}: 'kind' is missing: {' or '.join(sorted(kinds))}")
     check_choice(str(kind), kinds, f"{where}: kind")

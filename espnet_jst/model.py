@@ -40,14 +40,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
     """Joint speech recognition and translation, configured by its heads; it only wires.
 
     Args:
-        frontend: samples to features.
-        specaug: masks on normalized features in training, or None.
-        normalize: feature normalization, or None.
-        encoder: first encoder.
-        hier_encoder: second encoder, on the tap `hier_reads`, or None.
-        heads: one module a head.
-        specs: configuration of each head.
-        hier_reads: tap that the second encoder reads.
+        frontend, specaug, normalize: the parts of `inputs.speech.SpeechInput`.
+        encoder, hier_encoder: the chain; the second one is on the tap `hier_reads`.
+        heads, specs: modules and configurations by name.
         inputs: further inputs beside speech.
         regularizers: further terms of the training loss.
         token_lists: marks of the token lists, which the weights carry along.
@@ -79,7 +74,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         super().__init__()
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.heads, self.specs = encoder, hier_encoder, heads, dict(specs)
-        self.inputs = nn.ModuleDict({name: entry for name, entry in (inputs or {}).items()})  # type: ignore[misc]
+        self.inputs = nn.ModuleDict(dict(inputs or {}))  # type: ignore[arg-type]
         self.regularizers = nn.ModuleDict() if regularizers is None else regularizers
         self.token_lists = token_lists or TokenLists({}, {})
         self.speech = SpeechInput(frontend, normalize, specaug)
@@ -181,10 +176,6 @@ class JSTModel(AbsESPnetModel, Scheduled):
         tap, speech = self.speech.step(samples, state.speech, last)
         taps, encoders = self.chain.step(tap, state.encoders, last)
         return taps, ModelState(speech, encoders)
-
-    def packet(self, samples: Tensor) -> Tap:
-        """(B, n) samples, all of them valid, for `step`."""
-        return Tap(samples, torch.full((samples.size(0),), samples.size(1)), 1 / self.fs)
 
     def _input_of(self, batch: Mapping[str, Tensor]) -> Input:
         known: list[Input] = [self.speech, *self.inputs.values()]  # type: ignore[list-item]

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from espnet_jst.keys import Conf, declared, signature_conf
+from espnet_jst.keys import Conf, T, declared, keys_of, kind_of, read, signature_conf
 
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
 TABLE: dict[str, dict[str, type | str]] = {
@@ -103,6 +103,19 @@ def conf_of(choice: str, name: str) -> type[Conf]:
         return _resolve(HARMLESS[choice][name])
     entry = TABLE[choice][name]
     return (_beside(entry) if isinstance(entry, str) else None) or keys_of_class(_resolve(entry))
+
+
+def read_entry(spec: type[T], choice: str, entry: Mapping, where: str, /, **others: object) -> T:
+    """An entry of `model_conf`, checked: the keys of `spec`, and in its `conf` those of the class that `kind` names.
+
+    Raises:
+        ConfigError: a key is missing or unknown, or a value cannot be used.
+    """
+    own = conf_of(choice, kind_of(entry, names(choice), where))
+    conf = {key: value for key, value in entry.items() if key not in keys_of(spec)}
+    found = read(spec, entry, where, beside=keys_of(own), conf=conf, **others)
+    read(own, conf, where)
+    return found
 
 
 def keys_of_class(target: type) -> type[Conf]:

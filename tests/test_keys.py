@@ -115,7 +115,7 @@ def test_a_class_that_declares_no_keys_has_those_of_its_constructor():
 
 def test_a_table_of_named_entries_with_kinds_is_read_entry_by_entry():
     def entry(name, values, where):
-        kind_of(values, ("sieve",), where, default=name)
+        kind_of({"kind": name, **values}, ("sieve",), where)
         return read(SieveConf, values, where, beside=["kind"], name=name)
 
     table = read_table({"sieve": {"file": "a"}, "b": {"kind": "sieve", "file": "b"}}, "conf.sieves", entry)

@@ -13,6 +13,7 @@ from espnet_jst.heads.spec import parse_heads
 from espnet_jst.inputs.log_mel import LogMel
 from espnet_jst.inputs.normalize import RunningMVN
 from espnet_jst.model import JSTModel
+from tests.inference.tiny import packet
 
 SMALL = {"size": 16, "heads": 2, "feed_forward_size": 24, "kernel_size": 3, "layers": 2, "left_chunks": 2}
 HEADS = {
@@ -109,7 +110,7 @@ def test_samples_in_packets_give_the_taps_of_the_whole(model, chunk_s):
             parts, position = {name: [] for name in whole}, 0
             while position < samples:
                 stop = min(samples, position + rng.choice([1, 80, 700, 3000]))
-                taps, state = model.step(model.packet(speech[:, position:stop]), state, [stop == samples])
+                taps, state = model.step(packet(speech[:, position:stop], model.fs), state, [stop == samples])
                 for name, tap in taps.items():
                     parts[name].append(tap.x)
                 position = stop

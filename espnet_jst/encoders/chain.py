@@ -55,6 +55,7 @@ class Chain:
 
     Attributes:
         shifts_s: of every tap.
+        sizes: features of every tap.
 
     Raises:
         ConfigError: the encoders' own chunks, or those that they are trained with, do not fit together.
@@ -63,10 +64,12 @@ class Chain:
     def __init__(self, links: Sequence[Link], shift_s: float) -> None:
         self.links = list(links)
         self.shifts_s: dict[str, float] = {}
+        self.sizes: dict[str, int] = {}
         for link in self.links:
             below = shift_s if link.reads is None else self.shifts_s[link.reads]
-            for tap, (_, factor) in link.encoder.tap_sizes.items():
-                self.shifts_s[tap_name(link.name, tap)] = below * factor
+            for tap, (size, factor) in link.encoder.tap_sizes.items():
+                name = tap_name(link.name, tap)
+                self.shifts_s[name], self.sizes[name] = below * factor, size
         self._check()
 
     def own(self) -> ChainContext:

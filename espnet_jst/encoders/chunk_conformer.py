@@ -95,13 +95,11 @@ class ChunkConformer(StreamingEncoder):
         return self.named(taps, lengths, tap.shift_s)
 
     def init_state(self, batch_size: int, context: ChunkContext, device: torch.device | str = "cpu") -> ConformerState:
-        """State before the first frame."""
         waiting = self.input.init_state(batch_size, device) if isinstance(self.input, ConvSubsampling) else None
         pending = Waiting.none(batch_size, self.size, device=device)
         return ConformerState(context, waiting, pending, self._no_layers(batch_size, device), [0] * batch_size)
 
     def ready(self, frames: int, context: ChunkContext) -> dict[str, int]:
-        """See StreamingEncoder."""
         chunk, count = context.chunk_frames * self.joined, frames // self.subsampling
         complete = count - count % chunk if chunk else 0
         return {name: complete * self.subsampling // factor for name, (_, factor) in self.tap_sizes.items()}

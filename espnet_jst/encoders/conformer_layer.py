@@ -28,13 +28,11 @@ class LayerState(RowState):
     conv: Tensor
 
     def select(self, index: Tensor) -> LayerState:
-        """See RowState."""
         index = index.to(self.conv.device)
         return LayerState(self.keys_values[:, index], self.conv[index])
 
     @classmethod
     def concat(cls, states: Sequence[LayerState]) -> LayerState:
-        """See RowState."""
         longest = max(state.keys_values.size(3) for state in states)
         padded = [
             nn.functional.pad(state.keys_values, (0, 0, longest - state.keys_values.size(3), 0)) for state in states

@@ -11,8 +11,6 @@ from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.registry import load
 from espnet_jst.token_marks import TokenLists
 
-__all__ = ["build_heads", "token_lists", "vocabulary_of"]
-
 
 def token_lists(
     specs: Mapping[str, HeadSpec], lists: Mapping[str, Sequence[str]], inputs: Mapping[str, str] | None = None
@@ -27,8 +25,7 @@ def token_lists(
     Raises:
         ConfigError: a head asks for a list that was not given.
     """
-    sizes = {name: len(tokens) for name, tokens in lists.items()}
-    used = {f"heads.{name}": vocabulary_of(spec, sizes) for name, spec in specs.items()}
+    used = {f"heads.{name}": vocabulary_of(spec, lists) for name, spec in specs.items()}
     used |= {f"inputs.{name}": vocabulary for name, vocabulary in (inputs or {}).items()}
     return TokenLists({name: tokens for name, tokens in lists.items() if name in used.values()}, used)
 
@@ -36,21 +33,14 @@ def token_lists(
 def build_heads(
     specs: Mapping[str, HeadSpec], tap_sizes: Mapping[str, int], vocab_sizes: Mapping[str, int]
 ) -> nn.ModuleDict:
-    """One module a head.
-
-    Args:
-        specs: parsed entries of `model_conf.heads`.
-        tap_sizes: feature size of every tap that the encoders offer.
-        vocab_sizes: size of the token list "tgt" and, where there is one, "src".
+    """One module a head, from the features of every tap and the sizes of the token lists, "tgt" and perhaps "src".
 
     Raises:
         ConfigError: an unknown tap, key or vocabulary.
     """
     heads = nn.ModuleDict()
     for name, spec in specs.items():
-        where = f"model_conf.heads.{name}"
-        check_choice(spec.reads, tap_sizes, f"{where}.reads")
-        size = vocab_sizes[vocabulary_of(spec, vocab_sizes)]
-        fixed = {"encoder_size": tap_sizes[spec.reads], "vocab_size": size}
-        heads[name] = load("heads", spec.kind)(**fixed, **spec.conf)
+        check_choice(spec.reads, tap_sizes, f"model_conf.heads.{name}.reads")
+        sizes = {"encoder_size": tap_sizes[spec.reads], "vocab_size": vocab_sizes[vocabulary_of(spec, vocab_sizes)]}
+        heads[name] = load("heads", spec.kind)(**sizes, **spec.conf)
     return heads

@@ -17,13 +17,7 @@ from espnet_jst.taps import Tap
 
 
 class CTCHead(Head):
-    """A linear layer and the CTC loss.
-
-    Args:
-        encoder_size: features of the tap that is read.
-        vocab_size: number of symbols, blank included.
-        blank: id of the blank symbol.
-    """
+    """A linear layer and the CTC loss."""
 
     @takes(CTCHeadConf)
     def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: CTCHeadConf) -> None:
@@ -38,7 +32,6 @@ class CTCHead(Head):
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """See Head."""
         return ("ctc", "too_short") if self.training else ("ctc", "too_short", "error")
 
     def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:

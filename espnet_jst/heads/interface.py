@@ -28,6 +28,8 @@ class HeadOutput(NamedTuple):
 class Head(nn.Module):
     """One prediction on a tap: parameters and loss. What searches it stands in `search/`.
 
+    It is made with the keywords `encoder_size`, the features of its tap, `vocab_size`, and the keys of its entry.
+
     Attributes:
         blank: id of the blank symbol.
         vocab_size: number of symbols, blank included.

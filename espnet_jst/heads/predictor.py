@@ -48,7 +48,14 @@ class PredictorState(RowState):
 
 
 class Predictor(nn.Module):
-    """Labels so far -> features of the next step. `output_size` is the feature size, `blank` starts every sequence."""
+    """Labels so far -> features of the next step.
+
+    It is made with the keywords `vocab_size`, the number of symbols, and `blank`, the id of the one that starts every
+    sequence, and with the keys of `predictor_conf`.
+
+    Attributes:
+        output_size: features of a step.
+    """
 
     output_size: int
 
@@ -66,12 +73,7 @@ class Predictor(nn.Module):
 
 
 class LSTMPredictor(Predictor):
-    """Embedding and LSTM.
-
-    Args:
-        vocab_size: number of symbols, blank included.
-        blank: id of the blank, which starts every sequence.
-    """
+    """Embedding and LSTM."""
 
     @takes(LSTMPredictorConf)
     def __init__(self, *, vocab_size: int, blank: int = 0, conf: LSTMPredictorConf) -> None:
@@ -101,12 +103,7 @@ class LSTMPredictor(Predictor):
 
 
 class StatelessPredictor(Predictor):
-    """Embedding and a depthwise convolution over the last labels; the state is those labels.
-
-    Args:
-        vocab_size: number of symbols, blank included.
-        blank: id of the blank, which fills the context at the start.
-    """
+    """Embedding and a depthwise convolution over the last labels; the state is those labels."""
 
     @takes(StatelessPredictorConf)
     def __init__(self, *, vocab_size: int, blank: int = 0, conf: StatelessPredictorConf) -> None:

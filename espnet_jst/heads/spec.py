@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from espnet_jst import registry
 from espnet_jst.config import check_choice, shown
 from espnet_jst.errors import ConfigError
-from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
+from espnet_jst.keys import Conf, key, read_table, required
 from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.policies import POLICIES
 from espnet_jst.text.tags import SCHEMES
+from espnet_jst.text.token_list import token_list_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,27 +72,19 @@ class HeadSpec(Conf):
             ConfigError: a key is missing or unknown, or a value cannot be used.
         """
         where = where or f"model_conf.heads.{name}"
-        own = registry.conf_of("heads", kind_of(entry, registry.names("heads"), where))
-        conf = {key: value for key, value in entry.items() if key not in keys_of(cls)}
-        spec = read(cls, entry, where, beside=keys_of(own), name=name, conf=conf)
+        spec = registry.read_entry(cls, "heads", entry, where, name=name)
         for lane in spec.lanes:
             check_choice(lane, lanes, f"{where}.lanes")
-        read(own, conf, where)
         return spec if spec.serialized else replace(spec, lane_vocabulary=lanes[spec.lanes[0]].vocabulary)
 
 
-def vocabulary_of(spec: HeadSpec, vocab_sizes: Mapping[str, int]) -> str:
+def vocabulary_of(spec: HeadSpec, lists: Collection[str]) -> str:
     """ "src" or "tgt": which token list a head uses, given those that exist.
 
     Raises:
         ConfigError: the head asks for a list that was not given.
     """
-    name = spec.vocabulary or (spec.lane_vocabulary if spec.lane_vocabulary in vocab_sizes else "tgt")
-    if name not in vocab_sizes:
-        raise ConfigError(
-            f"model_conf.heads.{spec.name}: vocabulary {name!r} needs --src_token_list, which is not given"
-        )
-    return name
+    return token_list_of(f"model_conf.heads.{spec.name}", spec.vocabulary, spec.lane_vocabulary, lists)
 
 
 def parse_heads(heads: Mapping | None, lanes: Mapping[str, Lane] = LANES) -> dict[str, HeadSpec]:

@@ -22,11 +22,6 @@ class TransducerHead(Head, Scheduled):
 
     The additive joiner, logits(t, u) = am(t) + lm(u), is the "simple" joiner of the pruned transducer
     (arXiv:2206.13236, sec. 3.1): without it a small serialized model learns nothing. It is used in training only.
-
-    Args:
-        encoder_size: features of the tap that is read.
-        vocab_size: number of symbols, blank included.
-        blank: id of the blank symbol.
     """
 
     @takes(TransducerHeadConf)
@@ -56,7 +51,6 @@ class TransducerHead(Head, Scheduled):
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """See Head."""
         return ("rnnt", "simple") if self.simple_weight > 0 else ("rnnt",)
 
     def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:

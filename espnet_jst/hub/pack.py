@@ -194,7 +194,7 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
     """Refuse weights that were trained with other token lists than the configuration's."""
     from espnet_jst.heads.build import token_lists
     from espnet_jst.heads.spec import parse_heads
-    from espnet_jst.inputs.spec import parse_inputs, vocabularies_of
+    from espnet_jst.inputs.spec import parse_inputs
     from espnet_jst.text.lanes import parse_lanes
     from espnet_jst.text.token_list import read_tokens
     from espnet_jst.token_marks import NAMES, check_marks
@@ -204,8 +204,7 @@ def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], stag
         name: read_tokens(staging / tokens) if isinstance(tokens, str) else tokens for name, tokens in given.items()
     }
     model_conf = config.get("model_conf") or {}
-    sizes = {name: len(tokens) for name, tokens in lists.items()}
-    inputs = vocabularies_of(parse_inputs(model_conf.get("inputs")), sizes)
+    inputs = {name: spec.vocabulary_in(lists) for name, spec in parse_inputs(model_conf.get("inputs")).items()}
     heads = parse_heads(model_conf.get("heads"), parse_lanes(model_conf.get("lanes")))
     check_marks(state, dict(token_lists(heads, lists, inputs).named_buffers()), where)
 

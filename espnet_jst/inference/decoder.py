@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from espnet_jst.errors import DataError
 from espnet_jst.inference.word_stream import LaneSearch, Timing, Update, WordStream, recombined
-from espnet_jst.search.interface import Emission, Hypothesis
+from espnet_jst.search.interface import Emission, Hypothesis, SearchState
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
@@ -27,7 +26,7 @@ class DecoderState(RowState):
         nbest: of each stream that is at its end, for each search the hypotheses, best first.
     """
 
-    searches: dict[str, Any]
+    searches: dict[str, SearchState]
     streams: list[WordStream]
     nbest: list[dict[str, list[Hypothesis]]]
 
@@ -110,7 +109,7 @@ class Decoder:
         return stream.words
 
     def _finish(
-        self, rows: Sequence[int], searches: Mapping[str, Any], nbest: list[dict[str, list[Hypothesis]]]
+        self, rows: Sequence[int], searches: Mapping[str, SearchState], nbest: list[dict[str, list[Hypothesis]]]
     ) -> None:
         """Put the n-best lists of some streams into `nbest`."""
         for name, search in self.searches.items():

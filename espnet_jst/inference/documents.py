@@ -12,12 +12,11 @@ from xml.etree import ElementTree
 from espnet_jst.config import json_text
 from espnet_jst.data.kaldi import printable
 from espnet_jst.errors import JSTError
-from espnet_jst.text.subtitles import format_words, make_cues
+from espnet_jst.text.subtitles import TTML, XML, format_words, make_cues, ttml_text
 from espnet_jst.text.words import Word
 
 _NUMBER = re.compile(r"^(\d+)\n(?=[\d:]+[.,]\d{3} --> )", re.MULTILINE)
-_TTML = "{http://www.w3.org/ns/ttml}"
-_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_TTML, _LANG = f"{{{TTML}}}", f"{{{XML}}}lang"
 
 
 class Document:
@@ -70,8 +69,7 @@ class Document:
     def close(self) -> None:
         """Write what stands at the end of a document."""
         if self._fmt == "ttml":
-            root = self._root
-            self._write(format_words([], "ttml") if root is None else _xml(root))
+            self._write(format_words([], "ttml") if self._root is None else ttml_text(self._root))
         elif self._fmt == "vtt" and self._empty:
             self._write(format_words([], "vtt"))
 
@@ -114,9 +112,3 @@ class Document:
         except OSError as error:
             raise JSTError(f"{self._stream.name}: cannot be written ({error.strerror})") from error
         self._empty = False
-
-
-def _xml(root: ElementTree.Element) -> str:
-    ElementTree.register_namespace("", _TTML.strip("{}"))
-    ElementTree.register_namespace("tts", f"{_TTML.strip('{}')}#styling")
-    return ElementTree.tostring(root, encoding="unicode") + "\n"

@@ -10,7 +10,6 @@ from pathlib import Path
 from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import DataError
 from espnet_jst.heads.ctc import CTCHead
-from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel
 
 WHOLE_S = 120.0
@@ -24,18 +23,6 @@ SAMPLE_BYTES = 200  # an estimate, on the safe side: a tiny model took 44
 LABEL_BYTES = 12  # logits, their log-probabilities and a copy, for each frame and label
 
 
-def hears_whole(schedule: ChunkSchedule) -> bool:
-    """Whether an encoder waits for the end of the recording."""
-    return schedule.context.hears_whole
-
-
-def whole_bytes(model: JSTModel, samples: int) -> float:
-    """Memory that a recording takes at once, roughly; `samples` at the model's rate."""
-    labels = sum(head.vocab_size for head in model.heads.values() if isinstance(head, CTCHead))
-    frames = samples / model.fs / model.chain.shifts_s[FIRST]
-    return SAMPLE_BYTES * samples + LABEL_BYTES * labels * frames
-
-
 def check_whole(model: JSTModel, samples: int, free: float | None) -> None:
     """Refuse a recording that must be heard as a whole and does not fit into memory.
 
@@ -47,7 +34,9 @@ def check_whole(model: JSTModel, samples: int, free: float | None) -> None:
     Raises:
         DataError: names length, need and what can be had.
     """
-    needed = whole_bytes(model, samples)
+    labels = sum(head.vocab_size for head in model.heads.values() if isinstance(head, CTCHead))
+    frames = samples / model.fs / model.chain.shifts_s[FIRST]
+    needed = SAMPLE_BYTES * samples + LABEL_BYTES * labels * frames
     if free is not None and needed > free:
         raise DataError(
             f"{samples / model.fs / 60:.1f} minutes or more: this model hears a recording as a whole, which takes "

@@ -8,9 +8,8 @@ from typing import Any
 
 from espnet_jst.config import check_keys
 from espnet_jst.errors import ConfigError
-from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.ctc import CTCHead
-from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference.align.word_times import TimingConf
 from espnet_jst.inference.decoder import Decoder
@@ -57,11 +56,7 @@ def build_decoder(
         penalty = blank_penalty(head, readers[name], tags, options.blank_penalty)
         module = model.heads[head.name]
         assert isinstance(module, TransducerHead)
-        common: dict[str, Any] = {
-            "reads": head.reads,
-            "max_symbols": options.max_symbols,
-            "blank_penalty": penalty,
-        }
+        common: dict[str, Any] = {"reads": head.reads, "max_symbols": options.max_symbols, "blank_penalty": penalty}
         searches[name] = LaneSearch(
             kind=head.kind,
             search=BeamSearch(module, beam_size=options.beam_size, scorers=scorers[name], **common)
@@ -96,7 +91,7 @@ def build_timings(
 
 def tokenizer_of(spec: HeadSpec, tokenizers: Mapping[str, Tokenizer]) -> Tokenizer:
     """The tokenizer of a head's vocabulary."""
-    return tokenizers[vocabulary_of(spec, {name: t.vocab_size for name, t in tokenizers.items()})]
+    return tokenizers[vocabulary_of(spec, tokenizers)]
 
 
 def blank_penalty(

@@ -90,6 +90,7 @@ class Session:
         self._chunks = 0
         self._fed = 0
         self._ended = self._finished = False
+        self._failure: DataError | None = None
         self._peak, self._warned = 0.0, False
 
     @property
@@ -171,10 +172,18 @@ class Session:
         self._state = state
         self.compute.append({"audio_s": round(chunk.heard_s, 4), "elapsed_s": round(elapsed_s, 6)})
 
-    def _fail(self, chunk: Chunk, error: DataError) -> DataError:
+    def _fail(self, chunk: Chunk, error: DataError) -> None:
         self._ended = self._finished = True
         begin_s = (self._fed - len(chunk.samples)) / self.model.fs
-        return DataError(f"{begin_s:.2f} s: {error}; the session ends here")
+        self._failure = DataError(f"{begin_s:.2f} s: {error}; the session ends here")
+        self._failure.__cause__ = error
+
+    def _raise_failure(self, place: int) -> None:
+        """Say once why the session has ended before its stream."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            failure.index = place
+            raise failure
 
     def _heard(self, samples: np.ndarray) -> np.ndarray:
         """The samples; a scale that is not [-1, 1] is said once."""
@@ -194,13 +203,14 @@ def advance_together(sessions: Sequence[Session]) -> list[Update]:
     """Sessions of one Speech2Text, of any age, hear all their complete chunks in one batch -> what each of them shows.
 
     Raises:
-        JSTError: the sessions are of different models or settings.
-        DataError: what a session hears cannot be decoded, and it ends; `index` is its place. The others have gone on.
+        JSTError: the sessions are of different models or settings, or one stands there twice.
+        DataError: what a session hears cannot be decoded, and it ends; `index` is its place. The others have gone on;
+            where several end, the next calls say it of the next ones.
     """
-    if any(session.decoder is not sessions[0].decoder for session in sessions):
-        raise JSTError("sessions of different models or settings cannot be heard together")
+    settings = [(session.decoder, session._schedule) for session in sessions]
+    if any(other != settings[0] for other in settings) or len({*sessions}) < len(sessions):
+        raise JSTError("sessions of different models or settings, or one twice, cannot be heard together")
     updates = [Update([], []) for _ in sessions]
-    failure: DataError | None = None
     chunks = {place: chunk for place, session in enumerate(sessions) if (chunk := session._next_chunk())}
     while chunks:
         places = list(chunks)
@@ -208,16 +218,15 @@ def advance_together(sessions: Sequence[Session]) -> list[Update]:
             shown = _hear([sessions[place] for place in places], list(chunks.values()))
         except DataError as error:
             place = places[error.index or 0]
-            failure = sessions[place]._fail(chunks.pop(place), error)
-            failure.index, failure.__cause__ = place, error
+            sessions[place]._fail(chunks.pop(place), error)
             continue
         for place, update in zip(places, shown, strict=True):
             updates[place] = updates[place].then(update)
         chunks = {place: chunk for place in places if (chunk := sessions[place]._next_chunk())}
     for session, update in zip(sessions, updates, strict=True):
         session.withdrawn = update.withdrawn
-    if failure is not None:
-        raise failure
+    for place, session in enumerate(sessions):
+        session._raise_failure(place)
     return updates
 
 

@@ -18,7 +18,7 @@ from espnet_jst.data.signal import Remark
 from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, decode_batch
 from espnet_jst.inference.loading import load_model, quantized
-from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, hears_whole, memory_errors
+from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.searches import build_decoder
@@ -170,7 +170,7 @@ class Speech2Text:
         """
         short, blocks = WHOLE_S * recording.fs, recording.blocks()
         taken, rest = take(blocks, short)
-        if rest is not None and not hears_whole(self.schedule):
+        if rest is not None and not self.schedule.context.hears_whole:
             return self._through_session(chain(taken, rest), recording.fs)
         return self.decode([(self._whole(taken, rest, recording), recording.fs)])[0]
 
@@ -184,7 +184,7 @@ class Speech2Text:
         """
         results: dict[int, list[Result]] = {}
         for i, (samples, fs) in enumerate(utterances):
-            if len(samples) > WHOLE_S * fs and not hears_whole(self.schedule):
+            if len(samples) > WHOLE_S * fs and not self.schedule.context.hears_whole:
                 results[i] = self._through_session([samples], fs)
         short = [i for i in range(len(utterances)) if i not in results]
         if short:
@@ -213,7 +213,7 @@ class Speech2Text:
         for block in blocks:
             session.feed(block)
         session.finish()
-        return self._nbest(Decoded(session.duration_s, session.words, session.nbest))
+        return self._nbest(session)
 
     def session(self, fs: int | None = None) -> Session:
         """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words."""
@@ -221,10 +221,10 @@ class Speech2Text:
 
     def stream_result(self, session: Session) -> Result:
         """The result of a finished session in the form of a call's."""
-        text, token, token_int, hyp = self._nbest(Decoded(session.duration_s, session.words, session.nbest))[0]
+        text, token, token_int, hyp = self._nbest(session)[0]
         return text, token, token_int, replace(hyp, compute=session.compute)
 
-    def _nbest(self, decoded: Decoded) -> list[Result]:
+    def _nbest(self, decoded: Decoded | Session) -> list[Result]:
         first, *further = decoded.nbest.get(self.main_search) or [NOTHING]
         results = [self._result(first, decoded.words, decoded.duration_s)]
         for found in further[: self.nbest - 1]:

@@ -17,7 +17,7 @@ def build_inputs(
 
     Args:
         specs: parsed entries of `model_conf.inputs`.
-        vocab_sizes: size of the token list "tgt" and, where there is one, "src".
+        vocab_sizes: sizes of the token lists, "tgt" and perhaps "src".
         feeds: for each encoder of the model, features and frame shift in seconds of the tap that it reads.
 
     Raises:

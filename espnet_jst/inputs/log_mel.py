@@ -32,9 +32,10 @@ class LogMel(StreamingFrontend):
     @takes(LogMelConf)
     def __init__(self, conf: LogMelConf) -> None:
         super().__init__()
-        self.fs, self.n_mels, self.hop_s, self.floor = conf.fs, conf.n_mels, conf.hop_s, conf.floor
+        self.fs, self.n_mels, self.floor = conf.fs, conf.n_mels, conf.floor
         self.window_samples = round(conf.window_s * conf.fs)
         self.hop_samples = round(conf.hop_s * conf.fs)
+        self.hop_s = self.hop_samples / conf.fs  # 10 ms are no whole number of samples at 11025 Hz
         self.n_fft = 1 << (self.window_samples - 1).bit_length()
         fmax = conf.fs / 2 if conf.fmax is None else conf.fmax
         bank = torchaudio.functional.melscale_fbanks(
@@ -63,7 +64,6 @@ class LogMel(StreamingFrontend):
         return torch.cat([self._features(part) for part in input.split(rows)]), lengths
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> LogMelState:
-        """State before the first sample."""
         return LogMelState(Waiting.none(batch_size, device=device), [False] * batch_size)
 
     def ready(self, samples: int) -> int:

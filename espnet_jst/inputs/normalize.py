@@ -56,12 +56,10 @@ class RunningMVN(StreamingNormalize):
         return self._follow(x, self.init_state(x.size(0), x.device), None)[0], ilens
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RunningState:
-        """State before the first frame."""
         zeros = torch.zeros(batch_size, self.mean.numel(), device=device)
         return RunningState(zeros, torch.zeros(batch_size, 1, device=device))
 
     def step(self, tap: Tap, state: RunningState) -> tuple[Tap, RunningState]:
-        """See StreamingNormalize."""
         x, state = self._follow(tap.x, state, tap.lengths.tolist())
         return tap._replace(x=x), state
 

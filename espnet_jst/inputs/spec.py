@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from espnet_jst import registry
 from espnet_jst.errors import ConfigError
-from espnet_jst.keys import Conf, key, keys_of, kind_of, read, read_table, required
+from espnet_jst.keys import Conf, key, read_table, required
+from espnet_jst.text.token_list import token_list_of
 
 WHERE = "model_conf.inputs"
 ENCODERS = ("encoder", "hier_encoder")  # in the order of the chain
@@ -43,18 +44,13 @@ class InputSpec(Conf):
         """Whether a tap is above the encoder that the input enters."""
         return self.into == ENCODERS[0] or tap.split(".")[0] == self.into
 
-    def vocabulary_in(self, vocab_sizes: Mapping[str, int]) -> str:
+    def vocabulary_in(self, lists: Collection[str]) -> str:
         """ "src" or "tgt": which token list the input uses, given those that exist.
 
         Raises:
             ConfigError: it asks for a list that was not given.
         """
-        name = self.vocabulary or ("src" if "src" in vocab_sizes else "tgt")
-        if name not in vocab_sizes:
-            raise ConfigError(
-                f"model_conf.inputs.{self.name}: vocabulary {name!r} needs --src_token_list, which is not given"
-            )
-        return name
+        return token_list_of(f"{WHERE}.{self.name}", self.vocabulary, "src", lists)
 
 
 def parse_inputs(inputs: object) -> dict[str, InputSpec]:
@@ -66,16 +62,7 @@ def parse_inputs(inputs: object) -> dict[str, InputSpec]:
     return read_table(inputs, WHERE, _parse)
 
 
-def vocabularies_of(specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int]) -> dict[str, str]:
-    """Which token list each input uses; see `InputSpec.vocabulary_in`."""
-    return {name: spec.vocabulary_in(vocab_sizes) for name, spec in specs.items()}
-
-
 def _parse(name: str, entry: Mapping, where: str) -> InputSpec:
     if name == SPEECH:
         raise ConfigError(f"{where}: speech is there by itself, give the input another name")
-    own = registry.conf_of("inputs", kind_of(entry, registry.names("inputs"), where))
-    conf = {key: value for key, value in entry.items() if key not in keys_of(InputSpec)}
-    spec = read(InputSpec, {"text": name, **entry}, where, beside=keys_of(own), name=name, conf=conf)
-    read(own, conf, where)
-    return spec
+    return registry.read_entry(InputSpec, "inputs", {"text": name, **entry}, where, name=name)

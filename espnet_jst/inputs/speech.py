@@ -69,13 +69,11 @@ class SpeechInput(Input):
         return Tap(feats, lengths, self.frontend.hop_s)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> SpeechState:
-        """State before the first sample."""
         normalize = self.normalize
         following = normalize.init_state(batch_size, device) if isinstance(normalize, StreamingNormalize) else None
         return SpeechState(self.frontend.init_state(batch_size, device), following)
 
     def step(self, x: Tap, state: SpeechState, last: Sequence[bool]) -> tuple[Tap, SpeechState]:
-        """See Input."""
         tap, frontend = self.frontend.step(x, state.frontend, last)
         normalize = state.normalize
         if isinstance(self.normalize, StreamingNormalize):

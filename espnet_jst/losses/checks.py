@@ -65,8 +65,5 @@ def checked(loss: Tensor, kind: str = "transducer") -> Tensor:
         why = "look for NaN in its audio or a diverged model"
         if value == float("inf"):
             why = "no path through it has a probability; look for labels that are masked out, or outside the band"
-        raise NonFiniteLossError(
-            f"utterance {bad[0]} of the batch: the {kind} loss is {value}; {why}",
-            indices=bad,
-        )
+        raise NonFiniteLossError(f"utterance {bad[0]} of the batch: the {kind} loss is {value}; {why}", indices=bad)
     return loss

@@ -40,8 +40,7 @@ def fused_columns(
         nodes: rows of `encoder` and of `predictor`, (2, N).
         labels: next label of each node, (N,).
         blank: id of the blank.
-        hat: the blank has a probability of its own, sigmoid of its logit, and the labels share what is left
-            (arXiv:2003.07705, eq. 6-7).
+        hat: the blank has a probability of its own, see JointNetwork.
 
     Returns:
         (N,) of the blank and (N,) of the labels.

@@ -96,11 +96,9 @@ def _d_logits_kernel(  # type: ignore[no-untyped-def]
     tl.store(out_ptr + rows[:, None] * V + v[None, :], shared, mask=inside[:, None] & (v[None, :] < V))
 
 
-def columns(
-    hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, *, blank: int, factorized: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """As `joint_torch.columns`."""
-    inputs = hidden, weight, bias, labels
+def columns(*inputs: Tensor, blank: int, factorized: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """As `joint_torch.columns`, of the same arguments."""
+    hidden, _weight, _bias, labels = inputs
     blanks, nexts, norm = (hidden.new_empty(labels.numel()) for _ in range(3))
     grid = (triton.cdiv(labels.numel(), BLOCKS["BLOCK_N"]),)
     if _started(_columns_kernel, grid, inputs, (blanks, nexts, norm), blank, factorized):
@@ -108,22 +106,10 @@ def columns(
     return joint_torch.columns(*inputs, blank=blank, factorized=factorized)
 
 
-def d_logits(
-    hidden: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    labels: Tensor,
-    norm: Tensor,
-    d_blank: Tensor,
-    d_label: Tensor,
-    d_norm: Tensor,
-    *,
-    blank: int,
-    factorized: bool,
-) -> Tensor:
-    """As `joint_torch.d_logits`."""
-    inputs = hidden, weight, bias, labels, norm, d_blank, d_label, d_norm
-    N, V = labels.numel(), weight.size(0)
+def d_logits(*inputs: Tensor, blank: int, factorized: bool) -> Tensor:
+    """As `joint_torch.d_logits`, of the same arguments."""
+    hidden, weight, *_ = inputs
+    N, V = hidden.size(0), weight.size(0)
     grid = triton.cdiv(N, BLOCKS["BLOCK_N"]), triton.cdiv(V, BLOCKS["BLOCK_V"])
     out = hidden.new_empty(N, V)
     if _started(_d_logits_kernel, grid, inputs, (out,), blank, factorized):

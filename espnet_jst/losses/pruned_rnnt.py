@@ -158,19 +158,7 @@ class PrunedTransducerLoss(nn.Module):
         target_lengths: Tensor,
         joint: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Simple and pruned loss, (B,) each, in nats.
-
-        Args:
-            encoder_out: (B, T, D_e).
-            encoder_lengths: valid frames, (B,).
-            predictor_out: (B, U + 1, D_p).
-            targets: label ids, (B, U).
-            target_lengths: valid labels, (B,).
-            joint: the joint network, see pruned_rnnt_loss.
-
-        Raises:
-            DataError: see pruned_rnnt_loss.
-        """
+        """Simple and pruned loss, (B,) each, in nats; arguments and errors as pruned_rnnt_loss's."""
         simple, px_grad, py_grad = self.simple(encoder_out, encoder_lengths, predictor_out, targets, target_lengths)
         ranges = prune_ranges(px_grad, py_grad, encoder_lengths, target_lengths, self.prune_range)
         pruned = pruned_rnnt_loss(

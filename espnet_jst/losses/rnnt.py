@@ -15,12 +15,7 @@ from espnet_jst.losses.recursion import occupation
 
 
 def rnnt_loss(
-    logits: Tensor,
-    targets: Tensor,
-    logit_lengths: Tensor,
-    target_lengths: Tensor,
-    *,
-    blank: int = 0,
+    logits: Tensor, targets: Tensor, logit_lengths: Tensor, target_lengths: Tensor, *, blank: int = 0
 ) -> Tensor:
     """Transducer loss of each utterance, arXiv:1211.3711 eq. (19).
 

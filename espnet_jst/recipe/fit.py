@@ -87,10 +87,9 @@ def _lanes(
     from espnet_jst.text.tokenizer import Tokenizer
 
     tokenizers = {side: Tokenizer.load(out) for side, out in folders.items()}
-    sizes = {side: tokenizer.vocab_size for side, tokenizer in tokenizers.items()}
     seen, model_conf = set(), config.get("model_conf") or {}
     for spec in parse_heads(model_conf.get("heads"), parse_lanes(model_conf.get("lanes"))).values():
-        side = vocabulary_of(spec, sizes)
+        side = vocabulary_of(spec, tokenizers)
         for lane in spec.lanes:
             if lane in texts and (lane, side) not in seen:
                 seen.add((lane, side))

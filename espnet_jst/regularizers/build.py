@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 from torch import nn
@@ -10,25 +11,30 @@ from torch import nn
 from espnet_jst.config import closest
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.interface import Head
-from espnet_jst.keys import kind_of, read, read_table
-from espnet_jst.registry import conf_of, load, names
+from espnet_jst.keys import Conf, read_table, required
+from espnet_jst.registry import load, names, read_entry
 from espnet_jst.regularizers.interface import Regularizer
 
 WHERE = "model_conf.regularizers"
 
 
-def check_regularizers(table: object) -> dict[str, tuple[str, dict[str, object]]]:
-    """Kind and keys of every entry.
+@dataclass(frozen=True, kw_only=True)
+class RegularizerSpec(Conf):
+    """One entry of `model_conf.regularizers`; `conf` are the keys of its class."""
+
+    kind: str = required("what it does; by default the name of the entry", choices=lambda: names("regularizers"))
+    conf: Mapping = field(default_factory=dict)
+
+
+def parse_regularizers(table: object) -> dict[str, RegularizerSpec]:
+    """All entries of `model_conf.regularizers`; there may be none.
 
     Raises:
         ConfigError: one of them is wrong.
     """
 
-    def entry(name: str, values: Mapping, where: str) -> tuple[str, dict[str, object]]:
-        kind = kind_of(values, names("regularizers"), where, default=name)
-        own = {key: value for key, value in values.items() if key != "kind"}
-        read(conf_of("regularizers", kind), own, where)
-        return kind, own
+    def entry(name: str, values: Mapping, where: str) -> RegularizerSpec:
+        return read_entry(RegularizerSpec, "regularizers", {"kind": name, **values}, where)
 
     return read_table(table, WHERE, entry)
 
@@ -45,8 +51,8 @@ def build_regularizers(table: object, heads: nn.ModuleDict, shifts_s: Mapping[st
         ConfigError: an entry is wrong, or names a head or tap that the model has not.
     """
     built, known_heads = nn.ModuleDict(), cast(dict[str, Head], dict(heads.items()))
-    for name, (kind, keys) in check_regularizers(table).items():
-        term: Regularizer = load("regularizers", kind)(**keys)
+    for name, spec in parse_regularizers(table).items():
+        term: Regularizer = load("regularizers", spec.kind)(**spec.conf)
         for need in term.needs:
             if need not in heads and need not in shifts_s:
                 known = [*heads, *(tap for tap in shifts_s if tap not in heads)]

@@ -33,7 +33,6 @@ class PosteriorConsistency(Regularizer):
         self.needs, self.weight, self.views = tuple(conf.between), conf.weight, 2 if len(conf.between) == 1 else 1
 
     def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float]) -> None:
-        """See Regularizer."""
         for name in self.needs:
             if not isinstance(heads[name], CTCHead):
                 raise ConfigError(f"between: {name!r} is no CTC head, and only those have posteriors of frames")
@@ -47,7 +46,6 @@ class PosteriorConsistency(Regularizer):
             raise ConfigError(f"between: {first!r} and {last!r} write with different token lists: give them one")
 
     def forward(self, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> tuple[Tensor, dict[str, Tensor]]:
-        """See Regularizer."""
         sides = [outputs[name].exposed["log_probs"] for name in self.needs]
         lengths, x = sides[0].lengths, [side.x.clamp(min=IMPOSSIBLE) for side in sides]
         if len(x) == 1:

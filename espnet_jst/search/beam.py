@@ -98,11 +98,7 @@ class BeamSearch(Search[BeamState]):
         return self._show(replace(state, beam=beam, frames=state.frames + lengths, pending=pending))
 
     def finish(self, state: BeamState) -> list[list[Hypothesis]]:
-        """n-best lists, best first.
-
-        Raises:
-            DataError: as `step`.
-        """
+        """See Search; hypotheses that no path leads to are left out."""
         scores = state.beam.scores.clone()
         for scorer, memory in zip(self.scorers, state.beam.memory[1:], strict=True):
             scores += scorer.final(memory).view_as(scores)

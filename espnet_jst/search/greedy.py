@@ -45,7 +45,6 @@ class GreedySearch(Search[GreedyState]):
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> GreedyState:
-        """State before the first frame."""
         B, device = batch_size, self.head.joint.output.weight.device
         start = torch.full((B,), self.head.blank, dtype=torch.long, device=device)
         y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(B, device))
@@ -76,7 +75,7 @@ class GreedySearch(Search[GreedyState]):
         projected, predictor, lane = state.projected.clone(), state.predictor.clone(), state.lane.clone()
         frame = torch.zeros_like(lengths)  # where each stream is,
         symbols = torch.zeros_like(lengths)  # and what it has written there
-        ahead = torch.arange(LOOKAHEAD)
+        ahead = torch.arange(LOOKAHEAD, device=x.device)
         found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         rows = lengths.gt(0).nonzero()[:, 0]
         while len(rows):

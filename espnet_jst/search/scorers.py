@@ -108,14 +108,9 @@ class LanguageModel(LabelScorer):
     Args:
         lm: ESPnet's SequentialRNNLM over the same token list; `<sos/eos>` is its last symbol.
         weight: factor of its log-probabilities.
-
-    Raises:
-        ConfigError: another kind of model.
     """
 
     def __init__(self, lm: Any, *, weight: float = 0.3) -> None:
-        if not hasattr(lm, "rnn_type"):
-            raise ConfigError(f"{type(lm).__name__}: shallow fusion takes ESPnet's recurrent language model (seq_rnn)")
         self.lm, self.weight = lm.eval(), weight
 
     def init_state(self, count: int, device: torch.device | str = "cpu") -> PredictorState:

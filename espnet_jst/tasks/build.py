@@ -10,19 +10,19 @@ from typing import Any
 from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
 from espnet_jst.data.conf import PreprocessorConf
-from espnet_jst.encoders.chain import Chain, Link, tap_name
+from espnet_jst.encoders.chain import Chain, Link
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.inputs.build import build_inputs
 from espnet_jst.inputs.interface import StreamingFrontend
-from espnet_jst.inputs.spec import InputSpec, parse_inputs, vocabularies_of
+from espnet_jst.inputs.spec import InputSpec, parse_inputs
 from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import conf_of, keys_of_class, names
-from espnet_jst.regularizers.build import build_regularizers, check_regularizers
+from espnet_jst.regularizers.build import build_regularizers, parse_regularizers
 from espnet_jst.search.spec import parse_searches
 from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
@@ -108,18 +108,15 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     normalize = None if getattr(args, "collect_stats", False) else make("normalize")
     _check_size(normalize, frontend.output_size())
     encoder = make("encoder", input_size=frontend.output_size())
-    tap_sizes, feeds = _tap_sizes("encoder", encoder), {"encoder": (frontend.output_size(), frontend.hop_s)}
-    links = [Link("encoder", encoder, None)]
+    feeds, links = {"encoder": (frontend.output_size(), frontend.hop_s)}, [Link("encoder", encoder, None)]
+    chain = Chain(links, frontend.hop_s)
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
-        check_choice(hier_reads, tap_sizes, "model_conf.hier_reads")
-        hier_encoder = make("hier_encoder", input_size=tap_sizes[hier_reads])
-        links.append(Link("hier_encoder", hier_encoder, hier_reads))
-    chain = Chain(links, frontend.hop_s)
-    if hier_encoder is not None:
-        feeds["hier_encoder"] = tap_sizes[hier_reads], chain.shifts_s[hier_reads]
-        tap_sizes |= _tap_sizes("hier_encoder", hier_encoder)
-    heads = build_heads(specs, tap_sizes, vocab_sizes)
+        check_choice(hier_reads, chain.sizes, "model_conf.hier_reads")
+        feeds["hier_encoder"] = chain.sizes[hier_reads], chain.shifts_s[hier_reads]
+        hier_encoder = make("hier_encoder", input_size=chain.sizes[hier_reads])
+        chain = Chain([*links, Link("hier_encoder", hier_encoder, hier_reads)], frontend.hop_s)
+    heads = build_heads(specs, chain.sizes, vocab_sizes)
     shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}
     return JSTModel(
         frontend=frontend,
@@ -147,7 +144,7 @@ def check_keys_of(args: argparse.Namespace) -> None:
     model_conf = args.model_conf or {}
     parse_searches(heads_of(args), model_conf.get("searches"))
     inputs_of(args)
-    check_regularizers(model_conf.get("regularizers"))
+    parse_regularizers(model_conf.get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     made_later = ["normalize"] if args.collect_stats else []  # from the statistics
     for choice in ("frontend", "specaug", "normalize", "encoder", "hier_encoder"):
@@ -202,8 +199,8 @@ def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
 def marks_of(args: argparse.Namespace) -> TokenLists:
     """What the weights remember of the token lists."""
     lists = lists_of(args)
-    vocabularies = vocabularies_of(inputs_of(args), {name: len(tokens) for name, tokens in lists.items()})
-    return token_lists(heads_of(args), lists, vocabularies)
+    inputs = {name: spec.vocabulary_in(lists) for name, spec in inputs_of(args).items()}
+    return token_lists(heads_of(args), lists, inputs)
 
 
 def lists_of(args: argparse.Namespace) -> dict[str, list[str]]:
@@ -278,7 +275,3 @@ def _check_size(normalize: Any, features: int) -> None:
             f"normalize_conf.stats_file has statistics of {mean.numel()} features and the frontend makes {features}: "
             "give those that stage 10 wrote for this frontend"
         )
-
-
-def _tap_sizes(name: str, encoder: StreamingEncoder) -> dict[str, int]:
-    return {tap_name(name, tap): size for tap, (size, _) in encoder.tap_sizes.items()}

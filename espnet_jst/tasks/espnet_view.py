@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.heads.build import vocabulary_of
 from espnet_jst.heads.predictor import PredictorState
+from espnet_jst.heads.spec import vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.model import JSTModel
 from espnet_jst.text.lanes import TRANSLATION
@@ -108,7 +108,7 @@ class ESPnetView(nn.Module):
         self.st_joint_network = head.joint
         self.st_use_transducer_decoder, self.use_multidecoder, self.use_speech_attn = True, False, False
         lists = {"tgt": args.token_list, "src": getattr(args, "src_token_list", None) or args.token_list}
-        self.token_list = list(lists[vocabulary_of(model.specs[name], {key: len(v) for key, v in lists.items()})])
+        self.token_list = list(lists[vocabulary_of(model.specs[name], lists)])
         self.src_token_list = list(lists["src"])
         self.sos = self.eos = len(self.token_list) - 1
         self.src_sos = self.src_eos = len(self.src_token_list) - 1

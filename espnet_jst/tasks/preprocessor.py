@@ -12,10 +12,10 @@ from espnet_jst.data.augment import augment
 from espnet_jst.data.checks import NO_VALUE
 from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.heads.build import vocabulary_of
-from espnet_jst.heads.spec import HeadSpec
+from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.inputs.spec import SPEECH, InputSpec
 from espnet_jst.keys import read
+from espnet_jst.text.align.pharaoh import parse_pharaoh
 from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.serialize import serialize
 from espnet_jst.text.tags import Tags
@@ -61,10 +61,9 @@ class JSTPreprocessor(AbsPreprocessor):
         self.specs, self.inputs, self.lanes, self.channels = dict(specs), dict(inputs or {}), lanes, channels
         self.tokenizers: dict[str, Tokenizer] = {}
         self.tags: dict[str, Tags] = {}
-        sizes = {name: tokenizer.vocab_size for name, tokenizer in tokenizers.items()}
-        self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(sizes)] for name, spec in self.inputs.items()}
+        self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(tokenizers)] for name, spec in self.inputs.items()}
         for name, spec in self.specs.items():
-            self.tokenizers[name] = tokenizers[vocabulary_of(spec, sizes)]
+            self.tokenizers[name] = tokenizers[vocabulary_of(spec, tokenizers)]
             if spec.serialized:
                 self.tags[name] = _tags(spec, self.conf, self.tokenizers[name])
                 if sorted(lanes[lane].source for lane in spec.lanes) != [False, True]:
@@ -120,9 +119,9 @@ class JSTPreprocessor(AbsPreprocessor):
     def _serialized(
         self, name: str, spec: HeadSpec, lanes: Mapping[str, list[str]], data: Mapping[str, Any]
     ) -> list[str]:
-        policy, gamma, links, ends_s = spec.policy, spec.gamma, [], None
+        policy, gamma, links, ends_s = spec.policy, spec.gamma, set(), None
         if policy != "inter":
-            links = [_link(item) for item in _words(data, ALIGNMENT)]
+            links = parse_pharaoh(str(data[ALIGNMENT]))
         if policy == "time":
             ends_s = [float(item) for item in _words(data, WORD_TIMES)]
         if policy != "inter" and (not links or (policy == "time" and not ends_s)):
@@ -173,13 +172,6 @@ def _units(data: Mapping[str, Any], text: str) -> list[str]:
 def _words(data: Mapping[str, Any], text: str) -> list[str]:
     value = str(data[text]).strip()
     return [] if value == NO_VALUE else value.split()
-
-
-def _link(item: str) -> tuple[int, int]:
-    source, _, target = item.partition("-")
-    if not (source.isdecimal() and target.isdecimal()):
-        raise DataError(f"word link {item!r} is not of the form 0-1: run stage 5 again")
-    return int(source), int(target)
 
 
 def _tags(spec: HeadSpec, conf: PreprocessorConf, tokenizer: Tokenizer) -> Tags:

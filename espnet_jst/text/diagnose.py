@@ -92,10 +92,6 @@ class SerializationReport:
         """The longest burst of each sentence, from which the band of a pruned loss is chosen."""
         return Bursts(tuple(sorted(self.longest)))
 
-    def share_of_bursts_over(self, labels: int) -> float:
-        """Share of the bursts with more than `labels` labels, in [0, 1]."""
-        return sum(length > labels for length in self.bursts) / max(len(self.bursts), 1)
-
     def as_dict(self) -> dict[str, float]:
         """The figures of a table, as plain numbers."""
         return {

@@ -16,18 +16,7 @@ from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.links import Link, clean_links
 from espnet_jst.text.policies import POLICIES, block_positions, eager_positions, inter_positions, time_positions
-from espnet_jst.text.tags import ASR_TAG, ST_TAG, Tags
-
-__all__ = [
-    "Tags",
-    "Target",
-    "deserialize",
-    "deserialize_streams",
-    "monotone_ends",
-    "serialize",
-    "serialize_streams",
-    "serialize_targets",
-]
+from espnet_jst.text.tags import ASR_TAG, ST_TAG
 
 
 @dataclass(frozen=True)

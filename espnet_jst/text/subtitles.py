@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from xml.etree import ElementTree
 
 from espnet_jst.config import check_choice, json_text
 from espnet_jst.text.lanes import in_order
@@ -20,7 +21,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 _GUARDS = {"{": "\ue000", "}": "\ue001", "\\": "\ue002"}
 _UNFIT = ("Cc", "Cs", "Co")
 _JOINER = "\u2060"  # invisible; keeps a player from reading "<b" in SRT as a tag
-_TTML, _XML = "http://www.w3.org/ns/ttml", "http://www.w3.org/XML/1998/namespace"
+TTML, XML = "http://www.w3.org/ns/ttml", "http://www.w3.org/XML/1998/namespace"
 _HANGING = 4  # columns that a comma may stand beyond a line's end
 # As little at the beginning of a line as a comma.
 _LONG = "ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶฯๆຯໆ"
@@ -168,25 +169,28 @@ def _lane_languages(words: Sequence[Word], given: Mapping[str, str]) -> dict[str
 
 def _with_languages(text: str, cues: Sequence[Cue], tags: Mapping[str, str]) -> str:
     """TTML with the `xml:lang` that it requires; a line in another language than the document's is a span."""
-    from xml.etree import ElementTree
-
     root = ElementTree.fromstring(text)
     main = next(iter(tags.values()), "und")
-    root.set(f"{{{_XML}}}lang", main)
-    for paragraph, cue in zip(root.iter(f"{{{_TTML}}}p"), cues, strict=True):
+    root.set(f"{{{XML}}}lang", main)
+    for paragraph, cue in zip(root.iter(f"{{{TTML}}}p"), cues, strict=True):
         lanes = [lane for lane in tags if lane in cue.lanes]
-        breaks = [None, *paragraph.findall(f"{{{_TTML}}}br")]
+        breaks = [None, *paragraph.findall(f"{{{TTML}}}br")]
         for lane, line in reversed(list(zip(lanes, breaks, strict=True))):
             if tags[lane] == main:
                 continue
-            span = ElementTree.Element(f"{{{_TTML}}}span", {f"{{{_XML}}}lang": tags[lane]})
+            span = ElementTree.Element(f"{{{TTML}}}span", {f"{{{XML}}}lang": tags[lane]})
             if line is None:
                 span.text, paragraph.text = paragraph.text, None
             else:
                 span.text, line.tail = line.tail, None
             paragraph.insert(0 if line is None else list(paragraph).index(line) + 1, span)
-    ElementTree.register_namespace("", _TTML)
-    ElementTree.register_namespace("tts", f"{_TTML}#styling")
+    return ttml_text(root)
+
+
+def ttml_text(root: ElementTree.Element) -> str:
+    """The text of a TTML document."""
+    ElementTree.register_namespace("", TTML)
+    ElementTree.register_namespace("tts", f"{TTML}#styling")
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 

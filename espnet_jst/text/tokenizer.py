@@ -9,10 +9,7 @@ from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.sentencepiece_model import check_model
 from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, UNK, WORD_START, is_tag, read_tokens
-from espnet_jst.text.train_tokenizer import train_tokenizer
 from espnet_jst.text.units import Glued, extends, has_blanks, may_extend, split_units
-
-__all__ = ["Tokenizer", "find_tokenizer", "read_tokens", "train_tokenizer"]
 
 _CACHE_WORDS = 200_000
 _MODEL_BYTES = 2**26

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-from espnet_jst.text.lanes import LANES as LANES
 from espnet_jst.text.units import has_blanks, join_texts, split_units
 
 

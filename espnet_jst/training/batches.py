@@ -23,8 +23,13 @@ class PlannedBatches(AbsIterFactory):
     """Batches of a training that know their number, and how long the training is.
 
     Attributes:
+        groups: share of the steps and batches of each group of data.
+        adjustable: whether an epoch is a number of steps, not one pass over the data of the first group.
         epochs: number of epochs of the whole training, which a curriculum is a share of.
     """
+
+    groups: Sequence[tuple[float, CountedBatches]]
+    adjustable: bool
 
     def __init__(self) -> None:
         self.epochs = 0
@@ -41,18 +46,8 @@ class PlannedBatches(AbsIterFactory):
 
     @property
     @abstractmethod
-    def groups(self) -> list[tuple[float, CountedBatches]]:
-        """Share of the steps and batches of each group of data."""
-
-    @property
-    @abstractmethod
     def steps(self) -> int:
         """Number of batches of an epoch."""
-
-    @property
-    @abstractmethod
-    def adjustable(self) -> bool:
-        """Whether an epoch is a number of steps, not one pass over the data."""
 
     @abstractmethod
     def set_steps(self, steps: int) -> None:
@@ -94,7 +89,7 @@ class CountedBatches(PlannedBatches):
             if not 0 <= share <= 1:
                 raise ConfigError(f"--{name} {share}: give a share from 0 to 1")
         super().__init__()
-        self.base = base
+        self.base, self.groups, self.adjustable = base, [(1.0, self)], base.num_iters_per_epoch is not None
         self.batches: list[Sequence[str]] = list(base.sampler)
         self.curriculum, self.curriculum_start = curriculum, curriculum_start
         self.longest = np.array([max(lengths[k] for k in batch) for batch in self.batches]) if lengths else None
@@ -103,23 +98,11 @@ class CountedBatches(PlannedBatches):
         self.sizes = None if self.longest is None else self.longest * np.array([len(b) for b in self.batches])
 
     @property
-    def groups(self) -> list[tuple[float, CountedBatches]]:
-        """One group, of all steps."""
-        return [(1.0, self)]
-
-    @property
     def steps(self) -> int:
-        """Number of batches of an epoch."""
         return self.base.num_iters_per_epoch or len(self.batches)
 
-    @property
-    def adjustable(self) -> bool:
-        """Whether an epoch is a number of steps, not one pass over the data."""
-        return self.base.num_iters_per_epoch is not None
-
     def set_steps(self, steps: int) -> None:
-        """Set the number of batches of the following epochs."""
-        self.base.num_iters_per_epoch = steps
+        self.base.num_iters_per_epoch, self.adjustable = steps, True
 
     def admitted(self, epoch: int, epochs: int) -> np.ndarray:
         """How many of the batches, by length, each step of epoch `epoch` (from 1) of `epochs` draws from, (steps,)."""

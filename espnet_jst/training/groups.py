@@ -34,40 +34,27 @@ class GroupedBatches(PlannedBatches):
     def __init__(self, first: CountedBatches, others: Sequence[tuple[float, CountedBatches]]) -> None:
         super().__init__()
         share = 1.0 - sum(other for other, _ in others)
-        self._groups = [(share, first), *others]
-        self._adjustable = first.adjustable
+        self.groups, self.adjustable = [(share, first), *others], first.adjustable
         self._order: list[int] = []
         self._take_turns(first.steps if first.adjustable else round(first.steps / share))
 
     @property
-    def groups(self) -> list[tuple[float, CountedBatches]]:
-        """Share of the steps and batches of each group."""
-        return self._groups
-
-    @property
     def steps(self) -> int:
-        """Number of batches of an epoch."""
         return len(self._order)
 
-    @property
-    def adjustable(self) -> bool:
-        """Whether an epoch is a number of steps, not one pass over the data of the first group."""
-        return self._adjustable
-
     def set_steps(self, steps: int) -> None:
-        """Set the number of batches of the following epochs."""
-        self._adjustable = True
+        self.adjustable = True
         self._take_turns(steps)
 
     def _take_turns(self, steps: int) -> None:
-        self._order = turns([share for share, _ in self._groups], steps)
-        for place, (_, batches) in enumerate(self._groups):
+        self._order = turns([share for share, _ in self.groups], steps)
+        for place, (_, batches) in enumerate(self.groups):
             batches.set_steps(self._order.count(place))
 
     def _build(self, epoch: int, shuffle: bool | None) -> Iterable[Any]:
         loaders = {}
         for place in sorted(set(self._order)):
-            batches = self._groups[place][1]
+            batches = self.groups[place][1]
             batches.plan(self.epochs)
             loaders[place] = batches.build_iter(epoch, shuffle)
         return _InTurn(self._order, loaders)

@@ -6,10 +6,13 @@ import argparse
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.train.distributed_utils import DistributedOption
 from espnet2.train.reporter import Reporter
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
@@ -105,17 +108,18 @@ class JSTTrainer(Trainer):
     @classmethod
     def run(
         cls,
+        *,
         model: Any,
         optimizers: Sequence[torch.optim.Optimizer],
         schedulers: Sequence[Any],
-        train_iter_factory: Any,
-        valid_iter_factory: Any,
-        plot_attention_iter_factory: Any,
-        trainer_options: Any,
-        distributed_option: Any,
+        train_iter_factory: AbsIterFactory,
+        valid_iter_factory: AbsIterFactory,
+        trainer_options: JSTTrainerOptions,
+        distributed_option: DistributedOption,
+        **others: Any,
     ) -> None:
         """Train. Arguments as ESPnet's; `resume` also finishes what a kill left half written."""
-        options: JSTTrainerOptions = trainer_options
+        options = trainer_options
         output_dir = Path(options.output_dir)
         rank = distributed_option.dist_rank if distributed_option.distributed else 0
         done = repair(output_dir, options.best_model_criterion) if options.resume and rank == 0 else 0
@@ -133,24 +137,25 @@ class JSTTrainer(Trainer):
             pace = cls._pace(model, optimizers, train_iter_factory, valid_iter_factory, options, done)
             options.max_epoch = pace.epochs
         _plan_schedules(schedulers, train_iter_factory, options, pace, cls.course)
-        arguments = {
-            "model": model,
-            "optimizers": optimizers,
-            "schedulers": schedulers,
-            "train_iter_factory": train_iter_factory,
-            "valid_iter_factory": valid_iter_factory,
-            "plot_attention_iter_factory": plot_attention_iter_factory,
-            "trainer_options": options,
-            "distributed_option": distributed_option,
-        }
+        train = partial(
+            super().run,
+            model=model,
+            optimizers=optimizers,
+            schedulers=schedulers,
+            train_iter_factory=train_iter_factory,
+            valid_iter_factory=valid_iter_factory,
+            trainer_options=options,
+            distributed_option=distributed_option,
+            **others,
+        )
         with safe_checkpoints() as reporters:
             try:
-                super().run(**arguments)
+                train()
             except budget.BudgetSpentError:
                 assert pace is not None
                 logging.warning(f"the budget is spent: the training ends after epoch {pace.epochs}")
                 options.max_epoch, options.resume = pace.epochs, True
-                super().run(**arguments)  # ends as one that was complete
+                train()  # ends as one that was complete
         if rank == 0 and options.use_matplotlib:
             for reporter in reporters:
                 reporter.finish_plots(output_dir / "images")

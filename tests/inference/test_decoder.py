@@ -11,6 +11,7 @@ import torch
 from espnet_jst.errors import DataError, JSTError
 from espnet_jst.inference import Session, Speech2Text
 from espnet_jst.inference.decoder import DecoderState
+from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.session import advance_together
 from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
@@ -163,6 +164,34 @@ def test_sessions_of_other_settings_are_not_heard_together() -> None:
     with pytest.raises(JSTError, match="different models or settings"):
         advance_together(sessions)
     assert advance_together([]) == []
+
+
+def test_a_schedule_that_was_changed_between_or_a_session_that_stands_twice_loses_no_samples() -> None:
+    speech2text, audio = system("serialized, greedy"), tiny.speech(1.5, seed=3)
+    session, schedule = speech2text.session(), speech2text.schedule
+    other = Session(speech2text.st_model, chunk_schedule(speech2text.st_model, 0, None), speech2text.decoder)
+    session.put(audio)
+    for sessions in ([session, other], [session, session]):
+        with pytest.raises(JSTError, match="cannot be heard together"):
+            advance_together(sessions)
+    assert other._schedule != schedule
+    session.finish()
+    alike(session.words, run(speech2text.session(), audio))
+
+
+def test_of_two_sessions_that_cannot_go_on_both_are_told() -> None:
+    speech2text = system("serialized, greedy")
+    sessions = [speech2text.session() for _ in range(3)]
+    for session in (sessions[0], sessions[2]):
+        session.put(np.full(9000, np.nan, dtype=np.float32))
+    sessions[1].put(tiny.speech(1.5, seed=4))
+    for place in (0, 2):
+        with pytest.raises(DataError, match="the session ends here") as caught:
+            advance_together(sessions)
+        assert caught.value.index == place
+    advance_together(sessions)
+    sessions[1].finish()
+    alike(sessions[1].words, run(speech2text.session(), tiny.speech(1.5, seed=4)))
 
 
 def test_states_of_single_streams_can_be_put_together_and_taken_apart() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from espnet_jst.inference.options import _spelled
-from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
+from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.train_tokenizer import train_tokenizer
 
 
 def test_a_phrase_without_blanks_is_spelled_as_at_the_beginning_and_inside_a_text(tmp_path):

@@ -16,7 +16,7 @@ def test_a_chunk_comes_with_its_last_sample_and_not_before() -> None:
     for chunk in range(3):
         for samples, complete in ((schedule.samples(chunk) - 1, chunk), (schedule.samples(chunk), chunk + 1)):
             state = model.init_state(1, schedule.context)
-            taps, _ = model.step(model.packet(torch.zeros(1, samples)), state)
+            taps, _ = model.step(tiny.packet(torch.zeros(1, samples)), state)
             assert taps["encoder"].x.size(1) == 8 * complete
             assert schedule.complete_chunks(samples) == complete
 
@@ -25,7 +25,7 @@ def test_an_upper_encoder_with_a_longer_chunk_waits_for_it() -> None:
     model, _ = tiny.tiny_model(tiny.config(tiny.TWO_HEADS, two_encoders=True))
     schedule = chunk_schedule(model, None, None)
     state = model.init_state(1, schedule.context)
-    taps, _ = model.step(model.packet(torch.zeros(1, schedule.samples(2))), state)
+    taps, _ = model.step(tiny.packet(torch.zeros(1, schedule.samples(2))), state)
     for name in ("encoder", "hier_encoder"):
         assert taps[name].x.size(1) == schedule.frames(name, 2)
     assert taps["hier_encoder"].x.size(1) == 8 and taps["encoder"].x.size(1) == 12

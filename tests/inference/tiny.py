@@ -18,6 +18,7 @@ from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference import Speech2Text
 from espnet_jst.model import JSTModel
 from espnet_jst.search.greedy import GreedySearch
+from espnet_jst.taps import Tap
 
 FOLDER = tempfile.TemporaryDirectory()
 TARGET = ["<blank>", "<unk>", "<asr>", "<st>", "one", "two", "three", "eins", "zwei", "drei", "und", "<sos/eos>"]
@@ -81,6 +82,11 @@ def config(heads: dict[str, Any], *, two_encoders: bool = False, fs: int = 8000)
     if two_encoders:
         conf |= {"hier_encoder": "chunk_conformer", "hier_encoder_conf": dict(UPPER)}
     return conf
+
+
+def packet(samples: torch.Tensor, fs: int = 8000) -> Tap:
+    """(B, n) samples, all of them valid, for `JSTModel.step`."""
+    return Tap(samples, torch.full((samples.size(0),), samples.size(1)), 1 / fs)
 
 
 @torch.no_grad()

@@ -53,6 +53,13 @@ def test_a_frame_reads_no_sample_after_its_window():
         torch.testing.assert_close(frontend(other, torch.tensor([4000]))[0][:, : frame + 1], y[:, : frame + 1])
 
 
+@pytest.mark.parametrize("fs", [8000, 11025, 22050, 44100])
+def test_the_shift_is_that_of_the_frames_where_the_hop_is_no_whole_number_of_samples(fs):
+    frontend = LogMel(fs=fs, n_mels=24)
+    frames = frontend.ready(600 * fs)
+    assert 599.9 < frames * frontend.hop_s < 600.1
+
+
 def test_a_full_scale_sine_peaks_near_zero_decibel_in_its_band():
     frontend = LogMel(fs=8000, n_mels=24)
     x = torch.sin(2 * torch.pi * 1000 * torch.arange(8000) / 8000)[None]

@@ -16,7 +16,7 @@ from espnet_jst.recipe.finetune import training_config
 from espnet_jst.recipe.fit import misfits
 from espnet_jst.recipe.options import Options
 from espnet_jst.text.token_list import read_tokens
-from espnet_jst.text.tokenizer import train_tokenizer
+from espnet_jst.text.train_tokenizer import train_tokenizer
 from tests.inference import tiny
 from tests.recipe.stages.one_stage import do
 

@@ -206,11 +206,6 @@ def test_a_beam_with_espnets_language_model_equals_the_plain_search(kind):
             same_hypotheses(hypotheses, beam_reference(head, x[b, : lengths[b]], 3, 2, bonus=bonus))
 
 
-def test_another_kind_of_language_model_is_refused():
-    with pytest.raises(ConfigError, match="recurrent language model"):
-        LanguageModel(torch.nn.Linear(2, 2))
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_sessions_that_began_at_different_times_decode_in_one_batch(beam_size):

@@ -38,7 +38,6 @@ def test_a_burst_is_the_tag_and_the_words_of_one_moment():
     found = report("align")  # <asr> er <st> he <asr> rief seine Mutter an <st> called his mother
     assert found.bursts == [2, 4]
     assert found.longest_burst == 4
-    assert found.share_of_bursts_over(3) == 0.5
 
 
 def test_bursts_can_be_counted_in_pieces():

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.text.tokenizer import Tokenizer, find_tokenizer, read_tokens, train_tokenizer
+from espnet_jst.text.token_list import read_tokens
+from espnet_jst.text.tokenizer import Tokenizer, find_tokenizer
+from espnet_jst.text.train_tokenizer import train_tokenizer
 
 LINES = [
     line.split()

@@ -9,7 +9,8 @@ import pytest
 
 from espnet_jst.text import align_corpus, deserialize, serialize
 from espnet_jst.text.assembler import WordAssembler
-from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
+from espnet_jst.text.tokenizer import Tokenizer
+from espnet_jst.text.train_tokenizer import train_tokenizer
 from espnet_jst.text.units import Glued, join_units, split_units
 
 SOURCES = ["today we walk", "use GPT-4 now", "I am 25 years old", "I ate ramen", "good", "korean words", "I want to go"]

@@ -55,13 +55,7 @@ class Recording:
     """
 
     def __init__(
-        self,
-        speech: object,
-        fs: int | None = None,
-        *,
-        name: str = "",
-        notify: Notify = warn,
-        raw_fs: int | None = None,
+        self, speech: object, fs: int | None = None, *, name: str = "", notify: Notify = warn, raw_fs: int | None = None
     ) -> None:
         self._notify = notify
         if isinstance(speech, Mapping):

@@ -79,7 +79,8 @@ def train_token_lists(
         texts: transcript and translation, or the one that there is.
         joint: the target's list is made of all texts.
     """
-    from espnet_jst.text.tokenizer import Tokenizer, train_tokenizer
+    from espnet_jst.text.tokenizer import Tokenizer
+    from espnet_jst.text.train_tokenizer import train_tokenizer
 
     read = [[split_units(line) for line in kaldi.read_table(path).values()] for path in texts]
     lines = {"src": read[0], "tgt": [line for text in read for line in text] if joint else read[-1]}

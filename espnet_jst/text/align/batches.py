@@ -45,21 +45,16 @@ class Corpus:
         batches: every pair with words on both sides.
         source_of: source word of each entry of the lexicon, (P,); 0 is the null word.
         target_of: target word of each entry of the lexicon, (P,); 0 is the null word.
-        source_words: number of source words, null included.
-        target_words: number of target words, null included.
     """
 
     batches: list[Batch]
     source_of: NDArray[np.int64]
     target_of: NDArray[np.int64]
-    source_words: int
-    target_words: int
 
 
 def make_corpus(sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]) -> Corpus:
     """Index the words, sort the pairs by length, cut them into batches and list the word pairs that occur."""
-    source_ids, source_words = _index(sources)
-    target_ids, target_words = _index(targets)
+    (source_ids, _), (target_ids, target_words) = _index(sources), _index(targets)
     batches: list[Batch] = []
     for items in _groups([len(s) for s in sources], [len(t) for t in targets]):
         source, source_lengths = _pad([source_ids[k] for k in items])
@@ -70,10 +65,11 @@ def make_corpus(sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str
     lexicon = np.unique(np.concatenate([b.entries for b in batches])) if batches else np.zeros(0, np.int64)
     for batch in batches:
         batch.entries = np.searchsorted(lexicon, batch.entries)
-    return Corpus(batches, lexicon // target_words, lexicon % target_words, source_words, target_words)
+    return Corpus(batches, lexicon // target_words, lexicon % target_words)
 
 
 def _index(sentences: Sequence[Sequence[str]]) -> tuple[list[list[int]], int]:
+    """Numbers of the words from 1, and how many there are with the null word."""
     ids: dict[str, int] = {}
     found = [[ids.setdefault(word, len(ids) + 1) for word in sentence] for sentence in sentences]
     return found, len(ids) + 1

@@ -74,11 +74,7 @@ class _Part:
 
 
 def directed_links(
-    sources: Sequence[Sequence[str]],
-    targets: Sequence[Sequence[str]],
-    config: AlignerConfig,
-    *,
-    mapper: Mapper = map,
+    sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]], config: AlignerConfig, *, mapper: Mapper = map
 ) -> tuple[list[set[Link]], list[set[Link]]]:
     """Train on the pairs and align them in both directions.
 
