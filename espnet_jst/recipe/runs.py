@@ -24,6 +24,7 @@ RUNS, INIT_FROM = "runs", "init_from"
 HANDED_ON = "valid.loss.ave.pth"  # of a run, for those that start from it
 RESERVED = ("images", "earlier", "tensorboard", "att_ws")  # folders of an experiment
 SHARED = ("frontend", "frontend_conf")  # what the statistics of stage 10 are made of, once for all runs
+PARTS = ("frontend", "normalize", "encoder", "hier_encoder", "inputs", "heads", "regularizers")  # that have weights
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -125,6 +126,7 @@ def _init_param(source: object, values: Mapping[str, Any], runs: Mapping[str, Tr
         return path
     parts += parts[:1] if len(parts) == 1 else []  # the same part of this model
     for part, model, whose in ((parts[0], before.values, name), (parts[1], values, "this run")):
+        check_choice(part.split(".")[0], PARTS, where)
         if not _has(model, part):
             raise ConfigError(f"{where} is {shown(source)}: {part} is no part of {whose}")
     return ":".join([path, *parts])
