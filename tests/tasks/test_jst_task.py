@@ -137,6 +137,12 @@ def test_a_plugin_module_named_in_the_environment_is_imported(tmp_path, monkeypa
     assert my_jst_plugin.imported
 
 
+def test_a_plugin_that_is_not_there_is_one_message(monkeypatch):
+    monkeypatch.setenv("JST_PLUGINS", "nowhere_to_be_found")
+    with pytest.raises(ConfigError, match="JST_PLUGINS names nowhere_to_be_found, and Python finds no module 'nowhere"):
+        espnet_jst.register()
+
+
 def knows_our_encoder(pickled, queue):
     worker = pickle.loads(pickled)
     from espnet2.tasks.st import encoder_choices
