@@ -123,6 +123,8 @@ def described(kind: Any) -> str:
     if base in (list, tuple, Sequence):
         items = dict.fromkeys(described(item) for item in inside if item is not Ellipsis)
         of_two = f" of {len(inside)}" if base is tuple and Ellipsis not in inside else ""
+        if any(item.startswith("a list") for item in items):
+            return "a list of lists"
         return f"a list{of_two}" + (f" with {' or '.join(items)} in each place" if items else "")
     if base in (dict, Mapping):
         below = described(inside[1]) if inside else _OTHER

@@ -86,8 +86,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self.nonfinite: list[str] = []
         self._terms: dict[str, Regularizer] = dict(self.regularizers.items())  # type: ignore[arg-type]
         self._views = max((term.views for term in self._terms.values()), default=1)
-        if self._views > 1:
-            self.speech.check_views()
+        for name, term in self._terms.items():
+            if term.views > 1:
+                self.speech.check_views(name)
         self._scheduled = [m for m in self.modules() if m is not self and isinstance(m, Scheduled)]
 
     def forward(

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, T, declared, keys_of, kind_of, read, signature_conf
 
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
@@ -78,9 +79,19 @@ def register(extra: Mapping[str, Mapping[str, type | str]] | None = None) -> Non
 
 
 def import_plugins() -> None:
-    """Import the modules of JST_PLUGINS, which register their classes."""
+    """Import the modules of JST_PLUGINS, which register their classes.
+
+    Raises:
+        ConfigError: there is no such module.
+    """
     for module in filter(None, os.environ.get(PLUGINS_VARIABLE, "").replace(",", " ").split()):
-        importlib.import_module(module)
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"{PLUGINS_VARIABLE} names {module}, and Python finds no module {error.name!r}: install it, or put its "
+                "folder on PYTHONPATH"
+            ) from error
 
 
 def names(choice: str) -> list[str]:

@@ -13,6 +13,7 @@ from espnet_jst.config import check_keys, options_of, read_yaml
 from espnet_jst.errors import ConfigError, JSTError
 
 N = TypeVar("N", int, float)
+ENCODERS = ("encoder", "hier_encoder")  # of a chain; which of them a model has is seen when it is loaded
 
 
 def lane_values(text: str) -> float | dict[str, float]:
@@ -22,7 +23,11 @@ def lane_values(text: str) -> float | dict[str, float]:
 
 def encoder_values(text: str) -> int | dict[str, int]:
     """A number for the first encoder, "8", or one for some, "encoder=8,hier_encoder=4"."""
-    return _values(text, int, "encoder=8,hier_encoder=4")
+    values = _values(text, int, "encoder=8,hier_encoder=4")
+    for name in values if isinstance(values, dict) else ():
+        if name not in ENCODERS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of the encoders {' and '.join(ENCODERS)}")
+    return values
 
 
 def _values(text: str, number: Callable[[str], N], example: str) -> N | dict[str, N]:

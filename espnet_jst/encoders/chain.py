@@ -192,19 +192,29 @@ class Chain:
             below = self._below(link)
             if below is None:
                 continue
-            where, at = f"{link.name}_conf", self.chunk_s(below, own[below])
-            mine = own[link.name]
+            where, mine = f"{link.name}_conf", own[link.name]
             if not self._fits(link, mine, own):
-                raise ConfigError(
-                    f"{where}.chunk_frames {mine.chunk_frames} is {self.chunk_s(link.name, mine):g} s: "
-                    f"{below} makes chunks of {at:g} s, give a whole multiple of them, or 0 for the whole utterance"
-                )
-            for context in next(other for other in self.links if other.name == below).encoder.train_contexts:
+                raise ConfigError(f"{where}.chunk_frames {self._misfit(link, mine)}: {self._fix(below, own[below])}")
+            others = next(other for other in self.links if other.name == below).encoder.train_contexts
+            for context in others:
                 if not self._fitting(link, {**own, below: context}):
+                    raise ConfigError(f"{where}.train_chunk_frames lacks a chunk: {self._fix(below, context)}")
+            for context in link.encoder.train_contexts:
+                if not any(self._fits(link, context, {**own, below: other}) for other in others):
                     raise ConfigError(
-                        f"{where}.train_chunk_frames has no chunk for those of {self.chunk_s(below, context):g} s of "
-                        f"{below}: add a whole multiple of them, or 0 for the whole utterance"
+                        f"{where}.train_chunk_frames {self._misfit(link, context)}, a whole multiple of no training "
+                        f"chunk of {below}, so it would never be drawn: take it away"
                     )
+
+    def _misfit(self, link: Link, context: ChunkContext) -> str:
+        return f"{context.chunk_frames} is {self.chunk_s(link.name, context):g} s"
+
+    def _fix(self, below: str, context: ChunkContext) -> str:
+        """What an encoder above must have where the one that it reads has this chunk."""
+        if not context.chunk_frames:
+            return f"{below} hears the whole utterance (0), give 0 as well"
+        chunk = f"chunks of {self.chunk_s(below, context):g} s"
+        return f"{below} makes {chunk}, give a whole multiple of them, or 0 for the whole utterance"
 
 
 def tap_name(encoder: str, tap: str) -> str:

@@ -43,14 +43,17 @@ class SpeechInput(Input):
     ) -> None:
         self.frontend, self.normalize, self.specaug = frontend, normalize, specaug
 
-    def check_views(self) -> None:
+    def check_views(self, regularizer: str) -> None:
         """Refuse a regularizer that compares differently masked views where nothing masks.
 
         Raises:
             ConfigError: says what does.
         """
         if not isinstance(self.specaug, SpecAug):
-            raise ConfigError("a regularizer compares differently masked views of a batch: give --specaug specaug")
+            raise ConfigError(
+                f"model_conf.regularizers.{regularizer} compares differently masked views of a batch: give --specaug "
+                "specaug"
+            )
 
     def features(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N) samples -> (B, T, F) before normalization, and lengths; a graph only where the frontend is trained."""

@@ -24,7 +24,9 @@ from espnet_jst.recipe.stage import Stage, perform
 from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import named_files
 from espnet_jst.recipe.training_files import BATCH_NAMES
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.token_list import BLANK, SOS_EOS, UNK
+from espnet_jst.training.conf import parse_groups
 from espnet_jst.version import __version__
 
 DEFAULT_FS = 16000  # of log_mel
@@ -52,6 +54,7 @@ def check_training(options: Options) -> None:
             "minutes": training.minutes,
             "model": training.finetune,
             "data": tried_data(options),
+            "made": [options.data.datadir, options.data.dumpdir],
         },
         inputs=[*config_files(config), *named_files(training.st_args, config), *model_inputs(training.finetune)],
         facts=lambda: {**plugins(), "version": __version__},
@@ -96,6 +99,7 @@ def try_configuration(
     minutes: float,
     model: str,
     data: Sequence[str],
+    made: Sequence[str],
 ) -> None:
     """Let `jst_train` build what the configuration asks for, each run of it.
 
@@ -111,7 +115,8 @@ def try_configuration(
             values = read_yaml(written)
             where = f"--st_config {config}" + (f", run {run.name}" if run.name else "")
             _check_rate(values, where, fs, flags)
-            _check_lanes(values, where, joint)
+            _check_lanes(values, where, joint, data)
+            _check_groups(values, where, made)
             arguments = _stand_ins(folder, tags, sides, data)
             if normalize:
                 arguments += ["--normalize", normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
@@ -176,12 +181,29 @@ def _check_rate(values: Mapping, where: str, audio_fs: int, flags: str) -> None:
         )
 
 
-def _check_lanes(values: Mapping, where: str, joint: bool) -> None:
+def _check_lanes(values: Mapping, where: str, joint: bool, data: Sequence[str]) -> None:
     heads = (values.get("model_conf") or {}).get("heads")
     for name, head in heads.items() if isinstance(heads, Mapping) else ():
         lanes = head.get("lanes") if isinstance(head, Mapping) else None
+        here = f"{where}: model_conf.heads.{name} writes"
+        for lane, flag in ((TRANSCRIPT, "--src_lang"), (TRANSLATION, "--tgt_lang")):
+            if isinstance(lanes, list) and lane in lanes and BATCH_NAMES[lane] not in data:
+                raise ConfigError(
+                    f"{here} the {lane}, and {flag} none says that the corpus has none: leave the lane out"
+                )
         if isinstance(lanes, list) and len(lanes) > 1 and not joint:
             raise ConfigError(
-                f"{where}: model_conf.heads.{name} writes both lanes into one stream and needs one token list of both "
-                "languages: leave out --token_joint false, or give it one lane"
+                f"{here} both lanes into one stream and needs one token list of both languages: leave out "
+                "--token_joint false, or give it one lane"
             )
+
+
+def _check_groups(values: Mapping, where: str, made: Sequence[str]) -> None:
+    """Files of `train_groups` are there from the start, unless they are where stages write."""
+    for group in parse_groups(values.get("train_groups")):
+        for name in (*(row[0] for row in group.data), *group.shape_files):
+            path = Path(name)
+            if not path.is_file() and not any(path.absolute().is_relative_to(Path(root).absolute()) for root in made):
+                raise ConfigError(
+                    f"{where}: {group.where}: there is no file {name}, and it is not in {' or '.join(made)}"
+                )

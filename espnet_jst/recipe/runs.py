@@ -24,6 +24,7 @@ RUNS, INIT_FROM = "runs", "init_from"
 HANDED_ON = "valid.loss.ave.pth"  # of a run, for those that start from it
 RESERVED = ("images", "earlier", "tensorboard", "att_ws")  # folders of an experiment
 SHARED = ("frontend", "frontend_conf")  # what the statistics of stage 10 are made of, once for all runs
+PARTS = ("frontend", "normalize", "encoder", "hier_encoder", "inputs", "heads", "regularizers")  # that have weights
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -119,9 +120,15 @@ def _init_param(source: object, values: Mapping[str, Any], runs: Mapping[str, Tr
     before = runs[name]
     path = f"{before.folder / HANDED_ON}"
     if not parts:
+        if _heads(before.values) != _heads(values):
+            raise ConfigError(
+                f"{where} is {shown(source)}: {name} has the heads {', '.join(_heads(before.values))} and this run "
+                f"{', '.join(_heads(values))}; name parts that both have, such as [{name}:encoder]"
+            )
         return path
     parts += parts[:1] if len(parts) == 1 else []  # the same part of this model
     for part, model, whose in ((parts[0], before.values, name), (parts[1], values, "this run")):
+        check_choice(part.split(".")[0], PARTS, where)
         if not _has(model, part):
             raise ConfigError(f"{where} is {shown(source)}: {part} is no part of {whose}")
     return ":".join([path, *parts])
@@ -131,9 +138,12 @@ def _has(values: Mapping[str, Any], part: str) -> bool:
     """Whether a model may have a part, as far as its configuration says."""
     kind, _, name = part.partition(".")
     if kind == "heads" and name:
-        heads = (values.get("model_conf") or {}).get("heads") or {}
-        return name.split(".")[0] in heads
+        return name.split(".")[0] in _heads(values)
     return kind != "hier_encoder" or bool(values.get("hier_encoder"))
+
+
+def _heads(values: Mapping[str, Any]) -> list[str]:
+    return sorted((values.get("model_conf") or {}).get("heads") or {})
 
 
 def write_config(path: Path, values: Mapping[str, Any]) -> Path:

@@ -52,7 +52,7 @@ def parse_searches(
     if only:
         searches = _chosen(searches, only, searchable)
     for search in searches.values():
-        _check_second_pass(search, searches, specs)
+        _check_second_pass(search, searches, specs, searchable)
     _check_lanes(searches, specs)
     return dict(sorted(searches.items(), key=lambda item: item[1].second_pass_of is not None))
 
@@ -87,11 +87,14 @@ def _chosen(
     }
 
 
-def _check_second_pass(search: SearchSpec, searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpec]) -> None:
+def _check_second_pass(
+    search: SearchSpec, searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpec], searchable: Sequence[str]
+) -> None:
     if search.second_pass_of is None:
         return
     where = f"{WHERE}.{search.name}"
-    check_choice(search.second_pass_of, set(searches) - {search.name}, f"{where}.second_pass_of")
+    others = {*searches, *searchable} - {search.name, *search.heads}
+    check_choice(search.second_pass_of, others, f"{where}.second_pass_of")
     first = searches[search.second_pass_of]
     if first.second_pass_of is not None:
         raise ConfigError(f"{where}: {first.name!r} is a second pass itself; name the search that it follows")

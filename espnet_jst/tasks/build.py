@@ -21,7 +21,7 @@ from espnet_jst.inputs.spec import InputSpec, parse_inputs
 from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
-from espnet_jst.registry import conf_of, keys_of_class, names
+from espnet_jst.registry import PLUGINS_VARIABLE, conf_of, keys_of_class, names
 from espnet_jst.regularizers.build import build_regularizers, parse_regularizers
 from espnet_jst.search.spec import parse_searches
 from espnet_jst.text.lanes import parse_lanes
@@ -50,6 +50,8 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
     known = names(choices.name)
     if name not in known:
         hint = closest(str(name), known)
+        if not hint and isinstance(name, str) and name not in choices.classes:
+            hint = f", or name the module of its plugin in {PLUGINS_VARIABLE}"
         raise ConfigError(f"{choices.name} {shown(name)}{_why_not(choices, name)}: use {' or '.join(known)}{hint}")
     target = choices.classes[name]
     where = f"{choices.name}_conf of {name}"

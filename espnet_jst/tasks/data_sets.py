@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from espnet2.train.dataset import DATA_TYPES
 
 from espnet_jst.config import closest
 from espnet_jst.errors import ConfigError
@@ -10,6 +14,7 @@ from espnet_jst.inputs.spec import SPEECH, InputSpec
 from espnet_jst.tasks.preprocessor import JSTPreprocessor
 
 TRAIN = "--train_data_path_and_name_and_type"
+VALID = TRAIN.replace("train", "valid")
 FIXES = {
     "text": "the translation: text.<case>.<tgt> of stage 3",
     "src_text": "the transcript: text.<case>.<src> of stage 3",
@@ -33,7 +38,7 @@ def check_sets(preprocess: JSTPreprocessor, train: Mapping[str, Collection[str]]
         ConfigError: a set has an unknown name, or no input, or more than one; a head or an input is in no set.
     """
     inputs = {where: _input(preprocess, where, names) for where, names in train.items()}
-    _input(preprocess, _valid(TRAIN), valid)
+    _input(preprocess, VALID, valid)
     for head, spec in preprocess.specs.items():
         reached = {w: names for w, names in train.items() if (entry := inputs[w]) is None or entry.reaches(spec.reads)}
         if not reached:
@@ -43,13 +48,35 @@ def check_sets(preprocess: JSTPreprocessor, train: Mapping[str, Collection[str]]
             where = min(missing, key=lambda where: len(missing[where]))
             raise _needed(head, missing[where][0], where)
         if not missing.get(TRAIN, [""]) and (lacking := _missing(preprocess, head, valid)):
-            raise _needed(head, lacking[0], _valid(TRAIN))
+            raise _needed(head, lacking[0], VALID)
     for name, entry in preprocess.inputs.items():
         if entry not in inputs.values():
             raise ConfigError(
                 f"model_conf.inputs.{name}: no data set brings it: give one that has {entry.text!r} and no speech, in "
                 "train_groups or alone"
             )
+
+
+def check_files(where: str, data: Iterable[Sequence[str]], shape_files: Iterable[str], *, made: bool = True) -> None:
+    """Refuse a data set that cannot be read.
+
+    Args:
+        where: what a user calls it.
+        data: file, name and type of each of its data.
+        shape_files: files with the lengths of its utterances.
+        made: whether its files are there already.
+
+    Raises:
+        ConfigError: a type is unknown, or a file is missing.
+    """
+    for path, name, kind in data:
+        if not any(re.match(known, kind) for known in DATA_TYPES):
+            raise ConfigError(f"{where}: {name} has the type {kind!r}: give sound for speech, text for the rest")
+        if made and not Path(path).is_file():
+            raise ConfigError(f"{where}: {name}: there is no file {path}")
+    for path in shape_files if made else ():
+        if not Path(path).is_file():
+            raise ConfigError(f"{where}: there is no file {path} with the lengths of its utterances")
 
 
 def _input(preprocess: JSTPreprocessor, where: str, names: Collection[str]) -> InputSpec | None:
@@ -76,9 +103,5 @@ def _missing(preprocess: JSTPreprocessor, head: str, names: Collection[str]) -> 
 
 def _needed(head: str, text: str, where: str) -> ConfigError:
     fix = FIXES.get(text, "the text of one of its lanes")
-    more = f", and for {_valid(TRAIN)} too" if where == TRAIN else ""
+    more = f", and for {VALID} too" if where == TRAIN else ""
     return ConfigError(f"head {head!r} needs the data {text!r}: {fix}; give it as {where} FILE,{text},text{more}")
-
-
-def _valid(where: str) -> str:
-    return where.replace("train", "valid")

@@ -24,7 +24,7 @@ from espnet_jst.inputs.spec import SPEECH  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
-from espnet_jst.tasks.data_sets import TRAIN, check_sets  # noqa: E402
+from espnet_jst.tasks.data_sets import TRAIN, VALID, check_files, check_sets  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.preprocessor import JSTPreprocessor  # noqa: E402
 from espnet_jst.tasks.refused import refuse  # noqa: E402
@@ -295,3 +295,8 @@ def _check_data(args: argparse.Namespace, preprocess: JSTPreprocessor) -> None:
     train = {TRAIN: [name for _, name, _ in args.train_data_path_and_name_and_type]}
     train |= {group.where: group.names for group in groups}
     check_sets(preprocess, train, [name for _, name, _ in args.valid_data_path_and_name_and_type])
+    made = not args.dry_run
+    check_files(TRAIN, args.train_data_path_and_name_and_type, args.train_shape_file, made=made)
+    check_files(VALID, args.valid_data_path_and_name_and_type, args.valid_shape_file, made=made)
+    for group in groups:
+        check_files(group.where, group.data, group.shape_files, made=made)

@@ -48,10 +48,12 @@ class GroupSpec(Conf):
     )
 
     def check(self) -> None:
-        """Refuse data that are no triples, and a share that is none or all."""
+        """Refuse data that are no triples, no lengths, and a share that is none or all."""
         for row in self.data:
             if isinstance(row, str) or len(row) != 3 or not all(isinstance(item, str) for item in row):
                 raise ConfigError(f"data: {shown(row)}: give [file, name, type], such as [text.en, src_text, text]")
+        if not self.shape_files:
+            raise ConfigError("shape_files is empty: name a file with the lengths of the utterances")
         if not 0 < self.share < 1:
             raise ConfigError(f"share is {self.share}: give a share of the steps, between 0 and 1")
 

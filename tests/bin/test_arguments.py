@@ -12,6 +12,8 @@ def test_a_penalty_is_a_number_or_one_for_some_lanes():
     for wrong in ("much", "translation=", "a=b=1"):
         with pytest.raises(argparse.ArgumentTypeError, match="translation=1.5"):
             lane_values(wrong)
+    with pytest.raises(argparse.ArgumentTypeError, match="'hier' is none of the encoders encoder and hier_encoder"):
+        encoder_values("hier=3")
 
 
 @pytest.mark.parametrize("written", ["{translation: 1.5}", "translation=1.5"])

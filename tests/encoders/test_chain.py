@@ -72,9 +72,13 @@ def test_left_context_is_that_of_the_first_encoder_or_of_those_named():
     [
         ({"lower": 4, "upper": 6}, r"chunk_frames 6 is 0.24 s: encoder makes chunks of 0.16 s, give a whole multiple"),
         ({"lower": 4, "upper": 2}, r"chunk_frames 2 is 0.08 s: .*or 0 for the whole utterance"),
-        ({"lower": 0, "upper": 8}, r"encoder makes chunks of inf s"),
-        ({"lower_train": [4, 16], "upper_train": [8]}, r"train_chunk_frames has no chunk for those of 0.64 s"),
-        ({"lower_train": [4, 0], "upper_train": [8]}, r"train_chunk_frames has no chunk for those of inf s"),
+        ({"lower": 0, "upper": 8}, r"8 is 0.32 s: encoder hears the whole utterance .0., give 0 as well"),
+        ({"lower_train": [4, 16], "upper_train": [8]}, r"frames lacks a chunk: encoder makes chunks of 0.64 s, give a"),
+        ({"lower_train": [4, 0], "upper_train": [8]}, r"frames lacks a chunk: encoder hears the whole utterance .0."),
+        (
+            {"lower_train": [4], "upper_train": [8, 9]},
+            r"frames 9 is 0.36 s, a whole multiple of no training .*drawn",
+        ),
     ],
 )
 def test_chunks_that_are_no_multiples_are_refused_before_anything_runs(chunks, message):

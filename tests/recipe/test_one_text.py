@@ -42,7 +42,7 @@ def test_a_transcript_alone_becomes_a_model_that_is_scored_and_packed(
     from espnet_jst.inference import Speech2Text
 
     model = Speech2Text.from_pretrained(str(pack))
-    samples, fs = soundfile.read(next(iter(read_table(tmp_path / "dump/raw/test/wav.scp").values())))
+    samples, fs = soundfile.read(tmp_path / next(iter(read_table(tmp_path / "dump/raw/test/wav.scp").values())))
     assert set(model(samples, fs=fs)[0][3].lanes) == {"transcript"}
     assert "stage 3: format audio of train: up to date" in (again := recipe(tmp_path, *flags))
     assert " ...\n" not in again

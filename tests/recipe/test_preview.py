@@ -126,6 +126,26 @@ def test_what_training_would_refuse_is_refused_before_the_first_stage(
     assert not Path("exp").exists()
 
 
+def test_a_head_that_writes_what_the_corpus_lacks_is_said_without_a_try():
+    with pytest.raises(
+        ConfigError, match=r"heads.joint writes the translation, and --tgt_lang none says.*leave the lane"
+    ):
+        check_training(OPTIONS.changed(tgt_lang="none"))
+    with pytest.raises(ConfigError, match=r"heads.ctc writes the transcript, and --src_lang none"):
+        check_training(OPTIONS.changed(src_lang="none"))
+
+
+def test_files_of_a_group_are_there_or_are_made_by_the_stages(commands: list[dict[str, list[str]]]):
+    group = {"data": [["mt/text", "src_text", "text"]], "shape_files": ["dump/raw/mt/shape"], "share": 0.5}
+    write(changed("train_groups", {"mt": group}))
+    with pytest.raises(ConfigError, match="train_groups.mt: there is no file mt/text, and it is not in data or dump"):
+        check_training(OPTIONS)
+    Path("mt").mkdir()
+    Path("mt/text").write_text("a b\n")
+    check_training(OPTIONS)
+    assert len(commands) == 1
+
+
 @pytest.mark.slow
 def test_word_times_that_the_corpus_lacks_are_missed_before_the_audio_is_read(in_this_process: None):
     write(changed("model_conf.heads.joint.policy", "time"))

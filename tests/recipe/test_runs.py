@@ -83,7 +83,12 @@ def test_a_file_without_runs_is_one_training_of_itself(folder: Path):
         ({"a": {"frontend_conf": {"fs": 8000}}}, "runs.a: frontend_conf is the same for all runs"),
         ({"a": {"init_from": "b"}, "b": {}}, "runs.a.init_from is 'b': this is the first run"),
         ({"first": {}, "b": {"init_from": "frist"}}, "runs.b.init_from: 'frist' is not one of first (did you mean"),
+        (
+            {"a": {"model_conf": {"heads": {"st": None}}}, "b": {"init_from": "a"}},
+            r"'a': a has the heads asr and this run asr, st; name parts that both have, such as [a:encoder]",
+        ),
         ({"a": {}, "b": {"init_from": 3}}, "runs.b.init_from"),
+        ({"a": {}, "b": {"init_from": "a:encodr"}}, "runs.b.init_from: 'encodr' is not one of encoder,"),
         ({"a": {}, "b": {"init_from": "a:hier_encoder"}}, "hier_encoder is no part of a"),
         (
             {"a": {"model_conf": {"heads": {"st": None}}}, "b": {"init_from": "a:heads.st"}},

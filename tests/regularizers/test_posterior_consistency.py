@@ -146,5 +146,7 @@ def test_heads_of_two_rates_or_vocabularies_are_refused():
 def test_two_views_need_specaug():
     conf = tiny.config(HEADS)
     conf["model_conf"]["regularizers"] = {"views": {"kind": "posterior_consistency", "between": ["upper"]}}
-    with pytest.raises(ConfigError, match="differently masked views of a batch: give --specaug specaug"):
+    with pytest.raises(
+        ConfigError, match="regularizers.views compares differently masked views of a batch: give --specaug specaug"
+    ):
         tiny.tiny_model(conf)

@@ -1,11 +1,13 @@
 """Whether the data sets together bring what a model needs."""
 
+from pathlib import Path
+
 import pytest
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.spec import parse_heads
 from espnet_jst.inputs.spec import parse_inputs
-from espnet_jst.tasks.data_sets import TRAIN, check_sets
+from espnet_jst.tasks.data_sets import TRAIN, check_files, check_sets
 from espnet_jst.tasks.preprocessor import JSTPreprocessor
 from espnet_jst.text.tokenizer import Tokenizer
 
@@ -51,3 +53,17 @@ def test_data_sets_together_train_every_head_and_bring_every_input():
 def test_what_would_never_be_trained_is_one_message(heads, sets, message):
     with pytest.raises(ConfigError, match=message):
         check(heads, **sets)
+
+
+def test_a_missing_file_or_an_unknown_type_is_named_with_its_data_set(tmp_path: Path):
+    path = str(tmp_path / "text")
+    rows = [(path, "text", "text"), (path, "speech", "sound")]
+    check_files("mt", rows, [path], made=False)
+    with pytest.raises(ConfigError, match=f"mt: text: there is no file {path}$"):
+        check_files("mt", rows, [path])
+    Path(path).write_text("a b\n")
+    check_files("mt", rows, [path])
+    with pytest.raises(ConfigError, match=r"mt: there is no file lengths with the lengths"):
+        check_files("mt", rows, ["lengths"])
+    with pytest.raises(ConfigError, match="mt: text has the type 'txt': give sound for speech, text"):
+        check_files("mt", [(path, "text", "txt")], [path], made=False)

@@ -137,6 +137,12 @@ def test_a_plugin_module_named_in_the_environment_is_imported(tmp_path, monkeypa
     assert my_jst_plugin.imported
 
 
+def test_a_plugin_that_is_not_there_is_one_message(monkeypatch):
+    monkeypatch.setenv("JST_PLUGINS", "nowhere_to_be_found")
+    with pytest.raises(ConfigError, match="JST_PLUGINS names nowhere_to_be_found, and Python finds no module 'nowhere"):
+        espnet_jst.register()
+
+
 def knows_our_encoder(pickled, queue):
     worker = pickle.loads(pickled)
     from espnet2.tasks.st import encoder_choices
@@ -251,6 +257,7 @@ def test_a_missing_option_is_one_message(capsys):
         ({"normalize_conf": {}}, "'stats_file' is missing: give feats_stats.npz"),
         ({"normalize_conf": {"stats_file": "none.npz"}}, "none.npz"),
         ({"encoder": "conformer", "encoder_conf": {}}, "conformer.*has no taps.*chunk_conformer"),
+        ({"encoder": "gru", "encoder_conf": {}}, "'gru': use chunk_conformer, or name the module of its plugin"),
         ({"normalize": "utterance_mvn", "normalize_conf": {}}, "a stream has not heard yet: use running_mvn"),
         ({"frontend": "default", "frontend_conf": {}}, "frontend 'default': DefaultFrontend has no .*use log_mel"),
         ({"token_list": "none.txt"}, "none.txt does not exist"),

@@ -87,6 +87,8 @@ def test_each_group_has_its_own_curriculum():
     [
         (3, "it must be a mapping"),
         ({"data": [["f", "text", "text"]], "share": 0.5}, "'shape_files' is missing"),
+        ({"data": [["f", "text", "text"]], "shape_files": [], "share": 0.5}, "shape_files is empty: name a file"),
+        ({"data": "f", "shape_files": ["f"], "share": 0.5}, "data is 'f': give a list of lists"),
         ({"data": [["f", "text"]], "shape_files": ["f"], "share": 0.5}, r"data: .*give \[file, name, type\]"),
         (
             {"data": [["f", "text", "text"]], "shape_files": ["f"], "share": 1.5},
