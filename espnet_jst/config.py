@@ -16,6 +16,7 @@ from espnet_jst import plain_yaml
 from espnet_jst.errors import ConfigError
 
 _SHOWN = 40  # characters of a value in a message
+_LISTED = 40  # keys that a message lists beside the closest one
 
 
 def shown(value: Any) -> str:
@@ -59,12 +60,15 @@ def check_keys(mapping: Mapping, known: Iterable[str], where: str) -> None:
     """Refuse keys of `mapping` that are not in `known`.
 
     Raises:
-        ConfigError: names `where`, the unknown key, the closest known one and all that are known.
+        ConfigError: names `where`, the unknown key, the closest known one, and all that are known: where they
+            are many, only if none is close.
     """
     known = sorted(known)
     for key in mapping:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key {shown(key)}{closest(key, known)}; known keys: {', '.join(known)}")
+            hint = closest(key, known)
+            known_keys = "" if hint and len(known) > _LISTED else f"; known keys: {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key {shown(key)}{hint}{known_keys}")
 
 
 def check_choice(value: str, choices: Iterable[str], where: str) -> None:

@@ -102,3 +102,11 @@ def test_nothing_writes_json_that_could_hold_nan():
         if not any(keyword.arg == "allow_nan" for keyword in call.keywords)
     ]
     assert not unsafe, "use config.json_text"
+
+
+def test_a_close_key_is_enough_where_a_hundred_are_known():
+    known = ["max_epoch", *(f"other_{number}" for number in range(100))]
+    with pytest.raises(ConfigError, match=r"unknown key 'max_epohc' \(did you mean 'max_epoch'\?\)$"):
+        check_keys({"max_epohc": 3}, known, "x")
+    with pytest.raises(ConfigError, match="unknown key 'zzz'; known keys: max_epoch, other_0"):
+        check_keys({"zzz": 3}, known, "x")
