@@ -128,8 +128,8 @@ class WordStream:
     translation word the span of its block's spoken words; where that is not known, a word spans the frames in which it
     was written. Every search, lane and speaker has a clock of its own: speakers may overlap.
 
-    Words are never changed, except that those of a first pass are withdrawn for those of the second: as far as its
-    words reach, and at the end all.
+    Words are never changed, except that those of a first pass are withdrawn for those of the second: when it shows
+    words, those that begin before their end, and at the end of the stream all.
 
     Args:
         searches: by name.
