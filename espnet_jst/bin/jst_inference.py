@@ -100,15 +100,17 @@ def main(cmd: Sequence[str] | None = None) -> int:
     return run_main(lambda: _run(parse_with_config(get_parser(), cmd)))
 
 
-def check_flags(flags: Sequence[str]) -> None:
-    """Refuse flags that `main` would refuse; for a program that comes to decode hours later.
+def check_flags(flags: Sequence[str]) -> argparse.Namespace:
+    """Refuse flags that `main` would refuse; for a program that comes to decode hours later. Returns what they say.
 
     Raises:
         ConfigError: a flag or a key of `--config` is unknown, or is not used here.
     """
     parser = get_parser()
     parser.prog = "jst_inference"  # not that of the program that asks
-    check_refused(parse_with_config(parser, [*flags, "--output_dir", "-"]), REFUSED, NEUTRAL)
+    args = parse_with_config(parser, [*flags, "--output_dir", "-"])
+    check_refused(args, REFUSED, NEUTRAL)
+    return args
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -34,9 +34,12 @@ def _check(options: Options) -> None:
     check_options(options)
     if options.run.runs(12, skip=options.run.skip_eval):
         from espnet_jst.bin.jst_inference import check_flags
+        from espnet_jst.recipe.stages.decoding import check_search
 
         for mode in options.decoding.modes:
-            check_flags(options.decoding.flags(mode))
+            asked = check_flags(options.decoding.flags(mode))
+            if not options.training.finetune:
+                check_search(Path(options.training.st_config), asked.search_heads, asked.blank_penalty)
 
 
 def _check_training(options: Options) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from espnet_jst.bin.jst_recipe import main
 
 
@@ -40,6 +42,24 @@ def test_what_the_decoder_would_refuse_after_training_is_refused_before_the_firs
     assert "--ctc_weight 0.3: not used here" in capsys.readouterr().err
     assert main(["--inference_config", "decode.yaml", "--stage", "3", "--stop_stage", "3"]) == 1
     assert "stage 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--search_heads ctc", "search_heads: 'ctc' is not one of joint"),
+        ("--blank_penalty transkript=1", "blank_penalty: unknown key 'transkript' (did you mean 'transcript'?)"),
+    ],
+)
+def test_heads_and_lanes_that_the_model_will_not_have_are_refused_before_the_first_stage(
+    flags, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    heads = "joint: {kind: transducer, lanes: [transcript, translation]}, ctc: {kind: ctc, lanes: [transcript]}"
+    (tmp_path / "conf" / "train.yaml").write_text(f"model_conf: {{heads: {{{heads}}}}}\n")
+    assert main(["--inference_args", flags]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_wrong_options_are_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from espnet_jst.config import check_keys, read_yaml
 from espnet_jst.data import kaldi
 from espnet_jst.errors import DataError
 from espnet_jst.jobs.command import Job, python, run_jobs
 from espnet_jst.jobs.shards import split_evenly
 from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, DecodingOptions, RunOptions
+from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import files_of_model, named_files, present
@@ -20,6 +22,25 @@ from espnet_jst.text.lines import read_lines
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
 WRITTEN = ("text", "words.jsonl")  # src_text as well, where the model has a transcript
+
+
+def check_search(config: Path, search_heads: Sequence[str] | None, blank_penalty: object) -> None:
+    """Refuse heads and lanes that the model of a training configuration will not have: the decoder would, hours later.
+
+    Raises:
+        ConfigError: names them.
+    """
+    by_lane = blank_penalty if isinstance(blank_penalty, Mapping) else {}
+    if not (search_heads or by_lane) or not config.is_file():
+        return
+    from espnet_jst.heads.spec import parse_heads
+    from espnet_jst.search.spec import parse_searches
+    from espnet_jst.text.lanes import parse_lanes
+
+    conf = (training_runs(config, Path())[-1].values or read_yaml(config)).get("model_conf") or {}
+    lanes = parse_lanes(conf.get("lanes"))
+    parse_searches(parse_heads(conf.get("heads"), lanes), conf.get("searches"), search_heads)
+    check_keys(by_lane, lanes, "blank_penalty")
 
 
 def decoding_stages(
