@@ -128,11 +128,7 @@ class ChunkConformer(StreamingEncoder):
         found = {name: torch.cat([taps[name] for taps in outputs] or [empty], dim=1) for name in names}
         if self.output is not None:
             found[""] = self._join(zeroed(found[""], ready))
-        lengths = torch.tensor(ready)
-        offered = {
-            name: Tap(y, lengths if name else -(-lengths // self.joined), tap.shift_s * self.tap_sizes[name].factor)
-            for name, y in found.items()
-        }
+        offered = self.named(found, torch.tensor(ready) * self.subsampling, tap.shift_s)
         return offered, ConformerState(state.context, subsampled, waiting.drop(ready), layers, cached)
 
     def _no_layers(self, batch_size: int, device: torch.device | str) -> list[LayerState]:

@@ -95,8 +95,8 @@ class StreamingEncoder(AbsEncoder):
     def named(self, x: Mapping[str, Tensor], lengths: Tensor, shift_s: float) -> dict[str, Tap]:
         """Outputs, with their own lengths and shifts, from those of the input; lengths are rounded up."""
         return {
-            name: Tap(y, lengths.add(f - 1).div(f, rounding_mode="floor") if f > 1 else lengths, shift_s * f)
-            for (name, y), f in zip(x.items(), (self.tap_sizes[name].factor for name in x), strict=True)
+            name: Tap(y, -(-lengths // self.tap_sizes[name].factor), shift_s * self.tap_sizes[name].factor)
+            for name, y in x.items()
         }
 
     def forward(
