@@ -14,12 +14,16 @@ from typing import Any
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, T, declared, keys_of, kind_of, read, signature_conf
 
+ENCODERS: dict[str, type | str] = {
+    "chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer",
+    "zipformer": "espnet_jst.encoders.zipformer.zipformer:Zipformer",
+}
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
 TABLE: dict[str, dict[str, type | str]] = {
     "frontend": {"log_mel": "espnet_jst.inputs.log_mel:LogMel"},
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
-    "encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
-    "hier_encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
+    "encoder": ENCODERS,
+    "hier_encoder": ENCODERS.copy(),
     "optim": {"muon": "espnet_jst.training.muon:Muon"},
     "scheduler": {"warmupcosine": "espnet_jst.training.schedule:WarmupCosine"},
     # Entries of model_conf, by their kind.

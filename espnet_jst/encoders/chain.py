@@ -84,7 +84,8 @@ class Chain:
             left_chunks: chunks of left context, -1 for all: of the first encoder, or a mapping of encoders to theirs.
 
         Raises:
-            ConfigError: the chunk is negative, shorter than a frame, or no whole number of frames for an upper encoder.
+            ConfigError: the chunk is negative, shorter than a frame, no whole number of frames for an upper encoder, or
+                none that an encoder can have.
         """
         left = {FIRST: left_chunks} if isinstance(left_chunks, int) else dict(left_chunks or {})
         check_keys(left, [link.name for link in self.links], "left_chunks")
@@ -93,6 +94,10 @@ class Chain:
             own = link.encoder.context
             frames = own.chunk_frames if chunk_s is None else self._frames(link, chunk_s, contexts)
             contexts[link.name] = ChunkContext(frames, left.get(link.name, own.left_chunks))
+            try:
+                link.encoder.check_context(contexts[link.name])
+            except ConfigError as error:
+                raise ConfigError(f"chunk_s={chunk_s} does not suit {link.name}: {error}") from error
         return ChainContext(contexts)
 
     def drawn(self) -> ChainContext:

@@ -88,6 +88,13 @@ class StreamingEncoder(AbsEncoder):
     def ready(self, frames: int, context: ChunkContext) -> dict[str, int]:
         """Frames of every tap that `step` has given after so many input frames of a stream that goes on."""
 
+    def check_context(self, context: ChunkContext) -> None:
+        """Refuse a chunk or left context that this encoder cannot have; one of any number of frames by default.
+
+        Raises:
+            ConfigError: says what to give.
+        """
+
     def output_size(self) -> int:
         """Features of a frame of the top."""
         return self.tap_sizes[""].size

@@ -1,0 +1,106 @@
+"""Attention of a Zipformer layer: weights that are computed once, and the modules that use them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from espnet_jst.encoders.zipformer.extent import Extent, positions
+from espnet_jst.encoders.zipformer.parts import Shaping, scaled_linear
+from espnet_jst.encoders.zipformer.schedule import Ramp
+from espnet_jst.encoders.zipformer.shapers import penalize_large
+
+
+class AttentionWeights(nn.Module):
+    """Scores of queries and keys and of their distance, softmax. There is no scale: initial weights are small instead.
+
+    Args:
+        size: features of a frame.
+        heads: their number.
+        query_size, pos_head_size: features of a query and of a query for positions, per head.
+        pos_size: features of a distance.
+        shaping: what shapes its gradients.
+    """
+
+    def __init__(
+        self, size: int, heads: int, *, query_size: int, pos_head_size: int, pos_size: int, shaping: Shaping
+    ) -> None:
+        super().__init__()
+        self.heads, self.query_size, self.pos_head_size, self.pos_size = heads, query_size, pos_head_size, pos_size
+        self.project = scaled_linear(size, heads * (2 * query_size + pos_head_size), query_size**-0.25)
+        self.pos = scaled_linear(pos_size, heads * pos_head_size, 0.05, bias=False)
+        self.pos_dropout = nn.Dropout(0.15)
+        self.key_balancer = shaping.balancer(
+            min_positive=0.4, max_positive=0.6, min_abs=0.0, max_abs=100.0, prob=Ramp((0.0, 0.025))
+        )
+        self.key_whiten = shaping.whiten(3.0, groups=heads, grad_scale=0.025)
+        self.shaped = shaping.balancers
+
+    def forward(self, x: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T, D), and the keys of the left context -> weights (B, H, T, S), and the keys of these frames."""
+        (B, T, _), H, E = x.shape, self.heads, self.query_size
+        q, new, p = self.project(x).split([H * E, H * E, H * self.pos_head_size], dim=-1)
+        new = self.key_whiten(self.key_balancer(new))
+        k = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
+        S = k.size(1)
+        table = self.pos(self.pos_dropout(positions(S, T, self.pos_size, x.device)))
+        scores = q.view(B, T, H, E).transpose(1, 2) @ k.view(B, S, H, E).permute(0, 2, 3, 1)
+        by_distance = p.view(B, T, H, -1).transpose(1, 2) @ table.view(-1, H, self.pos_head_size).permute(1, 2, 0)
+        scores = scores + _shifted(by_distance, S)
+        if self.shaped and self.training and torch.is_grad_enabled():
+            scores = penalize_large(scores, 25.0, 1.0e-4)
+        if extent.bias is not None:
+            scores = scores + extent.bias
+        return scores.softmax(dim=-1), new
+
+
+def _shifted(x: Tensor, keys: int) -> Tensor:
+    """Scores of distances (B, H, T, S + T - 1), see `positions` -> those of every frame and key, (B, H, T, S)."""
+    B, H, T, width = x.shape
+    b, h, t, n = x.stride()
+    return x.as_strided((B, H, T, keys), (b, h, t - n, n), x.storage_offset() + n * (T - 1))
+
+
+class SelfAttention(nn.Module):
+    """Values weighted by the layer's attention weights."""
+
+    def __init__(self, size: int, heads: int, value_size: int, *, shaping: Shaping) -> None:
+        super().__init__()
+        self.heads = heads
+        self.value = nn.Linear(size, heads * value_size)
+        self.output = scaled_linear(heads * value_size, size, 0.05)
+        self.whiten = shaping.whiten(7.5, 3.0)
+
+    def forward(self, x: Tensor, weights: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T, D), weights (B, H, T, S), values of the left context -> (B, T, D), and the values of these frames."""
+        B, T, _ = x.shape
+        new = self.value(x)
+        v = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
+        v = v.view(B, v.size(1), self.heads, -1).transpose(1, 2)
+        y = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(B, T, -1)
+        return self.whiten(self.output(y)), new
+
+
+class NonlinearAttention(nn.Module):
+    """A product of three projections, one of them weighted by the first head's attention."""
+
+    def __init__(self, size: int, *, shaping: Shaping) -> None:
+        super().__init__()
+        self.hidden = 3 * size // 4
+        self.project = nn.Linear(size, 3 * self.hidden)
+        self.output = scaled_linear(self.hidden, size, 0.05)
+        self.balancer = shaping.balancer(
+            min_positive=Ramp((0.0, 0.25), (20000.0, 0.05)),
+            max_positive=Ramp((0.0, 0.75), (20000.0, 0.95)),
+            min_abs=0.5,
+            max_abs=5.0,
+        )
+        self.hidden_whiten = shaping.whiten(5.0)
+        self.whiten = shaping.whiten(5.0, 3.0)
+
+    def forward(self, x: Tensor, weights: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """As SelfAttention's."""
+        s, v, y = self.project(x).split(self.hidden, dim=-1)
+        new = self.hidden_whiten(v) * self.balancer(s).tanh()
+        v = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
+        return self.whiten(self.output((weights[:, 0].to(v.dtype) @ v) * y)), new

@@ -1,0 +1,57 @@
+"""What the layers of a stack must know of the frames that they get."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Frames of a batch at one rate.
+
+    Attributes:
+        lengths: valid frames of each row, (B,).
+        ends: where a row ends for what repeats its last frame, or looks at it from its end; the lengths, if padding is
+            not let in, (B,).
+        valid: (B, T, 1), zero behind the end of each row; None where all frames are valid.
+        bias: what is added to attention scores, (B or 1, 1, T, S) for S keys, of which the last T are these frames;
+            None where every frame attends to all keys.
+        chunk: frames that hear each other; 0 for all.
+        left: keys before these frames.
+    """
+
+    lengths: Tensor
+    ends: Tensor
+    valid: Tensor | None
+    bias: Tensor | None
+    chunk: int
+    left: int = 0
+
+
+BLOCKED = -1000.0  # exp of it is 0, and a frame without any key is no NaN
+
+
+def bias_of(mask: Tensor) -> Tensor:
+    """What is added to scores: nothing where the mask is true."""
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, BLOCKED)
+
+
+@functools.lru_cache(maxsize=64)
+def positions(keys: int, frames: int, size: int, device: torch.device) -> Tensor:
+    """Features of the distances between `frames` frames and `keys` keys, the last of which are those frames.
+
+    Row i stands for the distance key - frame = i - (keys - 1), (keys + frames - 1, size): cosine and sine of multiples
+    of an angle that grows with the logarithm of the distance (the Zipformer's compact relative positions).
+    """
+    distance = torch.arange(frames + keys - 1, dtype=torch.float64) - (keys - 1)
+    scale = size**0.5
+    squeezed = scale * distance.sign() * ((distance.abs() + scale).log() - math.log(scale))
+    angle = (squeezed * (2 * math.pi / size)).atan()[:, None] * torch.arange(1, size // 2 + 1)
+    features = torch.stack([angle.cos(), angle.sin()], dim=-1).flatten(1)
+    features[:, -1] = 1.0
+    return features.float().to(device)
