@@ -204,16 +204,19 @@ class _Balance(torch.autograd.Function):
         (x,), (dim, m_limits, r_limits, grad_scale) = ctx.saved_tensors, ctx.conf
         x, wide = widened(x), widened(grad)
         others = [other for other in range(x.ndim) if other != dim]
-        variance, mean = torch.var_mean(x, dim=others, correction=0, keepdim=True)
-        std = variance.sqrt().clamp(min=TINY)
-        rms = (variance + mean.square()).sqrt().clamp(min=TINY)
+        mean = x.mean(dim=others, keepdim=True)
+        centred = x - mean
+        # PyTorch's own variance takes four times as long on a CPU.
+        deviation = torch.linalg.vector_norm(centred, dim=others, keepdim=True) * (x.size(dim) / x.numel()) ** 0.5
+        std = deviation.clamp(min=TINY)
+        rms = torch.hypot(deviation, mean).clamp(min=TINY)
         m = mean / std
         # The penalty's gradient is linear in z = (x - mean) / std: with the signs o of what is out of its limits, and
         # but for a factor of the channel, o_m (1 - m z) + o_r (m + z) (std / rms)^2.
         o_m, o_r = _outside(m, *m_limits), _outside(rms, *r_limits) * (std / rms).square()
         level, slope = o_m + o_r * m, o_r - o_m * m
-        norm = (level.square() + slope.square() * variance / std.square()).sqrt().clamp(min=1e-20)
-        push = (x - mean).mul_(grad_scale * slope / (norm * std)).add_(grad_scale * level / norm)
+        norm = torch.hypot(level, slope * (deviation / std)).clamp(min=TINY)
+        push = centred.mul_(grad_scale * slope / (norm * std)).add_(grad_scale * level / norm)
         return push.mul_(wide.abs()).add_(wide).to(grad.dtype), None, None, None, None
 
 
