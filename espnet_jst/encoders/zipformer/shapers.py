@@ -1,8 +1,8 @@
 """What leaves values alone and shapes gradients in training (arXiv:2310.11230 and its released recipe).
 
-All of them return their argument where no gradient is asked for. Decisions are drawn from torch's generator, so that a
-seed fixes them and activation checkpointing repeats them; what is not drawn costs only the draw. Statistics are taken
-in float32 or wider.
+All of them return their argument where no gradient is asked for; what they return is not to be changed in place.
+Decisions are drawn from torch's generator, so that a seed fixes them and activation checkpointing repeats them; what is
+not drawn costs only the draw. Statistics are taken in float32 or wider.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Shaper(nn.Module):
 
     batches = 0.0
 
-    def advance(self, batches: float) -> None:
-        """Tell how many adjusted batches the training has seen."""
+    def advance(self, batches: float, epoch: int = 0) -> None:
+        """Tell how many adjusted batches the training has seen, and in which epoch it is."""
         self.batches = batches
 
 
@@ -123,7 +123,13 @@ class Whiten(Shaper):
         super().__init__()
         self.groups, self.limit, self.grad_scale = groups, limit, grad_scale
         self.probs = prob
-        self.violated = True
+        self.violated, self.epoch = True, 0
+
+    def advance(self, batches: float, epoch: int = 0) -> None:
+        """As any shaper; each epoch looks often at first, so that a resumed training, which knows no better, is equal."""
+        super().advance(batches)
+        if epoch != self.epoch:
+            self.violated, self.epoch = True, epoch
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D)."""

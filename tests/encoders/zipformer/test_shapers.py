@@ -112,6 +112,8 @@ def test_whiten_looks_more_often_while_its_limit_is_violated():
     shaped(whiten, correlated(), grad)
     whiten.limit = 1.1
     assert torch.equal(shaped(whiten, correlated(), grad), grad)  # not looked at
+    whiten.advance(0.0, epoch=1)  # what a resumed training does not know is forgotten
+    assert not torch.equal(shaped(whiten, correlated(), grad), grad)
 
 
 @pytest.mark.parametrize(
