@@ -14,15 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from espnet_jst.encoders.zipformer.precision import widened
+from espnet_jst.encoders.zipformer.penalties import balance, outside, whiten
 from espnet_jst.encoders.zipformer.schedule import Ramp, value_at
 
 BALANCER_PROB = Ramp((0, 0.5), (8000, 0.125))
 RMS_OF_ABS = math.sqrt(math.pi / 2)  # RMS of a normal variable whose mean absolute value is 1
-MEAN_OF_FRACTION = (
-    0.8139535  # times atanh is nearly the inverse error function; the square root of 2 is left out, as released
-)
-TINY = 1e-10  # standard deviation or RMS of a channel that does not move
+# Times atanh: nearly the inverse error function, which leaves out a factor of sqrt(2), as the released recipe does.
+MEAN_OF_FRACTION = 0.8139535
 
 
 def happens(prob: float) -> bool:
@@ -91,16 +89,17 @@ class Balancer(Shaper):
     ) -> None:
         super().__init__()
         self.channels_dim = channels_dim
-        self.positive, self.abs = (min_positive, max_positive), (min_abs, max_abs)
+        self.limits = min_positive, max_positive, min_abs, max_abs
         self.grad_scale, self.prob = grad_scale, prob
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape with channels."""
         if not (self.training and _is_learned(x) and happens(value_at(self.prob, self.batches))):
             return x
-        m = tuple(_mean_of_fraction(value_at(limit, self.batches)) for limit in self.positive)
-        r = tuple(RMS_OF_ABS * value_at(limit, self.batches) for limit in self.abs)
-        return _Balance.apply(x, self.channels_dim, m, r, self.grad_scale)
+        lowest, highest, softest, loudest = (value_at(limit, self.batches) for limit in self.limits)
+        m = _mean_of_fraction(lowest), _mean_of_fraction(highest)
+        r = RMS_OF_ABS * softest, RMS_OF_ABS * loudest
+        return balance(x, self.channels_dim, m, r, self.grad_scale)
 
 
 class Whiten(Shaper):
@@ -126,7 +125,7 @@ class Whiten(Shaper):
         self.violated, self.epoch = True, 0
 
     def advance(self, batches: float, epoch: int = 0) -> None:
-        """As any shaper; each epoch looks often at first, so that a resumed training, which knows no better, is equal."""
+        """As any shaper. Each epoch looks often at first: a resumed training, which knows no better, is then equal."""
         super().advance(batches)
         if epoch != self.epoch:
             self.violated, self.epoch = True, epoch
@@ -135,7 +134,11 @@ class Whiten(Shaper):
         """(..., D)."""
         if not (self.training and _is_learned(x) and happens(self.probs[self.violated])):
             return x
-        return _Whiten.apply(x, self)
+        limit = value_at(self.limit, self.batches)
+        return whiten(x, self.groups, limit, self.grad_scale, self._tell)
+
+    def _tell(self, violated: bool) -> None:
+        self.violated = violated
 
 
 def _is_learned(x: Tensor) -> bool:
@@ -147,11 +150,6 @@ def _mean_of_fraction(positive: float) -> float:
     if not 0 < positive < 1:
         return math.copysign(math.inf, positive - 0.5)
     return MEAN_OF_FRACTION * math.atanh(2 * positive - 1)
-
-
-def _outside(value: Tensor, low: float, high: float) -> Tensor:
-    """-1 below, 1 above, else 0."""
-    return (value > high).to(value.dtype) - (value < low).to(value.dtype)
 
 
 class _ScaleGrad(torch.autograd.Function):
@@ -177,7 +175,7 @@ class _LimitValue(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         # Descent goes against the gradient: a positive one leads a value that is too low further down.
         (x,) = ctx.saved_tensors
-        leads_out = _outside(x, *ctx.limits) * grad < 0
+        leads_out = outside(x, *ctx.limits) * grad < 0
         return torch.where(leads_out, -grad, grad), None, None
 
 
@@ -192,68 +190,4 @@ class _PenalizeLarge(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        return grad + ctx.weight * _outside(x, -ctx.limit, ctx.limit).to(grad.dtype), None, None
-
-
-class _Balance(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, dim: int, m: tuple[float, float], r: tuple[float, float], grad_scale: float
-    ) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.conf = dim % x.ndim, m, r, grad_scale
-        return x
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
-        (x,), (dim, m_limits, r_limits, grad_scale) = ctx.saved_tensors, ctx.conf
-        x, wide = widened(x), widened(grad)
-        others = [other for other in range(x.ndim) if other != dim]
-        mean = x.mean(dim=others, keepdim=True)
-        centred = x - mean
-        # PyTorch's own variance takes four times as long on a CPU.
-        deviation = torch.linalg.vector_norm(centred, dim=others, keepdim=True) * (x.size(dim) / x.numel()) ** 0.5
-        std = deviation.clamp(min=TINY)
-        rms = torch.hypot(deviation, mean).clamp(min=TINY)
-        m = mean / std
-        # The penalty's gradient is linear in z = (x - mean) / std: with the signs o of what is out of its limits, and
-        # but for a factor of the channel, o_m (1 - m z) + o_r (m + z) (std / rms)^2.
-        o_m, o_r = _outside(m, *m_limits), _outside(rms, *r_limits) * (std / rms).square()
-        level, slope = o_m + o_r * m, o_r - o_m * m
-        norm = torch.hypot(level, slope * (deviation / std)).clamp(min=TINY)
-        push = centred.mul_(grad_scale * slope / (norm * std)).add_(grad_scale * level / norm)
-        return push.mul_(wide.abs()).add_(wide).to(grad.dtype), None, None, None, None
-
-
-class _Whiten(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, module: Whiten) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.module = module
-        return x
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (x,), module = ctx.saved_tensors, ctx.module
-        with torch.autocast(x.device.type, enabled=False):
-            away, violated = _whitening(x, module.groups, value_at(module.limit, module.batches))
-        module.violated = violated
-        if not violated:
-            return grad, None
-        wide = widened(grad)
-        scale = module.grad_scale * wide.norm() / away.norm().clamp(min=1e-20)
-        return wide.addcmul(away.view_as(grad), scale).to(grad.dtype), None
-
-
-def _whitening(x: Tensor, groups: int, limit: float) -> tuple[Tensor, bool]:
-    """A multiple of the gradient of the metric, (N, D), and whether the metric is beyond the limit."""
-    x = widened(x).reshape(-1, groups, x.size(-1) // groups).transpose(0, 1)  # (G, N, D / G)
-    x = x - x.mean(dim=1, keepdim=True)
-    variance = x.square().mean().clamp(min=TINY**2)
-    cov = x.transpose(1, 2) @ x / (x.size(1) * variance)  # with a mean diagonal of 1: nothing can overflow
-    metric = cov.square().sum() / (groups * x.size(2))
-    if not metric > limit:
-        return x, False
-    return (x @ cov - metric * x).transpose(0, 1).flatten(1), True
+        return grad + ctx.weight * outside(x, -ctx.limit, ctx.limit).to(grad.dtype), None, None
