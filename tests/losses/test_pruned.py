@@ -24,7 +24,7 @@ from espnet_jst.losses import (
 from espnet_jst.losses.backends import BACKEND_VARIABLE, BACKENDS
 from tests.reference.rnnt import rnnt_loss_reference
 
-GOLDEN = Path(__file__).parents[1] / "reference" / "golden" / "pruned_rnnt_a.safetensors"
+GOLDEN = Path(__file__).parents[1] / "golden" / "pruned_rnnt_a.safetensors"
 SCALES = [(0.0, 0.0), (0.25, 0.0), (0.25, 0.1)]
 
 

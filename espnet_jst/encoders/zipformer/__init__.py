@@ -1,0 +1,1 @@
+"""Zipformer: an encoder of stacks at several frame rates (arXiv:2310.11230)."""
