@@ -48,7 +48,7 @@ class AttentionWeights(nn.Module):
         by_distance = p.view(B, T, H, -1).transpose(1, 2) @ table.view(-1, H, self.pos_head_size).permute(1, 2, 0)
         scores = scores + _shifted(by_distance, S)
         if self.shaped and self.training and torch.is_grad_enabled():
-            scores = penalize_large(scores, 25.0, 1.0e-4)
+            scores = penalize_large(scores, 25.0, 1.0e-4 / B)  # losses are means over utterances
         if extent.bias is not None:
             scores = scores + extent.bias
         return scores.softmax(dim=-1), new

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.encoders.zipformer.dropout import SharedDropout, Skip
+from espnet_jst.encoders.zipformer.image import depthwise_image
 from espnet_jst.encoders.zipformer.norm import BiasNorm
 from espnet_jst.encoders.zipformer.schedule import Ramp
 from espnet_jst.encoders.zipformer.parts import Shaping
@@ -23,7 +24,7 @@ SIDE = 3  # frames that the ConvNeXt layer sees on either side
 @dataclass
 class FrontendState(RowState):
     """Input frames that further output needs, output of the convolutions that waits for what follows it, and what lies
-    before that, (B, 3, C, F); and whether a row has made a frame.
+    before that, (B, 3, F, C); and whether a row has made a frame.
     """
 
     pending: Waiting
@@ -60,8 +61,8 @@ class ConvFrontend(nn.Module):
         self.conv3 = nn.Conv2d(second, third, 3, stride=(1, 2))
         self.bins = ((input_size - 1) // 2 - 1) // 2
         self.depthwise = nn.Conv2d(third, third, 7, padding=(0, SIDE), groups=third)
-        self.pointwise1 = nn.Conv2d(third, 3 * third, 1)
-        self.pointwise2 = nn.Conv2d(3 * third, third, 1)
+        self.pointwise1 = nn.Linear(third, 3 * third)
+        self.pointwise2 = nn.Linear(3 * third, third)
         self.output = nn.Linear(third * self.bins, size)
         self.norm = BiasNorm(size)
         self.dropout = SharedDropout(Ramp((0.0, dropout[0]), (20000.0, dropout[1])))
@@ -73,8 +74,8 @@ class ConvFrontend(nn.Module):
         self.balancer1 = shaping.balancer(1, max_abs=1.0)
         self.balancer2 = shaping.balancer(1, max_abs=4.0)
         self.balancer3 = shaping.balancer(1, max_abs=4.0)
-        self.hidden_balancer = shaping.balancer(1, min_positive=0.3, max_positive=1.0, min_abs=0.75, max_abs=5.0)
-        self.out_balancer = shaping.balancer(1, min_positive=0.4, max_positive=0.6, min_abs=1.0, max_abs=6.0)
+        self.hidden_balancer = shaping.balancer(min_positive=0.3, max_positive=1.0, min_abs=0.75, max_abs=5.0)
+        self.out_balancer = shaping.balancer(min_positive=0.4, max_positive=0.6, min_abs=1.0, max_abs=6.0)
         self.convnext_whiten = shaping.whiten(5.0, 1.0)
         self.whiten = shaping.whiten(4.0, grad_scale=0.02)
 
@@ -95,13 +96,13 @@ class ConvFrontend(nn.Module):
         after = torch.maximum((lengths - 7).div(2, rounding_mode="floor"), lengths.clamp(max=1))
         y = self._convolutions(x)
         if not released_padding:
-            valid = torch.arange(y.size(2), device=y.device) < after[:, None]
-            y = y * valid[:, None, :, None]
-        return self._convnext(nn.functional.pad(y, (0, 0, SIDE, SIDE))), after
+            valid = torch.arange(y.size(1), device=y.device) < after[:, None]
+            y = y * valid[..., None, None]
+        return self._convnext(nn.functional.pad(y, (0, 0, 0, 0, SIDE, SIDE))), after
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> FrontendState:
         """State before the first frame; what lies before it is zero."""
-        size = self.channels, self.bins
+        size = self.bins, self.channels
         pending = Waiting.none(batch_size, self.input_size, device=device)
         before = torch.zeros(batch_size, SIDE, *size, device=device)
         return FrontendState(pending, Waiting.none(batch_size, *size, device=device), before, [False] * batch_size)
@@ -126,7 +127,7 @@ class ConvFrontend(nn.Module):
         if max(made) > 0:
             used = 2 * max(made) + 7
             y = nn.functional.pad(pending.x, (0, 0, 0, max(0, used - pending.x.size(1))))[:, :used]
-            waiting = waiting.append(self._convolutions(y).transpose(1, 2), made)
+            waiting = waiting.append(self._convolutions(y), made)
         passed = [min(2 * n, had) for n, had in zip(made, pending.counts, strict=True)]
         begun = [before or n > 0 for before, n in zip(state.begun, made, strict=True)]
         ready = [n if ends else max(0, n - SIDE) for n, ends in zip(waiting.counts, last, strict=True)]
@@ -138,21 +139,23 @@ class ConvFrontend(nn.Module):
         y = nn.functional.pad(y, (0, 0, 0, 0, 0, max(0, most + 2 * SIDE - y.size(1))))
         places = torch.tensor(ready, device=x.device)[:, None] + torch.arange(SIDE, device=x.device)
         before = rows_at(y, places)
-        found = self._convnext(y[:, : most + 2 * SIDE].transpose(1, 2))
+        found = self._convnext(y[:, : most + 2 * SIDE])
         return found, ready, FrontendState(pending.drop(passed), waiting.drop(ready), before, begun)
 
     def _convolutions(self, x: Tensor) -> Tensor:
-        """(B, T, F) -> (B, C, (T - 7) // 2, F')."""
-        y = scale_grad(self.conv1(x.unsqueeze(1)), 0.2) if self.training else self.conv1(x.unsqueeze(1))
+        """(B, T, F) -> (B, (T - 7) // 2, F', C)."""
+        # Channels last: the same values in the same order, and what follows needs them side by side.
+        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        y = scale_grad(self.conv1(x), 0.2) if self.training else self.conv1(x)
         y = swoosh_r(self.balancer1(y))
         y = swoosh_r(self.balancer2(self.conv2(y)))
-        return swoosh_r(self.balancer3(self.conv3(y)))
+        return swoosh_r(self.balancer3(self.conv3(y))).permute(0, 2, 3, 1)
 
     def _convnext(self, x: Tensor) -> Tensor:
-        """(B, C, T + 6, F) with what lies on either side -> (B, T, size)."""
-        y = self.pointwise1(self.depthwise(x))
-        y = self.pointwise2(swoosh_l(self.hidden_balancer(y)))
-        y = self.layer_drop(y)
-        y = self.convnext_whiten(self.out_balancer(x[:, :, SIDE:-SIDE] + y).transpose(1, 3)).transpose(1, 3)
-        y = self.output(y.transpose(1, 2).flatten(2))  # (B, T, C * F)
+        """(B, T + 6, F, C) with what lies on either side -> (B, T, size)."""
+        assert self.depthwise.bias is not None
+        y = self.pointwise1(depthwise_image(x, self.depthwise.weight, self.depthwise.bias))
+        y = self.layer_drop(self.pointwise2(swoosh_l(self.hidden_balancer(y))))
+        y = self.convnext_whiten(self.out_balancer(x[:, SIDE:-SIDE] + y))
+        y = self.output(y.transpose(2, 3).flatten(2))  # its weights are for (C, F)
         return self.dropout(self.norm(self.whiten(y)))

@@ -117,7 +117,7 @@ class Zipformer(StreamingEncoder, Scheduled):
     def at(self, step: int, epoch: int) -> None:
         """Set how far the schedules are; see `Scheduled`."""
         for shaper in self._shapers:
-            shaper.advance(step * self.conf.batch_scale)
+            shaper.advance(step * self.conf.batch_scale, epoch)
 
     def check_context(self, context: ChunkContext) -> None:
         """See StreamingEncoder."""
