@@ -55,29 +55,18 @@ def batch(heads=tuple(HEADS)):
 def sizes(made, data):
     """Rows that each encoder and head computes, and what the model returns."""
     rows = {}
-    parts = {"encoder": made.encoder, "hier_encoder": made.hier_encoder, **made.heads}
-    encode = {name: made.chain.links[n].encoder.encode for n, name in enumerate(("encoder", "hier_encoder"))}
+    parts = {"encoder": made.encoder.layers[0], "hier_encoder": made.hier_encoder.layers[0], **made.heads}
 
-    def counted(name):
-        def call(tap, *args, **keywords):
-            rows[name] = tap.x.size(0)
-            return encode[name](tap, *args, **keywords)
-
-        return call
+    def count(name, read):
+        rows[name] = len(read.x if isinstance(read, Tap) else read)
 
     hooks = [
-        parts[name].register_forward_pre_hook(lambda _, args, name=name: rows.update({name: args[0].x.size(0)}))
-        for name in HEADS
+        part.register_forward_pre_hook(lambda _, args, name=name: count(name, args[0])) for name, part in parts.items()
     ]
-    for link in made.chain.links:
-        object.__setattr__(link.encoder, "encode", counted(link.name))
-    try:
-        return rows, made(**data)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for link in made.chain.links:
-            object.__delattr__(link.encoder, "encode")
+    found = made(**data)
+    for hook in hooks:
+        hook.remove()
+    return rows, found
 
 
 def test_the_whole_chain_runs_on_both_views_and_every_loss_is_the_mean_over_them():
@@ -140,9 +129,9 @@ def test_the_translation_trains_the_first_encoder_unless_its_gradient_is_stopped
     data = batch(heads=["st", "st_ctc"])
     gradients = {}
     for factor in (1.0, 0.25, 0.0):
-        made = model(dropout=False)
-        links = made.chain.links
-        made.chain.links = [links[0], links[1]._replace(gradient=factor)]
+        values = conf()
+        values["model_conf"]["hier_gradient"] = factor
+        made = model(dropout=False, **values)
         torch.manual_seed(0)
         loss = made(**data)[0]
         weights = [made.encoder.layers[0].feed_forward2[0].weight, made.hier_encoder.layers[0].feed_forward2[0].weight]
@@ -153,6 +142,14 @@ def test_the_translation_trains_the_first_encoder_unless_its_gradient_is_stopped
     assert (gradients[0.0][0] == 0).all()
     for factor in (0.25, 0.0):
         torch.testing.assert_close(gradients[factor][1], whole[1], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [2, -0.5, "half"])
+def test_a_factor_on_the_gradient_is_from_0_to_1(factor):
+    values = conf()
+    values["model_conf"]["hier_gradient"] = factor
+    with pytest.raises(ConfigError, match=f"model_conf: hier_gradient is '?{factor}'?: give a (finite )?number"):
+        tiny.tiny_model(values)
 
 
 def test_the_divergence_alone_trains_both_encoders_and_the_head():
@@ -174,6 +171,33 @@ def test_speech_without_a_translation_still_trains_the_transcript():
     assert stats["cr_ctc_asr_ctc"] > 0 and stats["cr_ctc_st_ctc"].isnan() and stats["loss"].isfinite()
     stats = made(**batch(heads=["asr"]))[1]
     assert stats["cr_ctc_asr_ctc"].isnan() and stats["loss"].isfinite()
+
+
+def long_batch(labels):
+    """The second utterance has as many labels, in 14 frames."""
+    data = batch()
+    for name in HEADS:
+        long = torch.full((2, labels), -1)
+        long[0, :2] = data[f"target_{name}"][0]
+        long[1] = torch.tensor([2, 3] if name.startswith("asr") else [7, 8]).repeat(labels // 2)
+        data |= {f"target_{name}": long, f"target_{name}_lengths": torch.tensor([2, labels])}
+    return data
+
+
+def test_a_target_longer_than_its_frames_costs_its_ctc_terms_and_nothing_else():
+    found = {}
+    for labels in (2, 40):
+        made = model(dropout=False)
+        torch.manual_seed(0)
+        loss, found[labels], _ = made(**long_batch(labels))
+        loss.backward()
+        assert all(p.grad.isfinite().all() for p in made.parameters() if p.grad is not None)
+    for head in ("asr_ctc", "st_ctc"):
+        assert found[2][f"{head}_too_short"] == 0 and found[40][f"{head}_too_short"] == 0.5
+        assert 0 < found[40][f"{head}_ctc"] < found[2][f"{head}_ctc"]
+        torch.testing.assert_close(found[40][f"cr_ctc_{head}"], found[2][f"cr_ctc_{head}"])
+    for head in ("asr", "st"):
+        assert found[40][f"{head}_rnnt"].isfinite() and found[40][f"{head}_rnnt"] > 2 * found[2][f"{head}_rnnt"]
 
 
 def test_it_is_the_divergence_of_the_first_half_of_the_rows_and_the_second():
