@@ -10,6 +10,7 @@ from torch import Tensor
 from espnet_jst.inputs.conf import LhotseSpecAugConf
 from espnet_jst.inputs.interface import ViewSpecAug
 from espnet_jst.keys import takes
+from espnet_jst.streams import rows_at
 
 
 class LhotseSpecAug(ViewSpecAug):
@@ -47,7 +48,7 @@ class LhotseSpecAug(ViewSpecAug):
         limit = (end - 1).maximum(frame)  # padding stays, and does not come in
         source = torch.where(warped, source, frame).minimum(limit)
         first = source.long()
-        earlier, later = (x.gather(1, place[..., None].expand_as(x)) for place in (first, (first + 1).minimum(limit)))
+        earlier, later = rows_at(x, first), rows_at(x, (first + 1).minimum(limit))
         return earlier.lerp(later, (source - first)[..., None].to(x.dtype))
 
     def _masked(self, x: Tensor, lengths: Tensor, ratio: float) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.inference import Speech2Text
 from espnet_jst.regularizers.build import parse_regularizers
 from espnet_jst.regularizers.cr_ctc import CRCTC
 from espnet_jst.regularizers.divergence import symmetric_divergence
@@ -236,6 +237,15 @@ def test_the_form_of_earlier_models_is_read():
     spec = parse_regularizers(old)["views"]
     assert spec.kind == "cr_ctc" and spec.conf == {"heads": ["asr_ctc"], "weight": 0.3, "warm_steps": 0}
     assert model(old)(**batch())[1]["views_asr_ctc"] > 0
+
+
+@pytest.mark.parametrize("terms", [BOTH, {"views": {"kind": "posterior_consistency", "between": ["asr_ctc"]}}])
+def test_a_trained_model_is_loaded_and_decodes(terms, tmp_path):
+    made, args = tiny.tiny_model(conf(terms))
+    loaded = Speech2Text(**tiny.save(made, args, tmp_path), search_heads=["asr", "st"])
+    samples = tiny.speech(2.0)
+    written = loaded(samples, 8000)[0][0]
+    assert written and written == Speech2Text.from_model(made, args, search_heads=["asr", "st"])(samples, 8000)[0][0]
 
 
 @pytest.mark.parametrize(
