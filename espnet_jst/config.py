@@ -131,13 +131,16 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def merge(base: Mapping, own: Mapping) -> dict[str, Any]:
-    """`own` over `base`: mappings are merged key by key, a null removes the base's key, anything else replaces it."""
+    """`own` over `base`: mappings are merged key by key, a null removes the base's key, anything else replaces it.
+
+    A mapping with `base: null` in it replaces the base's as a whole: the keys of another class have other names.
+    """
     merged = dict(base)
     for key, value in own.items():
         if value is None:
             merged.pop(key, None)
         elif isinstance(value, Mapping):
-            below = merged.get(key)
+            below = {} if value.get("base", "") is None else merged.get(key)
             merged[key] = merge(below if isinstance(below, Mapping) else {}, value)
         else:
             merged[key] = value

@@ -21,6 +21,7 @@ ENCODERS: dict[str, type | str] = {
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
 TABLE: dict[str, dict[str, type | str]] = {
     "frontend": {"log_mel": "espnet_jst.inputs.log_mel:LogMel"},
+    "specaug": {"lhotse_specaug": "espnet_jst.inputs.specaug:LhotseSpecAug"},
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
     "encoder": ENCODERS,
     "hier_encoder": ENCODERS.copy(),
@@ -34,6 +35,7 @@ TABLE: dict[str, dict[str, type | str]] = {
     },
     "inputs": {"tokens": "espnet_jst.inputs.tokens:TokenInput"},
     "regularizers": {
+        "cr_ctc": "espnet_jst.regularizers.cr_ctc:CRCTC",
         "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
     },
 }

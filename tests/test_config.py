@@ -47,6 +47,13 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
         read_yaml(tmp_path / "a.yaml")
 
 
+def test_a_mapping_without_a_base_replaces_the_one_below():
+    base = {"a": {"b": 1, "c": {"d": 2}}, "e": {"f": 3}}
+    assert merge(base, {"a": {"base": None, "c": {"g": 4}}}) == {"a": {"c": {"g": 4}}, "e": {"f": 3}}
+    assert merge(base, {"new": {"base": None, "b": 1}})["new"] == {"b": 1}
+    assert merge(merge(base, {"a": {"base": None}}), {"a": {"b": 5}})["a"] == {"b": 5}
+
+
 def test_merge_leaves_its_arguments_alone():
     base, own = {"a": {"b": 1}}, {"a": {"c": 2}}
     assert merge(base, own) == {"a": {"b": 1, "c": 2}} and base == {"a": {"b": 1}} and own == {"a": {"c": 2}}

@@ -6,20 +6,29 @@ import numpy as np
 import pytest
 import torch
 
+from espnet_jst.recipe.runs import training_runs
 from espnet_jst.tasks.jst import JSTTask
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
     [*ROOT.glob("conf/*.yaml"), *ROOT.glob("egs2/*/*/conf/train*.yaml"), *ROOT.glob("egs2/*/*/conf/tuning/*")]
 )
+# Each of its runs by itself: (file, name of the run).
+TRAININGS = [(path, run.name) for path in FILES for run in training_runs(path, Path("exp"))]
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", *(f"▁{n}" for n in range(40)), "<sos/eos>"]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.relative_to(ROOT).parts[-3:]))
-def test_a_shipped_configuration_builds_a_model_that_hears_and_writes(path, tmp_path):
+def named(value):
+    return "/".join(value.relative_to(ROOT).parts[-3:]) if isinstance(value, Path) else value
+
+
+@pytest.mark.parametrize(("path", "name"), TRAININGS, ids=named)
+def test_a_shipped_configuration_builds_a_model_that_hears_and_writes(path, name, tmp_path):
+    [run] = [run for run in training_runs(path, tmp_path) if run.name == name]
+    config = str(run.written(tmp_path))
     (tmp_path / "tokens.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
     args = JSTTask.get_parser().parse_args(
-        ["--config", str(path), "--output_dir", str(tmp_path), "--token_list", str(tmp_path / "tokens.txt")]
+        ["--config", config, "--output_dir", str(tmp_path), "--token_list", str(tmp_path / "tokens.txt")]
     )
     bands = args.frontend_conf["n_mels"]
     np.savez(tmp_path / "stats.npz", count=1, sum=np.full(bands, -9.0), sum_square=np.full(bands, 90.0))
