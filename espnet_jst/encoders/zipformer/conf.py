@@ -38,14 +38,18 @@ class ZipformerConf(Conf):
     pos_head_size: int = key(4, "of a query for positions, per head", low=1, high=64)
     pos_size: int = key(48, "features of a relative position, even", low=2, high=1024)
     subsampling: int = key(
-        2, "input frames per frame: 2 with the convolutions in front, 1 without (an encoder on an encoder)", low=1, high=2
+        2,
+        "input frames per frame: 2 with the convolutions in front, 1 without (an encoder on an encoder)",
+        low=1,
+        high=2,
     )
     subsampling_channels: tuple[int, int, int] = key(
         (8, 32, 128), "channels of the three convolutions in front; small models take fewer", low=1, high=1024
     )
     output_subsampling: int = key(2, "frames that are joined to one of the top", low=1, high=64)
     causal: bool = key(
-        True, "convolutions that hear their chunk and what comes before; a model without them takes whole utterances only"
+        True,
+        "convolutions that hear their chunk and what comes before; a model without them takes whole utterances only",
     )
     released_padding: bool = key(
         False,
@@ -91,7 +95,9 @@ class ZipformerConf(Conf):
                 raise ConfigError(f"{name} has {len(getattr(self, name))} values and layers {stacks}: give one a stack")
         for size, free in zip(self.sizes, self.unmasked_sizes):
             if free > size:
-                raise ConfigError(f"unmasked_sizes {list(self.unmasked_sizes)} must not exceed sizes {list(self.sizes)}")
+                raise ConfigError(
+                    f"unmasked_sizes {list(self.unmasked_sizes)} must not exceed sizes {list(self.sizes)}"
+                )
             if size % 4:
                 raise ConfigError(f"sizes {list(self.sizes)} must be multiples of 4")
         if any(kernel % 2 == 0 for kernel in self.kernel_sizes):
@@ -103,7 +109,9 @@ class ZipformerConf(Conf):
         if not self.train_chunk_frames or not self.train_left_frames:
             raise ConfigError("train_chunk_frames and train_left_frames must hold what is drawn from in training")
         if not self.causal and (self.chunk_frames or any(self.train_chunk_frames)):
-            raise ConfigError("causal: false takes whole utterances only: give chunk_frames: 0, train_chunk_frames: [0]")
+            raise ConfigError(
+                "causal: false takes whole utterances only: give chunk_frames: 0, train_chunk_frames: [0]"
+            )
         for name, chunks in (("chunk_frames", [self.chunk_frames]), ("train_chunk_frames", self.train_chunk_frames)):
             for chunk in chunks:
                 self.check_chunk(name, chunk)
@@ -117,7 +125,9 @@ class ZipformerConf(Conf):
         frames = chunk * self.output_subsampling
         for factor in self.downsampling:
             if frames % factor:
-                unit = next(n for n in range(1, 65) if all(n * self.output_subsampling % f == 0 for f in self.downsampling))
+                unit = next(
+                    n for n in range(1, 65) if all(n * self.output_subsampling % f == 0 for f in self.downsampling)
+                )
                 raise ConfigError(
                     f"{name} {chunk} is {frames} frames between the stacks, and one of them takes {factor} together: "
                     f"give a multiple of {unit}"

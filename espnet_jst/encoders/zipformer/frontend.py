@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from espnet_jst.encoders.zipformer.dropout import SharedDropout, Skip
 from espnet_jst.encoders.zipformer.image import depthwise_image
 from espnet_jst.encoders.zipformer.norm import BiasNorm
-from espnet_jst.encoders.zipformer.schedule import Ramp
 from espnet_jst.encoders.zipformer.parts import Shaping
+from espnet_jst.encoders.zipformer.schedule import Ramp
 from espnet_jst.encoders.zipformer.shapers import scale_grad
 from espnet_jst.encoders.zipformer.swoosh import swoosh_l, swoosh_r
 from espnet_jst.streams import RowState, Waiting, rows_at

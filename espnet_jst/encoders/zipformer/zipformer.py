@@ -12,7 +12,7 @@ from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSiz
 from espnet_jst.encoders.zipformer.conf import ZipformerConf
 from espnet_jst.encoders.zipformer.extent import Extent, bias_of
 from espnet_jst.encoders.zipformer.frontend import ConvFrontend, FrontendState
-from espnet_jst.encoders.zipformer.layer import LayerSizes, LayerState, ZipformerLayer, at_end
+from espnet_jst.encoders.zipformer.layer import LayerSizes, LayerState, ZipformerLayer
 from espnet_jst.encoders.zipformer.parts import Downsample, Shaping
 from espnet_jst.encoders.zipformer.schedule import Ramp
 from espnet_jst.encoders.zipformer.shapers import Shaper
