@@ -56,7 +56,7 @@ class AttentionWeights(nn.Module):
 
 def _shifted(x: Tensor, keys: int) -> Tensor:
     """Scores of distances (B, H, T, S + T - 1), see `positions` -> those of every frame and key, (B, H, T, S)."""
-    B, H, T, width = x.shape
+    B, H, T, _ = x.shape
     b, h, t, n = x.stride()
     return x.as_strided((B, H, T, keys), (b, h, t - n, n), x.storage_offset() + n * (T - 1))
 

@@ -39,7 +39,7 @@ class ZipformerConf(Conf):
     pos_size: int = key(48, "features of a relative position, even", low=2, high=1024)
     subsampling: int = key(
         2,
-        "input frames per frame: 2 with the convolutions in front, 1 without (an encoder on an encoder)",
+        "input frames per frame: 2 with convolutions in front, 1 without (an encoder on an encoder)",
         low=1,
         high=2,
     )
@@ -49,12 +49,12 @@ class ZipformerConf(Conf):
     output_subsampling: int = key(2, "frames that are joined to one of the top", low=1, high=64)
     causal: bool = key(
         True,
-        "convolutions that hear their chunk and what comes before; a model without them takes whole utterances only",
+        "convolutions that hear their chunk and what was before; without them there are whole utterances only",
     )
     released_padding: bool = key(
         False,
-        "let what stands behind an utterance into its last frames, as the released code does: for its weights and golden "
-        "tensors; a stream hears none of it",
+        "let what stands behind an utterance into its last frames, as the released code does; for its weights and "
+        "golden tensors. A stream hears none of it",
     )
     chunk_frames: int = key(
         32, "chunk for validation and decoding in frames of the top, 0 for the whole utterance", low=0, high=4096
@@ -65,7 +65,7 @@ class ZipformerConf(Conf):
     )
     train_left_frames: Sequence[int] = key(
         (32, 64, 128, -1),
-        "left contexts drawn from in training in frames of the top, -1 for all; each is cut to whole chunks, one at least",
+        "left contexts drawn from in training in frames of the top, -1 for all; cut to whole chunks, one at least",
         low=-1,
         high=100_000,
     )
@@ -81,8 +81,8 @@ class ZipformerConf(Conf):
     warm_batches: float = key(4000.0, "batches in which one stack after the other is warmed up", low=1, high=1e7)
     batch_scale: float = key(
         1.0,
-        "batches, as all schedules count them, for each one of the training: the published schedules count those of 600 s "
-        "of speech; a small training takes more",
+        "batches, as all schedules count them, for each one of the training: they are published for batches of 600 s "
+        "of speech; a short training counts faster",
         low=0,
         high=1e6,
     )

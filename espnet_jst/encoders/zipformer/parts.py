@@ -21,7 +21,7 @@ class Shaping:
 
     def balancer(self, channels_dim: int = -1, **limits: float | Ramp) -> nn.Module:
         """See Balancer."""
-        return Balancer(channels_dim, **limits) if self.balancers else nn.Identity()
+        return Balancer(channels_dim, **limits) if self.balancers else nn.Identity()  # type: ignore[arg-type]
 
     def whiten(self, limit: float, ratio: float = 2.0, *, groups: int = 1, grad_scale: float = 0.01) -> nn.Module:
         """See Whiten; the limit grows by `ratio` in 20,000 batches."""
@@ -55,7 +55,7 @@ class Bypass(Shaper):
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """(B, T, D) twice -> the same."""
-        scale = self.scale
+        scale: Tensor = self.scale
         if self.training:
             scale = limit_value(scale, self.least.at(self.batches), 1.0)
             mask = None if self.skip is None else self.skip.mask(before)

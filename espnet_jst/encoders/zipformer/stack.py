@@ -23,6 +23,7 @@ class Stack(nn.Module):
     def __init__(self, layers: Sequence[ZipformerLayer], *, size: int, factor: int) -> None:
         super().__init__()
         self.layers, self.size, self.factor = nn.ModuleList(layers), size, factor
+        self.each = list(layers)  # the same, of a known type
         self.downsample = Downsample(factor) if factor > 1 else None
         self.bypass = Bypass(size) if factor > 1 else None
 
@@ -48,8 +49,8 @@ class Stack(nn.Module):
             x = self.downsample(x, ends)
         if feature_mask is not None:
             x = x * feature_mask
-        made = []
-        for number, layer in enumerate(self.layers):
+        made: list[LayerState] = []
+        for number, layer in enumerate(self.each):
             x, found = layer(x, extent, None if states is None else states[number])
             made.append(found)
             if feature_mask is not None:

@@ -1,4 +1,4 @@
-"""Zipformer encoder (arXiv:2310.11230): stacks at several rates, whole utterances and streams through the same layers."""
+"""Zipformer encoder (arXiv:2310.11230): stacks at several rates; whole utterances and streams share the layers."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ class Zipformer(StreamingEncoder, Scheduled):
             self.frontend = ConvFrontend(
                 input_size, conf.sizes[0], channels=conf.subsampling_channels, dropout=conf.dropout, shaping=shaping
             )
-        self.stacks = nn.ModuleList(self._stack(number, shaping) for number in range(len(conf.sizes)))
+        self.each = [self._stack(number, shaping) for number in range(len(conf.sizes))]
+        self.stacks = nn.ModuleList(self.each)
         self.output = Downsample(self.joined) if self.joined > 1 else None
         self._shapers = [module for module in self.modules() if isinstance(module, Shaper)]
         self.at(0, 1)
@@ -160,8 +161,8 @@ class Zipformer(StreamingEncoder, Scheduled):
         # As much as a stream will keep, so that a step always has the same shapes.
         kept = max(0, context.left_chunks) * context.chunk_frames * self.joined
         stacks = []
-        for stack in self.stacks:
-            for layer in stack.layers:
+        for stack in self.each:
+            for layer in stack.each:
                 stacks.append(layer.init_state(batch_size, kept // stack.factor, device))
         return ZipformerState(context, frontend, pending, stacks, [0] * batch_size)
 
@@ -216,7 +217,7 @@ class Zipformer(StreamingEncoder, Scheduled):
             bias = None if full and filled else bias_of(mask[:, None, None])
             extents[factor] = Extent(count, count, valid, bias, T // factor if context.chunk_frames else 0, S)
         x, last, made = self._stacks(x, lengths, extents, states)
-        factors = [stack.factor for stack in self.stacks for _ in stack.layers]
+        factors = [stack.factor for stack in self.each for _ in stack.each]
         keep = left + T if context.left_chunks < 0 else limit
         # A row that stands still keeps what it has.
         moved = None if all(counts) else (lengths > 0)[:, None, None]
@@ -231,10 +232,12 @@ class Zipformer(StreamingEncoder, Scheduled):
         self, x: Tensor, ends: Tensor, extents: Mapping[int, Extent], states: Sequence[LayerState] | None
     ) -> tuple[Tensor, Tensor, list[LayerState]]:
         """Frames -> the features of all stacks put together, those of the last one, and what the layers made."""
-        outputs, made, masks = [], [], self._feature_masks(x)
-        for number, stack in enumerate(self.stacks):
+        outputs: list[Tensor] = []
+        made: list[LayerState] = []
+        masks = self._feature_masks(x)
+        for number, stack in enumerate(self.each):
             begin = len(made)
-            own = None if states is None else states[begin : begin + len(stack.layers)]
+            own = None if states is None else states[begin : begin + len(stack.each)]
             x, found = stack(x, ends, extents[stack.factor], own, None if masks is None else masks[number])
             outputs.append(x)
             made += found
