@@ -16,7 +16,11 @@ from espnet_jst.keys import Conf, T, declared, keys_of, kind_of, read, signature
 
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
 TABLE: dict[str, dict[str, type | str]] = {
-    "frontend": {"log_mel": "espnet_jst.inputs.log_mel:LogMel"},
+    "frontend": {
+        "log_mel": "espnet_jst.inputs.log_mel:LogMel",
+        "kaldi_fbank": "espnet_jst.inputs.kaldi_fbank:KaldiFbank",
+        "nemo_mel": "espnet_jst.inputs.nemo_mel:NemoMel",
+    },
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
     "encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
     "hier_encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},

@@ -1,0 +1,40 @@
+"""NeMo's filter bank against librosa's functions, which NeMo's own is made of."""
+
+import itertools
+
+import librosa
+import numpy as np
+import pytest
+import torch
+
+from espnet_jst.inputs.nemo_mel import NemoMel
+
+
+def librosas(x, fs, bands, preemphasis=0.97):
+    """(T, n_mels) of samples (N,)."""
+    x = x.numpy()
+    emphasized = np.concatenate([x[:1], x[1:] - preemphasis * x[:-1]])
+    n_fft = 1 << (int(0.025 * fs) - 1).bit_length()
+    window = np.hanning(int(0.025 * fs))
+    sizes = {"n_fft": n_fft, "hop_length": int(0.01 * fs), "win_length": int(0.025 * fs)}
+    spectrum = librosa.stft(emphasized, **sizes, window=window, center=True, pad_mode="constant")
+    bank = librosa.filters.mel(sr=fs, n_fft=n_fft, n_mels=bands, fmin=0, fmax=fs / 2, norm="slaney")
+    return torch.from_numpy(np.log(bank @ np.abs(spectrum) ** 2 + 2**-24).T).float()
+
+
+@pytest.mark.parametrize("preemphasis", [0.97, 0.0])
+@pytest.mark.parametrize(("fs", "bands"), itertools.product([8000, 16000], [40, 80]))
+@pytest.mark.filterwarnings("ignore:.*mel filter.*", "ignore:n_fft=.* is too large for input signal")
+def test_a_whole_signal_has_the_features_of_librosa(fs, bands, preemphasis):
+    frontend = NemoMel(fs=fs, n_mels=bands, preemphasis=preemphasis)
+    for samples in (1, 50, 200, 399, 400, 1680, 5001, 2 * fs):
+        x = 0.1 + 0.1 * torch.randn(samples)
+        expected = librosas(x, fs, bands, preemphasis)
+        y, lengths = frontend(x[None], torch.tensor([samples]))
+        assert lengths.tolist() == [len(expected)] == [1 + samples // int(0.01 * fs)]
+        torch.testing.assert_close(y[0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_silence_has_the_logarithm_of_the_guard():
+    y = NemoMel(fs=8000, n_mels=23)(torch.zeros(1, 800), torch.tensor([800]))[0]
+    torch.testing.assert_close(y, torch.full_like(y, -24 * np.log(2)))
