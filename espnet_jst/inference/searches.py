@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from espnet_jst.config import check_keys
@@ -66,6 +67,7 @@ def build_decoder(
             tags=tags,
             lanes=tuple(lanes[lane] for lane in head.lanes),
             frame_shift_s=model.chain.shifts_s[head.reads],
+            begin_s=model.frontend.begin_s,
             replaced=_replaced(spec, specs, model.specs),
         )
     return Decoder(searches, build_timings(model, lanes, tokenizers, options.timing_conf))
@@ -75,6 +77,8 @@ def build_timings(
     model: JSTModel, lanes: Mapping[str, Lane], tokenizers: Mapping[str, Tokenizer], conf: TimingConf | None = None
 ) -> dict[str, Timing]:
     """For each lane that says what was spoken, the first CTC head that writes it."""
+    conf = conf or TimingConf()
+    conf = replace(conf, offset_s=conf.offset_s + model.frontend.begin_s)
     timings: dict[str, Timing] = {}
     for name, spec in model.specs.items():
         head, lane = model.heads[name], spec.lanes[0]
@@ -84,7 +88,7 @@ def build_timings(
                 reads=spec.reads,
                 tokenizer=tokenizer_of(spec, tokenizers),
                 frame_shift_s=model.chain.shifts_s[spec.reads],
-                conf=conf or TimingConf(),
+                conf=conf,
             )
     return timings
 

@@ -35,6 +35,7 @@ class LaneSearch:
         tags: says what a tag opens.
         lanes: those that it writes; words before the first tag go to the first one.
         frame_shift_s: seconds from one frame of its tap to the next.
+        begin_s: where in the recording its first frame begins.
         replaced: lanes in which the words of a second pass replace these.
     """
 
@@ -44,6 +45,7 @@ class LaneSearch:
     tags: Tags
     lanes: tuple[Lane, ...]
     frame_shift_s: float
+    begin_s: float = 0.0
     replaced: frozenset[str] = frozenset()
 
     def assembler(self) -> WordAssembler:
@@ -275,5 +277,5 @@ class WordStream:
         )
 
     def _seconds(self, name: str, word: AssembledWord) -> Span:
-        shift_s = self._searches[name].frame_shift_s
-        return word.first_frame * shift_s, (word.last_frame + 1) * shift_s
+        shift_s, begin_s = self._searches[name].frame_shift_s, self._searches[name].begin_s
+        return max(0.0, begin_s + word.first_frame * shift_s), max(0.0, begin_s + (word.last_frame + 1) * shift_s)
