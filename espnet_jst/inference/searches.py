@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from espnet_jst.config import check_keys
@@ -77,8 +76,6 @@ def build_timings(
     model: JSTModel, lanes: Mapping[str, Lane], tokenizers: Mapping[str, Tokenizer], conf: TimingConf | None = None
 ) -> dict[str, Timing]:
     """For each lane that says what was spoken, the first CTC head that writes it."""
-    conf = conf or TimingConf()
-    conf = replace(conf, offset_s=conf.offset_s + model.frontend.begin_s)
     timings: dict[str, Timing] = {}
     for name, spec in model.specs.items():
         head, lane = model.heads[name], spec.lanes[0]
@@ -88,7 +85,8 @@ def build_timings(
                 reads=spec.reads,
                 tokenizer=tokenizer_of(spec, tokenizers),
                 frame_shift_s=model.chain.shifts_s[spec.reads],
-                conf=conf,
+                begin_s=model.frontend.begin_s,
+                conf=conf or TimingConf(),
             )
     return timings
 

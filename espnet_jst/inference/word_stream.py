@@ -35,8 +35,8 @@ class LaneSearch:
         tags: says what a tag opens.
         lanes: those that it writes; words before the first tag go to the first one.
         frame_shift_s: seconds from one frame of its tap to the next.
-        begin_s: where in the recording its first frame begins.
         replaced: lanes in which the words of a second pass replace these.
+        begin_s: where in the recording its first frame begins.
     """
 
     kind: str
@@ -45,8 +45,8 @@ class LaneSearch:
     tags: Tags
     lanes: tuple[Lane, ...]
     frame_shift_s: float
-    begin_s: float = 0.0
     replaced: frozenset[str] = frozenset()
+    begin_s: float = 0.0
 
     def assembler(self) -> WordAssembler:
         """A fresh assembler."""
@@ -68,6 +68,7 @@ class Timing:
         tokenizer: says how it spells a word.
         frame_shift_s: seconds from one frame of its tap to the next.
         conf: how boundaries are drawn.
+        begin_s: where in the recording its first frame begins.
     """
 
     head: CTCHead
@@ -75,10 +76,11 @@ class Timing:
     tokenizer: Tokenizer
     frame_shift_s: float
     conf: TimingConf
+    begin_s: float = 0.0
 
     def timer(self) -> WordTimer:
         """A fresh timer."""
-        return WordTimer(self.frame_shift_s, blank=self.head.blank, conf=self.conf)
+        return WordTimer(self.frame_shift_s, blank=self.head.blank, conf=self.conf, begin_s=self.begin_s)
 
 
 class Update(NamedTuple):
