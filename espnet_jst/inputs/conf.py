@@ -63,8 +63,8 @@ class FilterBankConf(Conf):
         heard = math.floor(self.top_hz / width_hz) - math.ceil(self.fmin / width_hz) + 1
         if self.n_mels > heard:
             raise ConfigError(
-                f"n_mels={self.n_mels}: a window of {self.window_s:g} s at {self.fs} Hz has {max(0, heard)} frequencies "
-                f"from {self.fmin:g} to {self.top_hz:g} Hz; give fewer bands"
+                f"n_mels={self.n_mels}: a window of {self.window_s:g} s at {self.fs} Hz has {heard} frequencies from "
+                f"{self.fmin:g} to {self.top_hz:g} Hz; give fewer bands"
             )
 
 
@@ -90,7 +90,10 @@ class KaldiFbankConf(FilterBankConf):
         high=100_000,
     )
     scale: float = key(
-        1.0, "factor of the samples, which are in [-1, 1]: 32768 for a model trained on 16-bit values", low=1, high=32768
+        1.0,
+        "factor of the samples, which are in [-1, 1]: 32768 for a model trained on 16-bit values",
+        low=1,
+        high=32768,
     )
     preemphasis: float = key(0.97, "share of the sample before that is taken off each one", low=0, high=1)
     remove_dc: bool = key(True, "take the mean off each window")

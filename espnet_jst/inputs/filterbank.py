@@ -63,6 +63,7 @@ class FilterBank(StreamingFrontend):
         if self.before_samples or input.size(1) < self.span_samples:
             rows = input.size(0)
             input = self._completed(Waiting(input, input_lengths.tolist()), [False] * rows, [True] * rows)[0].x
+            input = nn.functional.pad(input, (0, max(0, self.span_samples - input.size(1))))  # of nothing, one frame
         if input.device.type != "cpu":
             return self._features(input), lengths
         # A few utterances at a time: what lies between samples and features stays in the cache, and its memory is
@@ -97,9 +98,7 @@ class FilterBank(StreamingFrontend):
     def _frames(self, samples: int) -> int:
         return max(0, (samples - self.span_samples) // self.hop_samples + 1)
 
-    def _completed(
-        self, waiting: Waiting, begun: Sequence[bool], last: Sequence[bool]
-    ) -> tuple[Waiting, list[int]]:
+    def _completed(self, waiting: Waiting, begun: Sequence[bool], last: Sequence[bool]) -> tuple[Waiting, list[int]]:
         """The samples with what is made up before them in rows that begin now, and behind them in rows that end; and
         the frames of each row.
         """

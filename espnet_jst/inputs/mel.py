@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import torch
@@ -18,7 +19,7 @@ def kaldi_bank(conf: FilterBankConf) -> Tensor:
     low, high, heard = (1127.0 * torch.log1p(hz / 700.0) for hz in _frequencies(conf))
     step = (high - low) / (conf.n_mels + 1)
     distance = ((heard[:-1, None] - low) / step - torch.arange(1, conf.n_mels + 1)).abs()
-    return torch.nn.functional.pad((1 - distance).clamp(min=0), (0, 0, 0, 1)).float()
+    return _heard(torch.nn.functional.pad((1 - distance).clamp(min=0), (0, 0, 0, 1)), conf)
 
 
 def slaney_bank(conf: FilterBankConf) -> Tensor:
@@ -26,12 +27,21 @@ def slaney_bank(conf: FilterBankConf) -> Tensor:
     low, high, heard = _frequencies(conf)
     pitch = torch.linspace(float(_slaney(low)), float(_slaney(high)), conf.n_mels + 2, dtype=torch.float64)
     steps_above = pitch - SLANEY_BREAK_HZ / SLANEY_STEP_HZ
-    corners = torch.where(
-        steps_above > 0, SLANEY_BREAK_HZ * (SLANEY_RATIO * steps_above).exp(), SLANEY_STEP_HZ * pitch
-    )
+    corners = torch.where(steps_above > 0, SLANEY_BREAK_HZ * (SLANEY_RATIO * steps_above).exp(), SLANEY_STEP_HZ * pitch)
     left, middle, right = corners[:-2], corners[1:-1], corners[2:]
     rising, falling = (heard[:, None] - left) / (middle - left), (right - heard[:, None]) / (right - middle)
-    return (torch.minimum(rising, falling).clamp(min=0) * 2 / (right - left)).float()
+    return _heard(torch.minimum(rising, falling).clamp(min=0) * 2 / (right - left), conf)
+
+
+def _heard(bank: Tensor, conf: FilterBankConf) -> Tensor:
+    """The filters as float32; some that hear nothing are said."""
+    deaf = int((bank == 0).all(0).sum())
+    if deaf:
+        logging.warning(
+            f"n_mels={conf.n_mels}: {deaf} of the bands are narrower than the {conf.fs / conf.n_fft:.3g} Hz between two "
+            "frequencies of the spectrum and hear nothing; give fewer bands or a longer window_s"
+        )
+    return bank.float()
 
 
 def _slaney(hz: Tensor) -> Tensor:

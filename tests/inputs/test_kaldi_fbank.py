@@ -13,7 +13,9 @@ from espnet_jst.inputs.kaldi_fbank import KaldiFbank
 
 def torchaudios(x, fs, bands, *, snip_edges=False):
     """(T, n_mels); in float64 the floor is another one."""
-    energies = kaldi.fbank(x[None], num_mel_bins=bands, sample_frequency=float(fs), high_freq=-400, snip_edges=snip_edges)
+    energies = kaldi.fbank(
+        x[None], num_mel_bins=bands, sample_frequency=float(fs), high_freq=-400, snip_edges=snip_edges
+    )
     return energies.clamp(min=math.log(2**-23))
 
 
@@ -77,3 +79,10 @@ def test_silence_has_the_logarithm_of_float32s_epsilon():
 def test_a_band_that_the_sampling_rate_does_not_have_is_refused(fmax):
     with pytest.raises(ConfigError, match=r"fmin=20 and fmax=.*: give a band below 4000 Hz, half of fs=8000"):
         KaldiFbank(fs=8000, fmax=fmax)
+
+
+def test_bands_that_hear_nothing_are_said(caplog):
+    KaldiFbank(fs=8000, n_mels=40)
+    assert not caplog.text
+    KaldiFbank(fs=8000, n_mels=80)
+    assert "n_mels=80: " in caplog.text and "narrower than the 31.2 Hz" in caplog.text

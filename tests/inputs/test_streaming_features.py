@@ -86,9 +86,11 @@ def test_the_shift_is_that_of_the_frames_where_the_hop_is_no_whole_number_of_sam
     assert 599.9 < frames * frontend.hop_s < 600.1
 
 
-@pytest.mark.parametrize(("fs", "window_s", "hop_s"), [(11025, 0.025, 0.01), (22050, 0.025, 0.01), (8000, 0.0375, 0.03)])
+@pytest.mark.parametrize(
+    ("fs", "window_s", "hop_s"), [(11025, 0.025, 0.01), (22050, 0.025, 0.01), (8000, 0.0375, 0.03)]
+)
 @pytest.mark.parametrize("seed", range(3))
-def test_odd_sizes_of_windows_and_hops_make_no_difference_between_packets_and_the_whole(make, fs, window_s, hop_s, seed):
+def test_with_odd_windows_and_hops_packets_equal_the_whole(make, fs, window_s, hop_s, seed):
     frontend, rng = make(fs=fs, n_mels=24, window_s=window_s, hop_s=hop_s), random.Random(seed)
     hop = frontend.hop_samples
     for samples in range(4 * hop, 5 * hop, 3):  # every way in which a signal can end
@@ -119,6 +121,8 @@ def test_a_stream_that_ends_without_a_sample_has_no_frame(make):
     frontend = make(fs=8000, n_mels=24)
     y, _ = frontend.step(packet(torch.zeros(1, 0)), frontend.init_state(1), [True])
     assert y.x.shape == (1, 0, 24) and y.lengths.tolist() == [0]
+    whole, lengths = frontend(torch.zeros(1, 0), torch.tensor([0]))  # a batch must have a frame of each
+    assert whole.shape == (1, 1, 24) and lengths.tolist() == [1]
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,6 @@ def test_times_are_counted_from_where_the_first_frame_begins() -> None:
         np.testing.assert_allclose(early.align(words), expected)
 
 
-
 def test_a_repeated_word_in_a_stream_is_not_found_in_the_run_of_the_first() -> None:
     log_probs, timer = posteriors(24, [(3, 4), (15, 4)]), WordTimer(SHIFT_S)
     timer.push(log_probs[:8])
