@@ -38,8 +38,8 @@ def _heard(bank: Tensor, conf: FilterBankConf) -> Tensor:
     deaf = int((bank == 0).all(0).sum())
     if deaf:
         logging.warning(
-            f"n_mels={conf.n_mels}: {deaf} of the bands are narrower than the {conf.fs / conf.n_fft:.3g} Hz between two "
-            "frequencies of the spectrum and hear nothing; give fewer bands or a longer window_s"
+            f"n_mels={conf.n_mels}: {deaf} of the bands hear nothing, because they are narrower than the "
+            f"{conf.fs / conf.n_fft:.3g} Hz between two frequencies of the spectrum; give fewer, or a longer window_s"
         )
     return bank.float()
 

@@ -82,7 +82,7 @@ def test_a_band_that_the_sampling_rate_does_not_have_is_refused(fmax):
 
 
 def test_bands_that_hear_nothing_are_said(caplog):
-    KaldiFbank(fs=8000, n_mels=40)
-    assert not caplog.text
     KaldiFbank(fs=8000, n_mels=80)
-    assert "n_mels=80: " in caplog.text and "narrower than the 31.2 Hz" in caplog.text
+    assert not caplog.text
+    KaldiFbank(fs=8000, n_mels=100)
+    assert "n_mels=100: " in caplog.text and "narrower than the 31.2 Hz between" in caplog.text
