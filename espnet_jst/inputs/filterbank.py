@@ -26,7 +26,8 @@ class FilterBankState(RowState):
 
 
 class FilterBank(StreamingFrontend):
-    """Frame k covers the samples [k * hop - before, k * hop - before + span), those beyond the ends being made up.
+    """The window of frame k covers samples [k * hop - before, k * hop - before + window); those beyond the ends of the
+    signal are made up.
 
     Args:
         conf: sampling rate, bands, window and hop.
