@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from espnet_jst.inputs.conf import NemoMelConf
+from espnet_jst.inputs.kaldi_fbank import KaldiFbank
 from espnet_jst.inputs.mel import slaney_bank
 from espnet_jst.inputs.nemo_mel import NemoMel
 
@@ -47,6 +48,20 @@ def test_filters_are_librosas():
         conf = NemoMelConf(fs=fs, n_mels=bands, fmin=low, fmax=high)
         expected = librosa.filters.mel(sr=fs, n_fft=conf.n_fft, n_mels=bands, fmin=low, fmax=high, norm="slaney")
         torch.testing.assert_close(slaney_bank(conf), torch.from_numpy(expected).T, atol=1e-8, rtol=1e-5)
+
+
+def test_what_sherpa_onnx_gives_to_a_nemo_model_has_kaldis_frames_and_librosas_filters():
+    keys = {"window": "hann", "mel_scale": "slaney", "remove_dc": False, "fmin": 0.0, "fmax": 0.0}
+    frontend, x = KaldiFbank(n_mels=80, **keys).double(), np.random.default_rng(0).normal(0.1, 0.1, 4000)
+    mirrored = np.concatenate([x[:120][::-1], x, x[::-1][:200]])
+    frames = np.stack([mirrored[first : first + 400] for first in range(0, 4000, 160)])
+    frames -= 0.97 * np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
+    power = np.abs(np.fft.rfft(frames * librosa.filters.get_window("hann", 400), 512)) ** 2
+    bank = librosa.filters.mel(sr=16000, n_fft=512, n_mels=80, fmin=0, fmax=8000, norm="slaney")
+    expected = torch.from_numpy(np.log(np.maximum(power @ bank.T, 2**-23)))
+    y, lengths = frontend(torch.from_numpy(x)[None], torch.tensor([4000]))
+    assert lengths.tolist() == [25]
+    torch.testing.assert_close(y[0], expected, atol=1e-4, rtol=0)
 
 
 def test_silence_has_the_logarithm_of_the_guard():
