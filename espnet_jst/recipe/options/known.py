@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +19,8 @@ from espnet_jst.recipe.runs import training_runs
 
 Value = TypeVar("Value", str, float)
 FRONTEND = "log_mel"  # by default
-SUBSAMPLING = 4  # of chunk_conformer
+ENCODER = "chunk_conformer"  # likewise
+FACTORS = ("subsampling", "output_subsampling")  # keys of our encoders: input frames per frame of the top
 
 
 def completed(options: Options) -> Options:
@@ -74,17 +76,17 @@ def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _frame_s(values: Mapping[str, Any]) -> float | None:
     """Seconds of an output frame of the encoder, where the configuration names what it is made of."""
-    default_hop_s = frontend_default(values, "hop_s")
-    if default_hop_s is None or values.get("encoder", "chunk_conformer") != "chunk_conformer":
+    default_hop_s, encoder = frontend_default(values, "hop_s"), values.get("encoder", ENCODER)
+    if default_hop_s is None or encoder not in registry.names("encoder"):
         return None
-    hop_s, subsampling = (
-        _mapping(values, "frontend_conf").get("hop_s"),
-        _mapping(values, "encoder_conf").get("subsampling"),
-    )
-    numbers = [value for value in (hop_s, subsampling) if value is not None]
+    keys, given = keys_of(registry.conf_of("encoder", encoder)), _mapping(values, "encoder_conf")
+    hop_s, factors = _mapping(values, "frontend_conf").get("hop_s"), [given.get(name) for name in FACTORS]
+    numbers = [value for value in (hop_s, *factors) if value is not None]
     if not numbers or not all(isinstance(value, (int, float)) and value > 0 for value in numbers):
         return None  # not said, or what builds the model says that it is wrong
-    return _rounded((hop_s or default_hop_s) * (subsampling or SUBSAMPLING))
+    defaults = [keys[name].default if name in keys else 1 for name in FACTORS]
+    frames = math.prod(default if value is None else value for value, default in zip(factors, defaults, strict=True))
+    return _rounded((hop_s or default_hop_s) * frames)
 
 
 def frontend_default(values: Mapping[str, Any], name: str) -> Any:

@@ -52,6 +52,19 @@ def test_frames_are_known_of_every_frontend_that_says_its_hop(frontend: str, fra
     assert options().data.encoder_frame_s == frame_s
 
 
+@pytest.mark.parametrize(
+    ("encoder", "conf", "frame_s"),
+    [
+        ("zipformer", {"output_subsampling": 4}, 0.1),
+        ("zipformer", {"layers": [2, 2]}, 0.05),
+        ("chunk_conformer", {"subsampling": 4, "output_subsampling": 2}, 0.1),
+    ],
+)
+def test_frames_of_the_top_are_counted_through_the_whole_encoder(encoder: str, conf: dict, frame_s: float):
+    write("conf/train.yaml", {**CONFIG, "encoder": encoder, "encoder_conf": conf})
+    assert options().data.encoder_frame_s == frame_s
+
+
 def test_a_flag_that_says_the_same_is_taken():
     assert options("--fs 8k --encoder_frame_s 0.1 --tag_scheme lid --src_lang fr").data.fs_hz == 8000
 
