@@ -18,9 +18,11 @@ class ModelOptimizer(ABC):
 
     Attributes:
         product_dtype: of its own matrix products, see `--train_dtype`.
+        clips: whether it limits the gradient itself, so that ESPnet's `--grad_clip` is to be off.
     """
 
     product_dtype = torch.float32
+    clips = False
 
     @staticmethod
     @abstractmethod

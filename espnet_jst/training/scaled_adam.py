@@ -1,0 +1,243 @@
+"""ScaledAdam, the optimizer of the Zipformer (arXiv:2310.11230, section 3.5): every tensor moves in proportion to its
+own size, and the size of each is learnt beside its direction.
+
+For a tensor p with gradient g, root mean square r and learning rate a; b1, b2 are `betas`, s is `scalar_lr_scale`:
+
+    v <- b2 v + (1 - b2) g^2
+    d  = -a max(r, min_rms) g / (sqrt(v / (1 - b2^n)) + eps)            in update n, from 1
+    d  = d + z p                                                        in every `size_update_period`-th update
+    delta <- b1 delta + (1 - b1) d;   p <- p + delta
+
+z is the step of the tensor's size. h_1 .. h_k are the sums of p g in the updates since the last one, c = b2^k:
+
+    w <- c w + (1 - c) mean(h^2)
+    z  = -a s sqrt(1 - c^m) sum(h) / (sqrt(w) + eps)                    in size update m, from 1
+
+z is 0 where r is below `param_min_rms`, at most 0.1 either way, and never brings r above `param_max_rms`. r is measured
+when the training starts and before each size update. A tensor of one number has no size: d = -a s g / (...), and the
+number is kept within +-`scalar_max`. An update does not depend on the scale of the gradient, as long as that is well
+above `eps`.
+
+Before all that the gradients are clipped. The norm of a model's gradient is that of all r g (s g where a tensor is one
+number). It may be at most `clipping_scale` times the median of the last `clipping_update_period` (100) norms, which is
+taken anew in every 100th update. So that the first hundred are not left alone, it is also taken after 10, 20 and 40,
+of the norms so far, with twice the scale; nothing is clipped in the first ten updates.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from espnet_jst.keys import takes
+from espnet_jst.training.conf import ScaledAdamConf
+from espnet_jst.training.hooks import ModelOptimizer
+
+EARLY = (10, 20, 40)  # updates after which the limit of the gradient is taken from few norms, doubled
+MOST_SIZE_STEP = 0.1
+STACK_ELEMENTS = 2**18  # of a stack on the CPU: what one update of it touches stays in the cache
+
+
+@dataclass
+class Stack:
+    """Parameters of one shape that have their gradients together, and their state.
+
+    Attributes:
+        params: N tensors of one shape.
+        state: `step` (N,); `delta` and `exp_avg_sq` (N, *shape); `rms` and `size_avg_sq` (N,), `size_grads` (N, k).
+            The optimizer's state of each parameter is a row of it.
+        done: updates of these parameters so far, as `step` says.
+    """
+
+    params: list[Tensor]
+    state: dict[str, Tensor]
+    done: int
+
+    def gradients(self) -> Tensor:
+        """A copy of the gradients, (N, D)."""
+        return _flat(torch.stack([p.grad for p in self.params if p.grad is not None]))
+
+    def values(self) -> Tensor:
+        """A copy of the parameters, (N, D)."""
+        return _flat(torch.stack(self.params))
+
+
+class ScaledAdam(ModelOptimizer, torch.optim.Optimizer):
+    """`--optim scaled_adam`: see the top of this file.
+
+    A parameter without a gradient is left alone, as by PyTorch's optimizers. Where a gradient is not finite, no
+    parameter of its group moves, and nothing is remembered of it.
+
+    Args:
+        params: parameters, or groups of them; each group has its own limit of the gradient.
+    """
+
+    clips = True
+
+    @takes(ScaledAdamConf)
+    def __init__(self, params: Iterable[Any], conf: ScaledAdamConf) -> None:
+        self._stacks: dict[int, list[Stack]] = {}  # of each group, by its place
+        super().__init__(params, asdict(conf))
+
+    @staticmethod
+    def groups(model: nn.Module) -> list[dict[str, Any]]:
+        """One group, because the gradient is clipped as a whole."""
+        return [{"params": [p for p in model.parameters() if p.requires_grad]}]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Called when a state is loaded and when the optimizer is copied: the stacks are made anew from the rows."""
+        super().__setstate__(state)
+        self._stacks = {}
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """One update."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for number, group in enumerate(self.param_groups):
+            stacks = self._ready(number, group)
+            norm = _norm(stacks, group)
+            if stacks and math.isfinite(norm):
+                clipped = _clipped(norm, group)
+                for stack in stacks:
+                    _update(stack, group, clipped)
+        return loss
+
+    def _ready(self, number: int, group: dict[str, Any]) -> list[Stack]:
+        """The stacks that have gradients; one in which some parameters have none is divided for good."""
+        if number not in self._stacks:
+            self._stacks[number] = self._stacked(group)
+        stacks = []
+        for stack in self._stacks[number]:
+            having = [p for p in stack.params if p.grad is not None]
+            if 0 < len(having) < len(stack.params):
+                lacking = [p for p in stack.params if p.grad is None]
+                stacks += [self._stack(having, group), self._stack(lacking, group)]
+            else:
+                stacks.append(stack)
+        self._stacks[number] = stacks
+        return [stack for stack in stacks if stack.params[0].grad is not None]
+
+    def _stacked(self, group: dict[str, Any]) -> list[Stack]:
+        """All parameters of a group, those of one shape and age together."""
+        alike: dict[Any, list[Tensor]] = defaultdict(list)
+        for p in group["params"]:
+            done = int(self.state[p]["step"]) if self.state[p] else None
+            alike[p.shape, p.dtype, p.device, done].append(p)
+        stacks = []
+        for params in alike.values():
+            on_cpu = params[0].device.type == "cpu"
+            rows = max(1, STACK_ELEMENTS // params[0].numel()) if on_cpu else len(params)
+            stacks += [self._stack(params[i : i + rows], group) for i in range(0, len(params), rows)]
+        return stacks
+
+    def _stack(self, params: Sequence[Tensor], group: dict[str, Any]) -> Stack:
+        rows = [self.state[p] for p in params]
+        if rows[0]:
+            state = {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
+        else:
+            state = _fresh(torch.stack(list(params)), group["size_update_period"])
+        for i, p in enumerate(params):
+            self.state[p] = {key: value[i] for key, value in state.items()}
+        return Stack(list(params), state, int(state["step"][0]))
+
+
+def _fresh(p: Tensor, period: int) -> dict[str, Tensor]:
+    """The state of parameters (N, *shape) that never moved."""
+    state = {"step": torch.zeros(len(p), dtype=torch.int64)}
+    state |= {"delta": p.new_zeros(p.shape), "exp_avg_sq": p.new_zeros(p.shape)}
+    if p[0].numel() > 1:
+        state |= {"rms": _rms(_flat(p)), "size_avg_sq": p.new_zeros(len(p)), "size_grads": p.new_zeros(len(p), period)}
+    return state
+
+
+def _flat(x: Tensor) -> Tensor:
+    """(N, *shape) -> (N, D)."""
+    return x.reshape(len(x), -1)
+
+
+def _rms(p: Tensor) -> Tensor:
+    """(N, D) -> (N,)."""
+    return torch.linalg.vector_norm(p, dim=1) / p.size(1) ** 0.5
+
+
+def _norm(stacks: Sequence[Stack], group: dict[str, Any]) -> float:
+    """The norm of a group's gradient, as its limit means it."""
+    norms = []
+    for stack in stacks:
+        scale = stack.state.get("rms", group["scalar_lr_scale"])
+        norms.append(torch.linalg.vector_norm(stack.gradients(), dim=1) * scale)
+    return float(torch.cat(norms).norm()) if norms else 0.0
+
+
+def _clipped(norm: float, group: dict[str, Any]) -> float:
+    """What the gradient of a group is to be multiplied by; remembers its norm."""
+    done, period, scale = group.get("updates", 0), group["clipping_update_period"], group["clipping_scale"]
+    group["updates"] = done + 1
+    if done == 0:  # the first gradient says little of those to come
+        return 1.0
+    norms = group["norms"] = [*group.get("norms", []), norm][-period:]
+    early = done in EARLY and done < period
+    if early or done % period == 0:
+        before = group.get("most_norm", math.inf)
+        group["most_norm"] = sorted(norms)[len(norms) // 4 * 2] * scale * (2 if early else 1)
+        over = sum(norm > before for norm in norms)
+        logging.info(
+            f"scaled_adam: {over} of the last {len(norms)} gradients were clipped; their norm may now be at most "
+            f"{group['most_norm']:.3g}"
+        )
+    most = group.get("most_norm", math.inf)
+    return most / norm if norm > most else 1.0
+
+
+def _update(stack: Stack, group: dict[str, Any], clipped: float) -> None:
+    """Move the parameters of a stack along their gradients times `clipped`."""
+    (beta1, beta2), lr = group["betas"], group["lr"]
+    state, grad = stack.state, stack.gradients().mul_(clipped)
+    delta, variance = _flat(state["delta"]), _flat(state["exp_avg_sq"])
+    stack.done += 1
+    state["step"] += 1
+    variance.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+    correction = (1 - beta2**stack.done) ** 0.5
+    spread, eps = variance.sqrt(), group["eps"] * correction
+    delta.mul_(beta1)
+    if "rms" in state:
+        p = stack.values()
+        size = _size_step(stack, p, grad, group)
+        rms = state["rms"].clamp(min=group["param_min_rms"])[:, None]
+        spread = torch.addcmul(eps / rms, spread, 1 / rms)  # a division less than by both
+        if size is not None:
+            delta.addcmul_(p, size[:, None], value=1 - beta1)
+    else:
+        lr *= group["scalar_lr_scale"]
+        spread.add_(eps)
+    delta.addcdiv_(grad, spread, value=-lr * correction * (1 - beta1))
+    torch._foreach_add_(stack.params, list(state["delta"].unbind()))
+    if "rms" not in state:
+        torch._foreach_clamp_min_(stack.params, -group["scalar_max"])
+        torch._foreach_clamp_max_(stack.params, group["scalar_max"])
+
+
+def _size_step(stack: Stack, p: Tensor, grad: Tensor, group: dict[str, Any]) -> Tensor | None:
+    """z of the equations, (N,), in the updates that change sizes; `stack.done` counts this update."""
+    state, period, eps = stack.state, group["size_update_period"], group["eps"]
+    grads = state["size_grads"]
+    grads[:, (stack.done - 1) % period] = torch.linalg.vecdot(p, grad)
+    if stack.done % period:
+        return None
+    rms = state["rms"].copy_(_rms(p))
+    decay = group["betas"][1] ** period
+    average = state["size_avg_sq"].mul_(decay).add_(grads.square().mean(dim=1), alpha=1 - decay)
+    correction = (1 - decay ** (stack.done // period)) ** 0.5
+    size = -group["lr"] * group["scalar_lr_scale"] * correction * grads.sum(dim=1) / (average.sqrt() + eps)
+    size = size.clamp(-MOST_SIZE_STEP, MOST_SIZE_STEP).masked_fill(rms < group["param_min_rms"], 0.0)
+    return torch.minimum(size, group["param_max_rms"] / rms - 1)
