@@ -1,6 +1,7 @@
 """What the task and the trainer ask of an optimizer and of a schedule that want to know more than ESPnet tells them.
 
-What they tell the modules of a model is `espnet_jst.scheduled.Scheduled`.
+What they tell the modules of a model, and a schedule that wants to know the epoch, is
+`espnet_jst.scheduled.Scheduled`.
 """
 
 from __future__ import annotations

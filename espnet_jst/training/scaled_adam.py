@@ -28,9 +28,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,34 +39,12 @@ from torch import Tensor, nn
 from espnet_jst.keys import takes
 from espnet_jst.training.conf import ScaledAdamConf
 from espnet_jst.training.hooks import ModelOptimizer
+from espnet_jst.training.stacks import Stack, Stacks, State
 
 EARLY = (10, 20, 40)  # updates after which the limit of the gradient is taken from few norms, doubled
 MOST_SIZE_STEP = 0.1
-STACK_ELEMENTS = 2**18  # of a stack on the CPU: what one update of it touches stays in the cache
 
-
-@dataclass
-class Stack:
-    """Parameters of one shape that have their gradients together, and their state.
-
-    Attributes:
-        params: N tensors of one shape.
-        state: `step` (N,); `delta` and `exp_avg_sq` (N, *shape); `rms` and `size_avg_sq` (N,), `size_grads` (N, k).
-            The optimizer's state of each parameter is a row of it.
-        done: updates of these parameters so far, as `step` says.
-    """
-
-    params: list[Tensor]
-    state: dict[str, Tensor]
-    done: int
-
-    def gradients(self) -> Tensor:
-        """A copy of the gradients, (N, D)."""
-        return _flat(torch.stack([p.grad for p in self.params if p.grad is not None]))
-
-    def values(self) -> Tensor:
-        """A copy of the parameters, (N, D)."""
-        return _flat(torch.stack(self.params))
+Group = dict[str, Any]
 
 
 class ScaledAdam(ModelOptimizer, torch.optim.Optimizer):
@@ -83,7 +61,7 @@ class ScaledAdam(ModelOptimizer, torch.optim.Optimizer):
 
     @takes(ScaledAdamConf)
     def __init__(self, params: Iterable[Any], conf: ScaledAdamConf) -> None:
-        self._stacks: dict[int, list[Stack]] = {}  # of each group, by its place
+        self._stacks: dict[int, Stacks] = {}  # of each group, by its place
         super().__init__(params, asdict(conf))
 
     @staticmethod
@@ -92,7 +70,7 @@ class ScaledAdam(ModelOptimizer, torch.optim.Optimizer):
         return [{"params": [p for p in model.parameters() if p.requires_grad]}]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Called when a state is loaded and when the optimizer is copied: the stacks are made anew from the rows."""
+        """Called when a state is loaded and when the optimizer is copied: stacks are made anew from the states."""
         super().__setstate__(state)
         self._stacks = {}
 
@@ -104,65 +82,26 @@ class ScaledAdam(ModelOptimizer, torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for number, group in enumerate(self.param_groups):
-            stacks = self._ready(number, group)
+            if number not in self._stacks:
+                fresh = partial(_fresh, period=group["size_update_period"])
+                self._stacks[number] = Stacks(group["params"], self.state, fresh)
+            stacks = self._stacks[number].ready()
             norm = _norm(stacks, group)
             if stacks and math.isfinite(norm):
-                clipped = _clipped(norm, group)
+                factor = _clipping(norm, group)
                 for stack in stacks:
-                    _update(stack, group, clipped)
+                    _update(stack, group, factor)
         return loss
 
-    def _ready(self, number: int, group: dict[str, Any]) -> list[Stack]:
-        """The stacks that have gradients; one in which some parameters have none is divided for good."""
-        if number not in self._stacks:
-            self._stacks[number] = self._stacked(group)
-        stacks = []
-        for stack in self._stacks[number]:
-            having = [p for p in stack.params if p.grad is not None]
-            if 0 < len(having) < len(stack.params):
-                lacking = [p for p in stack.params if p.grad is None]
-                stacks += [self._stack(having, group), self._stack(lacking, group)]
-            else:
-                stacks.append(stack)
-        self._stacks[number] = stacks
-        return [stack for stack in stacks if stack.params[0].grad is not None]
 
-    def _stacked(self, group: dict[str, Any]) -> list[Stack]:
-        """All parameters of a group, those of one shape and age together."""
-        alike: dict[Any, list[Tensor]] = defaultdict(list)
-        for p in group["params"]:
-            done = int(self.state[p]["step"]) if self.state[p] else None
-            alike[p.shape, p.dtype, p.device, done].append(p)
-        stacks = []
-        for params in alike.values():
-            on_cpu = params[0].device.type == "cpu"
-            rows = max(1, STACK_ELEMENTS // params[0].numel()) if on_cpu else len(params)
-            stacks += [self._stack(params[i : i + rows], group) for i in range(0, len(params), rows)]
-        return stacks
-
-    def _stack(self, params: Sequence[Tensor], group: dict[str, Any]) -> Stack:
-        rows = [self.state[p] for p in params]
-        if rows[0]:
-            state = {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
-        else:
-            state = _fresh(torch.stack(list(params)), group["size_update_period"])
-        for i, p in enumerate(params):
-            self.state[p] = {key: value[i] for key, value in state.items()}
-        return Stack(list(params), state, int(state["step"][0]))
-
-
-def _fresh(p: Tensor, period: int) -> dict[str, Tensor]:
-    """The state of parameters (N, *shape) that never moved."""
+def _fresh(p: Tensor, period: int) -> State:
+    """The state of parameters (N, *shape) before their first update."""
     state = {"step": torch.zeros(len(p), dtype=torch.int64)}
     state |= {"delta": p.new_zeros(p.shape), "exp_avg_sq": p.new_zeros(p.shape)}
     if p[0].numel() > 1:
-        state |= {"rms": _rms(_flat(p)), "size_avg_sq": p.new_zeros(len(p)), "size_grads": p.new_zeros(len(p), period)}
+        rms = _rms(p.reshape(len(p), -1))
+        state |= {"rms": rms, "size_avg_sq": torch.zeros_like(rms), "size_grads": p.new_zeros(len(p), period)}
     return state
-
-
-def _flat(x: Tensor) -> Tensor:
-    """(N, *shape) -> (N, D)."""
-    return x.reshape(len(x), -1)
 
 
 def _rms(p: Tensor) -> Tensor:
@@ -170,16 +109,14 @@ def _rms(p: Tensor) -> Tensor:
     return torch.linalg.vector_norm(p, dim=1) / p.size(1) ** 0.5
 
 
-def _norm(stacks: Sequence[Stack], group: dict[str, Any]) -> float:
+def _norm(stacks: Sequence[Stack], group: Group) -> float:
     """The norm of a group's gradient, as its limit means it."""
-    norms = []
-    for stack in stacks:
-        scale = stack.state.get("rms", group["scalar_lr_scale"])
-        norms.append(torch.linalg.vector_norm(stack.gradients(), dim=1) * scale)
-    return float(torch.cat(norms).norm()) if norms else 0.0
+    norms = [stack.norms() * stack.state.get("rms", group["scalar_lr_scale"]) for stack in stacks]
+    values = torch.cat(norms).tolist() if norms else []
+    return math.sqrt(math.fsum(value * value for value in values))  # the same in every order, after a resume too
 
 
-def _clipped(norm: float, group: dict[str, Any]) -> float:
+def _clipping(norm: float, group: Group) -> float:
     """What the gradient of a group is to be multiplied by; remembers its norm."""
     done, period, scale = group.get("updates", 0), group["clipping_update_period"], group["clipping_scale"]
     group["updates"] = done + 1
@@ -199,39 +136,37 @@ def _clipped(norm: float, group: dict[str, Any]) -> float:
     return most / norm if norm > most else 1.0
 
 
-def _update(stack: Stack, group: dict[str, Any], clipped: float) -> None:
-    """Move the parameters of a stack along their gradients times `clipped`."""
-    (beta1, beta2), lr = group["betas"], group["lr"]
-    state, grad = stack.state, stack.gradients().mul_(clipped)
-    delta, variance = _flat(state["delta"]), _flat(state["exp_avg_sq"])
-    stack.done += 1
-    state["step"] += 1
+def _update(stack: Stack, group: Group, factor: float) -> None:
+    """Move the parameters of a stack along their gradients times `factor`."""
+    (beta1, beta2), eps, lr, state = group["betas"], group["eps"], group["lr"], stack.state
+    stack.tick()
+    grad, delta, variance = stack.gradients(), stack.flat("delta"), stack.flat("exp_avg_sq")
+    if factor != 1.0:
+        grad.mul_(factor)
     variance.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    correction = (1 - beta2**stack.done) ** 0.5
-    spread, eps = variance.sqrt(), group["eps"] * correction
     delta.mul_(beta1)
+    correction = (1 - beta2**stack.done) ** 0.5
+    spread = torch.sqrt(variance, out=stack.scratch()).add_(eps * correction)
     if "rms" in state:
         p = stack.values()
         size = _size_step(stack, p, grad, group)
-        rms = state["rms"].clamp(min=group["param_min_rms"])[:, None]
-        spread = torch.addcmul(eps / rms, spread, 1 / rms)  # a division less than by both
+        spread.div_(state["rms"].clamp(min=group["param_min_rms"])[:, None])
         if size is not None:
             delta.addcmul_(p, size[:, None], value=1 - beta1)
+        delta.addcdiv_(grad, spread, value=-lr * correction * (1 - beta1))
+        stack.add("delta")
     else:
-        lr *= group["scalar_lr_scale"]
-        spread.add_(eps)
-    delta.addcdiv_(grad, spread, value=-lr * correction * (1 - beta1))
-    torch._foreach_add_(stack.params, list(state["delta"].unbind()))
-    if "rms" not in state:
+        delta.addcdiv_(grad, spread, value=-lr * group["scalar_lr_scale"] * correction * (1 - beta1))
+        stack.add("delta")
         torch._foreach_clamp_min_(stack.params, -group["scalar_max"])
         torch._foreach_clamp_max_(stack.params, group["scalar_max"])
 
 
-def _size_step(stack: Stack, p: Tensor, grad: Tensor, group: dict[str, Any]) -> Tensor | None:
+def _size_step(stack: Stack, p: Tensor, grad: Tensor, group: Group) -> Tensor | None:
     """z of the equations, (N,), in the updates that change sizes; `stack.done` counts this update."""
     state, period, eps = stack.state, group["size_update_period"], group["eps"]
     grads = state["size_grads"]
-    grads[:, (stack.done - 1) % period] = torch.linalg.vecdot(p, grad)
+    grads[:, (stack.done - 1) % period] = torch.bmm(p[:, None], grad[:, :, None]).view(-1)
     if stack.done % period:
         return None
     rms = state["rms"].copy_(_rms(p))
