@@ -32,7 +32,9 @@ class ScaledAdamConf(Conf):
     betas: tuple[float, float] = key((0.9, 0.98), "of the momentum, and of the squared gradient", low=0, high=0.99999)
     eps: float = key(1e-8, "gradients far below it are not scaled up", low=1e-30, high=1)
     clipping_scale: float = key(2.0, "largest norm of a gradient, as a multiple of the median", low=1e-3, high=1e6)
-    clipping_update_period: int = key(100, "updates of which it is the median, and after which it is new", low=1)
+    clipping_update_period: int = key(
+        100, "updates of which it is the median, and after which it is new", low=1, high=10000
+    )
     scalar_lr_scale: float = key(0.1, "rate of sizes and of single numbers, as a share of lr", low=0, high=1000)
     param_min_rms: float = key(1e-5, "root mean square below which a tensor counts as one of this size", low=1e-30)
     param_max_rms: float = key(3.0, "largest root mean square that a tensor's learnt size takes it to", low=1e-30)

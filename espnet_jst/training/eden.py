@@ -1,4 +1,4 @@
-"""Eden, the learning rate of the Zipformer (arXiv:2310.11230, section 3.5), which falls with updates and with epochs."""
+"""Eden, the learning rate of the Zipformer (arXiv:2310.11230, section 3.5): it falls with updates and with epochs."""
 
 from __future__ import annotations
 

@@ -111,7 +111,8 @@ def _rms(p: Tensor) -> Tensor:
 
 def _norm(stacks: Sequence[Stack], group: Group) -> float:
     """The norm of a group's gradient, as its limit means it."""
-    norms = [stack.norms() * stack.state.get("rms", group["scalar_lr_scale"]) for stack in stacks]
+    share = group["scalar_lr_scale"]
+    norms = [stack.norms() * (stack.state["rms"] if "rms" in stack.state else share) for stack in stacks]
     values = torch.cat(norms).tolist() if norms else []
     return math.sqrt(math.fsum(value * value for value in values))  # the same in every order, after a resume too
 
