@@ -111,10 +111,14 @@ def _rms(p: Tensor) -> Tensor:
 
 def _norm(stacks: Sequence[Stack], group: Group) -> float:
     """The norm of a group's gradient, as its limit means it."""
-    share = group["scalar_lr_scale"]
-    norms = [stack.norms() * (stack.state["rms"] if "rms" in stack.state else share) for stack in stacks]
+    norms = [stack.norms() * _scale(stack, group) for stack in stacks]
     values = torch.cat(norms).tolist() if norms else []
     return math.sqrt(math.fsum(value * value for value in values))  # the same in every order, after a resume too
+
+
+def _scale(stack: Stack, group: Group) -> Tensor | float:
+    """How far a gradient moves the parameters of a stack, in proportion, (N,)."""
+    return stack.state["rms"] if "rms" in stack.state else group["scalar_lr_scale"]
 
 
 def _clipping(norm: float, group: Group) -> float:
@@ -139,41 +143,40 @@ def _clipping(norm: float, group: Group) -> float:
 
 def _update(stack: Stack, group: Group, factor: float) -> None:
     """Move the parameters of a stack along their gradients times `factor`."""
-    (beta1, beta2), eps, lr, state = group["betas"], group["eps"], group["lr"], stack.state
+    (beta1, beta2), lr, state = group["betas"], group["lr"], stack.state
     stack.tick()
     grad, delta, variance = stack.gradients(), stack.flat("delta"), stack.flat("exp_avg_sq")
     if factor != 1.0:
         grad.mul_(factor)
-    variance.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
     delta.mul_(beta1)
-    correction = (1 - beta2**stack.done) ** 0.5
-    spread = torch.sqrt(variance, out=stack.scratch()).add_(eps * correction)
     if "rms" in state:
-        p = stack.values()
-        size = _size_step(stack, p, grad, group)
+        _change_size(stack, grad, group)
+    variance.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+    correction = (1 - beta2**stack.done) ** 0.5
+    spread = torch.sqrt(variance, out=stack.scratch()).add_(group["eps"] * correction)
+    if "rms" in state:
         spread.div_(state["rms"].clamp(min=group["param_min_rms"])[:, None])
-        if size is not None:
-            delta.addcmul_(p, size[:, None], value=1 - beta1)
-        delta.addcdiv_(grad, spread, value=-lr * correction * (1 - beta1))
-        stack.add("delta")
     else:
-        delta.addcdiv_(grad, spread, value=-lr * group["scalar_lr_scale"] * correction * (1 - beta1))
-        stack.add("delta")
+        lr *= group["scalar_lr_scale"]
+    delta.addcdiv_(grad, spread, value=-lr * correction * (1 - beta1))
+    stack.add("delta")
+    if "rms" not in state:
         torch._foreach_clamp_min_(stack.params, -group["scalar_max"])
         torch._foreach_clamp_max_(stack.params, group["scalar_max"])
 
 
-def _size_step(stack: Stack, p: Tensor, grad: Tensor, group: Group) -> Tensor | None:
-    """z of the equations, (N,), in the updates that change sizes; `stack.done` counts this update."""
-    state, period, eps = stack.state, group["size_update_period"], group["eps"]
+def _change_size(stack: Stack, grad: Tensor, group: Group) -> None:
+    """Remember h of the equations; where it is time, measure r and add z p to the momentum of this update."""
+    state, period, eps, p = stack.state, group["size_update_period"], group["eps"], stack.values()
     grads = state["size_grads"]
-    grads[:, (stack.done - 1) % period] = torch.bmm(p[:, None], grad[:, :, None]).view(-1)
+    grads[:, (stack.done - 1) % period] = torch.mul(p, grad, out=stack.scratch()).sum(dim=1)
     if stack.done % period:
-        return None
+        return
     rms = state["rms"].copy_(_rms(p))
     decay = group["betas"][1] ** period
     average = state["size_avg_sq"].mul_(decay).add_(grads.square().mean(dim=1), alpha=1 - decay)
     correction = (1 - decay ** (stack.done // period)) ** 0.5
     size = -group["lr"] * group["scalar_lr_scale"] * correction * grads.sum(dim=1) / (average.sqrt() + eps)
     size = size.clamp(-MOST_SIZE_STEP, MOST_SIZE_STEP).masked_fill(rms < group["param_min_rms"], 0.0)
-    return torch.minimum(size, group["param_max_rms"] / rms - 1)
+    size = torch.minimum(size, group["param_max_rms"] / rms - 1)
+    stack.flat("delta").addcmul_(p, size[:, None], value=1 - group["betas"][0])
