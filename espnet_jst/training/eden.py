@@ -19,7 +19,7 @@ class Eden(LRScheduler, AbsBatchStepScheduler, Scheduled):
         (1 + (n / lr_batches)^2)^-1/4  (1 + (e / lr_epochs)^2)^-1/4
 
     and, in the first updates, a factor that rises linearly. It does not depend on how long the training will be: one
-    that ended may go on with more epochs.
+    that ended may go on with more epochs. A trainer that tells no epoch, as ESPnet's own, leaves e at 0.
 
     Args:
         optimizer: the optimizer.
