@@ -29,8 +29,14 @@ TABLE: dict[str, dict[str, type | str]] = {
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
     "encoder": ENCODERS,
     "hier_encoder": ENCODERS.copy(),
-    "optim": {"muon": "espnet_jst.training.muon:Muon"},
-    "scheduler": {"warmupcosine": "espnet_jst.training.schedule:WarmupCosine"},
+    "optim": {
+        "muon": "espnet_jst.training.muon:Muon",
+        "scaled_adam": "espnet_jst.training.scaled_adam:ScaledAdam",
+    },
+    "scheduler": {
+        "warmupcosine": "espnet_jst.training.schedule:WarmupCosine",
+        "eden": "espnet_jst.training.eden:Eden",
+    },
     # Entries of model_conf, by their kind.
     "heads": {"transducer": "espnet_jst.heads.transducer:TransducerHead", "ctc": "espnet_jst.heads.ctc:CTCHead"},
     "predictor": {

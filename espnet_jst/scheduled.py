@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 
 
 class Scheduled(ABC):
-    """Base of the modules that depend on how far the training is: a warm-up, a dropout that falls."""
+    """Base of the modules, and of the schedulers, that depend on how far the training is: a warm-up, a dropout that
+    falls, a learning rate that knows the epoch.
+    """
 
     @abstractmethod
     def at(self, step: int, epoch: int) -> None:

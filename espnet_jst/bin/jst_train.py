@@ -37,8 +37,8 @@ training
   --max_train_minutes M           as many epochs as fit into M minutes on this machine
   --curriculum S                  short utterances first: share of the training in which longer ones are let in
   --curriculum_start S            share of the batches, by length, at its start
-  --optim NAME --optim_conf KEY=VALUE    muon (see docs/training.md), adamw, and ESPnet's others
-  --scheduler warmupcosine --scheduler_conf warmup_share=0.1
+  --optim NAME --optim_conf KEY=VALUE    muon, scaled_adam (see docs/training.md), adamw, and ESPnet's others
+  --scheduler warmupcosine|eden --scheduler_conf KEY=VALUE
   --batch_type sorted|numel|...   with --batch_size or --batch_bins
   --num_workers N                 processes that load data
   --train_dtype float32|bfloat16|auto    of the products in training; auto: bfloat16 where the machine has it

@@ -24,6 +24,7 @@ from espnet_jst.inputs.spec import SPEECH  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import build  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
+from espnet_jst.tasks.clipping import GRAD_CLIP_HELP, set_grad_clip  # noqa: E402
 from espnet_jst.tasks.data_sets import TRAIN, VALID, check_files, check_sets  # noqa: E402
 from espnet_jst.tasks.parser import JSTParser, strict_parser  # noqa: E402
 from espnet_jst.tasks.preprocessor import JSTPreprocessor  # noqa: E402
@@ -48,6 +49,7 @@ DEFAULTS = {
     "model_conf": {},  # ESPnet's default is every argument of its own model
     "best_model_criterion": [["valid", "loss", "min"]],  # "acc" is not reported
     "num_att_plot": 0,
+    "grad_clip": None,  # see clipping.set_grad_clip
     "src_token_type": "bpe",
 }
 
@@ -103,6 +105,8 @@ class JSTTask(st.STTask):
         for action in options_of(parser):
             if action.dest in ("token_type", "src_token_type"):
                 action.choices = TOKEN_TYPES
+            elif action.dest == "grad_clip":
+                action.help = GRAD_CLIP_HELP
         refuse(parser)
 
     @classmethod
@@ -128,6 +132,7 @@ class JSTTask(st.STTask):
             raise ConfigError("--max_cache_size: ESPnet keeps utterances as augmented once, leave it 0")
         wanted_processes(args)
         build.check_keys_of(args)
+        set_grad_clip(args)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
@@ -239,6 +244,8 @@ class JSTTask(st.STTask):
         chosen = abs_task.optim_classes[args.optim]
         if not issubclass(chosen, ModelOptimizer):
             return super().build_optimizers(args, model)
+        if chosen.clips:
+            logging.info(f"--optim {args.optim} clips gradients by itself: --grad_clip is off")
         if args.exclude_weight_decay:
             raise ConfigError(
                 f"--exclude_weight_decay: {args.optim} groups the parameters in its own way, set it to false"

@@ -25,6 +25,41 @@ class MuonConf(Conf):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScaledAdamConf(Conf):
+    """Updates in proportion to the size of each tensor, which is learnt as well (arXiv:2310.11230); clips by itself."""
+
+    lr: float = key(0.045, "about the relative size of an update; with a scheduler, its peak", low=0, high=1000)
+    betas: tuple[float, float] = key((0.9, 0.98), "of the momentum, and of the squared gradient", low=0, high=0.99999)
+    eps: float = key(1e-8, "gradients far below it are not scaled up", low=1e-30, high=1)
+    clipping_scale: float = key(2.0, "largest norm of a gradient, as a multiple of the median", low=1e-3, high=1e6)
+    clipping_update_period: int = key(
+        100, "updates of which it is the median, and after which it is new", low=1, high=10000
+    )
+    scalar_lr_scale: float = key(0.1, "rate of sizes and of single numbers, as a share of lr", low=0, high=1000)
+    param_min_rms: float = key(1e-5, "root mean square below which a tensor counts as one of this size", low=1e-30)
+    param_max_rms: float = key(3.0, "largest root mean square that a tensor's learnt size takes it to", low=1e-30)
+    scalar_max: float = key(10.0, "largest absolute value of a single number", low=0)
+    size_update_period: int = key(4, "updates from one change of the sizes to the next", low=1, high=1000)
+
+    def check(self) -> None:
+        """Refuse sizes of which the smallest is the largest."""
+        if self.param_min_rms >= self.param_max_rms:
+            raise ConfigError(
+                f"param_min_rms is {self.param_min_rms:g}: it must be below param_max_rms, {self.param_max_rms:g}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdenConf(Conf):
+    """The optimizer's `lr`, falling slowly with updates and epochs, however long the training is (arXiv:2310.11230)."""
+
+    lr_batches: float = key(5000.0, "updates of the weights after which the rate begins to fall", low=1)
+    lr_epochs: float = key(6.0, "epochs after which it does; a fifth to a third of all is usual", low=1e-3)
+    warmup_steps: int = key(500, "updates in which the rate rises linearly", low=0)
+    warmup_start: float = key(0.5, "share of the rate that it rises from", low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WarmupCosineConf(Conf):
     """Linear warm-up to the optimizer's `lr`, then a half cosine to the end of training."""
 

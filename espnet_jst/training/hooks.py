@@ -1,6 +1,7 @@
 """What the task and the trainer ask of an optimizer and of a schedule that want to know more than ESPnet tells them.
 
-What they tell the modules of a model is `espnet_jst.scheduled.Scheduled`.
+What they tell the modules of a model, and a schedule that wants to know the epoch, is
+`espnet_jst.scheduled.Scheduled`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ class ModelOptimizer(ABC):
 
     Attributes:
         product_dtype: of its own matrix products, see `--train_dtype`.
+        clips: whether it limits the gradient itself, so that ESPnet's `--grad_clip` is to be off.
     """
 
     product_dtype = torch.float32
+    clips = False
 
     @staticmethod
     @abstractmethod

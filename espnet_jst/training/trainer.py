@@ -19,6 +19,7 @@ from espnet2.utils.build_dataclass import build_dataclass
 
 from espnet_jst.data.checks import SKIPPED
 from espnet_jst.errors import CheckpointError
+from espnet_jst.scheduled import Scheduled
 from espnet_jst.training import budget
 from espnet_jst.training.accumulation import last_update, updates
 from espnet_jst.training.batches import PlannedBatches
@@ -171,7 +172,9 @@ class JSTTrainer(Trainer):
         cls, *, model: Any, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any
     ) -> bool:
         """ESPnet's, with progress, the guard and an update of its last steps. Returns whether no update was made."""
-        tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], training=True)
+        whole = getattr(model, "module", model)
+        told = [whole, *(scheduler for scheduler in others["schedulers"] if isinstance(scheduler, Scheduled))]
+        tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], told, training=True)
         invalid = super().train_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
         left = tracked.done % options.accum_grad
         if not left or options.no_forward_run:
@@ -186,18 +189,26 @@ class JSTTrainer(Trainer):
         cls, *, model: Any, iterator: Iterable[Any], reporter: Any, options: Any, **others: Any
     ) -> None:
         """ESPnet's, with progress; utterances whose loss is not finite are left out of the averages."""
-        tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], training=False)
+        tracked = cls._tracked(model, iterator, reporter, options, others["distributed_option"], [], training=False)
         super().validate_one_epoch(model=model, iterator=tracked, reporter=reporter, options=options, **others)
 
     @classmethod
     def _tracked(
-        cls, model: Any, batches: Iterable[Any], reporter: Any, options: Any, distributed_option: Any, *, training: bool
+        cls,
+        model: Any,
+        batches: Iterable[Any],
+        reporter: Any,
+        options: Any,
+        distributed_option: Any,
+        told: Sequence[Scheduled],
+        *,
+        training: bool,
     ) -> TrackedBatches:
         epoch, whole = reporter.get_epoch(), getattr(model, "module", model)
 
         def begin() -> None:
-            if training:  # the reporter counts over all epochs and runs
-                whole.at(reporter.get_total_count(), epoch)
+            for part in told:  # the reporter counts over all epochs and runs
+                part.at(reporter.get_total_count(), epoch)
 
         def tick() -> None:
             assert cls.clock is not None and cls.guard is not None
