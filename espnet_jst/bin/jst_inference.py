@@ -37,7 +37,7 @@ REFUSED = {
 }
 DECODING = (
     *("beam_size", "nbest", "chunk_s", "left_chunks", "blank_penalty", "max_symbols", "search_heads"),
-    *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang"),
+    *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang", "mt_model"),
 )
 PACKED = {"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None}
 """What --model_tag may know better, and its value where neither it nor the user says anything."""
@@ -83,6 +83,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--phrases", help="file with a likely phrase a line; needs a beam")
     group.add_argument("--phrase_bonus", type=float, default=1.5, help="nats for each label of a phrase")
     group.add_argument("--search_heads", nargs="+", help="transducer heads to search; default: all")
+    group.add_argument("--mt_model", help="a cascade: pack, folder or tag of a model that translates the transcript")
     group.add_argument("--tgt_lang", help="language to translate into, of a model that has several")
     group = parser.add_argument_group("streaming")
     group.add_argument("--streaming", type=truth, default=False, help="true: a session for each file, with times")
@@ -148,8 +149,9 @@ def _run(args: argparse.Namespace) -> None:
         phrases=_lines(args.phrases),
         **{key: getattr(args, key) for key in DECODING},
     )
-    tgt_langs = tgt_langs if speech2text.st_model.tgt_langs is not None else {}
-    speech2text.st_model.languages([tgt_langs.get(key, args.tgt_lang) for key, _ in items])
+    tgt_langs = tgt_langs if speech2text.tgt_langs else {}
+    for key, _ in items:
+        speech2text.language(tgt_langs.get(key))
     settings = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "max_symbols", "seed")}
     if isinstance(args.blank_penalty, dict):
         settings["blank_penalty"] = ",".join(f"{lane}={value:g}" for lane, value in args.blank_penalty.items())

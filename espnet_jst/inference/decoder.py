@@ -49,7 +49,14 @@ class Decoder:
     Args:
         searches: by name.
         timings: by lane, CTC heads that time its words.
+
+    Attributes:
+        searches: as given.
+        reads: the taps that `advance` is given.
+        words_of: makes the words of a stream.
     """
+
+    words_of: type[WordStream] = WordStream
 
     def __init__(self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing]) -> None:
         self.searches, self.timings = searches, timings
@@ -58,7 +65,7 @@ class Decoder:
     def init_state(self, batch_size: int, tgt_langs: Sequence[str | None] = ()) -> DecoderState:
         """State before the first chunk of `batch_size` streams, and the languages that they are translated into."""
         searches = {name: search.search.init_state(batch_size) for name, search in self.searches.items()}
-        streams = [WordStream(self.searches, self.timings, lang) for lang in tgt_langs or [None] * batch_size]
+        streams = [self.words_of(self.searches, self.timings, lang) for lang in tgt_langs or [None] * batch_size]
         return DecoderState(searches, streams, [{} for _ in range(batch_size)])
 
     @torch.inference_mode()

@@ -208,9 +208,16 @@ def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: s
         "chunk_s": round(schedule.chunk_s, 4) or "whole",
         "left_chunks": left if schedule.chunk_frames else "all",
         **settings,
-        "checkpoint": hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12],
+        "checkpoint": _digest(weights),
         "version": __version__,
     }
+    translator = speech2text.translator
+    if translator is not None and translator.weights is not None:
+        signature["mt_checkpoint"] = _digest(translator.weights)
     folder = Path(output_dir) / "1best_recog"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "signature.json").write_text(json_text(signature, indent=1) + "\n", encoding="utf-8")
+
+
+def _digest(weights: str | Path) -> str:
+    return hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]

@@ -15,14 +15,18 @@ import torch
 
 from espnet_jst.compat import float32_by_default, work_after_fork
 from espnet_jst.data.signal import Remark
+from espnet_jst.encoders.tgt_langs import place_of
+from espnet_jst.errors import ConfigError
 from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, Speech, decode_batch
+from espnet_jst.inference.cascade import CascadeDecoder, load_translator
 from espnet_jst.inference.loading import load_model, quantized
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.searches import build_decoder
 from espnet_jst.inference.session import Session
+from espnet_jst.inference.text2text import Text2Text
 from espnet_jst.model import JSTModel
 from espnet_jst.search.interface import Hypothesis as Found
 from espnet_jst.tasks.build import build_tokenizers
@@ -75,6 +79,8 @@ class Speech2Text:
         main_lane: what ESPnet calls the text: the translation, if there is one.
         main_search: the search that writes it.
         languages: code of each lane's language, where the model is a pack that says so.
+        tgt_langs: the languages that it has to be told one of, where there are several.
+        translator: the other model of a cascade.
 
     Raises:
         CheckpointError: the weights are damaged or belong to another model.
@@ -90,21 +96,33 @@ class Speech2Text:
         **options: Any,
     ) -> None:
         chosen = DecodingOptions.parse(options)
-        self._set_up(*load_model(st_train_config, st_model_file, device), chosen)
+        folder = Path(st_train_config or st_model_file or ".").parent
+        self._set_up(*load_model(st_train_config, st_model_file, device), chosen, folder)
 
     @float32_by_default()
-    def _set_up(self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions) -> None:
+    def _set_up(
+        self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions, folder: Path | None = None
+    ) -> None:
         work_after_fork()
+        if model.speech is None:
+            raise ConfigError("the model reads text: translate with espnet-jst translate, or give it as mt_model")
         if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
         self.st_model, self.st_train_args, self.nbest, self.tgt_lang = model, args, options.nbest, options.tgt_lang
-        if options.tgt_lang is not None:
-            model.languages([options.tgt_lang])  # an unknown one is refused before anything is heard
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
         self.decoder = build_decoder(model, args, self.tokenizers, options)
         self.schedule = chunk_schedule(model, options.chunk_s, options.left_chunks)
+        self.tgt_langs = model.tgt_langs.codes if model.tgt_langs is not None else ()
+        self.translator: Text2Text | None = None
+        if options.mt_model is not None:
+            device, whole = str(next(model.parameters()).device), not self.schedule.chunk_frames
+            self.translator = load_translator(options, folder, device, whole=whole)
+            self.decoder = CascadeDecoder(self.decoder, self.translator)
+            self.tgt_langs = self.translator.tgt_langs or self.tgt_langs
+        if options.tgt_lang is not None:
+            self.language(options.tgt_lang)  # an unknown one is refused before anything is heard
         written = {lane.name: lane for search in self.decoder.searches.values() for lane in search.lanes}
         self.lanes = {name: written[name] for name in in_order(written)}
         translations = [name for name, lane in self.lanes.items() if not lane.source]
@@ -186,7 +204,8 @@ class Speech2Text:
             DataError: one of them cannot be decoded; `index` is its place.
         """
         results: dict[int, list[Result]] = {}
-        asked = [self._asked(Speech(*utterance)) for utterance in utterances]
+        given = [Speech(*utterance) for utterance in utterances]
+        asked = [speech._replace(tgt_lang=self.language(speech.tgt_lang)) for speech in given]
         for i, (samples, fs, tgt_lang) in enumerate(asked):
             if len(samples) > WHOLE_S * fs and not self.schedule.context.hears_whole:
                 results[i] = self._through_session([samples], fs, tgt_lang)
@@ -212,8 +231,18 @@ class Speech2Text:
             taken.append(block)
         return np.concatenate(taken)
 
-    def _asked(self, utterance: Speech) -> Speech:
-        return utterance._replace(tgt_lang=utterance.tgt_lang or self.tgt_lang)
+    def language(self, tgt_lang: str | None = None) -> str | None:
+        """The language to translate into: the one that is asked for, or that of the constructor.
+
+        Raises:
+            ConfigError: it is missing, or not one of `tgt_langs`; names those.
+        """
+        code = tgt_lang or self.tgt_lang
+        if self.tgt_langs:
+            place_of(code, self.tgt_langs)
+        elif code:
+            raise ConfigError(f"tgt_lang={code}: the model has one target language, no model_conf.tgt_langs")
+        return code
 
     def _through_session(self, blocks: Iterable[np.ndarray], fs: int, tgt_lang: str | None) -> list[Result]:
         session = self.session(fs, tgt_lang=tgt_lang)
@@ -228,7 +257,7 @@ class Speech2Text:
         Args:
             tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
         """
-        return Session(self.st_model, self.schedule, self.decoder, fs=fs, tgt_lang=tgt_lang or self.tgt_lang)
+        return Session(self.st_model, self.schedule, self.decoder, fs=fs, tgt_lang=self.language(tgt_lang))
 
     def stream_result(self, session: Session) -> Result:
         """The result of a finished session in the form of a call's."""

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from torch import Tensor
@@ -157,7 +157,7 @@ class WordStream:
         self._blocks: dict[tuple[str, str | None], tuple[int, float, float]] = {}
         self._last_texts: dict[tuple[str, str], str] = {}
 
-    def fork(self) -> WordStream:
+    def fork(self) -> Self:
         """A copy that goes its own way."""
         twin = copy.copy(self)
         twin._assemblers = {name: copy.copy(assembler) for name, assembler in self._assemblers.items()}

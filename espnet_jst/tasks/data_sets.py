@@ -89,6 +89,8 @@ def _input(preprocess: JSTPreprocessor, where: str, names: Collection[str]) -> I
                 f"{where}: {name!r} names no data that the model reads{closest(name, known)}; it reads "
                 f"{', '.join(sorted(known))}"
             )
+    if SPEECH in names and not preprocess.channels:
+        raise ConfigError(f"{where}: the model hears no speech (input_size): leave speech out, give the texts alone")
     if SPEECH in names:
         return None
     entries = [entry for entry in preprocess.inputs.values() if entry.text in names]

@@ -41,7 +41,7 @@ class JSTPreprocessor(AbsPreprocessor):
         inputs: those beside speech.
         lanes: every lane that a head writes, by name.
         tgt_langs: the languages that it translates into, where it is told which.
-        channels: of the recordings, as many as the frontend takes.
+        channels: of the recordings, as many as the frontend takes; 0: no speech is heard.
         conf: `preprocessor_conf`, see `PreprocessorConf`.
 
     Raises:

@@ -105,7 +105,7 @@ def test_a_missing_or_unknown_language_is_one_message_that_names_the_known_ones(
 
 
 def test_a_model_without_languages_refuses_one():
-    with pytest.raises(ConfigError, match="tgt_lang=de: the model has no model_conf.tgt_langs"):
+    with pytest.raises(ConfigError, match="tgt_lang=de: the model has one target language"):
         speech2text(config(TWO_HEADS, two_encoders=True), tgt_lang="de")
 
 
