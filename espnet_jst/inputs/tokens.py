@@ -33,6 +33,7 @@ class TokenInput(nn.Module, Input):
         self.key, self.into, self.repeat = key, into, conf.repeat
         self.shift_s = 1 / conf.repeat if shift_s is None else shift_s
         self.embedding = nn.Embedding(vocab_size, size)
+        self.places = nn.Parameter(torch.randn(conf.repeat, size)) if conf.places else None
 
     def output_size(self) -> int:
         """Features of a frame."""
@@ -56,4 +57,5 @@ class TokenInput(nn.Module, Input):
         return elements * self.repeat
 
     def _frames(self, ids: Tensor) -> Tensor:
-        return self.embedding(ids.clamp(min=0)).repeat_interleave(self.repeat, dim=1)
+        frames = self.embedding(ids.clamp(min=0)).repeat_interleave(self.repeat, dim=1)
+        return frames if self.places is None else frames + self.places.repeat(ids.size(1), 1)
