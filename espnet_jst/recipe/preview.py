@@ -115,11 +115,13 @@ def try_configuration(
                 written = training_config(model, read_yaml(written), folder, fs=fs)
             values = read_yaml(written)
             where = f"--st_config {config}" + (f", run {run.name}" if run.name else "")
-            _check_rate(values, where, fs, flags)
+            hears = values.get("input_size") is None
+            if hears:
+                _check_rate(values, where, fs, flags)
             _check_lanes(values, where, joint, data)
             _check_groups(values, where, made)
-            arguments = _stand_ins(folder, tags, sides, data)
-            if normalize:
+            arguments = _stand_ins(folder, tags, sides, [name for name in data if hears or name != "speech"])
+            if normalize and hears:
                 arguments += ["--normalize", normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
             if minutes > 0:
                 arguments += ["--max_train_minutes", f"{minutes:g}"]

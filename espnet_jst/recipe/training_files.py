@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from espnet_jst.data.utterances import TGT_LANGS
@@ -55,6 +55,11 @@ class TrainingFiles:
             shapes={side: shape_file(folder, reader_dir(tokens)) for side, folder in sets.items()},
             audio=present(*(folder / UTT2AUDIO for folder in sets.values())),
         )
+
+    def without_speech(self) -> TrainingFiles:
+        """What a model reads that hears text; the lengths are still those of the speech, which the text's follow."""
+        data = {side: [row for row in rows if row[1] != "speech"] for side, rows in self.data.items()}
+        return replace(self, data=data, audio=[])
 
     @property
     def inputs(self) -> list[Path]:

@@ -43,6 +43,10 @@ def cascade(mt) -> Speech2Text:
     return tiny.speech2text(tiny.config(ASR), mt_model=str(mt), max_symbols=4)
 
 
+def translator_of(mt: Path) -> Text2Text:
+    return Text2Text.from_pretrained(mt, max_symbols=4)
+
+
 def of(words: list[Word], lane: str) -> list[Word]:
     return [word for word in words if word.lane == lane]
 
@@ -104,7 +108,7 @@ def test_sessions_of_any_age_and_batches_say_what_each_says_alone(cascade):
 
 
 def test_the_transcript_is_the_recognizers_and_the_translation_that_of_its_text(cascade, mt):
-    recognizer, translator = tiny.speech2text(tiny.config(ASR), max_symbols=4), Text2Text.from_pretrained(mt)
+    recognizer, translator = tiny.speech2text(tiny.config(ASR), max_symbols=4), translator_of(mt)
     for seed in range(2):
         audio = tiny.speech(3.0, seed=seed)
         words = cascade(audio)[0][3].words
@@ -114,7 +118,7 @@ def test_the_transcript_is_the_recognizers_and_the_translation_that_of_its_text(
 
 
 def test_a_translated_word_has_the_time_of_the_words_that_it_was_written_for(cascade, mt):
-    translator = Text2Text.from_pretrained(mt)
+    translator = translator_of(mt)
     for seed in range(2):
         words = cascade(tiny.speech(4.0, seed=seed))[0][3].words
         spoken = of(words, "transcript")
@@ -142,7 +146,7 @@ def test_words_of_a_first_pass_wait_for_the_second(mt):
     decoder, audio = tiny.speech2text(conf, mt_model=str(mt), max_symbols=4), tiny.speech(4.0, seed=3)
     session = decoder.session(FS)
     cut(session, audio, 1)
-    translator = Text2Text.from_pretrained(mt, max_symbols=4)
+    translator = translator_of(mt)
     [expected] = translator([" ".join(word.text for word in of(session.words, "transcript"))])
     assert [word.text for word in of(session.words, "translation")] == [word.text for word in expected]
     alike(decoder(audio)[0][3].words, session.words)
