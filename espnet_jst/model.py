@@ -14,13 +14,14 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
-from espnet_jst.encoders.chain import Chain, ChainContext, Link
+from espnet_jst.encoders.chain import FIRST, Chain, ChainContext, Link
 from espnet_jst.encoders.interface import StreamingEncoder
+from espnet_jst.encoders.tgt_langs import TGT_LANG, TargetLanguages
 from espnet_jst.errors import DataError, NonFiniteLossError
 from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inputs.interface import Input, StreamingFrontend
-from espnet_jst.inputs.speech import SpeechInput, SpeechState
+from espnet_jst.inputs.speech import SpeechInput
 from espnet_jst.regularizers.interface import Regularizer
 from espnet_jst.scheduled import Scheduled
 from espnet_jst.streams import RowState
@@ -30,26 +31,29 @@ from espnet_jst.token_marks import TokenLists
 
 @dataclass
 class ModelState(RowState):
-    """What streams carry: the state of the speech input, and of every encoder."""
+    """What streams carry: the state of the input, and of every encoder, and the language of each."""
 
-    speech: SpeechState
+    source: RowState
     encoders: dict[str, RowState]
+    languages: Tensor | None = None
 
 
 class JSTModel(AbsESPnetModel, Scheduled):
     """Joint speech recognition and translation, configured by its heads; it only wires.
 
     Args:
-        frontend, specaug, normalize: the parts of `inputs.speech.SpeechInput`.
+        frontend, specaug, normalize: the parts of `inputs.speech.SpeechInput`; no frontend where no speech is heard.
         encoder, hier_encoder: the chain; the second one is on the tap `hier_reads`, into which it sends `hier_gradient`
             of its gradient.
         heads, specs: modules and configurations by name.
-        inputs: further inputs beside speech.
+        tgt_langs: the languages that it translates into, where it is told which.
+        inputs: further inputs beside speech; without speech one of them feeds the first encoder.
         regularizers: further terms of the training loss.
         token_lists: marks of the token lists, which the weights carry along.
 
     Attributes:
-        speech: the input that a stream feeds.
+        source: the input that a stream feeds: speech, or text where there is none.
+        fs: its elements in a second: the sampling rate; 1 of text, where a token takes a second.
         chain: the encoders.
         nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
         train_dtype: of matrix products and convolutions in training mode; weights and losses are float32 in any case.
@@ -60,7 +64,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
     def __init__(
         self,
         *,
-        frontend: StreamingFrontend,
+        frontend: StreamingFrontend | None,
         specaug: AbsSpecAug | None,
         normalize: AbsNormalize | None,
         encoder: StreamingEncoder,
@@ -69,6 +73,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         specs: Mapping[str, HeadSpec],
         hier_reads: str = "encoder",
         hier_gradient: float = 1.0,
+        tgt_langs: TargetLanguages | None = None,
         inputs: Mapping[str, Input] | None = None,
         regularizers: nn.ModuleDict | None = None,
         token_lists: TokenLists | None = None,
@@ -76,20 +81,22 @@ class JSTModel(AbsESPnetModel, Scheduled):
         super().__init__()
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.heads, self.specs = encoder, hier_encoder, heads, dict(specs)
+        self.tgt_langs = tgt_langs
         self.inputs = nn.ModuleDict(dict(inputs or {}))  # type: ignore[arg-type]
         self.regularizers = nn.ModuleDict() if regularizers is None else regularizers
         self.token_lists = token_lists or TokenLists({}, {})
-        self.speech = SpeechInput(frontend, normalize, specaug)
+        self.speech = None if frontend is None else SpeechInput(frontend, normalize, specaug)
+        self.source = self.speech or next(entry for entry in (inputs or {}).values() if entry.into == FIRST)
         links = [Link("encoder", encoder, None)]
         if hier_encoder is not None:
             links.append(Link("hier_encoder", hier_encoder, hier_reads, hier_gradient))
-        self.chain = Chain(links, frontend.hop_s)
-        self.fs = frontend.fs
+        self.chain = Chain(links, self.source.shift_s)
+        self.fs = 1 if frontend is None else frontend.fs
         self.nonfinite: list[str] = []
         self._terms: dict[str, Regularizer] = dict(self.regularizers.items())  # type: ignore[arg-type]
         self._views = max((term.views for term in self._terms.values()), default=1)
         for name, term in self._terms.items():
-            if term.views > 1:
+            if term.views > 1 and self.speech is not None:
                 self.speech.check_views(name)
         self._scheduled = [m for m in self.modules() if m is not self and isinstance(m, Scheduled)]
 
@@ -102,7 +109,8 @@ class JSTModel(AbsESPnetModel, Scheduled):
             utt_id: names, for messages.
             batch: one input, `speech` samples (B, N) or `input_<name>` (B, U), and `<input>_lengths` (B,); for the
                 heads that it reaches `target_<name>` (B, U) padded with -1 and `target_<name>_lengths` (B,). A head
-                without a target, or without a tap, has no part in the loss, and NaN in the statistics.
+                without a target, or without a tap, has no part in the loss, and NaN in the statistics. `tgt_lang`
+                (B, 1) says which of `tgt_langs.codes` is translated into; without it their tap is not there.
 
         Where the loss of an utterance is not finite, the batch's is NaN, and so is every gradient, in all processes of
         a distributed training: the trainer makes no update. `nonfinite` then has the utterances.
@@ -114,8 +122,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
         terms, views = (self._terms, self._views) if self.training else ({}, 1)
         tap = source.embed(batch[source.key], batch[f"{source.key}_lengths"], views=views)
         context = self.chain.drawn() if self.training else self.chain.own()
+        languages = batch[TGT_LANG][:, 0].repeat(views) if TGT_LANG in batch else None
         with self._arithmetic(tap.x.device.type):
-            taps = self.chain.encode(tap, context, into=source.into)
+            taps = self._told(self.chain.encode(tap, context, into=source.into), languages)
         total, stats, outputs = tap.x.new_zeros(()), {}, {}
         self.nonfinite = []
         for name, spec in self.specs.items():
@@ -147,41 +156,69 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self, speech: Tensor | None = None, speech_lengths: Tensor | None = None, **_: Tensor
     ) -> dict[str, Tensor]:
         """Features before normalization, for ESPnet's statistics; there are none without speech."""
-        if speech is None or speech_lengths is None:
+        if speech is None or speech_lengths is None or self.speech is None:
             return {}
         feats, lengths = self.speech.features(speech, speech_lengths)
         return {"feats": feats, "feats_lengths": lengths}
 
-    def encode(self, speech: Tensor, speech_lengths: Tensor, context: ChainContext | None = None) -> dict[str, Tap]:
-        """Whole utterances, samples in [-1, 1] (B, N) and lengths (B,) -> taps.
-
-        Without a context (`chain.given`), each encoder has its own.
-        """
-        return self.chain.encode(self.speech.embed(speech, speech_lengths), context or self.chain.own())
-
-    def init_state(self, batch_size: int, context: ChainContext | None = None) -> ModelState:
-        """State before the first sample of `batch_size` parallel streams; they may begin and end at any time."""
-        device = next(self.parameters()).device
-        encoders = self.chain.init_state(batch_size, context or self.chain.own(), device)
-        return ModelState(self.speech.init_state(batch_size, device), encoders)
-
-    def step(
-        self, samples: Tap, state: ModelState, last: Sequence[bool] | None = None
-    ) -> tuple[dict[str, Tap], ModelState]:
-        """Further samples of each row -> the frames of every tap that became complete, and the state.
+    def encode(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        context: ChainContext | None = None,
+        tgt_langs: Sequence[str | None] = (),
+    ) -> dict[str, Tap]:
+        """Whole utterances -> taps.
 
         Args:
-            samples: (B, n), of each row the first `lengths`; 0 for a stream that stands still.
+            x: what a stream feeds, (B, N): samples in [-1, 1], or tokens.
+            lengths: (B,).
+            context: of `chain.given`; by default each encoder has its own.
+            tgt_langs: the language that each is translated into, of a model that has several.
+        """
+        languages = self.languages(tgt_langs or [None] * len(x))
+        taps = self.chain.encode(self.source.embed(x, lengths), context or self.chain.own())
+        return self._told(taps, languages)
+
+    def init_state(
+        self, batch_size: int, context: ChainContext | None = None, tgt_langs: Sequence[str | None] = ()
+    ) -> ModelState:
+        """State before the first sample of `batch_size` parallel streams; they may begin and end at any time."""
+        device = next(self.parameters()).device
+        languages = self.languages(tgt_langs or [None] * batch_size)
+        encoders = self.chain.init_state(batch_size, context or self.chain.own(), device)
+        return ModelState(self.source.init_state(batch_size, device), encoders, languages)
+
+    def step(
+        self, heard: Tap, state: ModelState, last: Sequence[bool] | None = None
+    ) -> tuple[dict[str, Tap], ModelState]:
+        """What is heard next of each row -> the frames of every tap that became complete, and the state.
+
+        Args:
+            heard: samples, or tokens, (B, n), of each row the first `lengths`; 0 for a stream that stands still.
             state: of these streams (`ModelState.select` and `concat` change who they are).
             last: for each row, whether nothing follows: then everything that is left comes out.
         """
-        last = [False] * samples.x.size(0) if last is None else last
-        tap, speech = self.speech.step(samples, state.speech, last)
+        last = [False] * heard.x.size(0) if last is None else last
+        tap, source = self.source.step(heard, state.source, last)
         taps, encoders = self.chain.step(tap, state.encoders, last)
-        return taps, ModelState(speech, encoders)
+        return self._told(taps, state.languages), ModelState(source, encoders, state.languages)
+
+    def languages(self, codes: Sequence[str | None]) -> Tensor | None:
+        """Target languages by name -> their places, (B,); None for a model that is told none.
+
+        Raises:
+            ConfigError: one is missing or unknown.
+        """
+        if self.tgt_langs is None:
+            return None
+        return self.tgt_langs.places(codes).to(next(self.parameters()).device)
+
+    def _told(self, taps: dict[str, Tap], languages: Tensor | None) -> dict[str, Tap]:
+        return taps if self.tgt_langs is None else self.tgt_langs(taps, languages)
 
     def _input_of(self, batch: Mapping[str, Tensor]) -> Input:
-        known: list[Input] = [self.speech, *self.inputs.values()]  # type: ignore[list-item]
+        known: list[Input] = [*filter(None, [self.speech]), *self.inputs.values()]  # type: ignore[list-item]
         found = [entry for entry in known if entry.key in batch]
         if len(found) != 1:
             keys = ", ".join(entry.key for entry in known)

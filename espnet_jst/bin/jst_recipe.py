@@ -34,8 +34,9 @@ def _check(options: Options) -> None:
     check_options(options)
     if options.run.runs(12, skip=options.run.skip_eval):
         from espnet_jst.bin.jst_inference import check_flags
-        from espnet_jst.recipe.stages.decoding import check_search
+        from espnet_jst.recipe.stages.decoding import check_search, check_translator
 
+        check_translator(Path(options.training.st_config), options.decoding.mt_model)
         for mode in options.decoding.modes:
             asked = check_flags(options.decoding.flags(mode))
             if not options.training.finetune:

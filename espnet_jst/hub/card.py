@@ -34,6 +34,23 @@ _CITATION = """\
 }"""
 
 
+_USE = [
+    "```python",
+    "from espnet_jst.inference import Speech2Text  # espnet_jst is installed from its repository",
+    f'model = Speech2Text.from_pretrained("{REPOSITORY}")  # or the path of the packed zip',
+    "print(model(speech, fs=16000)[0][3].lanes)  # transcript and translation, a time on every word",
+    "```",
+    "",
+    "`speech` is one channel of samples between -1 and 1, as `soundfile.read` gives them.",
+]
+_TEXT_USE = [
+    "```sh",
+    f"espnet-jst translate --model {REPOSITORY} lines.txt  # espnet_jst is installed from its repository",
+    f"espnet-jst transcribe --model RECOGNIZER --mt_model {REPOSITORY} speech.wav  # a cascade",
+    "```",
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CardInfo:
     """What a reader of a model card wants to know.
@@ -104,14 +121,8 @@ def model_card(
             *([info.notes.strip(), ""] if info.notes.strip() else [""]),
             "## Use",
             "",
-            "```python",
-            "from espnet_jst.inference import Speech2Text  # espnet_jst is installed from its repository",
-            f'model = Speech2Text.from_pretrained("{REPOSITORY}")  # or the path of the packed zip',
-            "print(model(speech, fs=16000)[0][3].lanes)  # transcript and translation, a time on every word",
-            "```",
-            "",
-            "`speech` is one channel of samples between -1 and 1, as `soundfile.read` gives them."
-            + (f" The model listens at {fs} Hz; other rates are resampled." if fs else ""),
+            *(_TEXT_USE if config.get("input_size") else _USE),
+            *([f"The model listens at {fs} Hz; other rates are resampled."] if fs else []),
             *_licenses(info.license, data_license, base),
             *(["", "## How it was made", "", *how] if how else []),
             *(["", "## Results", "", _deepen(results)] if results.strip() else []),
@@ -137,6 +148,8 @@ def _abilities(config: Mapping[str, Any]) -> tuple[str, list[str]]:
     """What a model does, in words and as tags of the hub: a model of one lane does one thing."""
     heads = ((config.get("model_conf") or {}).get("heads") or {}).values()
     lanes = {lane for head in heads for lane in head.get("lanes", ())}
+    if config.get("input_size"):
+        return "streaming text translation", ["translation"]
     if lanes == {TRANSCRIPT}:
         return "streaming speech recognition", ["automatic-speech-recognition"]
     if lanes == {TRANSLATION}:

@@ -53,8 +53,8 @@ def pack(
 
     Args:
         exp_dir: experiment folder with config.yaml and weights.
-        wav: an audio file; the zip, copied to an empty folder, must decode it in a process of its own. None leaves
-            this check to the caller (`hub.verify.verify`).
+        wav: an audio file, or lines of text for a model that hears text; the zip, copied to an empty folder, must
+            decode it in a process of its own. None leaves this check to the caller (`hub.verify.verify`).
         model: weights; by default the average of the best epochs, see `experiment_weights`.
         results: RESULTS.md, by default the experiment's where it has one.
         data_license: text with the licence and source of the training data, packed as DATA_LICENSE.md, with that of
@@ -105,7 +105,7 @@ def pack(
             say(f"Warning: {output.name}: {warning}")
         made = Path(scratch) / output.name
         _zip(staging, made)
-        if wav is not None and not any(verify(made, wav).values()):
+        if wav is not None and not any(verify(made, wav, config).values()):
             warning = f"it wrote nothing for the recording {Path(wav).name}"
             say(f"Warning: {output.name}: {warning}")
             write_card(replace(card, warnings=(*card.warnings, warning)))

@@ -53,7 +53,7 @@ class ChunkSchedule:
 
 def frames_ready(model: JSTModel, samples: int, context: ChainContext) -> dict[str, int]:
     """Frames of every tap that a stream has after so many samples, and may have before its end."""
-    return model.chain.ready(model.frontend.ready(samples), context)
+    return model.chain.ready(model.source.ready(samples), context)
 
 
 def chunk_schedule(model: JSTModel, chunk_s: float | None, left_chunks: LeftChunks) -> ChunkSchedule:

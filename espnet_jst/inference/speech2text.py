@@ -15,14 +15,18 @@ import torch
 
 from espnet_jst.compat import float32_by_default, work_after_fork
 from espnet_jst.data.signal import Remark
+from espnet_jst.encoders.tgt_langs import place_of
+from espnet_jst.errors import ConfigError
 from espnet_jst.inference.audio.recording import Recording, recording_of, take
-from espnet_jst.inference.batch import Decoded, decode_batch
+from espnet_jst.inference.batch import Decoded, Speech, decode_batch
+from espnet_jst.inference.cascade import CascadeDecoder, load_translator
 from espnet_jst.inference.loading import load_model, quantized
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.searches import build_decoder
 from espnet_jst.inference.session import Session
+from espnet_jst.inference.text2text import Text2Text
 from espnet_jst.model import JSTModel
 from espnet_jst.search.interface import Hypothesis as Found
 from espnet_jst.tasks.build import build_tokenizers
@@ -75,6 +79,8 @@ class Speech2Text:
         main_lane: what ESPnet calls the text: the translation, if there is one.
         main_search: the search that writes it.
         languages: code of each lane's language, where the model is a pack that says so.
+        tgt_langs: the languages that it has to be told one of, where there are several.
+        translator: the other model of a cascade.
 
     Raises:
         CheckpointError: the weights are damaged or belong to another model.
@@ -90,19 +96,33 @@ class Speech2Text:
         **options: Any,
     ) -> None:
         chosen = DecodingOptions.parse(options)
-        self._set_up(*load_model(st_train_config, st_model_file, device), chosen)
+        folder = Path(st_train_config or st_model_file or ".").parent
+        self._set_up(*load_model(st_train_config, st_model_file, device), chosen, folder)
 
     @float32_by_default()
-    def _set_up(self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions) -> None:
+    def _set_up(
+        self, model: JSTModel, args: argparse.Namespace, options: DecodingOptions, folder: Path | None = None
+    ) -> None:
         work_after_fork()
+        if model.speech is None:
+            raise ConfigError("the model reads text: translate with espnet-jst translate, or give it as mt_model")
         if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
-        self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
+        self.st_model, self.st_train_args, self.nbest, self.tgt_lang = model, args, options.nbest, options.tgt_lang
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
         self.decoder = build_decoder(model, args, self.tokenizers, options)
         self.schedule = chunk_schedule(model, options.chunk_s, options.left_chunks)
+        self.tgt_langs = model.tgt_langs.codes if model.tgt_langs is not None else ()
+        self.translator: Text2Text | None = None
+        if options.mt_model is not None:
+            device, whole = str(next(model.parameters()).device), not self.schedule.chunk_frames
+            self.translator = load_translator(options, folder, device, whole=whole)
+            self.decoder = CascadeDecoder(self.decoder, self.translator)
+            self.tgt_langs = self.translator.tgt_langs or self.tgt_langs
+        if options.tgt_lang is not None:
+            self.language(options.tgt_lang)  # an unknown one is refused before anything is heard
         written = {lane.name: lane for search in self.decoder.searches.values() for lane in search.lanes}
         self.lanes = {name: written[name] for name in in_order(written)}
         translations = [name for name, lane in self.lanes.items() if not lane.source]
@@ -145,13 +165,14 @@ class Speech2Text:
         """The model's sampling rate in Hz."""
         return self.st_model.fs
 
-    def __call__(self, speech: object, fs: int | None = None) -> list[Result]:
+    def __call__(self, speech: object, fs: int | None = None, *, tgt_lang: str | None = None) -> list[Result]:
         """Decode one utterance.
 
         Args:
             speech: samples in [-1, 1] or integers, array or tensor, (n,), (n, C) or (C, n); a path, the bytes of a file
                 or a binary file object; or a dictionary of Hugging Face's `datasets`. Channels are mixed down.
             fs: sampling rate of samples in Hz; by default the model's. Another rate is resampled.
+            tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
 
         Returns:
             `nbest` entries (text, token, token_int, hyp), best first; text may be empty.
@@ -160,9 +181,9 @@ class Speech2Text:
             DataError: the audio cannot be used.
         """
         with recording_of(speech, fs, self.fs) as recording:
-            return self.decode_recording(recording)
+            return self.decode_recording(recording, tgt_lang)
 
-    def decode_recording(self, recording: Recording) -> list[Result]:
+    def decode_recording(self, recording: Recording, tgt_lang: str | None = None) -> list[Result]:
         """Decode a recording as it is read; a long one needs no more memory than a short one if the chunk is finite.
 
         Raises:
@@ -171,25 +192,27 @@ class Speech2Text:
         short, blocks = WHOLE_S * recording.fs, recording.blocks()
         taken, rest = take(blocks, short)
         if rest is not None and not self.schedule.context.hears_whole:
-            return self._through_session(chain(taken, rest), recording.fs)
-        return self.decode([(self._whole(taken, rest, recording), recording.fs)])[0]
+            return self._through_session(chain(taken, rest), recording.fs, tgt_lang)
+        return self.decode([Speech(self._whole(taken, rest, recording), recording.fs, tgt_lang)])[0]
 
     @float32_by_default()
-    def decode(self, utterances: Sequence[tuple[np.ndarray, int]]) -> list[list[Result]]:
-        """Decode several whole utterances in one batch: (checked samples, rate in Hz) each. With a finite chunk, long
-        ones go through a session.
+    def decode(self, utterances: Sequence[Speech | tuple[np.ndarray, int]]) -> list[list[Result]]:
+        """Decode several whole utterances in one batch: (checked samples, rate in Hz[, target language]) each. With a
+        finite chunk, long ones go through a session.
 
         Raises:
             DataError: one of them cannot be decoded; `index` is its place.
         """
         results: dict[int, list[Result]] = {}
-        for i, (samples, fs) in enumerate(utterances):
+        given = [Speech(*utterance) for utterance in utterances]
+        asked = [speech._replace(tgt_lang=self.language(speech.tgt_lang)) for speech in given]
+        for i, (samples, fs, tgt_lang) in enumerate(asked):
             if len(samples) > WHOLE_S * fs and not self.schedule.context.hears_whole:
-                results[i] = self._through_session([samples], fs)
+                results[i] = self._through_session([samples], fs, tgt_lang)
         short = [i for i in range(len(utterances)) if i not in results]
         if short:
-            batch = [utterances[i] for i in short]
-            with memory_errors(sum(len(samples) / fs for samples, fs in batch)):
+            batch = [asked[i] for i in short]
+            with memory_errors(sum(len(samples) / fs for samples, fs, _ in batch)):
                 decoded = decode_batch(self.st_model, self.schedule, self.decoder, batch)
             results |= {i: self._nbest(item) for i, item in zip(short, decoded, strict=True)}
         return [results[i] for i in range(len(utterances))]
@@ -208,16 +231,33 @@ class Speech2Text:
             taken.append(block)
         return np.concatenate(taken)
 
-    def _through_session(self, blocks: Iterable[np.ndarray], fs: int) -> list[Result]:
-        session = self.session(fs)
+    def language(self, tgt_lang: str | None = None) -> str | None:
+        """The language to translate into: the one that is asked for, or that of the constructor.
+
+        Raises:
+            ConfigError: it is missing, or not one of `tgt_langs`; names those.
+        """
+        code = tgt_lang or self.tgt_lang
+        if self.tgt_langs:
+            place_of(code, self.tgt_langs)
+        elif code:
+            raise ConfigError(f"tgt_lang={code}: the model has one target language, no model_conf.tgt_langs")
+        return code
+
+    def _through_session(self, blocks: Iterable[np.ndarray], fs: int, tgt_lang: str | None) -> list[Result]:
+        session = self.session(fs, tgt_lang=tgt_lang)
         for block in blocks:
             session.feed(block)
         session.finish()
         return self._nbest(session)
 
-    def session(self, fs: int | None = None) -> Session:
-        """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words."""
-        return Session(self.st_model, self.schedule, self.decoder, fs=fs)
+    def session(self, fs: int | None = None, *, tgt_lang: str | None = None) -> Session:
+        """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words.
+
+        Args:
+            tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
+        """
+        return Session(self.st_model, self.schedule, self.decoder, fs=fs, tgt_lang=self.language(tgt_lang))
 
     def stream_result(self, session: Session) -> Result:
         """The result of a finished session in the form of a call's."""
@@ -230,7 +270,8 @@ class Speech2Text:
         for found in further[: self.nbest - 1]:
             # The other searches keep their best; times are those of the frames.
             best = {name: nbest[0].emissions for name, nbest in decoded.nbest.items()}
-            words = self.decoder.words({**best, self.main_search: found.emissions}, decoded.duration_s)
+            emissions = {**best, self.main_search: found.emissions}
+            words = self.decoder.words(emissions, decoded.duration_s, decoded.tgt_lang)
             results.append(self._result(found, words, decoded.duration_s))
         return results
 

@@ -11,14 +11,15 @@ from espnet_jst.inputs.spec import WHERE, InputSpec
 
 
 def build_inputs(
-    specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int], feeds: Mapping[str, tuple[int, float]]
+    specs: Mapping[str, InputSpec], vocab_sizes: Mapping[str, int], feeds: Mapping[str, tuple[int, float | None]]
 ) -> dict[str, Input]:
     """One module an input.
 
     Args:
         specs: parsed entries of `model_conf.inputs`.
         vocab_sizes: sizes of the token lists, "tgt" and perhaps "src".
-        feeds: for each encoder of the model, features and frame shift in seconds of the tap that it reads.
+        feeds: for each encoder of the model, features and frame shift in seconds of the tap that it reads; None is
+            the shift where no speech enters.
 
     Raises:
         ConfigError: the model has no such encoder or token list.

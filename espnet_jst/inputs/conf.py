@@ -226,3 +226,4 @@ class TokenInputConf(Conf):
     """Text as an input: an embedding of each token, several times (arXiv:2309.15826, 2412.15415)."""
 
     repeat: int = key(1, "frames of a token, so that text is about as long as speech", low=1, high=64)
+    places: bool = key(False, "a vector for each frame of a token, so that one is told from two equal ones in a row")

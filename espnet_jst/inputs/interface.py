@@ -24,10 +24,12 @@ class Input(ABC):
     Attributes:
         key: its name in a batch, beside `<key>_lengths`.
         into: the encoder that it feeds, "encoder" or "hier_encoder".
+        shift_s: seconds from one frame of what it makes to the next. Where there is no speech, a token takes a second.
     """
 
     key: str
     into: str
+    shift_s: float
 
     @abstractmethod
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
@@ -50,6 +52,10 @@ class Input(ABC):
             state: of these rows.
             last: for each row, whether nothing follows.
         """
+
+    @abstractmethod
+    def ready(self, elements: int) -> int:
+        """Frames that `step` has given after so many elements of a stream that goes on."""
 
 
 class StreamingFrontend(AbsFrontend):

@@ -42,6 +42,7 @@ class SpeechInput(Input):
         self, frontend: StreamingFrontend, normalize: AbsNormalize | None = None, specaug: AbsSpecAug | None = None
     ) -> None:
         self.frontend, self.normalize, self.specaug = frontend, normalize, specaug
+        self.shift_s = frontend.hop_s
 
     def check_views(self, regularizer: str) -> None:
         """Refuse a regularizer that compares differently masked views where nothing masks.
@@ -86,6 +87,9 @@ class SpeechInput(Input):
         elif self.normalize is not None:
             tap = tap._replace(x=self.normalize(tap.x, None)[0])
         return tap, SpeechState(frontend, normalize)
+
+    def ready(self, elements: int) -> int:
+        return self.frontend.ready(elements)
 
     def _masked(self, feats: Tensor, lengths: Tensor, views: int) -> tuple[Tensor, Tensor]:
         """SpecAugment: all views of an utterance are warped alike, so that their frames belong together, and each is

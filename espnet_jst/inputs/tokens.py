@@ -22,16 +22,18 @@ class TokenInput(nn.Module, Input):
         into: the encoder that it feeds.
         vocab_size: number of tokens.
         size: features of a frame: those of the tap that the encoder reads otherwise.
-        shift_s: the frame shift of that tap, in seconds.
+        shift_s: the frame shift of that tap, in seconds; None where no speech enters there, so that a token takes one.
     """
 
     @takes(TokenInputConf)
     def __init__(
-        self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float, conf: TokenInputConf
+        self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float | None, conf: TokenInputConf
     ) -> None:
         super().__init__()
-        self.key, self.into, self.shift_s, self.repeat = key, into, shift_s, conf.repeat
+        self.key, self.into, self.repeat = key, into, conf.repeat
+        self.shift_s = 1 / conf.repeat if shift_s is None else shift_s
         self.embedding = nn.Embedding(vocab_size, size)
+        self.places = nn.Parameter(torch.randn(conf.repeat, size)) if conf.places else None
 
     def output_size(self) -> int:
         """Features of a frame."""
@@ -51,5 +53,9 @@ class TokenInput(nn.Module, Input):
         lengths = x.lengths * self.repeat
         return Tap(zeroed(self._frames(x.x), lengths.tolist()), lengths, self.shift_s), state
 
+    def ready(self, elements: int) -> int:
+        return elements * self.repeat
+
     def _frames(self, ids: Tensor) -> Tensor:
-        return self.embedding(ids.clamp(min=0)).repeat_interleave(self.repeat, dim=1)
+        frames = self.embedding(ids.clamp(min=0)).repeat_interleave(self.repeat, dim=1)
+        return frames if self.places is None else frames + self.places.repeat(ids.size(1), 1)

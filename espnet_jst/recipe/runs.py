@@ -45,6 +45,12 @@ class TrainingRun:
     init: Sequence[str] = ()
 
     @property
+    def hears_text(self) -> bool:
+        """Whether its model hears text and no speech."""
+        values = self.values or (read_yaml(self.config) if self.config.is_file() else {})
+        return values.get("input_size") is not None
+
+    @property
     def uses(self) -> dict[str, object]:
         """What the training depends on beside its inputs: another run of the same file may change without it."""
         return {"values": self.values, "init": list(self.init)} if self.name else {"values": {}, "init": []}

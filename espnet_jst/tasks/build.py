@@ -10,13 +10,15 @@ from typing import Any
 from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
 from espnet_jst.data.conf import PreprocessorConf
-from espnet_jst.encoders.chain import Chain, Link
+from espnet_jst.encoders.chain import FIRST, Chain, Link
+from espnet_jst.encoders.conf import TargetLanguagesConf
 from espnet_jst.encoders.interface import StreamingEncoder
+from espnet_jst.encoders.tgt_langs import TargetLanguages
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
 from espnet_jst.inputs.build import build_inputs
-from espnet_jst.inputs.interface import StreamingFrontend
+from espnet_jst.inputs.interface import Input, StreamingFrontend
 from espnet_jst.inputs.spec import InputSpec, parse_inputs
 from espnet_jst.inputs.stats_file import check_stats
 from espnet_jst.keys import read
@@ -29,6 +31,7 @@ from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.token_marks import TokenLists
 
+MAX_INPUT_SIZE = 4096
 MAX_TOKENS, MAX_TOKEN_BYTES = 200_000, 2**24
 
 
@@ -100,24 +103,35 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
     def make(name: str, **fixed: Any) -> Any:
         return construct(choices[name], getattr(args, name, None), getattr(args, f"{name}_conf", None), **fixed)
 
-    frontend = make("frontend")
-    if not isinstance(frontend, StreamingFrontend):
-        raise ConfigError(
-            f"frontend {args.frontend!r}: {type(frontend).__name__} is no StreamingFrontend, which a stream needs: use "
-            f"{', '.join(names('frontend'))}"
-        )
-    # Statistics are what the normalization is made from: it cannot exist while they are collected.
-    normalize = None if getattr(args, "collect_stats", False) else make("normalize")
-    _check_size(normalize, frontend.output_size())
-    encoder = make("encoder", input_size=frontend.output_size())
-    feeds, links = {"encoder": (frontend.output_size(), frontend.hop_s)}, [Link("encoder", encoder, None)]
-    chain = Chain(links, frontend.hop_s)
+    frontend, normalize = None, None
+    texts: dict[str, Input] = {}
+    if args.input_size is None:
+        frontend = make("frontend")
+        if not isinstance(frontend, StreamingFrontend):
+            raise ConfigError(
+                f"frontend {args.frontend!r}: {type(frontend).__name__} is no StreamingFrontend, which a stream needs: "
+                f"use {', '.join(names('frontend'))}"
+            )
+        # Statistics are what the normalization is made from: it cannot exist while they are collected.
+        normalize = None if getattr(args, "collect_stats", False) else make("normalize")
+        _check_size(normalize, frontend.output_size())
+        size, shift_s = frontend.output_size(), frontend.hop_s
+    else:
+        for name in ("frontend", "specaug", "normalize"):  # of speech: what is saved has none of it
+            setattr(args, name, None)
+            setattr(args, f"{name}_conf", {})
+        size = args.input_size
+        texts = build_inputs(_text_alone(args, inputs), vocab_sizes, {FIRST: (size, None)})
+        [shift_s] = [text.shift_s for text in texts.values()]
+    encoder = make("encoder", input_size=size)
+    feeds, links = {"encoder": (size, shift_s)}, [Link("encoder", encoder, None)]
+    chain = Chain(links, shift_s)
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
     if getattr(args, "hier_encoder", None) is not None:
         check_choice(hier_reads, chain.sizes, "model_conf.hier_reads")
         feeds["hier_encoder"] = chain.sizes[hier_reads], chain.shifts_s[hier_reads]
         hier_encoder = make("hier_encoder", input_size=chain.sizes[hier_reads])
-        chain = Chain([*links, Link("hier_encoder", hier_encoder, hier_reads)], frontend.hop_s)
+        chain = Chain([*links, Link("hier_encoder", hier_encoder, hier_reads)], shift_s)
     heads = build_heads(specs, chain.sizes, vocab_sizes)
     shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}
     return JSTModel(
@@ -130,10 +144,24 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         specs=specs,
         hier_reads=hier_reads,
         hier_gradient=model_conf.get("hier_gradient", 1.0),
-        inputs=build_inputs(inputs, vocab_sizes, feeds),
+        tgt_langs=_target_languages(tgt_langs_of(args), chain, specs),
+        inputs=texts | build_inputs({name: inputs[name] for name in inputs if name not in texts}, vocab_sizes, feeds),
         regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
         token_lists=marks,
     )
+
+
+def _text_alone(args: argparse.Namespace, inputs: Mapping[str, InputSpec]) -> dict[str, InputSpec]:
+    """The text that feeds the first encoder of a model that hears no speech."""
+    size, found = args.input_size, {name: spec for name, spec in inputs.items() if spec.into == FIRST}
+    if type(size) is not int or not 0 < size <= MAX_INPUT_SIZE:
+        raise ConfigError(f"input_size is {shown(size)}: give the features of a frame of text, 1 to {MAX_INPUT_SIZE}")
+    if len(found) != 1:
+        raise ConfigError(
+            "input_size: no speech is heard, so one entry of model_conf.inputs must feed the encoder, and "
+            f"{len(found)} do: src_text: {{kind: tokens, repeat: 4, into: encoder}}"
+        )
+    return found
 
 
 def check_keys_of(args: argparse.Namespace) -> None:
@@ -147,12 +175,14 @@ def check_keys_of(args: argparse.Namespace) -> None:
     model_conf = args.model_conf or {}
     parse_searches(heads_of(args), model_conf.get("searches"))
     inputs_of(args)
+    tgt_langs_of(args)
     parse_regularizers(model_conf.get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
-    made_later = ["normalize"] if args.collect_stats else []  # from the statistics
+    not_made = ["normalize"] if args.collect_stats else []  # which is made from the statistics, later
+    not_made += [] if args.input_size is None else ["frontend", "specaug", "normalize"]
     for choice in ("frontend", "specaug", "normalize", "encoder", "hier_encoder"):
         name = getattr(args, choice)
-        if choice not in made_later and name in names(choice):  # else `construct` says what is wrong with it
+        if choice not in not_made and name in names(choice):  # else `construct` says what is wrong with it
             read(conf_of(choice, name), getattr(args, f"{choice}_conf"), f"{choice}_conf of {name}")
     for choice, classes in (("optim", abs_task.optim_classes), ("scheduler", abs_task.scheduler_classes)):
         name = getattr(args, choice)
@@ -170,7 +200,8 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
     model_conf = values.get("model_conf")
     if "decoder" in values or not isinstance(model_conf, Mapping) or not model_conf.get("heads"):
         raise CheckpointError(f"{where} is not a configuration of JSTTask: it has no model_conf.heads")
-    for key in ("frontend", "encoder", "token_list"):
+    heard = "frontend" if values.get("input_size") is None else "input_size"
+    for key in (heard, "encoder", "token_list"):
         if values.get(key) is None:
             raise CheckpointError(f"{where} has no {key}, without which there is no model")
     for key in ("token_type", "src_token_type", "bpemodel", "src_bpemodel"):
@@ -178,7 +209,7 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
             raise CheckpointError(f"{where}: {key} is {shown(values[key])}: it must be text")
     read(PreprocessorConf, values.get("preprocessor_conf"), f"{where}: preprocessor_conf")
     kinds = {"token_type": values.get("token_type") or "bpe", "src_token_type": values.get("src_token_type") or "bpe"}
-    return argparse.Namespace(**{**values, **kinds})
+    return argparse.Namespace(**{"input_size": None, **values, **kinds})
 
 
 def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
@@ -192,8 +223,29 @@ def inputs_of(args: argparse.Namespace) -> dict[str, InputSpec]:
     return parse_inputs((args.model_conf or {}).get("inputs"))
 
 
+def tgt_langs_of(args: argparse.Namespace) -> TargetLanguagesConf | None:
+    """The parsed `model_conf.tgt_langs`, None where there is none."""
+    values = (args.model_conf or {}).get("tgt_langs")
+    return None if values is None else read(TargetLanguagesConf, values, "model_conf.tgt_langs")
+
+
+def _target_languages(
+    conf: TargetLanguagesConf | None, chain: Chain, heads: Mapping[str, HeadSpec]
+) -> TargetLanguages | None:
+    if conf is None:
+        return None
+    check_choice(conf.at, chain.sizes, "model_conf.tgt_langs.at")
+    if conf.at not in {spec.reads for spec in heads.values()}:
+        raise ConfigError(f"model_conf.tgt_langs.at: no head reads {conf.at}: name the encoder of the translation")
+    return TargetLanguages(size=chain.sizes[conf.at], at=conf.at, codes=conf.codes)
+
+
 def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
-    """Channels of the recordings that the frontend takes: a key of its own where it has one, or what its class says."""
+    """Channels of the recordings that the frontend takes: a key of its own where it has one, or what its class says; 0
+    where no speech is heard.
+    """
+    if args.input_size is not None:
+        return 0
     frontend = frontends.get(args.frontend)
     own = frontend.channels if frontend is not None and issubclass(frontend, StreamingFrontend) else 1
     return (args.frontend_conf or {}).get("channels", own)

@@ -19,6 +19,7 @@ FIXES = {
     "text": "the translation: text.<case>.<tgt> of stage 3",
     "src_text": "the transcript: text.<case>.<src> of stage 3",
     "alignment": "word links, which stage 5 writes (or policy: inter, which needs none)",
+    "tgt_lang": "the language that it is translated into: utt2tgt_lang of the data directory",
     "word_times": "word end times, which jst_align --times writes (or policy: align)",
 }
 
@@ -88,6 +89,8 @@ def _input(preprocess: JSTPreprocessor, where: str, names: Collection[str]) -> I
                 f"{where}: {name!r} names no data that the model reads{closest(name, known)}; it reads "
                 f"{', '.join(sorted(known))}"
             )
+    if SPEECH in names and not preprocess.channels:
+        raise ConfigError(f"{where}: the model hears no speech (input_size): leave speech out, give the texts alone")
     if SPEECH in names:
         return None
     entries = [entry for entry in preprocess.inputs.values() if entry.text in names]

@@ -29,7 +29,6 @@ REFUSED: Mapping[str, str] = {
     "ctc_conf": "give a head of kind ctc in model_conf.heads",
     "st_joint_net_conf": "joint network keys belong to the transducer head in model_conf.heads",
     "preprocessor": "there is one preprocessor; its keys go to preprocessor_conf",
-    "input_size": "features are made in the model: use frontend and frontend_conf",
     "non_linguistic_symbols": "tags are symbols of the token list that stage 5 makes",
     "cleaner": _TEXT,
     "g2p": _TEXT,

@@ -93,8 +93,12 @@ def packet(samples: torch.Tensor, fs: int = 8000) -> Tap:
 def liven(model: JSTModel, *, rate: float = 0.5, seed: int = 0) -> JSTModel:
     """Random weights write nothing or always the same: make the joint networks listen, and `rate` symbols a frame."""
     generator = torch.Generator().manual_seed(seed)
-    audio = torch.from_numpy(speech(5.0, fs=model.fs, seed=99))[None]
-    taps = model.eval().encode(audio, torch.tensor([audio.size(1)]))
+    if model.speech is None:
+        audio = torch.randint(2, 5, (1, 40), generator=generator)
+    else:
+        audio = torch.from_numpy(speech(5.0, fs=model.fs, seed=99))[None]
+    first = model.tgt_langs.codes[:1] if model.tgt_langs else ()
+    taps = model.eval().encode(audio, torch.tensor([audio.size(1)]), tgt_langs=first)
     for name, head in model.heads.items():
         if not isinstance(head, TransducerHead):
             head.output.weight.mul_(8.0)
@@ -146,8 +150,9 @@ def speech(seconds: float, *, fs: int = 8000, seed: int = 0) -> np.ndarray:
 def save(model: JSTModel, args: argparse.Namespace, folder: Path) -> dict[str, str]:
     """config.yaml and weights as training leaves them; the arguments of Speech2Text."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(args.normalize_conf["stats_file"], folder / "feats_stats.npz")
-    args.normalize_conf["stats_file"] = "feats_stats.npz"
+    if args.normalize_conf:
+        shutil.copyfile(args.normalize_conf["stats_file"], folder / "feats_stats.npz")
+        args.normalize_conf["stats_file"] = "feats_stats.npz"
     (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)), encoding="utf-8")
     torch.save(model.state_dict(), folder / "valid.loss.ave.pth")
     return {"st_train_config": str(folder / "config.yaml"), "st_model_file": str(folder / "valid.loss.ave.pth")}

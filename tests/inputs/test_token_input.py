@@ -44,3 +44,18 @@ def test_streams_of_any_age_give_the_frames_of_the_whole(tokens):
             assert not x[row, n[row] :].any()
     for row in range(2):
         assert torch.equal(torch.cat(streamed[row]), whole.x[row, : whole.lengths[row]])
+
+
+def test_places_tell_one_token_from_two_equal_ones(tokens):
+    torch.manual_seed(0)
+    placed = TokenInput(key="k", into="encoder", vocab_size=7, size=5, shift_s=None, repeat=3, places=True)
+    x = placed.embed(torch.tensor([[4, 4]]), torch.tensor([2])).x[0]
+    assert torch.equal(x[:3], x[3:]) and len(x.unique(dim=0)) == 3
+    streamed = placed.step(Tap(torch.tensor([[4]]), torch.tensor([1]), 1.0), placed.init_state(1), [False])[0]
+    assert torch.equal(streamed.x[0], x[:3])
+    assert len(tokens.embed(torch.tensor([[4, 4]]), torch.tensor([2])).x[0].unique(dim=0)) == 1
+
+
+def test_without_speech_a_token_takes_a_second():
+    tokens = TokenInput(key="k", into="encoder", vocab_size=7, size=5, shift_s=None, repeat=4)
+    assert tokens.shift_s == 0.25 and tokens.ready(3) == 12

@@ -174,7 +174,7 @@ def test_defaults_are_ours_and_not_those_of_espnets_model():
 @pytest.mark.parametrize(
     "option",
     ["decoder", "decoder_conf", "extra_asr_decoder", "md_encoder", "ctc_conf", "st_joint_net_conf", "preencoder"]
-    + ["postencoder", "extra_mt_encoder", "preprocessor", "ctc_sample_rate", "noise_scp", "input_size", "cleaner"],
+    + ["postencoder", "extra_mt_encoder", "preprocessor", "ctc_sample_rate", "noise_scp", "cleaner"],
 )
 def test_an_option_that_the_model_does_not_read_is_refused_with_what_to_use(option, tmp_path):
     for use in (lambda: parse(f"--{option}", "rnn"), lambda: parse_yaml(tmp_path, **{option: "rnn"})):

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from espnet_jst.config import read_yaml
+from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.options.option import option
 
 _MODES = {"true": ("streaming",), "false": ("offline",), "both": ("streaming", "offline")}
@@ -28,6 +30,13 @@ class DecodingOptions:
     @property
     def config_files(self) -> list[Path]:
         return [Path(self.inference_config)] if self.inference_config else []
+
+    @property
+    def mt_model(self) -> str:
+        """What is asked for as the translator of a cascade; empty for none."""
+        given = options_of(shlex.split(self.inference_args)).get("mt_model")
+        values = read_yaml(self.inference_config) if Path(self.inference_config).is_file() else {}
+        return given[-1] if given else str(values.get("mt_model") or "")
 
     def folder(self, exp: Path, mode: str, name: str) -> Path:
         """<exp>/<inference_tag>_<mode>/<set>."""

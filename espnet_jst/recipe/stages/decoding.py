@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from espnet_jst.config import check_keys, read_yaml
+from espnet_jst.config import check_choice, check_keys, read_yaml
 from espnet_jst.data import kaldi
+from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import DataError
 from espnet_jst.jobs.command import Job, python, run_jobs
 from espnet_jst.jobs.shards import split_evenly
 from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, DecodingOptions, RunOptions
-from espnet_jst.recipe.runs import training_runs
+from espnet_jst.recipe.runs import HANDED_ON, training_runs
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import files_of_model, named_files, present
@@ -43,6 +44,16 @@ def check_search(config: Path, search_heads: Sequence[str] | None, blank_penalty
     check_keys(by_lane, lanes, "blank_penalty")
 
 
+def check_translator(config: Path, mt_model: str) -> None:
+    """Refuse a translator that is neither there nor will be: a run of the training configuration, a folder, a pack.
+
+    Raises:
+        ConfigError: names it, and the runs that there are.
+    """
+    if mt_model and "/" not in mt_model and not Path(mt_model).exists():
+        check_choice(mt_model, [run.name for run in training_runs(config, Path())[:-1]], "--mt_model")
+
+
 def decoding_stages(
     data: DataOptions, decoding: DecodingOptions, exp: Path, run: RunOptions, *, skip: str
 ) -> Iterator[Stage]:
@@ -60,15 +71,24 @@ def decoding_stages(
                 inputs=[
                     *model_inputs(*model),
                     folder / "wav.scp",
-                    *present(folder / UTT2AUDIO),
+                    *present(folder / UTT2AUDIO, folder / TGT_LANGS),
                     *configs,
                     *named_files(decoding.inference_args, *configs),
+                    *translator_inputs(decoding.mt_model, exp),
                 ],
                 outputs=[out / lane for lane in WRITTEN],
                 facts=plugins,
                 stamp=out / ".stages" / "12.json",
                 skip=skip,
             )
+
+
+def translator_inputs(mt_model: str, exp: Path) -> list[Path]:
+    """Configuration and weights of the translator of a cascade: a run of this experiment, or a folder."""
+    for folder in (Path(mt_model), exp / mt_model) if mt_model else ():
+        if folder.is_dir():
+            return model_inputs(folder / "config.yaml", folder / HANDED_ON)
+    return []  # a file counts as one that a configuration names; a tag stands for itself
 
 
 def model_inputs(config: Path, weights: Path) -> list[Path]:
@@ -87,7 +107,7 @@ def decode(
     """`jst_inference` on shards of the keys, outputs joined.
 
     Args:
-        wav: `wav.scp` of the set.
+        wav: `wav.scp` of the set; beside it may stand the languages to translate into.
         ngpu: GPUs; one is used.
     """
     logdir = out / "logdir"
@@ -99,6 +119,8 @@ def decode(
         kaldi.write_table(key_file, {key: key for key in shard})
         arguments: list[object] = ["--ngpu", min(1, ngpu), "--key_file", key_file]
         arguments += ["--data_path_and_name_and_type", f"{wav.as_posix()},speech,sound"]
+        for table in present(wav.parent / TGT_LANGS):
+            arguments += ["--data_path_and_name_and_type", f"{table.as_posix()},tgt_lang,text"]
         arguments += ["--st_train_config", config, "--st_model_file", weights, *flags]
         command = python("-m", "espnet_jst.bin.jst_inference", *arguments)
         jobs.append(Job(command, logdir / f"output.{number}", logdir / f"inference.{number}.log"))

@@ -42,7 +42,13 @@ def check(training: TrainingOptions, run: RunOptions) -> None:
         return
     config = Path(training.st_config)
     config_files(config)
-    if training_runs(config, Path())[-1].name and training.finetune:
+    last = training_runs(config, Path())[-1]
+    if last.hears_text:
+        raise ConfigError(
+            f"{config}: its model hears text, and a recipe ends with one that hears speech: name both as runs, the "
+            "latter last, or train the text alone by espnet-jst train"
+        )
+    if last.name and training.finetune:
         raise ConfigError(f"--finetune {training.finetune}: {config} names runs; give a configuration of one training")
     if run.ngpu > 0 and run.num_nodes == 1:
         import torch
@@ -56,10 +62,11 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
     data, text, training = options.data, options.text, options.training
     if training.corrupt_links > 0 and text.files.both:
         yield corruption_stage(data, f"{text.files.translation}", training.corrupt_links, skip=skip)
-    files = TrainingFiles.of(data, text, corrupt=training.corrupt_links)
-    stats = [stats_file(options.stats_dir)] if training.uses_stats else []
+    every = TrainingFiles.of(data, text, corrupt=training.corrupt_links)
     for run in training_runs(Path(training.st_config), options.exp):
         last = run.folder == options.exp
+        files = every.without_speech() if run.hears_text else every
+        stats = [stats_file(options.stats_dir)] if training.uses_stats and not run.hears_text else []
         inputs = [*run.inputs, *files.inputs, *named_files(training.st_args, Path(training.st_config))]
         inputs += [*model_inputs(training.finetune), *stats]
         yield Stage(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from espnet_jst.errors import DataError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.recipe.options import Options
-from espnet_jst.recipe.stages.decoding import join_outputs
+from espnet_jst.recipe.stages.decoding import check_translator, join_outputs
 from tests.evaluation.decoded import make_decoded, make_reference
 from tests.evaluation.report.experiment import make_experiment
 from tests.recipe.stages.one_stage import do, named, numbered
@@ -87,3 +87,22 @@ def test_sets_are_scored_by_several_processes_as_by_one(tmp_path, monkeypatch):
     assert notes[0] == notes[1]
     assert notes[0].startswith("test, streaming: WER 14.29")
     assert scores[0] == scores[1]
+
+
+def test_a_cascade_is_decoded_again_where_its_translator_has_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = OPTIONS.changed(inference_config="", inference_args="--mt_model mt")
+    (options.exp / "mt").mkdir(parents=True)
+    weights = {options.exp / "mt" / name for name in ("config.yaml", "valid.loss.ave.pth")}
+    [joined, *_] = numbered(options, 12, 12)
+    assert weights <= {*joined.inputs}
+    [alone, *_] = numbered(options.changed(inference_args=""), 12, 12)
+    assert not weights & {*alone.inputs}
+
+
+def test_a_translator_that_is_no_run_of_the_training_is_refused(tmp_path):
+    config = tmp_path / "train.yaml"
+    config.write_text("runs: {mt: {input_size: 8}, train: {}}\n", encoding="utf-8")
+    check_translator(config, "mt")
+    with pytest.raises(ConfigError, match="--mt_model.*did you mean 'mt'"):
+        check_translator(config, "tm")

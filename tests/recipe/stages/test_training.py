@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
@@ -184,3 +185,28 @@ def test_corrupted_links_are_trained_on_and_nothing_else_sees_them():
     assert corrupt.outputs[0] in train.inputs
     assert corrupt.outputs[0] not in statistics.inputs
     assert kaldi.read_table(base / "alignment")["u0"] == "0-0 1-1 2-2 3-3"
+
+
+def test_a_run_that_hears_text_reads_no_speech_and_no_statistics():
+    Path("conf").mkdir()
+    runs = {"mt": {"input_size": 8}, "train": {}}
+    Path("conf/two.yaml").write_text(yaml.safe_dump({"runs": runs}), encoding="utf-8")
+    mt, train = [stage for stage in numbered(OPTIONS.changed(st_config="conf/two.yaml"), 11, 11)]
+    audio, stats = (OPTIONS.data.raw / "train" / "wav.scp", "feats_stats.npz")
+    assert audio not in mt.inputs and not any(path.name == stats for path in mt.inputs)
+    assert audio in train.inputs and any(path.name == stats for path in train.inputs)
+    assert OPTIONS.data.raw / "train" / "text.lc.en" in mt.inputs
+
+
+def test_a_recipe_ends_with_a_model_that_hears_speech():
+    Path("text.yaml").write_text("input_size: 8\n", encoding="utf-8")
+    options = OPTIONS.changed(st_config="text.yaml")
+    with pytest.raises(ConfigError, match="its model hears text, and a recipe ends with one that hears speech"):
+        training.check(options.training, options.run)
+
+
+def test_target_languages_are_read_where_both_training_sets_have_them():
+    kaldi.write_table(OPTIONS.data.raw / "train" / "utt2tgt_lang", {"a": "de"})
+    assert not any("tgt_lang" in data for data in data_of(OPTIONS, "train"))
+    kaldi.write_table(OPTIONS.data.raw / "valid" / "utt2tgt_lang", {"b": "de"})
+    assert "dump/raw/train/utt2tgt_lang,tgt_lang,text" in data_of(OPTIONS, "train")
