@@ -1,4 +1,4 @@
-"""Fisher and CallHome Spanish (LDC) with the English of Post et al. 2013 (github.com/joshua-decoder/fisher-callhome-corpus).
+"""Fisher and CallHome Spanish (LDC) with the English of github.com/joshua-decoder/fisher-callhome-corpus (2013).
 
     LDC2010S01/**/<call>.sph, LDC96S35/**/<call>.sph              8 kHz, a speaker in each channel
     LDC2010T04/**/<call>.tdf, LDC96T17/**/<call>.txt              UTF-8 and ISO 8859-1

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.corpora.sphere_files import find_audio
 from espnet_jst.data.corpora.turns import Reading, Turn, as_lines
-from espnet_jst.data.corpora.wording import english, tunisian
+from espnet_jst.data.corpora.wording import plain, tunisian
 from espnet_jst.errors import ConfigError
 
 SETS = ("train", "dev", "test1")
@@ -100,7 +100,7 @@ def _read_file(
             end_s=end_s,
             speaker=line.speaker,
             transcript=normalize(line.text),
-            translations=(english(translated[line.times]),),
+            translations=(plain(translated[line.times]),),
         )
         reading.turns.append(turn)
 

@@ -42,7 +42,7 @@ def plain(text: str) -> str:
 
 
 def english(text: str) -> str:
-    """A translation; a hyphen or dash parts words, as in the corpora's own preparation."""
+    """A translation in which a hyphen or dash parts words, as HENT-SRT has Fisher's; IWSLT's are `plain`."""
     return plain(_DASHES.sub(" ", text))
 
 
