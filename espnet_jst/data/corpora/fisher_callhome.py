@@ -17,11 +17,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.sphere_files import find_audio
 from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths
 from espnet_jst.data.corpora.wording import english, spanish
 from espnet_jst.errors import ConfigError
 
+FOLDERS = (
+    Folder(
+        *("fisher_callhome_spanish", "FISHER_CALLHOME_SPANISH"),
+        "the folder with LDC2010S01 and LDC2010T04 (and LDC96S35 and LDC96T17 for CallHome)",
+        "they come from the LDC, with a licence",
+    ),
+    Folder(
+        *("fisher_callhome_translations", "FISHER_CALLHOME_TRANSLATIONS", "the clone with the translations"),
+        "git clone https://github.com/joshua-decoder/fisher-callhome-corpus",
+    ),
+)
 FISHER_SETS = ("fisher_train", "fisher_dev", "fisher_dev2", "fisher_test")
 CALLHOME_SETS = ("callhome_train", "callhome_devtest", "callhome_evltest")
 SOURCE, TARGET = "es", "en"
@@ -40,6 +52,20 @@ class _Line(NamedTuple):
 
 Transcript = Callable[[Path], list[_Line | None]]
 """Reads the lines of a transcript as the mapping counts them, from 1; None for one that cannot be used."""
+
+
+def read_all(ldc: Path, translations: Path) -> Iterator[tuple[str, Reading]]:
+    """Fisher's sets, and CallHome's where its two folders are there.
+
+    Args:
+        ldc: folder with the LDC's, by their catalogue numbers.
+
+    Raises:
+        ConfigError: as `read`.
+    """
+    yield from read(ldc / "LDC2010S01", ldc / "LDC2010T04", translations)
+    if (ldc / "LDC96S35").is_dir() and (ldc / "LDC96T17").is_dir():
+        yield from read(ldc / "LDC96S35", ldc / "LDC96T17", translations, sets=CALLHOME_SETS)
 
 
 def read(

@@ -16,11 +16,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.sphere_files import find_audio
 from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths
 from espnet_jst.data.corpora.wording import english, mandarin
 from espnet_jst.errors import ConfigError
 
+FOLDERS = (
+    Folder("hkust_speech", "HKUST1", "LDC2005S15, unpacked", "it comes from the LDC, with a licence"),
+    Folder("hkust_transcripts", "HKUST2", "LDC2005T32, unpacked", "it comes from the LDC, with a licence"),
+    Folder(
+        *("hkust_english", "HKUST_ENGLISH", "the folder with train.tsv, dev.tsv and test.tsv of the translations"),
+        "ask the authors of arXiv:2404.11619, and write them as README.md says",
+    ),
+)
 SETS = ("train", "dev", "test")
 SOURCE, TARGET = "zh", "en"
 _NAME = re.compile(r"(.+)-([AB])-(\d+)-(\d+)")

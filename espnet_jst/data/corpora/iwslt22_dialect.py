@@ -15,11 +15,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.sphere_files import find_audio
 from espnet_jst.data.corpora.turns import Reading, Turn, as_lines
 from espnet_jst.data.corpora.wording import plain, tunisian
 from espnet_jst.errors import ConfigError
 
+FOLDERS = (
+    Folder("iwslt22_dialect", "IWSLT22_DIALECT", "LDC2022E01, unpacked", "it comes from the LDC, with a licence"),
+    Folder(
+        *("iwslt22_splits", "IWSLT22_SPLITS", "the clone with the lists of its sets"),
+        "git clone https://github.com/kevinduh/iwslt22-dialect",
+    ),
+)
 SETS = ("train", "dev", "test1")
 SOURCE, TARGET = "aeb", "en"
 _FIX = "nothing, or mend it in the corpus"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -54,19 +54,6 @@ class Reading:
     audio: Mapping[str, Path]
     turns: list[Turn] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-
-
-def check_folder(path: Path | None, what: str, how: str) -> Path:
-    """A folder that the user has to give.
-
-    Raises:
-        ConfigError: it is not given, or not there; the message ends with how to get and give it.
-    """
-    if path is None:
-        raise ConfigError(f"{what} is not given: {how}")
-    if not path.is_dir():
-        raise ConfigError(f"{path}: no such folder, where {what} should be: {how}")
-    return path
 
 
 def hundredths(time_s: float) -> str:
@@ -164,10 +151,11 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
     return replace(turn, end_s=min(turn.end_s, length))
 
 
-def _write_tables(out: Path, turns: Iterable[Turn], files: Mapping[str, Path], src: str, tgt: str) -> None:
+def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], src: str, tgt: str) -> None:
     wav, channels = {}, {}
     segments, speakers, transcripts = {}, {}, {}
-    translations: list[dict[str, str]] = [{}]
+    # Where one corpus of several has further references, a set of all has none.
+    translations: list[dict[str, str]] = [{} for _ in range(min(len(turn.translations) for turn in turns))]
     for turn in turns:
         key = turn.utt_id
         wav[turn.side] = files[turn.recording.lower()].absolute().as_posix()
@@ -175,7 +163,6 @@ def _write_tables(out: Path, turns: Iterable[Turn], files: Mapping[str, Path], s
             channels[turn.side] = f"{turn.recording} {'AB'[turn.channel]}"
         segments[key] = f"{turn.side} {turn.start_s:.3f} {turn.end_s:.3f}"
         speakers[key], transcripts[key] = turn.speaker, turn.transcript
-        translations += [{} for _ in turn.translations[len(translations) :]]
         for table, text in zip(translations, turn.translations):
             table[key] = text
     text = f"text.{CASE}"
