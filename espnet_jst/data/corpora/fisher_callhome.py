@@ -127,7 +127,7 @@ def _add(
     channel = _CORRECTED.get((call, numbers[0]), parts[0].channel)
     if any(part.channel != channel for part in parts[1:]) or channel not in (0, 1):
         reason = f"its lines are of channels {[part.channel for part in parts]}, not of one speaker"
-        reading.problems.append(Problem(name, reason, _FIX, "channel-invalid"))
+        reading.problems.append(Problem(name, reason, _FIX, "segment-channel"))
         return
     start_s, end_s = min(part.start_s for part in parts), max(part.end_s for part in parts)
     speaker = f"{call}-{'AB'[channel]}"

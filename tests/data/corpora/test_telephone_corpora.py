@@ -74,7 +74,7 @@ def test_fisher_turns_join_the_lines_of_the_mapping_and_keep_four_references(tmp
         "segment-outside": 1,
         "text-empty": 1,
         "key-twice": 1,
-        "channel-invalid": 1,
+        "segment-channel": 1,
         "text-missing": 3,  # a line cut short, one beyond the transcript, a call without one
     }
     dev = data / "fisher_dev"
