@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from espnet_jst.data.corpora import fisher_callhome, hkust, iwslt22_dialect
 from espnet_jst.data.kaldi import read_table
+from espnet_jst.recipe.stamp import variables_of
 from tests.data.corpora import miniature
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,7 @@ TINY = {
     "keep_nbest_models": 1,
     "num_workers": 0,
 }
+NAMES = ("iwslt22_dialect", "fisher_callhome_spanish", "hkust_english", "multi_conv_zh_es_ta")
 VARIABLES = (
     *("IWSLT22_DIALECT", "IWSLT22_SPLITS", "FISHER_CALLHOME_SPANISH", "FISHER_CALLHOME_TRANSLATIONS"),
     *("HKUST1", "HKUST2", "HKUST_ENGLISH"),
@@ -122,7 +125,21 @@ def test_the_combined_sets_hold_all_three_languages(tmp_path: Path) -> None:
     assert (data / "test_fisher_sp" / "text.lc.rm.en.3").is_file() and not [*data.glob("dev/text.lc.rm.en.*")]
 
 
-@pytest.mark.parametrize("name", ["iwslt22_dialect", "fisher_callhome_spanish", "hkust_english", "multi_conv_zh_es_ta"])
+def test_stage_1_runs_again_when_a_folder_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "/somewhere")
+    seen = {name: set(variables_of([ROOT / "egs2" / name / "jst1" / "local" / "data.py"])) for name in NAMES}
+    needed = {
+        "iwslt22_dialect": iwslt22_dialect.FOLDERS,
+        "fisher_callhome_spanish": fisher_callhome.FOLDERS,
+        "hkust_english": hkust.FOLDERS,
+    }
+    for name, folders in needed.items():
+        assert {folder.variable for folder in folders} <= seen[name]
+    assert set(VARIABLES) <= seen["multi_conv_zh_es_ta"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_corpus_that_is_not_given_is_one_message(name: str, tmp_path: Path) -> None:
     script = ROOT / "egs2" / name / "jst1" / "local" / "data.py"
     inherited = {key: value for key, value in os.environ.items() if key not in VARIABLES}

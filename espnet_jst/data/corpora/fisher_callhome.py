@@ -19,7 +19,7 @@ from typing import NamedTuple
 from espnet_jst.data.checks import Problem
 from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.sphere_files import find_audio
-from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths
+from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths, seconds
 from espnet_jst.data.corpora.wording import english, spanish
 from espnet_jst.errors import ConfigError
 
@@ -40,6 +40,7 @@ SOURCE, TARGET = "es", "en"
 # Two lines of LDC2010T04 whose channel is that of the other speaker: (call, line) -> channel.
 _CORRECTED = {("20050930_180411_157_fsp", 2): 0, ("20051225_192042_872_fsp", 1): 0}
 _CALLHOME_LINE = re.compile(r"([\d.]+) ([\d.]+) ([AB])\d*: ?(.*)")
+_MAPPED = re.compile(r"(\S+) ([1-9]\d*(?:_[1-9]\d*)*)")
 _FIX = "nothing, or mend it in the corpus"
 
 
@@ -108,9 +109,11 @@ def _mapped(translations: Path, name: str) -> Iterator[tuple[str, list[int], tup
                 f"{path} has {len(lines)} lines, and mapping/{name} {len(mapping)}: the n-th is the translation of the "
                 "n-th; take both from one clone, unchanged"
             )
-    for line, *texts in zip(mapping, *references):
-        call, _, numbers = line.partition(" ")
-        yield call, [int(number) for number in numbers.split("_")], tuple(map(english, texts))
+    for number, (line, *texts) in enumerate(zip(mapping, *references), start=1):
+        found = _MAPPED.fullmatch(line.strip())
+        if found is None:
+            raise ConfigError(f"mapping/{name}:{number}: not a call and its lines, such as 10_11: {line[:60]!r}")
+        yield found[1], [int(part) for part in found[2].split("_")], tuple(map(english, texts))
 
 
 def _add(
@@ -158,6 +161,6 @@ def callhome_lines(path: Path) -> list[_Line | None]:
 
 def _line(start: str, end: str, channel: str, text: str) -> _Line | None:
     try:
-        return _Line(float(start), float(end), int(channel), text)
+        return _Line(seconds(start), seconds(end), int(channel), text)
     except ValueError:
         return None

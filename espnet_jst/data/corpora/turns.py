@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from espnet_jst.data.corpora.wording import CASE
 from espnet_jst.data.kaldi import write_data_dir, write_table
 from espnet_jst.data.utterances import CHANNELS
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.text.lanes import LANES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,18 @@ class Reading:
     audio: Mapping[str, Path]
     turns: list[Turn] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+
+def seconds(text: str) -> float:
+    """A time as the files have it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    time_s = float(text)
+    if not math.isfinite(time_s):
+        raise ValueError(f"no time: {text}")
+    return time_s
 
 
 def hundredths(time_s: float) -> str:
@@ -137,7 +151,7 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
         BadItem: it cannot be used.
     """
     fix = "nothing, or mend it in the corpus"
-    for name, text in (("transcript", turn.transcript), ("translation", turn.translations[0])):
+    for name, text in zip(LANES, (turn.transcript, turn.translations[0]), strict=True):
         if not text:
             raise BadItem(f"no {name} is left without annotation and punctuation", fix, "text-empty")
         if "\ufffd" in text:
