@@ -97,7 +97,8 @@ def run(recipe: Path, environment: dict[str, str], *options: str) -> str:
 )
 def test_a_recipe_goes_from_the_ldc_s_folders_to_a_pack(name: str, tests: dict[str, str], tmp_path: Path) -> None:
     recipe, environment = copied(tmp_path, name), folders(tmp_path / "corpora")
-    said = run(recipe, environment, "--st_config", "tiny.yaml", "--st_tag", "x", *PIECES)
+    flags = ["--st_config", "tiny.yaml", "--st_tag", "x", *PIECES]
+    said = run(recipe, environment, *flags)
     assert "failed" not in said and "up to date" not in said
     exp = recipe / "exp" / "st_x"
     for test, source in tests.items():
@@ -107,8 +108,11 @@ def test_a_recipe_goes_from_the_ldc_s_folders_to_a_pack(name: str, tests: dict[s
         signature = scores["signature"]
         assert (signature["chunk_s"], signature["left_chunks"]) == (1.28, 2)
     assert (exp / "st_x_valid.loss.ave.zip").is_file()
-    again = run(recipe, environment, "--st_config", "tiny.yaml", "--st_tag", "x", *PIECES)
-    assert " ...\n" not in again  # a second run does nothing
+    assert " ...\n" not in run(recipe, environment, *flags)  # a second run does nothing
+    flags += ["--inference_config", "conf/decode_offline.yaml", "--use_streaming", "false"]
+    run(recipe, environment, *flags, "--stage", "12", "--stop_stage", "12")
+    signature = json.loads((exp / f"decode_offline_st_model_valid.loss.ave_offline/{test}/signature.json").read_text())
+    assert (signature["beam_size"], signature["chunk_s"]) == (20, "whole")
 
 
 def test_the_combined_sets_hold_all_three_languages(tmp_path: Path) -> None:
