@@ -106,15 +106,23 @@ class AudioFile:
             check_numbers(block, self.name)
             yield block
 
-    def mono(self, start: int = 0, stop: int | None = None, *, mixer: Mixer | None = None) -> Iterator[np.ndarray]:
-        """The mean of the channels in blocks, float32 (n,); `mixer` keeps account of the levels.
+    def mono(
+        self, start: int = 0, stop: int | None = None, *, mixer: Mixer | None = None, channel: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """The mean of the channels, or one of them, in blocks, float32 (n,); `mixer` keeps account of the levels.
+
+        Args:
+            channel: from 0. A file of one channel is that channel already, as what a command of a `wav.scp` cuts out.
 
         Raises:
-            BadItem: as `blocks`.
+            BadItem: as `blocks`; there is no such channel.
         """
-        mixer = mixer or Mixer(self.name)
+        mixer, count = mixer or Mixer(self.name), self.info.channels
+        if channel is not None and 1 < count <= channel:
+            reason = f"{self.name}: no channel {channel + 1} in a file of {count}"
+            raise BadItem(reason, "correct its line in reco2file_and_channel", "channel-missing")
         for block in self._counted(start, stop):
-            yield mixer.mix(block)
+            yield mixer.mix(block if channel is None or count == 1 else block[:, channel : channel + 1])
 
     def _counted(self, start: int, stop: int | None) -> Iterator[np.ndarray]:
         """As `blocks`, of whatever numbers there are."""

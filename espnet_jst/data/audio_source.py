@@ -14,6 +14,8 @@ from typing import BinaryIO
 from espnet_jst.data.bad_item import AGAIN, BadItem
 from espnet_jst.errors import JSTError
 
+UNSHORTEN = "sph2pipe -f wav FILE.sph FILE.wav decompresses it"
+
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 """A path, the bytes of a file, or a binary file object (what cannot seek is copied first)."""
 
@@ -82,6 +84,8 @@ def what_it_is(stream: BinaryIO) -> str:
     head = stream.read(256)
     if head.startswith(b"version https://git-lfs"):
         return "a pointer of Git LFS: git lfs pull gets the file"
+    if head.startswith(b"NIST_1A") and b"shorten" in head + stream.read(1024):
+        return f"NIST SPHERE compressed with shorten: {UNSHORTEN}"
     if head[4:8] == b"ftyp":
         return "MP4 or M4A"
     if head.startswith(b"\x1a\x45\xdf\xa3"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -120,6 +121,28 @@ def read_segments(path: str | Path, *, on_bad: OnBad) -> dict[str, Segment]:
         except ValueError as error:
             on_bad(key, f"{path}: {error}", "correct the line", "segment-invalid")
     return segments
+
+
+def read_channels(path: str | Path, *, on_bad: OnBad) -> dict[str, int]:
+    """Read `reco2file_and_channel`: "recording file channel", the channel as A, B ... or 1, 2 ...
+
+    Args:
+        on_bad: as in `read_table`; called for a line whose channel is neither, too.
+
+    Returns:
+        recording -> channel of its file, from 0.
+
+    Raises:
+        DataError: as `read_table`.
+    """
+    channels = {}
+    for key, value in read_table(path, on_bad=on_bad).items():
+        name = value.split()[-1] if value else ""
+        if re.fullmatch(r"[A-H]|[1-8]", name):
+            channels[key] = "ABCDEFGH".index(name) if name.isalpha() else int(name) - 1
+        else:
+            on_bad(key, f"{path}: no channel (A, B or 1, 2) in {value!r}", "correct the line", "channel-invalid")
+    return channels
 
 
 def _segment(value: str) -> Segment:

@@ -21,6 +21,7 @@ from espnet_jst.data.texts import Texts
 from espnet_jst.text.units import split_units
 
 OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", "utt2spk")
+CHANNELS = "reco2file_and_channel"  # of recordings of several channels, the one that is meant
 Tables = Mapping[str, Mapping[str, str]]
 
 _SUFFIXES = {
@@ -36,11 +37,12 @@ _DEPTHS |= {"FLOAT": "32-bit float", "DOUBLE": "64-bit float"}
 
 @dataclass(frozen=True)
 class AudioItem:
-    """An utterance: its id, its file, and the piece of the file where `segments` cuts it."""
+    """An utterance: its id, its file, the piece of the file where `segments` cuts it, and the channel if it is one."""
 
     utt_id: str
     path: str
     segment: Segment | None = None
+    channel: int | None = None
 
     def __str__(self) -> str:
         return self.utt_id
@@ -85,11 +87,14 @@ def read_set(directory: str | Path, src_text: str | None, tgt_text: str | None) 
     problems += errors
     wav = tables.pop("wav.scp")
     owner = "segments" if (directory / "segments").exists() else "wav.scp"
+    channels: dict[str, int] = {}
+    if (directory / CHANNELS).exists():
+        channels = kaldi.read_channels(directory / CHANNELS, on_bad=lambda *bad: problems.append(Problem(*bad)))
     if owner == "segments":
         segments = kaldi.read_segments(directory / owner, on_bad=lambda *bad: problems.append(Problem(*bad)))
-        items = _segmented(wav, segments, problems)
+        items = _segmented(wav, segments, channels, problems)
     else:
-        items = [AudioItem(key, path) for key, path in wav.items()]
+        items = [AudioItem(key, path, channel=channels.get(key)) for key, path in wav.items()]
     needed: dict[str, dict] = {name: tables[name] for name in texts.names}
     needed = {owner: {item.utt_id: item for item in items}, **needed}
     # A line that is there and cannot be used is not missing as well.
@@ -107,11 +112,13 @@ def optional_tables(texts: Texts) -> list[str]:
     return [name for name in OPTIONAL if name not in absent]
 
 
-def _segmented(wav: dict[str, str], segments: dict[str, Segment], problems: list[Problem]) -> list[AudioItem]:
+def _segmented(
+    wav: dict[str, str], segments: dict[str, Segment], channels: dict[str, int], problems: list[Problem]
+) -> list[AudioItem]:
     items = []
     for key, segment in segments.items():
         if segment.recording in wav:
-            items.append(AudioItem(key, wav[segment.recording], segment))
+            items.append(AudioItem(key, wav[segment.recording], segment, channels.get(segment.recording)))
         else:
             reason = f"its recording {segment.recording} is not in wav.scp"
             problems.append(Problem(key, reason, "add the recording or remove the utterance", "segment-no-recording"))
@@ -163,7 +170,7 @@ def hear(
         if info.fs != fs and strict_fs:
             reason = f"{item.path}: {info.fs} Hz instead of {fs} Hz"
             raise BadItem(reason, "resample it, or leave --strict_fs off", "audio-rate")
-        blocks = audio.mono(start, stop, mixer=mixer)
+        blocks = audio.mono(start, stop, mixer=mixer, channel=item.channel)
         if limits is not None:
             blocks = _bounded(blocks, mixer, info.fs, limits)
         if write is None:
@@ -190,9 +197,10 @@ def _header_remarks(item: AudioItem, info: AudioInfo, fs: int) -> list[Remark]:
     if info.fs != fs:
         reason = f"{info.fs} Hz is resampled to {fs} Hz"
         found.append(Remark(reason, "give --fs if the model shall have this rate", "audio-rate"))
-    if info.channels > 1:
+    if info.channels > 1 and item.channel is None:
         reason = f"{info.channels} channels are mixed down"
-        found.append(Remark(reason, "take one channel if speakers differ by it", "audio-stereo"))
+        fix = "name one in reco2file_and_channel if speakers differ by it"
+        found.append(Remark(reason, fix, "audio-stereo"))
     if info.coding in _DEPTHS:
         reason = f"{_DEPTHS[info.coding]} samples instead of 16"
         found.append(Remark(reason, "convert to 16 bit to save space and time", "audio-depth"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.data.texts import Texts
-from espnet_jst.data.utterances import OPTIONAL
+from espnet_jst.data.utterances import CHANNELS, OPTIONAL
 from espnet_jst.errors import ConfigError, DataError
 
 
@@ -34,7 +34,7 @@ def split_corpus(corpus: Path, datadir: Path, *, texts: Texts, train: str, share
             f"{corpus} has no {' and no '.join(missing)}; text files are called text.<case>.<language>: see "
             "--src_lang, --tgt_lang, --src_case and --tgt_case"
         )
-    extras = [name for name in (*OPTIONAL, "segments") if (corpus / name).is_file()]
+    extras = [name for name in (*OPTIONAL, "segments", CHANNELS) if (corpus / name).is_file()]
     tables = {name: read_table(corpus / name) for name in ("wav.scp", *texts.names, *extras)}
     owners = _owners(tables[texts.names[0]], shares, train)
     recordings = {key: line.split()[0] for key, line in tables.get("segments", {}).items()}
@@ -71,5 +71,5 @@ def _write(
 ) -> None:
     wav = {recordings.get(key, key) for key in keys}
     for name, table in tables.items():
-        mine = wav if name == "wav.scp" else set(keys)
+        mine = wav if name in ("wav.scp", CHANNELS) else set(keys)
         write_table(out / name, {key: value for key, value in table.items() if key in mine})

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 # Canonical code (ISO 639-1 where there is one), then the other codes of the language: ISO 639-2, 639-3, the codes of
 # its standard form, and codes of countries that no language has and that are written all the same.
 _TABLE = """
-ab abk; ace; af afr; ak aka; am amh; an arg; ar ara arb ary arz apc ajp acm afb; as asm; ast; ay aym ayr; az aze azj;
+ab abk; ace; af afr; ak aka; am amh; an arg; ar ara arb ary arz apc ajp acm afb aeb;
+as asm; ast; ay aym ayr; az aze azj;
 ba bak; be bel; bem; bg bul; bho; bm bam; bn ben; br bre; bs bos; ca cat; ceb; co cos; crh; cs ces cze cz; csb;
 cv chv; cy cym wel; da dan dk; de deu ger; dsb; dv div; dyu; ee ewe; el ell gre gr; en eng; eo epo; es spa;
 et est ekk; eu eus baq; fa fas per pes prs; ff ful fuv; fi fin; fil; fo fao; fon; fr fra fre; fur; fy fry; ga gle;

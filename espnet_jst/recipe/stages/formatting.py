@@ -8,7 +8,7 @@ from pathlib import Path
 
 from espnet_jst.data import checks
 from espnet_jst.data.texts import Texts
-from espnet_jst.data.utterances import AudioItem, optional_tables, read_set
+from espnet_jst.data.utterances import CHANNELS, AudioItem, optional_tables, read_set
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.jobs.shards import run_shards, split
 from espnet_jst.recipe.audio_form import Formatted, format_shard
@@ -40,7 +40,7 @@ def format_stage(data: DataOptions, text: TextOptions, name: str, *, nj: int, sk
     """Stage 3 for one set."""
     source, out = Path(data.datadir) / name, data.formatted(name)
     given = text.files.found_in(source)
-    extras = present(*(source / extra for extra in (*optional_tables(given), "segments")))
+    extras = present(*(source / extra for extra in (*optional_tables(given), "segments", CHANNELS)))
     return Stage(
         number=3,
         name=f"format audio of {name}",

@@ -1,0 +1,120 @@
+"""Tunisian Arabic to English, IWSLT 2022: LDC2022E01, with the sets of github.com/kevinduh/iwslt22-dialect.
+
+    LDC2022E01/data/audio/ta/<file>.sph           8 kHz, one side of a call: 20170606_000110_13802_A
+    LDC2022E01/data/transcripts/ta/<file>.*tsv    start, end, speaker, text
+    LDC2022E01/data/translations/ta/<file>.*tsv   the same times and speakers
+    iwslt22-dialect/{train,dev,test1}.file_id.txt, exclude-utterance.txt (file, start, end)
+
+Both texts are matched by their times, not by the number of the line: files differ in order and length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.sphere_files import find_audio
+from espnet_jst.data.corpora.turns import Reading, Turn, as_lines
+from espnet_jst.data.corpora.wording import plain, tunisian
+from espnet_jst.errors import ConfigError
+
+SETS = ("train", "dev", "test1")
+SOURCE, TARGET = "aeb", "en"
+_FIX = "nothing, or mend it in the corpus"
+
+
+class _Line(NamedTuple):
+    start: str
+    end: str
+    speaker: str
+    text: str
+
+    @property
+    def times(self) -> tuple[float, float]:
+        return float(self.start), float(self.end)
+
+
+def read(corpus: Path, splits: Path, *, normalize: Callable[[str], str] = tunisian) -> Iterator[tuple[str, Reading]]:
+    """Each set of the task.
+
+    Args:
+        corpus: the unpacked LDC2022E01.
+        splits: a clone of the repository with the lists.
+        normalize: `wording.tunisian` or `wording.tunisian_folded`.
+
+    Raises:
+        ConfigError: a folder or list is not there.
+    """
+    audio = find_audio(corpus / "data" / "audio" / "ta")
+    transcripts, translations = (_tables(corpus / "data" / kind / "ta") for kind in ("transcripts", "translations"))
+    excluded = {(name, float(start), float(end)) for name, start, end in _excluded(splits)}
+    for name in SETS:
+        reading = Reading(audio=audio)
+        for file_id in filter(None, map(str.strip, as_lines(splits / f"{name}.file_id.txt"))):
+            sides = (transcripts.get(file_id), translations.get(file_id))
+            if sides[0] is None or sides[1] is None:
+                lacking = "transcript" if sides[0] is None else "translation"
+                reading.problems.append(Problem(file_id, f"there is no {lacking} file of it", _FIX, "text-missing"))
+                continue
+            _read_file(file_id, sides[0], sides[1], excluded, normalize, reading)
+        yield name, reading
+
+
+def _excluded(splits: Path) -> Iterator[list[str]]:
+    """Utterances that the task leaves out: file, start, end."""
+    return (fields for line in as_lines(splits / "exclude-utterance.txt") if len(fields := line.split()) == 3)
+
+
+def _tables(folder: Path) -> dict[str, Path]:
+    """File id -> its table."""
+    found = {path.name.split(".")[0]: path for path in sorted(folder.glob("*.tsv")) if not path.name.startswith("._")}
+    if not found:
+        raise ConfigError(f"{folder}: no .tsv in it; give the unpacked LDC2022E01, which has data/ in it")
+    return found
+
+
+def _read_file(
+    file_id: str,
+    transcripts: Path,
+    translations: Path,
+    excluded: set[tuple[str, float, float]],
+    normalize: Callable[[str], str],
+    reading: Reading,
+) -> None:
+    translated = {line.times: line.text for line in _lines(translations, reading)}
+    for line in _lines(transcripts, reading):
+        start_s, end_s = line.times
+        if (file_id, start_s, end_s) in excluded:
+            continue
+        times = "-".join(f"{round(1000 * time):07d}" for time in line.times)
+        utt_id = f"{line.speaker}_{file_id}_{times}"
+        if line.times not in translated:
+            reading.problems.append(Problem(utt_id, "no translation has its times", _FIX, "text-missing"))
+            continue
+        turn = Turn(
+            utt_id=utt_id,
+            recording=file_id,
+            start_s=start_s,
+            end_s=end_s,
+            speaker=line.speaker,
+            transcript=normalize(line.text),
+            translations=(plain(translated[line.times]),),
+        )
+        reading.turns.append(turn)
+
+
+def _lines(path: Path, reading: Reading) -> Iterator[_Line]:
+    """The lines of a table; one whose text is empty may lack its last tab."""
+    for number, line in enumerate(as_lines(path), start=1):
+        fields = line.split("\t")
+        try:
+            found = _Line(*(fields if len(fields) == 4 else [*fields, ""]))
+            _ = found.times
+        except (TypeError, ValueError):
+            if line.strip():
+                reason = f"{path.name}:{number}: not start, end, speaker and text, with tabs: {line[:60]!r}"
+                reading.problems.append(Problem(path.name.split(".")[0], reason, _FIX, "line-invalid"))
+            continue
+        yield found
