@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from espnet_jst.data.kaldi import write_data_dir, write_table
 from espnet_jst.data.utterances import CHANNELS
 from espnet_jst.errors import ConfigError, DataError
 
+TGT_LANGS = "utt2tgt_lang"  # the language that each utterance is translated into
+
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
@@ -25,6 +27,7 @@ class Turn:
         recording: name of its file, without the ending.
         channel: of a file with a speaker in each, from 0; None where the file holds one speaker.
         transcript: as it is trained and scored; so are the translations, the first of which is the one trained.
+        tgt_lang: their language, in a corpus that is translated into several.
     """
 
     utt_id: str
@@ -35,6 +38,7 @@ class Turn:
     speaker: str
     transcript: str
     translations: tuple[str, ...]
+    tgt_lang: str | None = None
 
     @property
     def side(self) -> str:
@@ -164,7 +168,7 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
     return replace(turn, end_s=min(turn.end_s, length))
 
 
-def _write_tables(out: Path, turns: Iterable[Turn], files: Mapping[str, Path], src: str, tgt: str) -> None:
+def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], src: str, tgt: str) -> None:
     wav, channels = {}, {}
     segments, speakers, transcripts = {}, {}, {}
     translations: list[dict[str, str]] = [{}]
@@ -182,10 +186,11 @@ def _write_tables(out: Path, turns: Iterable[Turn], files: Mapping[str, Path], s
     tables = {"segments": segments, "utt2spk": speakers, f"{text}.{src}": transcripts, f"{text}.{tgt}": translations[0]}
     write_table(out / "wav.scp", wav)
     # Tables of an earlier run, of another copy of the corpus, would be read as well.
-    for path in (out / CHANNELS, *out.glob(f"{text}.{tgt}.*")):
+    for path in (out / CHANNELS, out / TGT_LANGS, *out.glob(f"{text}.{tgt}.*")):
         path.unlink(missing_ok=True)
     if channels:
         write_table(out / CHANNELS, channels)
-    write_data_dir(out, tables)
+    languages = {turn.utt_id: turn.tgt_lang for turn in turns if turn.tgt_lang is not None}
+    write_data_dir(out, {**tables, TGT_LANGS: languages} if languages else tables)
     for number, table in enumerate(translations[1:], start=1):
         write_table(out / f"{text}.{tgt}.{number}", table)
