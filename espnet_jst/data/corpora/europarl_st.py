@@ -1,14 +1,15 @@
 """Europarl-ST v1.1 (arXiv:1911.03167): speeches in nine languages, each translated into the eight others.
 
-    <src>/audios/<speech>.m4a                          any other format as well
-    <src>/<tgt>/{train,dev,test}/segments.lst          speech, start, end
-    <src>/<tgt>/{train,dev,test}/segments.{<src>,<tgt>}    line by line
-    <src>/<tgt>/{train,dev,test}/{speeches,speakers}.lst   line by line
+<src>/audios/<speech>.m4a                          any other format as well
+<src>/<tgt>/{train,dev,test}/segments.lst          speech, start, end
+<src>/<tgt>/{train,dev,test}/segments.{<src>,<tgt>}    line by line
+<src>/<tgt>/{train,dev,test}/{speeches,speakers}.lst   line by line
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,9 @@ class Direction(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.src}_{self.tgt}"
+
+
+Key = tuple[Direction, str]  # and the name of a set
 
 
 class Directions(tuple[Direction, ...]):
@@ -91,8 +95,8 @@ def read(
     several = len({direction.tgt for direction in directions}) > 1
     readings = {(d, name): _read_set(corpus, d, name, several=several) for d in directions for name in SETS}
     for src in dict.fromkeys(direction.src for direction in directions):
-        mine = [reading for (direction, _), reading in readings.items() if direction.src == src]
-        _add_audio(mine, corpus / src / "audios", converted / src, nj)
+        mine = {key: reading for key, reading in readings.items() if key[0].src == src}
+        readings |= _with_audio(mine, corpus / src / "audios", converted / src, nj)
     _check_names(readings)
     for direction in directions:
         _thin_out(readings[direction, "dev"].turns, dev)
@@ -139,17 +143,16 @@ def _check_lengths(what: Path, first: Sequence[str], *others: Sequence[str]) -> 
         raise ConfigError(f"{what}.*: files of {counts} lines belong together line by line: unpack the corpus again")
 
 
-def _add_audio(readings: Sequence[Reading], folder: Path, converted: Path, nj: int) -> None:
-    """Give readings of one spoken language their recordings."""
-    wanted = {turn.recording.lower() for reading in readings for turn in reading.turns}
+def _with_audio(readings: Mapping[Key, Reading], folder: Path, converted: Path, nj: int) -> dict[Key, Reading]:
+    """Readings of one spoken language with their recordings."""
+    wanted = {turn.recording.lower() for reading in readings.values() for turn in reading.turns}
     there = {name: path for name, path in find_recordings(folder).items() if name in wanted}
     files, problems = as_read(there, converted, nj=nj)
-    for reading in readings:
-        reading.audio.update(files)
-    readings[0].problems.extend(problems)
+    next(iter(readings.values())).problems.extend(problems)
+    return {key: replace(reading, audio=files) for key, reading in readings.items()}
 
 
-def _check_names(readings: dict[tuple[Direction, str], Reading]) -> None:
+def _check_names(readings: Mapping[Key, Reading]) -> None:
     """Recordings of two languages that are called alike would be mixed up: in the corpus the name begins with it."""
     owners: dict[str, str] = {}
     for (direction, _), reading in readings.items():

@@ -61,11 +61,9 @@ def as_read(audio: Mapping[str, Path], folder: Path, *, nj: int = 1) -> tuple[di
             f"{waiting[0][0]}): install it (apt install ffmpeg, conda install ffmpeg), or convert them elsewhere and "
             "put WAV or FLAC files of the same names beside them"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     said = run_each(_convert, waiting, nj=nj, title=f"{TOOL} into {folder}")
-    reasons = {path: reason for (path, _), reason in zip(waiting, said, strict=True) if reason}
-    problems = [Problem(name, reasons[path], AGAIN, "audio-damaged") for name, path in foreign.items() if path in reasons]
-    bad = {problem.utt_id for problem in problems}
+    bad = {out.stem: reason for (_, out), reason in zip(waiting, said, strict=True) if reason}
+    problems = [Problem(name, reason, AGAIN, "audio-damaged") for name, reason in bad.items()]
     return {name: made.get(name, path) for name, path in audio.items() if name not in bad}, problems
 
 
@@ -77,6 +75,7 @@ def _convert(task: tuple[Path, Path]) -> str:
     """Write one file; returns what is wrong with it."""
     source, out = task
     # Under a name of its own until it is whole: a second run may write it at the same time.
+    out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f"{out.stem}={uuid4().hex[:8]}.flac")
     # file: keeps a name such as "concat:..." from being a protocol, and only local files may be opened by it.
     command = [TOOL, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{source}"]
