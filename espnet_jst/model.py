@@ -41,7 +41,8 @@ class JSTModel(AbsESPnetModel, Scheduled):
 
     Args:
         frontend, specaug, normalize: the parts of `inputs.speech.SpeechInput`.
-        encoder, hier_encoder: the chain; the second one is on the tap `hier_reads`.
+        encoder, hier_encoder: the chain; the second one is on the tap `hier_reads`, into which it sends `hier_gradient`
+            of its gradient.
         heads, specs: modules and configurations by name.
         inputs: further inputs beside speech.
         regularizers: further terms of the training loss.
@@ -67,6 +68,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         heads: nn.ModuleDict,
         specs: Mapping[str, HeadSpec],
         hier_reads: str = "encoder",
+        hier_gradient: float = 1.0,
         inputs: Mapping[str, Input] | None = None,
         regularizers: nn.ModuleDict | None = None,
         token_lists: TokenLists | None = None,
@@ -80,7 +82,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self.speech = SpeechInput(frontend, normalize, specaug)
         links = [Link("encoder", encoder, None)]
         if hier_encoder is not None:
-            links.append(Link("hier_encoder", hier_encoder, hier_reads))
+            links.append(Link("hier_encoder", hier_encoder, hier_reads, hier_gradient))
         self.chain = Chain(links, frontend.hop_s)
         self.fs = frontend.fs
         self.nonfinite: list[str] = []
@@ -126,7 +128,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         if not outputs:
             raise DataError(f"a batch of {source.key} trains no head: none reads what it feeds and has a target in it")
         for name, term in terms.items():
-            if all(need in taps or need in outputs for need in term.needs):
+            if term.applies([*taps, *outputs]):
                 with self._arithmetic(tap.x.device.type):
                     loss, parts = term(taps, outputs)
                 stats.update({f"{name}_{key}": value.mean() for key, value in parts.items()})

@@ -17,6 +17,7 @@ from espnet_jst.keys import Conf, T, declared, keys_of, kind_of, read, signature
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
 TABLE: dict[str, dict[str, type | str]] = {
     "frontend": {"log_mel": "espnet_jst.inputs.log_mel:LogMel"},
+    "specaug": {"lhotse_specaug": "espnet_jst.inputs.specaug:LhotseSpecAug"},
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
     "encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
     "hier_encoder": {"chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer"},
@@ -30,6 +31,7 @@ TABLE: dict[str, dict[str, type | str]] = {
     },
     "inputs": {"tokens": "espnet_jst.inputs.tokens:TokenInput"},
     "regularizers": {
+        "cr_ctc": "espnet_jst.regularizers.cr_ctc:CRCTC",
         "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
     },
 }

@@ -20,11 +20,16 @@ LeftChunks = int | Mapping[str, int] | None
 
 
 class Link(NamedTuple):
-    """An encoder of the chain and the tap that it reads; None for the input that feeds it."""
+    """An encoder of the chain and the tap that it reads; None for the input that feeds it.
+
+    Attributes:
+        gradient: factor on what this encoder, and everything on it, sends back into that tap.
+    """
 
     name: str
     encoder: StreamingEncoder
     reads: str | None
+    gradient: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ class Chain:
         """What enters the encoder `into` -> the taps from there on."""
         taps: dict[str, Tap] = {}
         for link, source in self._from(into, tap, taps):
+            if link.gradient != 1.0 and link.name != into:
+                source = source._replace(x=source.x.detach().lerp(source.x, link.gradient))
             taps.update(_named(link, link.encoder.encode(source, context.encoders[link.name])))
         return taps
 

@@ -109,6 +109,13 @@ class ModelConf(Conf):
     lanes: Mapping | None = key(None, "further lanes: name: {like: transcript, speaker: B}")
     searches: Mapping | None = key(None, "how heads are decoded: name: {heads: [head], second_pass_of: other}")
     hier_reads: str = key("encoder", "tap that hier_encoder reads")
+    hier_gradient: float = key(
+        1.0,
+        "factor on the gradient that hier_encoder sends into that tap: 1 trains encoder for both (arXiv:2506.02157), 0 "
+        "for its own heads alone",
+        low=0,
+        high=1,
+    )
     inputs: Mapping | None = key(None, "inputs beside speech: name: {kind: tokens, into: hier_encoder, repeat: 4}")
     regularizers: Mapping | None = key(None, "further terms of the training loss: name: {kind: ..., weight: 0.1}")
     extract_feats_in_collect_stats: bool = key(True, "ESPnet's; features are made in the model in any case")

@@ -91,6 +91,38 @@ class SpecAugConf(Conf):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LhotseSpecAugConf(Conf):
+    """SpecAugment with Lhotse's rules and defaults: masks by the length of each utterance, filled with its mean."""
+
+    prob: float = key(0.9, "share of the utterances that are warped, and of those that are masked", low=0, high=1)
+    time_warp_frames: int = key(
+        80,
+        "frames that a point in time moves at most; utterances of no more than twice as many stay",
+        low=0,
+        high=10_000,
+    )
+    freq_masks: int = key(2, "bands", low=0, high=100)
+    freq_mask_bands: int = key(27, "their widths are drawn from 0 to below this", low=1, high=256)
+    time_masks: int = key(10, "stretches of time at most", low=0, high=100)
+    time_mask_frames: int = key(100, "their widths are drawn from 0 to below this", low=1, high=100_000)
+    time_mask_share: float = key(0.15, "of the frames of an utterance, hidden at most", low=0, high=1)
+    views_ratio: float = key(
+        2.5,
+        "factor on time_masks and time_mask_share where views are compared, as cr_ctc does (arXiv:2410.05101)",
+        low=1,
+        high=100,
+    )
+
+    def check(self) -> None:
+        """Refuse to hide more than there is."""
+        if self.time_mask_share * self.views_ratio > 1:
+            raise ConfigError(
+                f"time_mask_share {self.time_mask_share:g} times views_ratio {self.views_ratio:g} is more than the "
+                "whole utterance"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenInputConf(Conf):
     """Text as an input: an embedding of each token, several times (arXiv:2309.15826, 2412.15415)."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.asr.specaug.abs_specaug import AbsSpecAug
 from espnet2.layers.abs_normalize import AbsNormalize
 from torch import Tensor
 
@@ -87,3 +88,15 @@ class StreamingNormalize(AbsNormalize):
     @abstractmethod
     def step(self, tap: Tap, state: Any) -> tuple[Tap, RowState]:
         """Further frames of each row, (B, t, D) -> the same frames, normalized, and the state."""
+
+
+class ViewSpecAug(AbsSpecAug):
+    """Augmentation of features that knows of views; ESPnet's `specaug` is taken as well."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, x_lengths: Tensor | None = None, *, views: int = 1) -> tuple[Tensor, Tensor]:
+        """(B, T, D) features and their lengths -> (views * B, T, D) and theirs.
+
+        The rows are those of the first view, of the second, and so on: frame by frame the same speech, masked
+        differently.
+        """

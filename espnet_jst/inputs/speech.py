@@ -12,7 +12,7 @@ from espnet2.layers.abs_normalize import AbsNormalize
 from torch import Tensor
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.interface import Input, StreamingFrontend, StreamingNormalize
+from espnet_jst.inputs.interface import Input, StreamingFrontend, StreamingNormalize, ViewSpecAug
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 
@@ -49,10 +49,12 @@ class SpeechInput(Input):
         Raises:
             ConfigError: says what does.
         """
-        if not isinstance(self.specaug, SpecAug):
+        augment = self.specaug
+        masks = isinstance(augment, SpecAug) and (augment.freq_mask or augment.time_mask) is not None
+        if not (masks or isinstance(augment, ViewSpecAug)):
             raise ConfigError(
                 f"model_conf.regularizers.{regularizer} compares differently masked views of a batch: give --specaug "
-                "specaug"
+                "lhotse_specaug, or specaug with masks"
             )
 
     def features(self, speech: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,6 +92,8 @@ class SpeechInput(Input):
         masked for itself.
         """
         augment = self.specaug
+        if isinstance(augment, ViewSpecAug):
+            return augment(feats, lengths, views=views)
         if not isinstance(augment, SpecAug):
             return (feats, lengths) if augment is None else augment(feats, lengths)
         if augment.time_warp is not None:

@@ -34,9 +34,18 @@ def parse_regularizers(table: object) -> dict[str, RegularizerSpec]:
     """
 
     def entry(name: str, values: Mapping, where: str) -> RegularizerSpec:
-        return read_entry(RegularizerSpec, "regularizers", {"kind": name, **values}, where)
+        return read_entry(RegularizerSpec, "regularizers", _as_cr_ctc({"kind": name, **values}), where)
 
     return read_table(table, WHERE, entry)
+
+
+def _as_cr_ctc(entry: Mapping) -> Mapping:
+    """An entry of a model trained before `cr_ctc` had a name: one head in `between`, and no warm-up."""
+    between = entry.get("between")
+    if entry["kind"] != "posterior_consistency" or not isinstance(between, list) or len(between) != 1:
+        return entry
+    others = {key: value for key, value in entry.items() if key != "between"}
+    return {"weight": 0.1, "warm_steps": 0, **others, "kind": "cr_ctc", "heads": between}
 
 
 def build_regularizers(table: object, heads: nn.ModuleDict, shifts_s: Mapping[str, float]) -> nn.ModuleDict:

@@ -10,13 +10,34 @@ from espnet_jst.keys import Conf, key, required
 
 
 @dataclass(frozen=True, kw_only=True)
-class PosteriorConsistencyConf(Conf):
-    """CTC heads whose posteriors agree frame by frame: two heads, or one on two masked views (arXiv:2410.05101)."""
+class CRCTCConf(Conf):
+    """CTC heads that agree with themselves on another view, warped alike and masked for itself (arXiv:2410.05101)."""
 
-    between: Sequence[str] = required("two CTC heads, or one that is compared with itself on another view")
+    heads: Sequence[str] = required("CTC heads; one that shall have a weight of its own gets an entry of its own")
+    weight: float = key(0.05, "factor in the loss; the default is that of HENT-SRT (arXiv:2506.02157)", low=0, high=1e6)
+    warm_steps: int = key(
+        2000,
+        "training steps in which the weight rises from 0: at the start the divergence can spike (icefall's pull "
+        "request 2075 and its default); 0 is the whole weight at once",
+        low=0,
+    )
+
+    def check(self) -> None:
+        """Refuse an empty list and a head named twice."""
+        if not 1 <= len(set(self.heads)) == len(self.heads):
+            raise ConfigError(f"heads names {list(self.heads)}: give CTC heads, each once")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PosteriorConsistencyConf(Conf):
+    """Two CTC heads on taps of one rate whose posteriors agree frame by frame."""
+
+    between: Sequence[str] = required("the two CTC heads")
     weight: float = key(0.1, "factor in the loss", low=0, high=1e6)
 
     def check(self) -> None:
         """Refuse other numbers of heads."""
-        if not 1 <= len(set(self.between)) == len(self.between) <= 2:
-            raise ConfigError(f"between names {list(self.between)}: give one CTC head, or two")
+        if not len(set(self.between)) == len(self.between) == 2:
+            raise ConfigError(
+                f"between names {list(self.between)}: give two CTC heads; one on two views is kind: cr_ctc"
+            )

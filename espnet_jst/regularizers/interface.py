@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ class Regularizer(nn.Module):
     """A term of the training loss beside those of the heads; validation and decoding do without.
 
     Attributes:
-        needs: names of the heads and taps that it reads: it is left out of a batch that does not reach them all.
+        needs: names of the heads and taps that it reads.
         views: differently masked copies of a batch that it compares; 1 for none. The rows of taps and outputs are then
             those of the first view, of the second, and so on.
         weight: its factor in the sum, which `at` may change from step to step.
@@ -38,6 +38,10 @@ class Regularizer(nn.Module):
         Raises:
             ConfigError: names the key and what to change.
         """
+
+    def applies(self, reached: Collection[str]) -> bool:
+        """Whether a batch has a part in it that reaches these heads and taps: by default, all that it reads."""
+        return all(need in reached for need in self.needs)
 
     @abstractmethod
     def forward(self, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -129,6 +129,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         heads=heads,
         specs=specs,
         hier_reads=hier_reads,
+        hier_gradient=model_conf.get("hier_gradient", 1.0),
         inputs=build_inputs(inputs, vocab_sizes, feeds),
         regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
         token_lists=marks,
