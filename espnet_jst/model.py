@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from espnet_jst.encoders.chain import Chain, ChainContext, Link
 from espnet_jst.encoders.interface import StreamingEncoder
-from espnet_jst.errors import DataError, NonFiniteLossError
+from espnet_jst.encoders.tgt_langs import TGT_LANG, TargetLanguages
+from espnet_jst.errors import ConfigError, DataError, NonFiniteLossError
 from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inputs.interface import Input, StreamingFrontend
@@ -30,10 +31,11 @@ from espnet_jst.token_marks import TokenLists
 
 @dataclass
 class ModelState(RowState):
-    """What streams carry: the state of the speech input, and of every encoder."""
+    """What streams carry: the state of the speech input, and of every encoder, and the language of each."""
 
     speech: SpeechState
     encoders: dict[str, RowState]
+    languages: Tensor | None = None
 
 
 class JSTModel(AbsESPnetModel, Scheduled):
@@ -44,6 +46,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         encoder, hier_encoder: the chain; the second one is on the tap `hier_reads`, into which it sends `hier_gradient`
             of its gradient.
         heads, specs: modules and configurations by name.
+        tgt_langs: the languages that it translates into, where it is told which.
         inputs: further inputs beside speech.
         regularizers: further terms of the training loss.
         token_lists: marks of the token lists, which the weights carry along.
@@ -69,6 +72,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         specs: Mapping[str, HeadSpec],
         hier_reads: str = "encoder",
         hier_gradient: float = 1.0,
+        tgt_langs: TargetLanguages | None = None,
         inputs: Mapping[str, Input] | None = None,
         regularizers: nn.ModuleDict | None = None,
         token_lists: TokenLists | None = None,
@@ -76,6 +80,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         super().__init__()
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.heads, self.specs = encoder, hier_encoder, heads, dict(specs)
+        self.tgt_langs = tgt_langs
         self.inputs = nn.ModuleDict(dict(inputs or {}))  # type: ignore[arg-type]
         self.regularizers = nn.ModuleDict() if regularizers is None else regularizers
         self.token_lists = token_lists or TokenLists({}, {})
@@ -102,7 +107,8 @@ class JSTModel(AbsESPnetModel, Scheduled):
             utt_id: names, for messages.
             batch: one input, `speech` samples (B, N) or `input_<name>` (B, U), and `<input>_lengths` (B,); for the
                 heads that it reaches `target_<name>` (B, U) padded with -1 and `target_<name>_lengths` (B,). A head
-                without a target, or without a tap, has no part in the loss, and NaN in the statistics.
+                without a target, or without a tap, has no part in the loss, and NaN in the statistics. `tgt_lang`
+                (B, 1) says which of `tgt_langs.codes` is translated into; without it their tap is not there.
 
         Where the loss of an utterance is not finite, the batch's is NaN, and so is every gradient, in all processes of
         a distributed training: the trainer makes no update. `nonfinite` then has the utterances.
@@ -114,8 +120,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
         terms, views = (self._terms, self._views) if self.training else ({}, 1)
         tap = source.embed(batch[source.key], batch[f"{source.key}_lengths"], views=views)
         context = self.chain.drawn() if self.training else self.chain.own()
+        languages = batch[TGT_LANG][:, 0].repeat(views) if TGT_LANG in batch else None
         with self._arithmetic(tap.x.device.type):
-            taps = self.chain.encode(tap, context, into=source.into)
+            taps = self._told(self.chain.encode(tap, context, into=source.into), languages)
         total, stats, outputs = tap.x.new_zeros(()), {}, {}
         self.nonfinite = []
         for name, spec in self.specs.items():
@@ -152,18 +159,31 @@ class JSTModel(AbsESPnetModel, Scheduled):
         feats, lengths = self.speech.features(speech, speech_lengths)
         return {"feats": feats, "feats_lengths": lengths}
 
-    def encode(self, speech: Tensor, speech_lengths: Tensor, context: ChainContext | None = None) -> dict[str, Tap]:
+    def encode(
+        self,
+        speech: Tensor,
+        speech_lengths: Tensor,
+        context: ChainContext | None = None,
+        tgt_langs: Sequence[str | None] = (),
+    ) -> dict[str, Tap]:
         """Whole utterances, samples in [-1, 1] (B, N) and lengths (B,) -> taps.
 
-        Without a context (`chain.given`), each encoder has its own.
+        Args:
+            context: of `chain.given`; by default each encoder has its own.
+            tgt_langs: the language that each is translated into, of a model that has several.
         """
-        return self.chain.encode(self.speech.embed(speech, speech_lengths), context or self.chain.own())
+        languages = self.languages(tgt_langs or [None] * len(speech))
+        taps = self.chain.encode(self.speech.embed(speech, speech_lengths), context or self.chain.own())
+        return self._told(taps, languages)
 
-    def init_state(self, batch_size: int, context: ChainContext | None = None) -> ModelState:
+    def init_state(
+        self, batch_size: int, context: ChainContext | None = None, tgt_langs: Sequence[str | None] = ()
+    ) -> ModelState:
         """State before the first sample of `batch_size` parallel streams; they may begin and end at any time."""
         device = next(self.parameters()).device
+        languages = self.languages(tgt_langs or [None] * batch_size)
         encoders = self.chain.init_state(batch_size, context or self.chain.own(), device)
-        return ModelState(self.speech.init_state(batch_size, device), encoders)
+        return ModelState(self.speech.init_state(batch_size, device), encoders, languages)
 
     def step(
         self, samples: Tap, state: ModelState, last: Sequence[bool] | None = None
@@ -178,7 +198,22 @@ class JSTModel(AbsESPnetModel, Scheduled):
         last = [False] * samples.x.size(0) if last is None else last
         tap, speech = self.speech.step(samples, state.speech, last)
         taps, encoders = self.chain.step(tap, state.encoders, last)
-        return taps, ModelState(speech, encoders)
+        return self._told(taps, state.languages), ModelState(speech, encoders, state.languages)
+
+    def languages(self, codes: Sequence[str | None]) -> Tensor | None:
+        """Target languages by name -> their places, (B,); None for a model that is told none.
+
+        Raises:
+            ConfigError: one is missing or unknown, or the model has none to choose of.
+        """
+        if self.tgt_langs is not None:
+            return self.tgt_langs.places(codes).to(next(self.parameters()).device)
+        if any(codes):
+            raise ConfigError(f"tgt_lang={next(filter(None, codes))}: the model has no model_conf.tgt_langs")
+        return None
+
+    def _told(self, taps: dict[str, Tap], languages: Tensor | None) -> dict[str, Tap]:
+        return taps if self.tgt_langs is None else self.tgt_langs(taps, languages)
 
     def _input_of(self, batch: Mapping[str, Tensor]) -> Input:
         known: list[Input] = [self.speech, *self.inputs.values()]  # type: ignore[list-item]

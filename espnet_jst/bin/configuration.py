@@ -51,6 +51,9 @@ TOPICS = {
         "espnet_jst.inputs.spec:InputSpec",
         "inputs",
     ),
+    "tgt_langs": Topic(
+        "model_conf.tgt_langs", "Several target languages.", "espnet_jst.encoders.conf:TargetLanguagesConf"
+    ),
     "lanes": Topic("model_conf.lanes.NAME", "Streams of words.", "espnet_jst.text.lanes:LaneConf"),
     "heads": Topic(
         "model_conf.heads.NAME",

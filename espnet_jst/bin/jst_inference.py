@@ -37,10 +37,11 @@ REFUSED = {
 }
 DECODING = (
     *("beam_size", "nbest", "chunk_s", "left_chunks", "blank_penalty", "max_symbols", "search_heads"),
-    *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model"),
+    *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang"),
 )
 PACKED = {"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None}
 """What --model_tag may know better, and its value where neither it nor the user says anything."""
+SOUND, LANGUAGES = ("speech", "sound"), ("tgt_lang", "text")
 NEUTRAL = ("", "0", "0.0", "none", "false", "{}", "1")
 
 
@@ -57,7 +58,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--data_path_and_name_and_type",
         action="append",
-        help="wav.scp,speech,sound (required)",
+        help="wav.scp,speech,sound (required); utt2tgt_lang,tgt_lang,text: the language to translate each into",
         metavar="PATH,NAME,TYPE",
     )
     group.add_argument("--key_file", help="decode only the utterances that begin a line of this file")
@@ -82,6 +83,7 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--phrases", help="file with a likely phrase a line; needs a beam")
     group.add_argument("--phrase_bonus", type=float, default=1.5, help="nats for each label of a phrase")
     group.add_argument("--search_heads", nargs="+", help="transducer heads to search; default: all")
+    group.add_argument("--tgt_lang", help="language to translate into, of a model that has several")
     group = parser.add_argument_group("streaming")
     group.add_argument("--streaming", type=truth, default=False, help="true: a session for each file, with times")
     group.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole utterance; default: the model's own")
@@ -119,7 +121,7 @@ def _run(args: argparse.Namespace) -> None:
         raise ConfigError(f"--ngpu {args.ngpu}: decoding uses one GPU; start several processes with parts of the keys")
     if args.batch_size < 1:
         raise ConfigError(f"--batch_size {args.batch_size}: must be at least 1")
-    items = _items(args.data_path_and_name_and_type, args.key_file)
+    items, tgt_langs = _items(args.data_path_and_name_and_type, args.key_file)
     import logging
 
     logging.basicConfig(level=args.log_level, format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s")
@@ -146,9 +148,13 @@ def _run(args: argparse.Namespace) -> None:
         phrases=_lines(args.phrases),
         **{key: getattr(args, key) for key in DECODING},
     )
+    tgt_langs = tgt_langs if speech2text.st_model.tgt_langs is not None else {}
+    speech2text.st_model.languages([tgt_langs.get(key, args.tgt_lang) for key, _ in items])
     settings = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "max_symbols", "seed")}
     if isinstance(args.blank_penalty, dict):
         settings["blank_penalty"] = ",".join(f"{lane}={value:g}" for lane, value in args.blank_penalty.items())
+    if args.tgt_lang:
+        settings["tgt_lang"] = args.tgt_lang
     if args.lm_file:
         settings["lm_weight"] = args.lm_weight
     if args.phrases:
@@ -164,6 +170,7 @@ def _run(args: argparse.Namespace) -> None:
             args.output_dir,
             streaming=args.streaming,
             batch_size=args.batch_size,
+            tgt_langs=tgt_langs,
             on_progress=advance,
         )
     rate = done.elapsed_s / done.audio_s if done.audio_s else 0.0
@@ -192,23 +199,28 @@ def _lines(path: str | None) -> list[str]:
         raise ConfigError(f"--phrases {path}: cannot be read ({error}); give a text file, one phrase a line") from error
 
 
-def _items(triples: Sequence[str] | None, key_file: str | None) -> list[tuple[str, str]]:
+def _items(triples: Sequence[str] | None, key_file: str | None) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """Utterances with their files, and the languages to translate them into where a file says so."""
     from espnet_jst.data.kaldi import read_table
 
     triples = [triples] if isinstance(triples, str) else triples or []
-    parts = [tuple(triple.split(",")) for triple in triples]
-    if len(parts) != 1 or len(parts[0]) != 3 or parts[0][1:] != ("speech", "sound"):
+    paths = {tuple(data): path for path, *data in (triple.split(",") for triple in triples)}
+    if SOUND not in paths or len(paths) < len(triples) or not paths.keys() <= {SOUND, LANGUAGES}:
         given = " ".join(triples) or "nothing"
-        raise ConfigError(f"--data_path_and_name_and_type must be given once as PATH,speech,sound; given: {given}")
-    files = read_table(parts[0][0])
+        raise ConfigError(
+            "--data_path_and_name_and_type must be given once as PATH,speech,sound, and may be given once more as "
+            f"PATH,tgt_lang,text; given: {given}"
+        )
+    files = read_table(paths[SOUND])
+    tgt_langs = read_table(paths[LANGUAGES]) if LANGUAGES in paths else {}
     if key_file is None:
-        return list(files.items())
+        return list(files.items()), tgt_langs
     keys = read_table(key_file)
     missing = [key for key in keys if key not in files]
     if missing:
-        where = f"--key_file {key_file}: {len(missing)} utterances are not in {parts[0][0]}"
+        where = f"--key_file {key_file}: {len(missing)} utterances are not in {paths[SOUND]}"
         raise ConfigError(f"{where} (first: {missing[0]}); make both from the same directory")
-    return [(key, files[key]) for key in keys]
+    return [(key, files[key]) for key in keys], tgt_langs
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5; default: the "
         "pack's, or 0",
     )
+    parser.add_argument("--tgt_lang", help="language to translate into, of a model that has several")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     return parser
 
@@ -93,7 +94,8 @@ class _Transcription:
         from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
 
         args = self.args
-        self.given = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "chunk_s", "left_chunks")}
+        options = ("beam_size", "blank_penalty", "chunk_s", "left_chunks", "tgt_lang")
+        self.given = {key: getattr(args, key) for key in options}
         self.given = {key: value for key, value in self.given.items() if value is not None}
         if args.raw_fs is not None and not MIN_FS <= args.raw_fs <= MAX_FS:
             raise ConfigError(f"--raw_fs {args.raw_fs}: a rate in Hz, {MIN_FS}-{MAX_FS}")

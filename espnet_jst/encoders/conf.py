@@ -1,12 +1,16 @@
-"""Keys of the encoders: `encoder_conf` and `hier_encoder_conf`."""
+"""Keys of the encoders, `encoder_conf` and `hier_encoder_conf`, and of `model_conf.tgt_langs`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from espnet_jst.config import shown
 from espnet_jst.errors import ConfigError
-from espnet_jst.keys import Conf, key
+from espnet_jst.keys import Conf, key, required
+
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,20}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +53,16 @@ class ChunkConformerConf(Conf):
             raise ConfigError(f"taps {list(self.taps)} must lie in 1..{self.layers}")
         if not self.train_chunk_frames or not self.train_left_chunks:
             raise ConfigError("train_chunk_frames and train_left_chunks must hold what is drawn from in training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetLanguagesConf(Conf):
+    """The languages that a model translates into, one an utterance (`utt2tgt_lang`, `--tgt_lang`)."""
+
+    at: str = required("encoder to whose output the language's vector is added", choices=("encoder", "hier_encoder"))
+    codes: tuple[str, ...] = required("the languages, such as [de, es]: those of utt2tgt_lang")
+
+    def check(self) -> None:
+        """Refuse codes that are none, or there twice."""
+        if not self.codes or len(set(self.codes)) != len(self.codes) or not all(map(_CODE.fullmatch, self.codes)):
+            raise ConfigError(f"codes is {shown(list(self.codes))}: name each language once, by a code such as de")

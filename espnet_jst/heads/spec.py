@@ -116,6 +116,7 @@ class ModelConf(Conf):
         low=0,
         high=1,
     )
+    tgt_langs: Mapping | None = key(None, "languages to translate into: {at: hier_encoder, codes: [de, es]}")
     inputs: Mapping | None = key(None, "inputs beside speech: name: {kind: tokens, into: hier_encoder, repeat: 4}")
     regularizers: Mapping | None = key(None, "further terms of the training loss: name: {kind: ..., weight: 0.1}")
     extract_feats_in_collect_stats: bool = key(True, "ESPnet's; features are made in the model in any case")

@@ -29,7 +29,7 @@ from espnet_jst.hub.load import CARD, CONFIG_KEY, DECODING_KEY, SAFETENSORS, WEI
 from espnet_jst.hub.made import made_lines, portable
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
 from espnet_jst.hub.safe_archive import file_sha256
-from espnet_jst.hub.verify import verify
+from espnet_jst.hub.verify import trial_language, verify
 from espnet_jst.untrusted.config_file import read_yaml
 from espnet_jst.version import __version__, installed
 
@@ -105,7 +105,7 @@ def pack(
             say(f"Warning: {output.name}: {warning}")
         made = Path(scratch) / output.name
         _zip(staging, made)
-        if wav is not None and not any(verify(made, wav).values()):
+        if wav is not None and not any(verify(made, wav, tgt_lang=trial_language(config)).values()):
             warning = f"it wrote nothing for the recording {Path(wav).name}"
             say(f"Warning: {output.name}: {warning}")
             write_card(replace(card, warnings=(*card.warnings, warning)))

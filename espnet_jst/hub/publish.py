@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.card import REPOSITORY
-from espnet_jst.hub.load import CARD, read_pack
+from espnet_jst.hub.load import CARD, CONFIG_KEY, read_pack
 from espnet_jst.hub.portable import check_portable
 from espnet_jst.hub.safe_archive import extract, file_sha256
-from espnet_jst.hub.verify import verify
+from espnet_jst.hub.verify import trial_language, verify
+from espnet_jst.untrusted.config_file import read_yaml
 
 
 @contextmanager
@@ -27,9 +28,9 @@ def checked_pack(pack: str | Path, wav: str | Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="jst-publish-") as scratch:
         folder = Path(scratch) / "pack"
         extract(pack, folder)
-        read_pack(folder)
+        files = read_pack(folder)
         check_portable(folder)
-        verify(pack, wav)
+        verify(pack, wav, tgt_lang=trial_language(read_yaml(files[CONFIG_KEY])))
         yield folder
 
 

@@ -8,15 +8,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from espnet_jst.errors import CheckpointError
 
 _TIMEOUT_S = 900
 
 
-def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
+def trial_language(config: Mapping[str, Any]) -> str | None:
+    """The language that a model of this configuration is tried out in; None where it has none to choose of."""
+    codes = ((config.get("model_conf") or {}).get("tgt_langs") or {}).get("codes") or [None]
+    return codes[0]
+
+
+def verify(pack: str | Path, wav: str | Path, *, tgt_lang: str | None = None) -> dict[str, str]:
     """Copy a packed zip into an empty folder and decode one utterance there, offline.
+
+    Args:
+        tgt_lang: language to translate into, of a model that has several.
 
     The process has another current folder, an empty pack cache and no network for the hub.
 
@@ -36,6 +47,7 @@ def verify(pack: str | Path, wav: str | Path) -> dict[str, str]:
         search = os.pathsep.join(filter(None, [str(package_parent), os.environ.get("PYTHONPATH", "")]))
         alone = {"JST_CACHE": str(Path(scratch) / "cache"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": search}
         command = [sys.executable, "-m", "espnet_jst.bin.transcribe", "--model", str(moved), "--format", "json"]
+        command += ["--tgt_lang", tgt_lang] if tgt_lang else []
         command.append(str(Path(wav).resolve()))
         try:
             done = subprocess.run(

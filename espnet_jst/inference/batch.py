@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,17 +19,27 @@ from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
 
 
+class Speech(NamedTuple):
+    """One whole utterance: checked samples (n,), their rate in Hz, and the language to translate it into."""
+
+    samples: np.ndarray
+    fs: int
+    tgt_lang: str | None = None
+
+
 @dataclass(frozen=True)
 class Decoded:
-    """One utterance.
+    """What was heard in one utterance.
 
     Attributes:
         duration_s: seconds of audio.
+        tgt_lang: language that it was translated into, where the model was told it.
         words: words of all lanes in the order in which they are shown.
         nbest: for each search its hypotheses, best first.
     """
 
     duration_s: float
+    tgt_lang: str | None
     words: list[Word]
     nbest: dict[str, list[Hypothesis]]
 
@@ -46,7 +57,7 @@ class Utterance:
 
 @torch.inference_mode()
 def decode_batch(
-    model: JSTModel, schedule: ChunkSchedule, decoder: Decoder, utterances: Sequence[tuple[np.ndarray, int]]
+    model: JSTModel, schedule: ChunkSchedule, decoder: Decoder, utterances: Sequence[Speech]
 ) -> list[Decoded]:
     """Decode whole utterances; with a finite chunk, the words and times are those of a session.
 
@@ -54,15 +65,16 @@ def decode_batch(
         model: the model, in evaluation mode.
         schedule: chunk and left context.
         decoder: from taps to words.
-        utterances: checked samples (n,) and their rate in Hz.
+        utterances: those to decode.
 
     Raises:
         DataError: an utterance cannot be decoded; `index` is its place.
     """
-    heard = [Utterance(samples, fs, model.fs, schedule) for samples, fs in utterances]
-    encoded = model.encode(*_padded(heard, next(model.parameters()).device), schedule.context)
+    heard = [Utterance(samples, fs, model.fs, schedule) for samples, fs, _ in utterances]
+    tgt_langs = [utterance.tgt_lang for utterance in utterances]
+    encoded = model.encode(*_padded(heard, next(model.parameters()).device), schedule.context, tgt_langs)
     taps = {name: encoded[name]._replace(lengths=encoded[name].lengths.cpu()) for name in decoder.reads}
-    state = decoder.init_state(len(heard))
+    state = decoder.init_state(len(heard), tgt_langs)
     begin = dict.fromkeys(taps, 0)
     for chunk in range(1 + max(len(utterance.heard_s) for utterance in heard)):
         last = [len(utterance.heard_s) == chunk for utterance in heard]
@@ -74,7 +86,10 @@ def decode_batch(
         ]
         _, state = decoder.advance(pieces, times_s, state, last)
         begin = end
-    return [Decoded(u.duration_s, state.words(row), state.nbest[row]) for row, u in enumerate(heard)]
+    return [
+        Decoded(u.duration_s, tgt_lang, state.words(row), state.nbest[row])
+        for row, (u, tgt_lang) in enumerate(zip(heard, tgt_langs, strict=True))
+    ]
 
 
 def _piece(tap: Tap, begin: int, end: int, moves: Tensor, last: Tensor) -> Tap:

@@ -55,10 +55,10 @@ class Decoder:
         self.searches, self.timings = searches, timings
         self.reads = {search.search.reads for search in searches.values()} | {t.reads for t in timings.values()}
 
-    def init_state(self, batch_size: int) -> DecoderState:
-        """State before the first chunk of `batch_size` streams."""
+    def init_state(self, batch_size: int, tgt_langs: Sequence[str | None] = ()) -> DecoderState:
+        """State before the first chunk of `batch_size` streams, and the languages that they are translated into."""
         searches = {name: search.search.init_state(batch_size) for name, search in self.searches.items()}
-        streams = [WordStream(self.searches, self.timings) for _ in range(batch_size)]
+        streams = [WordStream(self.searches, self.timings, lang) for lang in tgt_langs or [None] * batch_size]
         return DecoderState(searches, streams, [{} for _ in range(batch_size)])
 
     @torch.inference_mode()
@@ -102,9 +102,11 @@ class Decoder:
             streams.append(stream)
         return updates, DecoderState(searches, streams, nbest)
 
-    def words(self, emissions: Mapping[str, Sequence[Emission]], duration_s: float) -> list[Word]:
+    def words(
+        self, emissions: Mapping[str, Sequence[Emission]], duration_s: float, tgt_lang: str | None = None
+    ) -> list[Word]:
         """The words of whole sequences; their times are those of the frames in which they were written."""
-        stream = WordStream(self.searches, {})
+        stream = WordStream(self.searches, {}, tgt_lang)
         stream.push(emissions, {}, duration_s, last=True)
         return stream.words
 

@@ -18,6 +18,7 @@ from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference.audio.recording import Notify, Recording, packets
+from espnet_jst.inference.batch import Speech
 from espnet_jst.inference.long import WHOLE_S
 from espnet_jst.inference.remarks import Once, item_error
 from espnet_jst.inference.speech2text import Result, Speech2Text
@@ -90,6 +91,7 @@ def decode_files(
     *,
     streaming: bool = False,
     batch_size: int = 1,
+    tgt_langs: Mapping[str, str] | None = None,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> Summary:
     """Decode (utterance, audio file) pairs into `output_dir`; what cannot be used is listed in skipped.jsonl.
@@ -100,6 +102,7 @@ def decode_files(
         output_dir: gets `1best_recog/` and so on.
         streaming: run a session for each file instead of whole utterances.
         batch_size: whole utterances decoded at once.
+        tgt_langs: the language to translate an utterance into; those of the others are the decoder's.
         on_progress: called with the number of items done.
 
     Raises:
@@ -109,7 +112,7 @@ def decode_files(
         raise ConfigError("a stream has one result: --nbest above 1 needs --streaming false")
     output_dir, started = Path(output_dir), time.perf_counter()
     said = Once()
-    run = _Run(speech2text, streaming, said)
+    run = _Run(speech2text, streaming, said, tgt_langs or {})
     decoded, audio_s = 0, 0.0
     with ResultWriter(output_dir, speech2text.nbest, speech2text.lanes) as writer:
         for item, results in run.decode(items, 1 if streaming else batch_size):
@@ -126,9 +129,9 @@ def decode_files(
     return Summary(decoded, skipped, audio_s, time.perf_counter() - started)
 
 
-def stream_file(speech2text: Speech2Text, recording: Recording) -> Result:
+def stream_file(speech2text: Speech2Text, recording: Recording, tgt_lang: str | None = None) -> Result:
     """A recording through a session in packets, as a call's result with the computation time of each chunk."""
-    session = speech2text.session(recording.fs)
+    session = speech2text.session(recording.fs, tgt_lang=tgt_lang)
     for packet in packets(recording.blocks(), round(PACKET_S * recording.fs)):
         session.feed(packet)
     session.finish()
@@ -138,13 +141,13 @@ def stream_file(speech2text: Speech2Text, recording: Recording) -> Result:
 class _Run:
     """Decodes items, one file open at a time; an item that fails is a problem in `skipped`, whatever went wrong."""
 
-    def __init__(self, speech2text: Speech2Text, streaming: bool, notify: Notify) -> None:
-        self.speech2text, self.streaming, self.notify = speech2text, streaming, notify
+    def __init__(self, speech2text: Speech2Text, streaming: bool, notify: Notify, tgt_langs: Mapping[str, str]) -> None:
+        self.speech2text, self.streaming, self.notify, self.tgt_langs = speech2text, streaming, notify, tgt_langs
         self.skipped: list[Problem] = []
 
     def decode(self, items: Sequence[tuple[str, str]], size: int) -> Iterator[tuple[str, list[Result] | None]]:
         """Utterances with their results, None where there are none; short ones in batches of `size`."""
-        batch: list[tuple[str, np.ndarray, int]] = []
+        batch: list[tuple[str, Speech]] = []
         for utt_id, path in items:
             short, results = self._read(utt_id, path, alone=size == 1)
             if short is None:
@@ -153,37 +156,36 @@ class _Run:
                     batch = []
                 yield utt_id, results
                 continue
-            batch.append((utt_id, *short))
+            batch.append((utt_id, short))
             if len(batch) == size:
                 yield from self._decode_batch(batch)
                 batch = []
         yield from self._decode_batch(batch)
 
-    def _read(
-        self, utt_id: str, path: str, *, alone: bool
-    ) -> tuple[tuple[np.ndarray, int] | None, list[Result] | None]:
-        """The samples and rate of a file that is short enough for a batch, or the results of another."""
+    def _read(self, utt_id: str, path: str, *, alone: bool) -> tuple[Speech | None, list[Result] | None]:
+        """A file that is short enough for a batch, or the results of another."""
+        tgt_lang = self.tgt_langs.get(utt_id)
         with self._blame(utt_id), Recording(path, notify=self.notify) as recording:
             if self.streaming:
-                return None, [stream_file(self.speech2text, recording)]
+                return None, [stream_file(self.speech2text, recording, tgt_lang)]
             if alone or recording.duration_s is None or recording.duration_s > WHOLE_S:
-                return None, self.speech2text.decode_recording(recording)
-            return (np.concatenate(list(recording.blocks())), recording.fs), None
+                return None, self.speech2text.decode_recording(recording, tgt_lang)
+            return Speech(np.concatenate(list(recording.blocks())), recording.fs, tgt_lang), None
         return None, None
 
-    def _decode_batch(self, batch: Sequence[tuple[str, np.ndarray, int]]) -> Iterator[tuple[str, list[Result] | None]]:
+    def _decode_batch(self, batch: Sequence[tuple[str, Speech]]) -> Iterator[tuple[str, list[Result] | None]]:
         if len(batch) > 1:
             try:
-                results = self.speech2text.decode([(samples, fs) for _, samples, fs in batch])
+                results = self.speech2text.decode([speech for _, speech in batch])
             except Exception:  # of one of them, or all need too much memory: the others are not lost
                 for item in batch:
                     yield from self._decode_batch([item])
                 return
-            yield from ((utt_id, result) for (utt_id, _, _), result in zip(batch, results, strict=True))
-        for utt_id, samples, fs in batch if len(batch) == 1 else ():
+            yield from ((utt_id, result) for (utt_id, _), result in zip(batch, results, strict=True))
+        for utt_id, speech in batch if len(batch) == 1 else ():
             found = None
             with self._blame(utt_id):
-                [found] = self.speech2text.decode([(samples, fs)])
+                [found] = self.speech2text.decode([speech])
             yield utt_id, found
 
     @contextmanager

@@ -72,6 +72,7 @@ class Session:
         schedule: when chunks are complete.
         decoder: from taps to words.
         fs: sampling rate of the samples in Hz; 8,000 to 384,000, or the model's.
+        tgt_lang: language to translate into, of a model that has several.
 
     Attributes:
         compute: for each chunk, `audio_s` (seconds heard at its end) and `elapsed_s` (seconds of computation).
@@ -79,13 +80,24 @@ class Session:
     """
 
     @float32_by_default()
-    def __init__(self, model: JSTModel, schedule: ChunkSchedule, decoder: Decoder, *, fs: int | None = None) -> None:
-        self.fs = int(fs or model.fs)
+    def __init__(
+        self,
+        model: JSTModel,
+        schedule: ChunkSchedule,
+        decoder: Decoder,
+        *,
+        fs: int | None = None,
+        tgt_lang: str | None = None,
+    ) -> None:
+        self.fs, self.tgt_lang = int(fs or model.fs), tgt_lang
         self.compute: list[dict[str, float]] = []
         self.withdrawn: list[Word] = []
         self.model, self.decoder, self._schedule = model, decoder, schedule
         self._resampler = Resampler(self.fs, model.fs)
-        self._state: tuple[ModelState, DecoderState] = model.init_state(1, schedule.context), decoder.init_state(1)
+        self._state: tuple[ModelState, DecoderState] = (
+            model.init_state(1, schedule.context, [tgt_lang]),
+            decoder.init_state(1, [tgt_lang]),
+        )
         self._waiting = SampleQueue()
         self._chunks = 0
         self._fed = 0

@@ -16,7 +16,7 @@ import torch
 from espnet_jst.compat import float32_by_default, work_after_fork
 from espnet_jst.data.signal import Remark
 from espnet_jst.inference.audio.recording import Recording, recording_of, take
-from espnet_jst.inference.batch import Decoded, decode_batch
+from espnet_jst.inference.batch import Decoded, Speech, decode_batch
 from espnet_jst.inference.loading import load_model, quantized
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
@@ -98,7 +98,9 @@ class Speech2Text:
         if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
-        self.st_model, self.st_train_args, self.nbest = model, args, options.nbest
+        self.st_model, self.st_train_args, self.nbest, self.tgt_lang = model, args, options.nbest, options.tgt_lang
+        if options.tgt_lang is not None:
+            model.languages([options.tgt_lang])  # an unknown one is refused before anything is heard
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
         self.decoder = build_decoder(model, args, self.tokenizers, options)
@@ -145,13 +147,14 @@ class Speech2Text:
         """The model's sampling rate in Hz."""
         return self.st_model.fs
 
-    def __call__(self, speech: object, fs: int | None = None) -> list[Result]:
+    def __call__(self, speech: object, fs: int | None = None, *, tgt_lang: str | None = None) -> list[Result]:
         """Decode one utterance.
 
         Args:
             speech: samples in [-1, 1] or integers, array or tensor, (n,), (n, C) or (C, n); a path, the bytes of a file
                 or a binary file object; or a dictionary of Hugging Face's `datasets`. Channels are mixed down.
             fs: sampling rate of samples in Hz; by default the model's. Another rate is resampled.
+            tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
 
         Returns:
             `nbest` entries (text, token, token_int, hyp), best first; text may be empty.
@@ -160,9 +163,9 @@ class Speech2Text:
             DataError: the audio cannot be used.
         """
         with recording_of(speech, fs, self.fs) as recording:
-            return self.decode_recording(recording)
+            return self.decode_recording(recording, tgt_lang)
 
-    def decode_recording(self, recording: Recording) -> list[Result]:
+    def decode_recording(self, recording: Recording, tgt_lang: str | None = None) -> list[Result]:
         """Decode a recording as it is read; a long one needs no more memory than a short one if the chunk is finite.
 
         Raises:
@@ -171,25 +174,26 @@ class Speech2Text:
         short, blocks = WHOLE_S * recording.fs, recording.blocks()
         taken, rest = take(blocks, short)
         if rest is not None and not self.schedule.context.hears_whole:
-            return self._through_session(chain(taken, rest), recording.fs)
-        return self.decode([(self._whole(taken, rest, recording), recording.fs)])[0]
+            return self._through_session(chain(taken, rest), recording.fs, tgt_lang)
+        return self.decode([Speech(self._whole(taken, rest, recording), recording.fs, tgt_lang)])[0]
 
     @float32_by_default()
-    def decode(self, utterances: Sequence[tuple[np.ndarray, int]]) -> list[list[Result]]:
-        """Decode several whole utterances in one batch: (checked samples, rate in Hz) each. With a finite chunk, long
-        ones go through a session.
+    def decode(self, utterances: Sequence[Speech | tuple[np.ndarray, int]]) -> list[list[Result]]:
+        """Decode several whole utterances in one batch: (checked samples, rate in Hz[, target language]) each. With a
+        finite chunk, long ones go through a session.
 
         Raises:
             DataError: one of them cannot be decoded; `index` is its place.
         """
         results: dict[int, list[Result]] = {}
-        for i, (samples, fs) in enumerate(utterances):
+        asked = [self._asked(Speech(*utterance)) for utterance in utterances]
+        for i, (samples, fs, tgt_lang) in enumerate(asked):
             if len(samples) > WHOLE_S * fs and not self.schedule.context.hears_whole:
-                results[i] = self._through_session([samples], fs)
+                results[i] = self._through_session([samples], fs, tgt_lang)
         short = [i for i in range(len(utterances)) if i not in results]
         if short:
-            batch = [utterances[i] for i in short]
-            with memory_errors(sum(len(samples) / fs for samples, fs in batch)):
+            batch = [asked[i] for i in short]
+            with memory_errors(sum(len(samples) / fs for samples, fs, _ in batch)):
                 decoded = decode_batch(self.st_model, self.schedule, self.decoder, batch)
             results |= {i: self._nbest(item) for i, item in zip(short, decoded, strict=True)}
         return [results[i] for i in range(len(utterances))]
@@ -208,16 +212,23 @@ class Speech2Text:
             taken.append(block)
         return np.concatenate(taken)
 
-    def _through_session(self, blocks: Iterable[np.ndarray], fs: int) -> list[Result]:
-        session = self.session(fs)
+    def _asked(self, utterance: Speech) -> Speech:
+        return utterance._replace(tgt_lang=utterance.tgt_lang or self.tgt_lang)
+
+    def _through_session(self, blocks: Iterable[np.ndarray], fs: int, tgt_lang: str | None) -> list[Result]:
+        session = self.session(fs, tgt_lang=tgt_lang)
         for block in blocks:
             session.feed(block)
         session.finish()
         return self._nbest(session)
 
-    def session(self, fs: int | None = None) -> Session:
-        """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words."""
-        return Session(self.st_model, self.schedule, self.decoder, fs=fs)
+    def session(self, fs: int | None = None, *, tgt_lang: str | None = None) -> Session:
+        """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words.
+
+        Args:
+            tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
+        """
+        return Session(self.st_model, self.schedule, self.decoder, fs=fs, tgt_lang=tgt_lang or self.tgt_lang)
 
     def stream_result(self, session: Session) -> Result:
         """The result of a finished session in the form of a call's."""
@@ -230,7 +241,8 @@ class Speech2Text:
         for found in further[: self.nbest - 1]:
             # The other searches keep their best; times are those of the frames.
             best = {name: nbest[0].emissions for name, nbest in decoded.nbest.items()}
-            words = self.decoder.words({**best, self.main_search: found.emissions}, decoded.duration_s)
+            emissions = {**best, self.main_search: found.emissions}
+            words = self.decoder.words(emissions, decoded.duration_s, decoded.tgt_lang)
             results.append(self._result(found, words, decoded.duration_s))
         return results
 

@@ -134,13 +134,16 @@ class WordStream:
     Args:
         searches: by name.
         timings: by lane.
+        tgt_lang: language of the translation, where the model was told it.
 
     Attributes:
         words: those that stand.
     """
 
-    def __init__(self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing]) -> None:
-        self._searches, self._timings = searches, timings
+    def __init__(
+        self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing], tgt_lang: str | None = None
+    ) -> None:
+        self._searches, self._timings, self._tgt_lang = searches, timings, tgt_lang
         self.words: list[Word] = []
         self._assemblers = {name: search.assembler() for name, search in searches.items()}
         self._timers: dict[tuple[str, str, str | None], WordTimer] = {
@@ -267,12 +270,17 @@ class WordStream:
             start_s=round(span[0], 4),
             end_s=round(span[1], 4),
             emission_s=round(heard_s, 4),
-            language=word.language or (lane.language if lane else None),
+            language=word.language or self._language(lane),
             speaker=word.speaker or (lane.speaker if lane else None),
             final=word.lane not in self._searches[name].replaced,
             confidence=round(min(1.0, math.exp(word.logp)), 4),
             glued=self._glued(name, word),
         )
+
+    def _language(self, lane: Lane | None) -> str | None:
+        if lane is None:
+            return None
+        return lane.language if lane.source else self._tgt_lang or lane.language
 
     def _seconds(self, name: str, word: AssembledWord) -> Span:
         shift_s = self._searches[name].frame_shift_s

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from espnet_jst.config import config_files, read_yaml
+from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import ConfigError, JSTError
 from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.experiment import options_of
@@ -70,20 +71,20 @@ def tried_data(options: Options) -> list[str]:
     lanes = options.text.files.by_lane
     names = ["speech", *(name for lane, name in BATCH_NAMES.items() if lane in lanes)]
     names += ["alignment"] if options.text.files.both else []
-    return names + (["word_times"] if may_have_word_times(options) else [])
+    names += ["tgt_lang"] if may_have(TGT_LANGS, options) else []
+    times = options.text.files.transcript is not None and may_have("word_times", options)
+    return names + (["word_times"] if times else [])
 
 
-def may_have_word_times(options: Options) -> bool:
-    """Whether the training sets have, or may get, word end times: unknown as long as a script has to make the data."""
+def may_have(table: str, options: Options) -> bool:
+    """Whether the training sets have, or may get, a table: unknown as long as a script has to make the data."""
     run, data = options.run, options.data
-    if options.text.files.transcript is None:
-        return False
     if run.stage <= 1 and not data.corpus_dir:
         return True
     if run.stage <= 1:
-        return (Path(data.corpus_dir) / "word_times").is_file()
+        return (Path(data.corpus_dir) / table).is_file()
     folder = Path(data.datadir) if run.stage <= 3 else data.raw
-    return all((folder / name / "word_times").is_file() for name in data.training_sets)
+    return all((folder / name / table).is_file() for name in data.training_sets)
 
 
 def try_configuration(

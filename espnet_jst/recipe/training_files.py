@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stages.fitting import shape_file
@@ -38,6 +39,7 @@ class TrainingFiles:
         sets = {side: data.raw / name for side, name in zip(("train", "valid"), data.training_sets)}
         # Both sets or none: ESPnet wants the same names in training and validation.
         times = text.files.transcript is not None and all((path / "word_times").exists() for path in sets.values())
+        languages = all((path / TGT_LANGS).exists() for path in sets.values())
         files: dict[str, Sequence[tuple[Path, str, str]]] = {}
         for side, folder in sets.items():
             read = [(folder / "wav.scp", "speech", "sound")]
@@ -45,6 +47,7 @@ class TrainingFiles:
             read += [(folder / lanes[lane], name, "text") for lane, name in BATCH_NAMES.items() if lane in lanes]
             if text.files.both:
                 read.append((links_file(folder, corrupt if side == "train" else 0.0), "alignment", "text"))
+            read += [(folder / TGT_LANGS, "tgt_lang", "text")] if languages else []
             files[side] = read + ([(folder / "word_times", "word_times", "text")] if times else [])
         return cls(
             tokens=tokens,

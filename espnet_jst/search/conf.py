@@ -56,6 +56,9 @@ class DecodingConf(Conf):
         low=-1,
         high=100_000,
     )
+    tgt_lang: str | None = key(
+        None, "language to translate into, of a model that has several (model_conf.tgt_langs); a call may name another"
+    )
     nbest: int = key(1, "length of the n-best list; more than 1 needs a beam", low=1, high=1000)
     search_heads: Sequence[str] | None = key(
         None, "names of the heads to search; by default those of model_conf.searches"

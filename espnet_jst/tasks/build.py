@@ -11,7 +11,9 @@ from espnet_jst.config import check_choice, closest, shown
 from espnet_jst.data import audio_file
 from espnet_jst.data.conf import PreprocessorConf
 from espnet_jst.encoders.chain import Chain, Link
+from espnet_jst.encoders.conf import TargetLanguagesConf
 from espnet_jst.encoders.interface import StreamingEncoder
+from espnet_jst.encoders.tgt_langs import TargetLanguages
 from espnet_jst.errors import CheckpointError, ConfigError, DataError, JSTError
 from espnet_jst.heads.build import build_heads, token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
@@ -130,6 +132,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         specs=specs,
         hier_reads=hier_reads,
         hier_gradient=model_conf.get("hier_gradient", 1.0),
+        tgt_langs=_target_languages(tgt_langs_of(args), chain, specs),
         inputs=build_inputs(inputs, vocab_sizes, feeds),
         regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
         token_lists=marks,
@@ -147,6 +150,7 @@ def check_keys_of(args: argparse.Namespace) -> None:
     model_conf = args.model_conf or {}
     parse_searches(heads_of(args), model_conf.get("searches"))
     inputs_of(args)
+    tgt_langs_of(args)
     parse_regularizers(model_conf.get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     made_later = ["normalize"] if args.collect_stats else []  # from the statistics
@@ -190,6 +194,23 @@ def heads_of(args: argparse.Namespace) -> dict[str, HeadSpec]:
 def inputs_of(args: argparse.Namespace) -> dict[str, InputSpec]:
     """The parsed entries of `model_conf.inputs`."""
     return parse_inputs((args.model_conf or {}).get("inputs"))
+
+
+def tgt_langs_of(args: argparse.Namespace) -> TargetLanguagesConf | None:
+    """The parsed `model_conf.tgt_langs`, None where there is none."""
+    values = (args.model_conf or {}).get("tgt_langs")
+    return None if values is None else read(TargetLanguagesConf, values, "model_conf.tgt_langs")
+
+
+def _target_languages(
+    conf: TargetLanguagesConf | None, chain: Chain, heads: Mapping[str, HeadSpec]
+) -> TargetLanguages | None:
+    if conf is None:
+        return None
+    check_choice(conf.at, chain.sizes, "model_conf.tgt_langs.at")
+    if conf.at not in {spec.reads for spec in heads.values()}:
+        raise ConfigError(f"model_conf.tgt_langs.at: no head reads {conf.at}: name the encoder of the translation")
+    return TargetLanguages(size=chain.sizes[conf.at], at=conf.at, codes=conf.codes)
 
 
 def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:

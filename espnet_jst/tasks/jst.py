@@ -178,6 +178,7 @@ class JSTTask(st.STTask):
             tokenizers=build.build_tokenizers(args),
             inputs=build.inputs_of(args),
             lanes=parse_lanes((args.model_conf or {}).get("lanes")),
+            tgt_langs=build.tgt_langs_of(args),
             channels=build.channels_of(args, st.frontend_choices.classes),
             conf=getattr(args, "preprocessor_conf", None),
         )

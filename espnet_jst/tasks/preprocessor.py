@@ -11,6 +11,8 @@ from espnet2.train.preprocessor import AbsPreprocessor
 from espnet_jst.data.augment import augment
 from espnet_jst.data.checks import NO_VALUE
 from espnet_jst.data.conf import PreprocessorConf
+from espnet_jst.encoders.conf import TargetLanguagesConf
+from espnet_jst.encoders.tgt_langs import TGT_LANG, place_of
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.inputs.spec import SPEECH, InputSpec
@@ -29,8 +31,8 @@ class JSTPreprocessor(AbsPreprocessor):
     """Speech and texts of one utterance -> what the model takes.
 
     That is `speech` (N,) float32, or where there is none the `input_<name>` (U,) int64 whose text is there; and
-    `target_<head>` (U,) int64 for every head whose texts are all there. Whether the data sets together have what a
-    model needs is looked at once, before the training (`data_sets`).
+    `target_<head>` (U,) int64 for every head whose texts are all there, and `tgt_lang` (1,) int64. Whether the data
+    sets together have what a model needs is looked at once, before the training (`data_sets`).
 
     Args:
         train: augment the speech.
@@ -38,6 +40,7 @@ class JSTPreprocessor(AbsPreprocessor):
         tokenizers: of the vocabularies "tgt" and, where there is one, "src".
         inputs: those beside speech.
         lanes: every lane that a head writes, by name.
+        tgt_langs: the languages that it translates into, where it is told which.
         channels: of the recordings, as many as the frontend takes.
         conf: `preprocessor_conf`, see `PreprocessorConf`.
 
@@ -53,12 +56,14 @@ class JSTPreprocessor(AbsPreprocessor):
         tokenizers: Mapping[str, Tokenizer],
         inputs: Mapping[str, InputSpec] | None = None,
         lanes: Mapping[str, Lane] = LANES,
+        tgt_langs: TargetLanguagesConf | None = None,
         channels: int = 1,
         conf: Mapping | None = None,
     ) -> None:
         super().__init__(train)
         self.conf = read(PreprocessorConf, conf, "preprocessor_conf")
         self.specs, self.inputs, self.lanes, self.channels = dict(specs), dict(inputs or {}), lanes, channels
+        self.tgt_langs = tgt_langs
         self.tokenizers: dict[str, Tokenizer] = {}
         self.tags: dict[str, Tags] = {}
         self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(tokenizers)] for name, spec in self.inputs.items()}
@@ -73,7 +78,7 @@ class JSTPreprocessor(AbsPreprocessor):
                     )
         self.needs = {name: self._needs(spec) for name, spec in self.specs.items()}
         texts = {spec.text for spec in self.inputs.values()}
-        self.text_names = texts | {lane.data for lane in lanes.values()} | {ALIGNMENT, WORD_TIMES}
+        self.text_names = texts | {lane.data for lane in lanes.values()} | {ALIGNMENT, WORD_TIMES, TGT_LANG}
 
     def _needs(self, spec: HeadSpec) -> tuple[str, ...]:
         """Names of all data that a head's target is made from."""
@@ -82,6 +87,8 @@ class JSTPreprocessor(AbsPreprocessor):
             texts.append(ALIGNMENT)
         if spec.serialized and spec.policy == "time":
             texts.append(WORD_TIMES)
+        if self.tgt_langs is not None and spec.reads == self.tgt_langs.at:
+            texts.append(TGT_LANG)
         return tuple(texts)
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -97,6 +104,8 @@ class JSTPreprocessor(AbsPreprocessor):
             out[SPEECH] = augment(speech, self.conf) if self.train else speech
         else:
             out.update({spec.key: self._tokens(uid, spec, data) for spec in self.inputs.values() if spec.text in data})
+        if self.tgt_langs is not None and TGT_LANG in data:
+            out[TGT_LANG] = self._language(uid, data, self.tgt_langs.codes)
         for name, spec in self.specs.items():
             if all(text in data for text in self.needs[name]):
                 out[spec.target] = self._target(uid, name, spec, data)
@@ -107,6 +116,12 @@ class JSTPreprocessor(AbsPreprocessor):
         if not ids.size:
             raise DataError(f"utterance {uid!r}: {spec.text!r}, which is the input, is empty: leave it out")
         return ids
+
+    def _language(self, uid: str, data: Mapping[str, Any], codes: Sequence[str]) -> np.ndarray:
+        try:
+            return np.array([place_of(" ".join(_words(data, TGT_LANG)) or None, codes)], dtype=np.int64)
+        except ConfigError as error:
+            raise DataError(f"utterance {uid!r}: {error} (utt2tgt_lang)") from error
 
     def _target(self, uid: str, name: str, spec: HeadSpec, data: Mapping[str, Any]) -> np.ndarray:
         lanes = {lane: _units(data, self.lanes[lane].data) for lane in spec.lanes}

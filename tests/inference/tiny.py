@@ -94,7 +94,8 @@ def liven(model: JSTModel, *, rate: float = 0.5, seed: int = 0) -> JSTModel:
     """Random weights write nothing or always the same: make the joint networks listen, and `rate` symbols a frame."""
     generator = torch.Generator().manual_seed(seed)
     audio = torch.from_numpy(speech(5.0, fs=model.fs, seed=99))[None]
-    taps = model.eval().encode(audio, torch.tensor([audio.size(1)]))
+    first = model.tgt_langs.codes[:1] if model.tgt_langs else ()
+    taps = model.eval().encode(audio, torch.tensor([audio.size(1)]), tgt_langs=first)
     for name, head in model.heads.items():
         if not isinstance(head, TransducerHead):
             head.output.weight.mul_(8.0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from espnet_jst.encoders.conf import TargetLanguagesConf
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.spec import parse_heads
 from espnet_jst.inputs.spec import parse_inputs
@@ -18,11 +19,11 @@ JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
 DATA = {"speech": np.ones(10), "text": "X Y", "src_text": "a b", "alignment": "0-1 1-0", "word_times": "0.2 0.5"}
 
 
-def preprocessor(heads, *, train=False, tokens=TOKENS, src=None, inputs=None, channels=1, **conf):
+def preprocessor(heads, *, train=False, tokens=TOKENS, src=None, inputs=None, channels=1, tgt_langs=None, **conf):
     tokenizers = {"tgt": Tokenizer(tokens, token_type="word")}
     if src:
         tokenizers["src"] = Tokenizer(src, token_type="word")
-    given = {"inputs": inputs, "channels": channels, "conf": conf}
+    given = {"inputs": inputs, "channels": channels, "tgt_langs": tgt_langs, "conf": conf}
     return JSTPreprocessor(train, specs=parse_heads(heads), tokenizers=tokenizers, **given)
 
 
@@ -176,3 +177,29 @@ def test_links_of_a_language_without_blanks_are_those_of_its_characters(tmp_path
     prepare = JSTPreprocessor(False, specs=parse_heads({"joint": JOINT}), tokenizers={"tgt": tokenizer})
     out = prepare("u0", {**DATA, "text": "今天气", "alignment": "0-0 1-1 1-2"})
     assert words(out["target_joint"], tokenizer.tokens) == "<asr> ▁ a <st> ▁ 今 <asr> ▁ b <st> 天 气"
+
+
+TOLD = {
+    "asr": {"kind": "ctc", "lanes": ["transcript"]},
+    "st": {"kind": "ctc", "lanes": ["translation"], "reads": "hier_encoder"},
+}
+LANGUAGES = TargetLanguagesConf(at="hier_encoder", codes=("de", "es"))
+
+
+def test_a_head_that_hears_the_target_language_needs_it_and_the_others_do_not():
+    prepare = preprocessor(TOLD, tgt_langs=LANGUAGES)
+    out = prepare("u0", {**DATA, "tgt_lang": "es"})
+    assert out["tgt_lang"].tolist() == [1] and {"target_asr", "target_st"} <= set(out)
+    assert sorted(prepare("u0", DATA)) == ["speech", "target_asr"]
+
+
+def test_a_model_that_is_told_no_language_leaves_it_alone():
+    assert sorted(preprocessor(TOLD)("u0", {**DATA, "tgt_lang": "es"})) == ["speech", "target_asr", "target_st"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("fr", "the target language 'fr' is unknown"), ("-", "no target language is given")]
+)
+def test_an_utterance_without_a_known_target_language_is_named(value, message):
+    with pytest.raises(DataError, match=f"utterance 'u0': {message}: the model translates into de, es.*utt2tgt_lang"):
+        preprocessor(TOLD, tgt_langs=LANGUAGES)("u0", {**DATA, "tgt_lang": value})

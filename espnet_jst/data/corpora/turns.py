@@ -13,10 +13,8 @@ from espnet_jst.data.checks import SKIPPED, Problem, write_skipped
 from espnet_jst.data.corpora.sphere_files import unpack
 from espnet_jst.data.corpora.wording import CASE
 from espnet_jst.data.kaldi import write_data_dir, write_table
-from espnet_jst.data.utterances import CHANNELS
+from espnet_jst.data.utterances import CHANNELS, TGT_LANGS
 from espnet_jst.errors import ConfigError, DataError
-
-TGT_LANGS = "utt2tgt_lang"  # the language that each utterance is translated into
 
 
 @dataclass(frozen=True, kw_only=True)

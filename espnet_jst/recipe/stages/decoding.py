@@ -9,6 +9,7 @@ from pathlib import Path
 
 from espnet_jst.config import check_keys, read_yaml
 from espnet_jst.data import kaldi
+from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import DataError
 from espnet_jst.jobs.command import Job, python, run_jobs
 from espnet_jst.jobs.shards import split_evenly
@@ -60,7 +61,7 @@ def decoding_stages(
                 inputs=[
                     *model_inputs(*model),
                     folder / "wav.scp",
-                    *present(folder / UTT2AUDIO),
+                    *present(folder / UTT2AUDIO, folder / TGT_LANGS),
                     *configs,
                     *named_files(decoding.inference_args, *configs),
                 ],
@@ -87,7 +88,7 @@ def decode(
     """`jst_inference` on shards of the keys, outputs joined.
 
     Args:
-        wav: `wav.scp` of the set.
+        wav: `wav.scp` of the set; beside it may stand the languages to translate into.
         ngpu: GPUs; one is used.
     """
     logdir = out / "logdir"
@@ -99,6 +100,8 @@ def decode(
         kaldi.write_table(key_file, {key: key for key in shard})
         arguments: list[object] = ["--ngpu", min(1, ngpu), "--key_file", key_file]
         arguments += ["--data_path_and_name_and_type", f"{wav.as_posix()},speech,sound"]
+        for table in present(wav.parent / TGT_LANGS):
+            arguments += ["--data_path_and_name_and_type", f"{table.as_posix()},tgt_lang,text"]
         arguments += ["--st_train_config", config, "--st_model_file", weights, *flags]
         command = python("-m", "espnet_jst.bin.jst_inference", *arguments)
         jobs.append(Job(command, logdir / f"output.{number}", logdir / f"inference.{number}.log"))
