@@ -17,7 +17,7 @@ from tests.data.corpora.europarl import make_europarl
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
-    "base": "train.yaml",
+    "base": "train_several.yaml",
     "frontend_conf": {"fs": 8000, "n_mels": 20},
     "encoder_conf": {"size": 16, "layers": 2, "heads": 2, "feed_forward_size": 16, "taps": [1]},
     "hier_encoder_conf": {"size": 16, "layers": 1, "heads": 2, "feed_forward_size": 16},
@@ -65,24 +65,23 @@ def run(here: Path, corpus: Path, *flags: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.long
-def test_many_to_one_goes_through_every_stage_to_a_pack(tmp_path: Path) -> None:
+def test_many_to_many_goes_through_every_stage_to_a_pack_that_is_told_the_target(tmp_path: Path) -> None:
     here, corpus = recipe(tmp_path), make_europarl(tmp_path / "v1.1")
-    flags = ["--langs=de,fr-en", "--token_type", "char", "--st_config", "conf/small.yaml", "--st_tag", "x"]
-    flags += ["--use_streaming", "true", "--max_wav_duration", "5"]
-    done = run(here, corpus, *flags)
+    flags = ["--langs=de,fr-en,de", "--token_type", "char", "--st_config", "conf/small.yaml", "--st_tag", "x"]
+    done = run(here, corpus, *flags, "--use_streaming", "true", "--max_wav_duration", "5")
     assert done.returncode == 0, done.stdout + done.stderr
-    exp = here / "exp" / "de+fr-en" / "st_x"
+    exp = here / "exp" / "de,fr-en,de".replace(",", "+") / "st_x"
     scored = {path.parent.name: json.loads(path.read_text()) for path in exp.glob("decode*/*/scores.json")}
-    assert set(scored) == {"test_de_en", "test_fr_en"}
+    assert set(scored) == {"test_de_en", "test_fr_en", "test_fr_de"}
     languages = {name: entry["language"] for name, entry in scored["test_de_en"]["lanes"].items()}
-    assert languages == {"transcript": "mul", "translation": "en"}
-    assert len((here / "data" / "de+fr-en" / "dev" / "segments").read_text().splitlines()) == 16
+    assert languages == {"transcript": "mul", "translation": "mul-x-tgt"}
+    assert scored["test_fr_de"]["lanes"]["translation"]["utterances"] == 4
     [pack] = exp.glob("*.zip")
     from espnet_jst.inference import Speech2Text
 
     model = Speech2Text.from_pretrained(str(pack))
-    samples, fs = soundfile.read(corpus / "de" / "audios" / "de.20080924.3.1-nicolas.flac", frames=16000)
-    assert set(model(samples, fs=fs)[0][3].lanes) == {"transcript", "translation"}
+    samples, fs = soundfile.read(corpus / "fr" / "audios" / "fr.20080924.3.1-nicolas.flac", frames=16000)
+    assert set(model(samples, fs=fs, tgt_lang="de")[0][3].lanes) == {"transcript", "translation"}
 
 
 def test_wrong_directions_end_before_any_stage(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _read_set(corpus: Path, direction: Direction, name: str, *, several: bool) -
             speaker=owners.get(speech) or speech,
             transcript=normalize(spoken),
             translations=(normalize(translated),),
-            tgt_lang=direction.tgt,
+            tgt_lang=direction.tgt if several else None,
         )
         reading.turns.append(turn)
     return reading
