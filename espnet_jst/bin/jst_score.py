@@ -28,6 +28,13 @@ def get_parser() -> argparse.ArgumentParser:
     add("--tgt_lang", metavar="LANG", help="language of the translation, e.g. de; needed to score it")
     add("--case", default="lc", help="case in the reference files' names; lc scores without case (default: lc)")
     add("--src_case", help="the same for the transcript, where it differs from the translation's")
+    add(
+        "--references",
+        type=int,
+        default=1,
+        metavar="N",
+        help="references of each translation; those after the first are text.CASE.LANG.1 and so on (default: 1)",
+    )
     add("--lanes", nargs="+", metavar="LANE", help="transcript, translation (default: those whose files are there)")
     add("--st_train_config", metavar="FILE", help="config.yaml of the model, where it writes further lanes")
     add("--word_times", metavar="FILE", help="end times of the reference words in s (default: REF_DIR/word_times)")
@@ -46,6 +53,8 @@ def main(cmd: Sequence[str] | None = None) -> int:
     for pair in args.signature or ():
         if "=" not in pair:
             parser.error(f"--signature {pair}: write KEY=VALUE, e.g. beam=4")
+    if args.references < 1:
+        parser.error(f"--references {args.references}: give 1 or more")
     if args.n_bootstrap < 0 or (args.compare and args.n_bootstrap < 1):
         parser.error(f"--n_bootstrap {args.n_bootstrap}: give 0 or more, and at least 1 with --compare")
     return run_main(lambda: _run(args))
@@ -60,7 +69,8 @@ def _run(args: argparse.Namespace) -> None:
 
     console = Console()
     shared = {
-        key: getattr(args, key) for key in ("src_lang", "tgt_lang", "case", "src_case", "lanes", "n_bootstrap", "seed")
+        key: getattr(args, key)
+        for key in ("src_lang", "tgt_lang", "case", "src_case", "lanes", "references", "n_bootstrap", "seed")
     }
     shared["further"] = further_lanes(args.st_train_config) if args.st_train_config else []
     signature = dict(pair.split("=", 1) for pair in args.signature) if args.signature else None

@@ -120,7 +120,7 @@ class AudioFile:
         mixer, count = mixer or Mixer(self.name), self.info.channels
         if channel is not None and 1 < count <= channel:
             reason = f"{self.name}: no channel {channel + 1} in a file of {count}"
-            raise BadItem(reason, "correct its line in reco2file_and_channel", "channel-missing")
+            raise BadItem(reason, "correct its line in reco2file_and_channel", "audio-channel")
         for block in self._counted(start, stop):
             yield mixer.mix(block if channel is None or count == 1 else block[:, channel : channel + 1])
 

@@ -141,7 +141,7 @@ def read_channels(path: str | Path, *, on_bad: OnBad) -> dict[str, int]:
         if re.fullmatch(r"[A-H]|[1-8]", name):
             channels[key] = "ABCDEFGH".index(name) if name.isalpha() else int(name) - 1
         else:
-            on_bad(key, f"{path}: no channel (A, B or 1, 2) in {value!r}", "correct the line", "channel-invalid")
+            on_bad(key, f"{path}: no channel (A, B or 1, 2) in {value!r}", "correct the line", "segment-channel")
     return channels
 
 

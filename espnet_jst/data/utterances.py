@@ -90,7 +90,11 @@ def read_set(directory: str | Path, src_text: str | None, tgt_text: str | None) 
     owner = "segments" if (directory / "segments").exists() else "wav.scp"
     channels: dict[str, int] = {}
     if (directory / CHANNELS).exists():
-        channels = kaldi.read_channels(directory / CHANNELS, on_bad=lambda *bad: problems.append(Problem(*bad)))
+        unclear: list[Problem] = []
+        channels = kaldi.read_channels(directory / CHANNELS, on_bad=lambda *bad: unclear.append(Problem(*bad)))
+        for problem in unclear:  # not mixed down: the other speaker is in it
+            wav.pop(problem.utt_id, None)
+        problems += unclear
     if owner == "segments":
         segments = kaldi.read_segments(directory / owner, on_bad=lambda *bad: problems.append(Problem(*bad)))
         items = _segmented(wav, segments, channels, problems)
@@ -121,7 +125,7 @@ def _segmented(
         if segment.recording in wav:
             items.append(AudioItem(key, wav[segment.recording], segment, channels.get(segment.recording)))
         else:
-            reason = f"its recording {segment.recording} is not in wav.scp"
+            reason = f"its recording {segment.recording} is not in wav.scp, or has no clear channel"
             problems.append(Problem(key, reason, "add the recording or remove the utterance", "segment-no-recording"))
     return items
 

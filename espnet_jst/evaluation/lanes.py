@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -31,6 +31,7 @@ class LaneTexts:
         references, hypotheses: texts, (len(keys),).
         missing: utterances without a hypothesis; they count as empty.
         lowercase: whether metrics that know case are to ignore it.
+        further: more references of a translation, each (len(keys),), which sacrebleu's metrics take as well.
     """
 
     lane: Lane
@@ -41,6 +42,7 @@ class LaneTexts:
     hypotheses: tuple[str, ...]
     missing: tuple[str, ...]
     lowercase: bool = False
+    further: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         check_pairs(self.references, self.hypotheses)
@@ -92,18 +94,23 @@ def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
         )
 
 
-def load_lane(hyp_dir: Path, ref_file: Path, *, lane: Lane, language: str, lowercase: bool = False) -> LaneTexts:
+def load_lane(
+    hyp_dir: Path, ref_file: Path, *, lane: Lane, language: str, lowercase: bool = False, references: int = 1
+) -> LaneTexts:
     """Read one lane.
+
+    Args:
+        references: of a translation, how many; those after the first are <ref_file>.1 and so on.
 
     Raises:
         DataError: a file is missing or holds nothing, or there are hypotheses of utterances that the reference lacks.
     """
     hyp_file = hyp_dir / lane.data
-    references, hypotheses = read_texts(ref_file), read_texts(hyp_file)
-    for path, texts in ((ref_file, references), (hyp_file, hypotheses)):
+    wanted, hypotheses = read_texts(ref_file), read_texts(hyp_file)
+    for path, texts in ((ref_file, wanted), (hyp_file, hypotheses)):
         if not texts:
             raise DataError(f"{path} holds no utterance; run the stage that writes it again")
-    unknown = [key for key in hypotheses if key not in references]
+    unknown = [key for key in hypotheses if key not in wanted]
     if unknown:
         raise DataError(
             f"{hyp_file}: utterances that {ref_file} does not have: {some_names(unknown)}; "
@@ -113,12 +120,24 @@ def load_lane(hyp_dir: Path, ref_file: Path, *, lane: Lane, language: str, lower
         lane=lane,
         language=language,
         reference_file=ref_file.name,
-        keys=tuple(references),
-        references=tuple(references.values()),
-        hypotheses=tuple(hypotheses.get(key, "") for key in references),
-        missing=tuple(key for key in references if key not in hypotheses),
+        keys=tuple(wanted),
+        references=tuple(wanted.values()),
+        hypotheses=tuple(hypotheses.get(key, "") for key in wanted),
+        missing=tuple(key for key in wanted if key not in hypotheses),
         lowercase=lowercase,
+        further=() if lane.source else tuple(_further(ref_file, wanted, number) for number in range(1, references)),
     )
+
+
+def _further(ref_file: Path, keys: Iterable[str], number: int) -> tuple[str, ...]:
+    """Another reference of each utterance."""
+    path = ref_file.with_name(f"{ref_file.name}.{number}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file, for reference {number + 1} of each utterance; ask for {number}")
+    texts = read_texts(path)
+    if lacking := [key for key in keys if key not in texts]:
+        raise DataError(f"{path} lacks utterances of {ref_file.name}: {some_names(lacking)}; write a line for each")
+    return tuple(texts[key] for key in keys)
 
 
 class Reading(TypedDict, total=False):
@@ -130,6 +149,7 @@ class Reading(TypedDict, total=False):
         src_case: the same for what was spoken, where it differs.
         lanes: their names; without them those of signature.json, or those whose files are there.
         further: lanes of the model besides those that every model may have, or changes of these (`parse_lanes`).
+        references: how many of each translation (`load_lane`).
     """
 
     src_lang: str | None
@@ -138,6 +158,7 @@ class Reading(TypedDict, total=False):
     src_case: str | None
     lanes: Sequence[str] | None
     further: Collection[Lane]
+    references: int
 
 
 def further_lanes(config: Path | str) -> list[Lane]:
@@ -174,7 +195,8 @@ def load_lanes(hyp_dir: Path, ref_dir: Path, **reading: Unpack[Reading]) -> list
             if language is None:
                 raise DataError(f"lane {name}: give its language")
             lowercase = case.startswith("lc")
-            found.append(load_lane(hyp_dir, ref_file, lane=lane, language=language, lowercase=lowercase))
+            read = partial(load_lane, lane=lane, language=language, lowercase=lowercase)
+            found.append(read(hyp_dir, ref_file, references=reading.get("references", 1)))
     if not found:
         raise DataError(f"nothing to score in {hyp_dir} against {ref_dir}: looked for {', '.join(looked_for)}")
     return found

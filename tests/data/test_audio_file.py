@@ -79,6 +79,10 @@ def test_an_aiff_file_that_was_cut_short_is_refused(tmp_path, tone):
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
         (b"\0\0\0\x20ftypM4A \0\0", "MP4"),
+        (
+            b"NIST_1A\n   1024\nsample_coding -s27 ulaw,embedded-shorten-v2.00\nend_head\n".ljust(1024),
+            "sph2pipe -f wav",
+        ),
         ("<html>nicht gefunden: für später</html>".encode(), "it is text"),
         (bytes(range(256)), "not readable as audio"),
     ],

@@ -47,6 +47,14 @@ def test_bad_segments_are_handed_over_and_the_good_ones_go_on(tmp_path):
     assert [(key, kind) for key, _, _, kind in bad] == [(key, "segment-invalid") for key in "bcefg"]
 
 
+def test_channels_are_letters_or_numbers_and_others_are_handed_over(tmp_path):
+    (tmp_path / "c").write_text("a call A\nb call B\nc call 1\nd call 2\ne call x\nf\ng call 0\n")
+    bad = []
+    found = kaldi.read_channels(tmp_path / "c", on_bad=lambda key, reason, fix, kind: bad.append((key, kind)))
+    assert found == {"a": 0, "b": 1, "c": 0, "d": 1}
+    assert bad == [(key, "segment-channel") for key in "efg"]
+
+
 def test_keys_that_differ_between_files_are_listed():
     with pytest.raises(DataError) as error:
         kaldi.check_same_keys(

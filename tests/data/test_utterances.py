@@ -10,8 +10,8 @@ import soundfile
 
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits
-from espnet_jst.data.kaldi import Segment
-from espnet_jst.data.utterances import AudioItem, hear
+from espnet_jst.data.kaldi import Segment, write_table
+from espnet_jst.data.utterances import AudioItem, hear, read_set
 from espnet_jst.errors import DataError
 from tests.data.containers.sound import FS, encoded, tone
 
@@ -70,3 +70,32 @@ def test_what_receives_the_samples_gets_one_channel_and_its_errors_are_not_the_i
     with pytest.raises(DataError, match=r"^no space left$"):
         hear(AudioItem("u", str(recording), Segment("r", 0, 1.5)), fs=FS, strict_fs=False, write=write)
     assert lengths == [(FS * 3 // 2, 2)]
+
+
+def test_one_channel_is_heard_where_it_is_named(recording):
+    def peak(channel: int | None, end_s: float = 3.0) -> float:
+        item = AudioItem("u", str(recording), Segment("r", 2.0, end_s), channel)
+        heard = hear(item, fs=FS, strict_fs=False)
+        assert "audio-stereo" not in {problem.kind for problem in heard.remarks}
+        return heard.peak
+
+    assert peak(0) == pytest.approx(0.3, abs=0.05)  # both together cancel each other
+    assert peak(1, 4.0) == pytest.approx(0.3, abs=0.05)  # and the other has samples that are no numbers
+    with pytest.raises(BadItem, match=r"no channel 3 in a file of 2; correct its line in reco2file_and_channel"):
+        peak(2)
+
+
+def test_a_file_of_one_channel_is_what_is_meant_already(tmp_path):
+    soundfile.write(tmp_path / "b.wav", tone(), FS)
+    assert not hear(AudioItem("u", str(tmp_path / "b.wav"), channel=1), fs=FS, strict_fs=False).remarks
+
+
+def test_channels_of_recordings_reach_their_utterances(tmp_path):
+    write_table(tmp_path / "wav.scp", {"c-A": "c.sph", "c-B": "c.sph", "d": "d.wav", "e-A": "e.sph"})
+    write_table(tmp_path / "text", dict.fromkeys(("u1", "u2", "u3", "u4"), "word"))
+    write_table(tmp_path / "segments", {"u1": "c-A 0 1", "u2": "c-B 0 1", "u3": "d 0 1", "u4": "e-A 0 1"})
+    write_table(tmp_path / "reco2file_and_channel", {"c-A": "c A", "c-B": "c B", "e-A": "e left"})
+    found = read_set(tmp_path, "text", None)
+    assert {item.utt_id: item.channel for item in found.items} == {"u1": 0, "u2": 1, "u3": None}
+    listed = {problem.utt_id: problem.kind for problem in found.problems}
+    assert listed == {"e-A": "segment-channel", "u4": "segment-no-recording"}

@@ -58,6 +58,16 @@ def test_segments_keep_their_recordings(tmp_path: Path) -> None:
         assert set(wav) == {owner[key] for key in segments}
 
 
+def test_channels_stay_with_their_recordings(tmp_path: Path) -> None:
+    split = corpus(tmp_path, count=6, same=1)
+    write_table(
+        tmp_path / "mine" / "reco2file_and_channel", {f"u{number:03d}": f"c {'AB'[number % 2]}" for number in range(6)}
+    )
+    split()
+    for wav, channels in zip(tables(tmp_path, "wav.scp"), tables(tmp_path, "reco2file_and_channel"), strict=True):
+        assert set(wav) == set(channels)
+
+
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     split = corpus(tmp_path, count=2, same=1)
     with pytest.raises(DataError, match="2 different transcripts"):

@@ -17,17 +17,30 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.sphere_files import find_audio
-from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths
+from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths, seconds
 from espnet_jst.data.corpora.wording import english, spanish
 from espnet_jst.errors import ConfigError
 
+FOLDERS = (
+    Folder(
+        *("fisher_callhome_spanish", "FISHER_CALLHOME_SPANISH"),
+        "the folder with LDC2010S01 and LDC2010T04 (and LDC96S35 and LDC96T17 for CallHome)",
+        "they come from the LDC, with a licence",
+    ),
+    Folder(
+        *("fisher_callhome_translations", "FISHER_CALLHOME_TRANSLATIONS", "the clone with the translations"),
+        "git clone https://github.com/joshua-decoder/fisher-callhome-corpus",
+    ),
+)
 FISHER_SETS = ("fisher_train", "fisher_dev", "fisher_dev2", "fisher_test")
 CALLHOME_SETS = ("callhome_train", "callhome_devtest", "callhome_evltest")
 SOURCE, TARGET = "es", "en"
 # Two lines of LDC2010T04 whose channel is that of the other speaker: (call, line) -> channel.
 _CORRECTED = {("20050930_180411_157_fsp", 2): 0, ("20051225_192042_872_fsp", 1): 0}
 _CALLHOME_LINE = re.compile(r"([\d.]+) ([\d.]+) ([AB])\d*: ?(.*)")
+_MAPPED = re.compile(r"(\S+) ([1-9]\d*(?:_[1-9]\d*)*)")
 _FIX = "nothing, or mend it in the corpus"
 
 
@@ -40,6 +53,20 @@ class _Line(NamedTuple):
 
 Transcript = Callable[[Path], list[_Line | None]]
 """Reads the lines of a transcript as the mapping counts them, from 1; None for one that cannot be used."""
+
+
+def read_all(ldc: Path, translations: Path) -> Iterator[tuple[str, Reading]]:
+    """Fisher's sets, and CallHome's where its two folders are there.
+
+    Args:
+        ldc: folder with the LDC's, by their catalogue numbers.
+
+    Raises:
+        ConfigError: as `read`.
+    """
+    yield from read(ldc / "LDC2010S01", ldc / "LDC2010T04", translations)
+    if (ldc / "LDC96S35").is_dir() and (ldc / "LDC96T17").is_dir():
+        yield from read(ldc / "LDC96S35", ldc / "LDC96T17", translations, sets=CALLHOME_SETS)
 
 
 def read(
@@ -82,9 +109,11 @@ def _mapped(translations: Path, name: str) -> Iterator[tuple[str, list[int], tup
                 f"{path} has {len(lines)} lines, and mapping/{name} {len(mapping)}: the n-th is the translation of the "
                 "n-th; take both from one clone, unchanged"
             )
-    for line, *texts in zip(mapping, *references):
-        call, _, numbers = line.partition(" ")
-        yield call, [int(number) for number in numbers.split("_")], tuple(map(english, texts))
+    for number, (line, *texts) in enumerate(zip(mapping, *references), start=1):
+        found = _MAPPED.fullmatch(line.strip())
+        if found is None:
+            raise ConfigError(f"mapping/{name}:{number}: not a call and its lines, such as 10_11: {line[:60]!r}")
+        yield found[1], [int(part) for part in found[2].split("_")], tuple(map(english, texts))
 
 
 def _add(
@@ -101,7 +130,7 @@ def _add(
     channel = _CORRECTED.get((call, numbers[0]), parts[0].channel)
     if any(part.channel != channel for part in parts[1:]) or channel not in (0, 1):
         reason = f"its lines are of channels {[part.channel for part in parts]}, not of one speaker"
-        reading.problems.append(Problem(name, reason, _FIX, "channel-invalid"))
+        reading.problems.append(Problem(name, reason, _FIX, "segment-channel"))
         return
     start_s, end_s = min(part.start_s for part in parts), max(part.end_s for part in parts)
     speaker = f"{call}-{'AB'[channel]}"
@@ -132,6 +161,6 @@ def callhome_lines(path: Path) -> list[_Line | None]:
 
 def _line(start: str, end: str, channel: str, text: str) -> _Line | None:
     try:
-        return _Line(float(start), float(end), int(channel), text)
+        return _Line(seconds(start), seconds(end), int(channel), text)
     except ValueError:
         return None

@@ -15,12 +15,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.sphere_files import find_audio
-from espnet_jst.data.corpora.turns import Reading, Turn, as_lines
+from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, seconds
 from espnet_jst.data.corpora.wording import plain, tunisian
 from espnet_jst.errors import ConfigError
 
+FOLDERS = (
+    Folder("iwslt22_dialect", "IWSLT22_DIALECT", "LDC2022E01, unpacked", "it comes from the LDC, with a licence"),
+    Folder(
+        *("iwslt22_splits", "IWSLT22_SPLITS", "the clone with the lists of its sets"),
+        "git clone https://github.com/kevinduh/iwslt22-dialect",
+    ),
+)
 SETS = ("train", "dev", "test1")
+KINDS = ("transcripts", "translations")
 SOURCE, TARGET = "aeb", "en"
 _FIX = "nothing, or mend it in the corpus"
 
@@ -33,7 +42,8 @@ class _Line(NamedTuple):
 
     @property
     def times(self) -> tuple[float, float]:
-        return float(self.start), float(self.end)
+        """Raises ValueError where they are no times."""
+        return seconds(self.start), seconds(self.end)
 
 
 def read(corpus: Path, splits: Path, *, normalize: Callable[[str], str] = tunisian) -> Iterator[tuple[str, Reading]]:
@@ -48,17 +58,17 @@ def read(corpus: Path, splits: Path, *, normalize: Callable[[str], str] = tunisi
         ConfigError: a folder or list is not there.
     """
     audio = find_audio(corpus / "data" / "audio" / "ta")
-    transcripts, translations = (_tables(corpus / "data" / kind / "ta") for kind in ("transcripts", "translations"))
+    tables = {kind: _tables(corpus / "data" / kind / "ta") for kind in KINDS}
     excluded = {(name, float(start), float(end)) for name, start, end in _excluded(splits)}
     for name in SETS:
         reading = Reading(audio=audio)
         for file_id in filter(None, map(str.strip, as_lines(splits / f"{name}.file_id.txt"))):
-            sides = (transcripts.get(file_id), translations.get(file_id))
-            if sides[0] is None or sides[1] is None:
-                lacking = "transcript" if sides[0] is None else "translation"
-                reading.problems.append(Problem(file_id, f"there is no {lacking} file of it", _FIX, "text-missing"))
+            if lacking := [kind for kind in KINDS if file_id not in tables[kind]]:
+                reason = f"there is no file of it in {' and '.join(lacking)}"
+                reading.problems.append(Problem(file_id, reason, _FIX, "text-missing"))
                 continue
-            _read_file(file_id, sides[0], sides[1], excluded, normalize, reading)
+            paths = [tables[kind][file_id] for kind in KINDS]
+            _read_file(file_id, *paths, excluded=excluded, normalize=normalize, reading=reading)
         yield name, reading
 
 
@@ -79,6 +89,7 @@ def _read_file(
     file_id: str,
     transcripts: Path,
     translations: Path,
+    *,
     excluded: set[tuple[str, float, float]],
     normalize: Callable[[str], str],
     reading: Reading,
@@ -89,7 +100,8 @@ def _read_file(
         if (file_id, start_s, end_s) in excluded:
             continue
         times = "-".join(f"{round(1000 * time):07d}" for time in line.times)
-        utt_id = f"{line.speaker}_{file_id}_{times}"
+        speaker = "-".join(line.speaker.split())
+        utt_id = f"{speaker}_{file_id}_{times}"
         if line.times not in translated:
             reading.problems.append(Problem(utt_id, "no translation has its times", _FIX, "text-missing"))
             continue
@@ -98,7 +110,7 @@ def _read_file(
             recording=file_id,
             start_s=start_s,
             end_s=end_s,
-            speaker=line.speaker,
+            speaker=speaker,
             transcript=normalize(line.text),
             translations=(plain(translated[line.times]),),
         )

@@ -19,12 +19,11 @@ def find_audio(folder: Path) -> dict[str, Path]:
     Raises:
         ConfigError: there is none.
     """
+    # Files that begin with "._" hold no audio: a Mac leaves them where it copies.
+    paths = [p for p in folder.rglob("*.*") if p.suffix.lower() in PREFERRED and not p.name.startswith("._")]
     found: dict[str, Path] = {}
-    for suffix in PREFERRED:
-        for path in sorted(folder.rglob("*")):
-            # Discs were copied on a Mac: files beside them that hold no audio have the same ending.
-            if path.suffix.lower() == suffix and not path.name.startswith("._"):
-                found.setdefault(path.stem.lower(), path)
+    for path in sorted(paths, key=lambda path: (PREFERRED.index(path.suffix.lower()), path)):
+        found.setdefault(path.stem.lower(), path)
     if not found:
         raise ConfigError(
             f"{folder}: no recording (.sph, .flac, .wav) below it; give the folder of the unpacked corpus"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from espnet_jst.data.corpora.wording import CASE
 from espnet_jst.data.kaldi import write_data_dir, write_table
 from espnet_jst.data.utterances import CHANNELS, TGT_LANGS
 from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.text.lanes import LANES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +60,16 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
 
 
-def check_folder(path: Path | None, what: str, how: str) -> Path:
-    """A folder that the user has to give.
+def seconds(text: str) -> float:
+    """A time as the files have it.
 
     Raises:
-        ConfigError: it is not given, or not there; the message ends with how to get and give it.
+        ValueError: it is none.
     """
-    if path is None:
-        raise ConfigError(f"{what} is not given: {how}")
-    if not path.is_dir():
-        raise ConfigError(f"{path}: no such folder, where {what} should be: {how}")
-    return path
+    time_s = float(text)
+    if not math.isfinite(time_s):
+        raise ValueError(f"no time: {text}")
+    return time_s
 
 
 def hundredths(time_s: float) -> str:
@@ -152,7 +153,7 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
         BadItem: it cannot be used.
     """
     fix = "nothing, or mend it in the corpus"
-    for name, text in (("transcript", turn.transcript), ("translation", turn.translations[0])):
+    for name, text in zip(LANES, (turn.transcript, turn.translations[0]), strict=True):
         if not text:
             raise BadItem(f"no {name} is left without annotation and punctuation", fix, "text-empty")
         if "\ufffd" in text:
@@ -169,7 +170,8 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
 def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], src: str, tgt: str) -> None:
     wav, channels = {}, {}
     segments, speakers, transcripts = {}, {}, {}
-    translations: list[dict[str, str]] = [{}]
+    # Where one corpus of several has further references, a set of all has none.
+    translations: list[dict[str, str]] = [{} for _ in range(min(len(turn.translations) for turn in turns))]
     for turn in turns:
         key = turn.utt_id
         wav[turn.side] = files[turn.recording.lower()].absolute().as_posix()
@@ -177,7 +179,6 @@ def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], s
             channels[turn.side] = f"{turn.recording} {'AB'[turn.channel]}"
         segments[key] = f"{turn.side} {turn.start_s:.3f} {turn.end_s:.3f}"
         speakers[key], transcripts[key] = turn.speaker, turn.transcript
-        translations += [{} for _ in turn.translations[len(translations) :]]
         for table, text in zip(translations, turn.translations):
             table[key] = text
     text = f"text.{CASE}"

@@ -16,6 +16,8 @@ CASE = "lc.rm"
 _DELETED = str.maketrans(dict.fromkeys(string.punctuation.replace("'", "") + "¿¡", ""))
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘`´", "'"))
 _QUOTES = str.maketrans(dict.fromkeys("“”„«»", ""))
+# Letters of fisher_test.en.0 that were encoded twice: "MÃ©xico".
+_TWICE_ENCODED = re.compile("[\xc2\xc3][\x80-\xbf]")
 _DASHES = re.compile("[–—…_]|-")
 
 # LDC2022E01: O/ foreign, U/ uncertain, M/ Modern Standard Arabic, and pairs of them; their slash may be missing.
@@ -43,6 +45,7 @@ def plain(text: str) -> str:
 
 def english(text: str) -> str:
     """A translation in which a hyphen or dash parts words, as HENT-SRT has Fisher's; IWSLT's are `plain`."""
+    text = _TWICE_ENCODED.sub(lambda found: found[0].encode("latin-1").decode("utf-8"), text)
     return plain(_DASHES.sub(" ", text))
 
 

@@ -25,7 +25,7 @@ from espnet_jst.evaluation.small_samples import are_few
 
 
 class TranslationMetric(Metric):
-    """A metric of sacrebleu against one reference."""
+    """A metric of sacrebleu, against one reference or several."""
 
     source = False
 
@@ -40,7 +40,7 @@ class TranslationMetric(Metric):
         seeds: here alone we call what is private there.
         """
         metric = self.sacrebleu(texts)
-        rows = metric._extract_corpus_statistics(texts.hypotheses, [texts.references])
+        rows = metric._extract_corpus_statistics(texts.hypotheses, reference_sets(texts))
 
         def score(sums: np.ndarray) -> float:
             return float(metric._compute_score_from_stats(sums.tolist()).score)
@@ -50,7 +50,7 @@ class TranslationMetric(Metric):
     def score(self, texts: LaneTexts, *, n_bootstrap: int = 0, seed: int = 12345) -> Score:
         """sacrebleu's corpus score; intervals, which take their time, only of lanes that the metric is for."""
         metric = self.sacrebleu(texts)
-        score = metric.corpus_score(texts.hypotheses, [texts.references])
+        score = metric.corpus_score(texts.hypotheses, reference_sets(texts))
         signature, low, high, confidence = str(metric.get_signature()), math.nan, math.nan, {}
         n_bootstrap = n_bootstrap if self.suits(texts.lane) else 0
         if n_bootstrap and are_few(texts.references):
@@ -81,8 +81,9 @@ class TranslationMetric(Metric):
         ESPnet's `show_translation_result.sh` takes the BLEU score from line 5 and its details from line 7.
         """
         kind = "insensitive" if case.startswith("lc") else "sensitive"
+        single = all("nrefs:1|" in score.details["signature"] for score in scores)
         body = ",\n".join(score.espnet for score in scores)
-        return f"Case {kind} BLEU result (single-reference)\n[\n{body}\n]\n"
+        return f"Case {kind} BLEU result ({'single-reference' if single else 'multi-references'})\n[\n{body}\n]\n"
 
 
 class BLEU(TranslationMetric):
@@ -144,11 +145,16 @@ class UnitTER(sacrebleu.metrics.TER):
         return signature
 
 
+def reference_sets(texts: LaneTexts) -> list[tuple[str, ...]]:
+    """References as sacrebleu takes them: the first of each utterance, the second of each ..."""
+    return [texts.references, *texts.further]
+
+
 def _resampled(metric: Sacrebleu, texts: LaneTexts, n_bootstrap: int, seed: int) -> tuple[str, float, float]:
     """Signature, mean and half width of the interval of sacrebleu's own bootstrap."""
     # Not corpus_score(n_bootstrap=...): sacrebleu 2.6.0 fails there when a resample holds empty hypotheses only.
     with sacrebleu_seed(seed):
-        test = PairedTest([("", texts.hypotheses)], {"": metric}, [texts.references], "bs", n_bootstrap)
+        test = PairedTest([("", texts.hypotheses)], {"": metric}, reference_sets(texts), "bs", n_bootstrap)
     signatures, scores = test()
     [(name, signature)] = signatures.items()
     result: Any = scores[name][0]

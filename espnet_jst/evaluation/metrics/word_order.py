@@ -97,18 +97,21 @@ class RIBES(Metric):
     source = False
 
     def statistics(self, texts: LaneTexts, decoded: Decoded | None = None) -> Statistics:
-        """RIBES and 1."""
+        """RIBES, by the reference that it is best with, and 1."""
         fold = str.lower if texts.lowercase else str
-        found = [
-            ribes(texts.units(fold(wanted)), texts.units(fold(written))) if wanted else None
-            for wanted, written in zip(texts.references, texts.hypotheses, strict=True)
-        ]
+
+        def best(written: str, wanted: Sequence[str]) -> tuple[float, float] | None:
+            hypothesis = texts.units(fold(written))
+            return max((ribes(texts.units(fold(text)), hypothesis) for text in wanted if text), default=None)
+
+        wanted = zip(texts.references, *texts.further, strict=True)
+        found = [best(*pair) for pair in zip(texts.hypotheses, wanted, strict=True)]
         rows = np.array([(pair[0], 1.0) if pair else (0.0, 0.0) for pair in found], dtype=np.float64)
         shares = [pair[1] for pair in found if pair]
         case = "lc" if texts.lowercase else "mixed"
         details = {
             "order": math.fsum(shares) / len(shares) if shares else math.nan,
-            "signature": f"nrefs:1|case:{case}|tok:blanks and characters|alpha:{ALPHA}|beta:{BETA}|context:{CONTEXT}",
+            "signature": f"nrefs:{1 + len(texts.further)}|case:{case}|tok:blanks and characters|alpha:{ALPHA}|beta:{BETA}|context:{CONTEXT}",
         }
         return Statistics(rows, rate, details)
 

@@ -90,7 +90,13 @@ def iwslt22(root: Path) -> Iwslt22:
             english = [["\t".join([*row, f"{t.text(ENGLISH).capitalize()}. (())"]) for row, t in zip(rows, mine)]]
             if name == "train" and file_id.endswith("A"):
                 arabic[0] += ["0.500\t1.200\tspkA\tO/باهي", "1.0\t1.5\tspkA\tباهي", "7.0\t7.0\tspkA\tباهي"]
-                arabic[0] += ["900.0\t902.0\tspkA\tباهي", "3.0\t4.0\tspkA\t؟!", "3.1\t4.1\tspkA\tباهي", "no table"]
+                arabic[0] += [
+                    "900.0\t902.0\tspkA\tباهي",
+                    "3.0\t4.0\tspkA\t؟!",
+                    "3.1\t4.1\tspkA\tباهي",
+                    "no table",
+                    "nan\t1.0\tspkA\tباهي",
+                ]
                 english[0] += ["0.500\t1.200\tspkA\tgood", "7.0\t7.0\tspkA\tgood", "900.0\t902.0\tspkA\tgood"]
                 english[0] += ["3.0\t4.0\tspkA\tgood", "3.1\t4.1\tspkA"]  # an empty text without its tab
                 english[0].reverse()  # times match, the numbers of lines do not

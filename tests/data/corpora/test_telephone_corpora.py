@@ -11,7 +11,7 @@ import soundfile
 
 from espnet_jst.data.checks import read_skipped
 from espnet_jst.data.corpora import fisher_callhome, hkust, iwslt22_dialect
-from espnet_jst.data.corpora.turns import Reading, write_set
+from espnet_jst.data.corpora.turns import Reading, Turn, write_set
 from espnet_jst.data.corpora.wording import tunisian_folded
 from espnet_jst.data.kaldi import read_table
 from espnet_jst.data.texts import Texts
@@ -50,7 +50,7 @@ def test_tunisian_turns_are_matched_by_time_and_the_task_s_list_is_left_out(tmp_
         "segment-outside": 1,
         "text-empty": 2,
         "audio-missing": 1,
-        "line-invalid": 1,
+        "line-invalid": 2,
     }
     assert not any("0000500" in problem.utt_id for problem in read_skipped(data / "train"))  # excluded, not broken
     assert len(texts(data / "dev", "en")) == 6 and kinds(data / "test1") == {}
@@ -74,7 +74,7 @@ def test_fisher_turns_join_the_lines_of_the_mapping_and_keep_four_references(tmp
         "segment-outside": 1,
         "text-empty": 1,
         "key-twice": 1,
-        "channel-invalid": 1,
+        "segment-channel": 1,
         "text-missing": 3,  # a line cut short, one beyond the transcript, a call without one
     }
     dev = data / "fisher_dev"
@@ -171,6 +171,11 @@ def test_what_is_missing_altogether_is_said_at_once(tmp_path: Path) -> None:
     english.write_bytes(english.read_bytes() + b"one more\n")
     with pytest.raises(ConfigError, match=r"fisher_train\.en has 33 lines, and mapping/fisher_train 32"):
         dict(fisher_callhome.read(*corpus))
+    english.write_bytes(english.read_bytes().removesuffix(b"one more\n"))
+    mapping = corpus.translations / "mapping/fisher_train"
+    mapping.write_text(mapping.read_text().replace("_fsp 3\n", "_fsp 0_3\n"))
+    with pytest.raises(ConfigError, match=r"mapping/fisher_train:3: not a call and its lines"):
+        dict(fisher_callhome.read(*corpus))
     english.unlink()
     with pytest.raises(ConfigError, match=r"fisher_train\.en is missing"):
         dict(fisher_callhome.read(*corpus))
@@ -183,6 +188,18 @@ def test_what_is_missing_altogether_is_said_at_once(tmp_path: Path) -> None:
 def _without_texts(root: Path) -> Path:
     miniature.sphere(root / "empty/data/audio/ta/a.sph", 0.1)
     return root / "empty"
+
+
+def test_a_turn_ends_with_its_recording(tmp_path: Path) -> None:
+    path = miniature.sphere(tmp_path / "call.sph", 3.0)
+    texts = {"speaker": "s", "transcript": "sí", "translations": ("yes",)}
+    turns = [
+        Turn(utt_id=f"u{start_s:g}", recording="Call", channel=1, start_s=start_s, end_s=9.0, **texts)
+        for start_s in (1.0, 3.0)
+    ]
+    write_set(tmp_path / "data", [Reading(audio={"call": path}, turns=turns)], src="es", tgt="en")
+    assert read_table(tmp_path / "data" / "segments") == {"u1": "Call-B 1.000 3.000"}
+    assert read_table(tmp_path / "data" / "reco2file_and_channel") == {"Call-B": "Call B"}
 
 
 def test_a_set_without_a_usable_turn_is_an_error(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,12 @@ def test_an_utterance_without_a_reference_weighs_nothing():
     rows, score, _ = METRICS["RIBES"].statistics(lane_texts(["a b", "", "a b"], ["a b", "c", ""]))
     assert rows.tolist() == [[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
     assert score(rows.sum(axis=0)) == 0.5
+
+
+def test_of_several_references_the_best_counts():
+    texts = replace(lane_texts(["a b c", "d e"], ["c a b", "d e"]), further=(("b c a", "e d"), ("c a b", "")))
+    score = METRICS["RIBES"].score(texts)
+    assert score.score == 1.0 and score.details["signature"].startswith("nrefs:3|")
 
 
 def test_scores_json_and_results_have_it_with_interval_and_order(tmp_path):
