@@ -108,10 +108,17 @@ class RIBES(Metric):
         found = [best(*pair) for pair in zip(texts.hypotheses, wanted, strict=True)]
         rows = np.array([(pair[0], 1.0) if pair else (0.0, 0.0) for pair in found], dtype=np.float64)
         shares = [pair[1] for pair in found if pair]
-        case = "lc" if texts.lowercase else "mixed"
+        made = {
+            "nrefs": 1 + len(texts.further),
+            "case": "lc" if texts.lowercase else "mixed",
+            "tok": "units",
+            "alpha": ALPHA,
+            "beta": BETA,
+            "context": CONTEXT,
+        }
         details = {
             "order": math.fsum(shares) / len(shares) if shares else math.nan,
-            "signature": f"nrefs:{1 + len(texts.further)}|case:{case}|tok:blanks and characters|alpha:{ALPHA}|beta:{BETA}|context:{CONTEXT}",
+            "signature": "|".join(f"{key}:{value}" for key, value in made.items()),
         }
         return Statistics(rows, rate, details)
 
