@@ -55,6 +55,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         source: the input that a stream feeds: speech, or text where there is none.
         fs: its elements in a second: the sampling rate; 1 of text, where a token takes a second.
         chain: the encoders.
+        idle_heads: names of those that have weight 0 and that no regularizer reads: a batch never reaches them.
         nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
         train_dtype: of matrix products and convolutions in training mode; weights and losses are float32 in any case.
     """
@@ -94,6 +95,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self.fs = 1 if frontend is None else frontend.fs
         self.nonfinite: list[str] = []
         self._terms: dict[str, Regularizer] = dict(self.regularizers.items())  # type: ignore[arg-type]
+        # What counts for nothing, and no regularizer reads, costs nothing.
+        read = {need for term in self._terms.values() for need in term.needs}
+        self.idle_heads = {name for name, spec in self.specs.items() if not spec.weight and name not in read}
         self._views = max((term.views for term in self._terms.values()), default=1)
         for name, term in self._terms.items():
             if term.views > 1 and self.speech is not None:
@@ -128,7 +132,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         total, stats, outputs = tap.x.new_zeros(()), {}, {}
         self.nonfinite = []
         for name, spec in self.specs.items():
-            if spec.reads not in taps or spec.target not in batch:
+            if name in self.idle_heads or spec.reads not in taps or spec.target not in batch:
                 continue
             target, lengths = (x.repeat(views, *[1] * (x.dim() - 1)) for x in self._target(spec, batch))
             output = outputs[name] = self._output(name, taps[spec.reads], target, lengths, utt_id)

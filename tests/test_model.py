@@ -13,6 +13,7 @@ from espnet_jst.heads.spec import parse_heads
 from espnet_jst.inputs.log_mel import LogMel
 from espnet_jst.inputs.normalize import RunningMVN
 from espnet_jst.model import JSTModel
+from espnet_jst.regularizers.build import build_regularizers
 from tests.inference.tiny import packet
 
 SMALL = {"size": 16, "heads": 2, "feed_forward_size": 24, "kernel_size": 3, "layers": 2, "left_chunks": 2}
@@ -25,19 +26,25 @@ HEADS = {
 
 @pytest.fixture
 def model(tmp_path):
+    return make_model(tmp_path)
+
+
+def make_model(tmp_path, heads=HEADS, regularizers=None):
     torch.manual_seed(0)
     np.savez(tmp_path / "stats.npz", count=1, sum=np.full(20, -9.0), sum_square=np.full(20, 90.0))
-    specs = parse_heads(HEADS)
+    specs = parse_heads(heads)
     fast = ChunkConformer(20, subsampling=8, chunk_frames=4, taps=[1], dropout=0.0, **SMALL)
     slow = ChunkConformer(16, subsampling=1, chunk_frames=8, dropout=0.0, **SMALL)
+    modules = build_heads(specs, {"encoder": 16, "encoder.1": 16, "hier_encoder": 16}, {"tgt": 9, "src": 7})
     return JSTModel(
         frontend=LogMel(fs=8000, n_mels=20),
         specaug=None,
         normalize=RunningMVN(tmp_path / "stats.npz", prior_frames=20),
         encoder=fast,
         hier_encoder=slow,
-        heads=build_heads(specs, {"encoder": 16, "encoder.1": 16, "hier_encoder": 16}, {"tgt": 9, "src": 7}),
+        heads=modules,
         specs=specs,
+        regularizers=build_regularizers(regularizers, modules, dict.fromkeys(specs, 0.08)),
     )
 
 
@@ -53,6 +60,35 @@ def batch(lengths=(9000, 16000)):
         "target_st": torch.tensor([[7, 8], [6, -1]]),
         "target_st_lengths": torch.tensor([2, 1]),
     }
+
+
+def test_a_head_of_weight_0_is_not_computed(tmp_path):
+    model = make_model(tmp_path, {**HEADS, "ctc": {**HEADS["ctc"], "weight": 0.0}})
+    model.heads["ctc"].forward = lambda *_: pytest.fail("it was computed")
+    for mode in (True, False):
+        loss, stats, _ = model.train(mode)(**batch())
+        assert loss.isfinite() and stats["ctc_ctc"].isnan()
+    model.train()(**batch())[0].backward()
+    assert all(p.grad is None for p in model.heads["ctc"].parameters())
+
+
+def test_a_head_of_weight_0_that_a_regularizer_reads_is_computed_and_learns_from_it(tmp_path):
+    heads = {**HEADS, "ctc": {**HEADS["ctc"], "weight": 0.0}, "upper": {**HEADS["ctc"], "reads": "encoder"}}
+    model = make_model(tmp_path, heads, {"tie": {"kind": "posterior_consistency", "between": ["ctc", "upper"]}})
+    target = {"target_upper": batch()["target_ctc"], "target_upper_lengths": batch()["target_ctc_lengths"]}
+    loss, stats, _ = model.train()(**batch(), **target)
+    loss.backward()
+    assert stats["tie_divergence"] > 0 and stats["ctc_ctc"].isfinite()
+    assert model.heads["ctc"].output.weight.grad.abs().sum() > 0
+
+
+def test_a_batch_that_reaches_only_heads_of_weight_0_is_refused(tmp_path):
+    model = make_model(
+        tmp_path, {**HEADS, "asr": {**HEADS["asr"], "weight": 0.0}, "ctc": {**HEADS["ctc"], "weight": 0.0}}
+    )
+    given = {key: value for key, value in batch().items() if "st" not in key}
+    with pytest.raises(DataError, match="trains no head"):
+        model(**given)
 
 
 def test_the_loss_is_the_weighted_sum_of_the_heads(model):

@@ -29,7 +29,7 @@ class HeadSpec(Conf):
     kind: str = required("transducer or ctc", choices=lambda: registry.names("heads"))
     lanes: tuple[str, ...] = required("one lane, or several that are serialized into one stream")
     reads: str = key("encoder", "tap that it reads: encoder, hier_encoder, or a lower layer such as encoder.3")
-    weight: float = key(1.0, "factor of its loss in the sum", low=0, high=1e6)
+    weight: float = key(1.0, "factor of its loss in the sum; 0 does not train it", low=0, high=1e6)
     vocabulary: str | None = key(
         None,
         "token list: src (--src_token_list) or tgt (--token_list); by default that of its lane where there is one, so "
@@ -98,7 +98,10 @@ def parse_heads(heads: Mapping | None, lanes: Mapping[str, Lane] = LANES) -> dic
             "model_conf.heads is empty: give at least one head, such as "
             "joint: {kind: transducer, reads: encoder, lanes: [transcript, translation]}"
         )
-    return read_table(heads, "model_conf.heads", lambda name, entry, where: HeadSpec.parse(name, entry, where, lanes))
+    specs = read_table(heads, "model_conf.heads", lambda name, entry, where: HeadSpec.parse(name, entry, where, lanes))
+    if not any(spec.weight for spec in specs.values()):
+        raise ConfigError(f"model_conf.heads: {', '.join(specs)}: all have weight 0, so nothing is learnt: weigh one")
+    return specs
 
 
 @dataclass(frozen=True, kw_only=True)

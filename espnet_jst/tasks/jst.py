@@ -143,7 +143,8 @@ class JSTTask(st.STTask):
             check_checkpoint(Path(args.output_dir), build.marks_of(args))
         _check_data(args, cls.build_preprocess_fn(args, train=True))
         # Processes that train together must know of a step that does not reach every parameter.
-        args.unused_parameters |= bool(args.train_groups or build.inputs_of(args))
+        untrained = any(not spec.weight for spec in build.heads_of(args).values())
+        args.unused_parameters |= untrained or bool(args.train_groups or build.inputs_of(args))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return

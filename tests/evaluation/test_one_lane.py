@@ -8,13 +8,14 @@ from espnet_jst.errors import DataError
 from espnet_jst.evaluation import compare_directories, score_directory, write_report, write_results
 from espnet_jst.evaluation.compare import compare_runs, run_statistics
 from espnet_jst.evaluation.comparison_table import ComparisonTable, write_table
+from espnet_jst.evaluation.metrics import METRICS
 from tests.evaluation.decoded import HYPOTHESES, make_decoded, make_reference
 
 LANES = {  # lane -> language, its reference, its hypotheses; those of the other
     "transcript": ({"src_lang": "en"}, "text.lc.en", "src_text", "text.lc.de", "text"),
     "translation": ({"tgt_lang": "de"}, "text.lc.de", "text", "text.lc.en", "src_text"),
 }
-OWN = {"transcript": ("WER", "CER"), "translation": ("BLEU", "chrF++", "TER")}
+OWN = {"transcript": ("WER", "CER"), "translation": ("BLEU", "chrF++", "TER", "RIBES")}
 BETTER = {**HYPOTHESES, "a1": ("four two seven", "zwei und vierzig sieben")}
 
 
@@ -44,7 +45,7 @@ def test_results_and_the_report_have_its_tables_alone(corpus, tmp_path):
     results = write_results(tmp_path / "exp").read_text("utf-8")
     [other] = set(LANES) - {lane}
     assert f"### {lane.capitalize()} (" in results and other not in results.lower()
-    assert [name for name in ("WER", "CER", "BLEU", "chrF++", "TER") if f"### {name}\n" in results] == list(OWN[lane])
+    assert [name for name in METRICS if f"### {name}\n" in results] == list(OWN[lane])
     page = write_report(tmp_path / "exp" / "st_a", tmp_path / "dump").read_text("utf-8")
     assert f'<h4 class="{lane}">' in page and f'<h4 class="{other}">' not in page
     assert f"LAAL {lane} (ms)" in page and f"LAAL {other} (ms)" not in page

@@ -10,5 +10,6 @@ sys.path.insert(0, str(RECIPE / "local"))
 
 import digit_strings  # noqa: E402
 import german_numbers  # noqa: E402
+import two_talkers  # noqa: E402
 
-__all__ = ["RECIPE", "digit_strings", "german_numbers"]
+__all__ = ["RECIPE", "digit_strings", "german_numbers", "two_talkers"]

@@ -34,6 +34,7 @@ systems:
   both:
   single: --st_args "--max_epoch 2"
 """
+ROOT = Path(__file__).resolve().parents[2]
 RIGHT = {key: value[:2] for key, value in REFERENCES.items()}
 
 
@@ -60,7 +61,9 @@ def test_each_run_has_a_name_a_seed_and_the_flags_of_its_system(comparison: Comp
 def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comparison, tmp_path: Path) -> None:
     table = comparison_table(comparison, [], n_bootstrap=100)
     scores = {column.title: row for column, row in table.scores["test, streaming"].items()}
-    assert list(scores) == [*("WER", "CER", "LAAL transcript, ms", "BLEU", "chrF++", "TER", "LAAL translation, ms")]
+    assert list(scores) == [
+        *("WER", "CER", "LAAL transcript, ms", "BLEU", "chrF++", "TER", "RIBES", "LAAL translation, ms")
+    ]
     assert scores["WER"]["both"].seeds == (0.0, 0.0)
     assert scores["WER"]["single"].mean == pytest.approx(100 / 7)
     assert scores["BLEU"]["both"].mean == pytest.approx(100.0)
@@ -212,3 +215,15 @@ def test_a_system_whose_model_cannot_be_built_is_named_before_any_stage(comparis
     with pytest.raises(ConfigError, match=r"wrong: --st_config bad.yaml: .*'sizes' \(did you mean 'size'"):
         try_systems(replace(comparison, systems=systems), ["--token_type", "word", "--compare", ""], jobs=1)
     assert not list((tmp_path / "exp").rglob("*right*/config.yaml"))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("egs2/*/*/conf/compare/*.yaml")), ids=lambda path: f"{path.parts[-4]}-{path.stem}"
+)
+def test_a_shipped_comparison_has_flags_that_are_known_and_configurations_that_are_there(path, monkeypatch) -> None:
+    monkeypatch.chdir(path.parents[2])
+    shipped = Comparison.read(path)
+    for system in shipped.systems:
+        options = parse_options(shipped.arguments(system, shipped.seeds[0]))
+        named = (options.training.st_config, options.decoding.inference_config)  # run.sh says what is not said here
+        assert all(Path(name).is_file() for name in named if name)

@@ -302,6 +302,7 @@ HEAD = {"kind": "transducer", "lanes": ["transcript"]}
         ({"model_conf": {"heads": {"a": {**HEAD, "joint_size": "256"}}}}, "heads.a: joint_size is '256': give a whole"),
         ({"model_conf": {"heads": {"a": {**HEAD, "weight": "0.3"}}}}, "heads.a: weight is '0.3': give a number"),
         ({"model_conf": {"heads": {"a": {**HEAD, "weight": -1}}}}, "weight is -1: give a number from 0 to"),
+        ({"model_conf": {"heads": {"a": {**HEAD, "weight": 0}}}}, "model_conf.heads: a: all have weight 0"),
         ({"model_conf": {"heads": {"a": {**HEAD, "gamma": 7}}}}, "gamma is 7: give a number from 0 to 1"),
         (
             {"model_conf": {"heads": {"a": {**HEAD, "predictor_conf": {"layer": 2}}}}},

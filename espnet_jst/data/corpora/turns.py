@@ -14,7 +14,7 @@ from espnet_jst.data.checks import SKIPPED, Problem, write_skipped
 from espnet_jst.data.corpora.sphere_files import unpack
 from espnet_jst.data.corpora.wording import CASE
 from espnet_jst.data.kaldi import write_data_dir, write_table
-from espnet_jst.data.utterances import CHANNELS
+from espnet_jst.data.utterances import CHANNELS, TGT_LANGS
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.lanes import LANES
 
@@ -27,6 +27,7 @@ class Turn:
         recording: name of its file, without the ending.
         channel: of a file with a speaker in each, from 0; None where the file holds one speaker.
         transcript: as it is trained and scored; so are the translations, the first of which is the one trained.
+        tgt_lang: their language, in a corpus that is translated into several.
     """
 
     utt_id: str
@@ -37,6 +38,7 @@ class Turn:
     speaker: str
     transcript: str
     translations: tuple[str, ...]
+    tgt_lang: str | None = None
 
     @property
     def side(self) -> str:
@@ -183,10 +185,11 @@ def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], s
     tables = {"segments": segments, "utt2spk": speakers, f"{text}.{src}": transcripts, f"{text}.{tgt}": translations[0]}
     write_table(out / "wav.scp", wav)
     # Tables of an earlier run, of another copy of the corpus, would be read as well.
-    for path in (out / CHANNELS, *out.glob(f"{text}.{tgt}.*")):
+    for path in (out / CHANNELS, out / TGT_LANGS, *out.glob(f"{text}.{tgt}.*")):
         path.unlink(missing_ok=True)
     if channels:
         write_table(out / CHANNELS, channels)
-    write_data_dir(out, tables)
+    languages = {turn.utt_id: turn.tgt_lang for turn in turns if turn.tgt_lang is not None}
+    write_data_dir(out, {**tables, TGT_LANGS: languages} if languages else tables)
     for number, table in enumerate(translations[1:], start=1):
         write_table(out / f"{text}.{tgt}.{number}", table)

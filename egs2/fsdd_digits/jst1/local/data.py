@@ -2,39 +2,61 @@
 
 The test lists are the committed lists/*.tsv; training and validation strings are drawn from --seed. Beside the files
 that ESPnet reads, each set holds what only reports look at: `word_times.ref` (start:end of every source word in
-seconds), `alignment.ref` (links of the construction) and `list.tsv` (seed and recordings).
+seconds), `alignment.ref` (links of the construction) and `list.tsv` (seed and recordings). With --overlap there are
+test sets of two talkers as well, whose texts are those of the first.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 from digit_strings import FS, SETS, DigitString, compose, draw_list, load_recordings, read_list, write_list
 from german_numbers import rotate, transcribe, translate
+from two_talkers import LEVELS_DB, TRAIN_DB, overlap, second_talkers
 
 from espnet_jst.data.kaldi import write_data_dir
 
 HERE = Path(__file__).resolve().parent
 TEST_SETS = ("test", "test_unheard", "test_noisy")
+MIXED_SETS = {f"test_mix_{level}": level for level in LEVELS_DB}  # the strings of test
 
 
 def compose_set(
-    name: str, strings: list[DigitString], recordings: dict, data_dir: Path, translation: Callable[[list[int]], Any]
+    name: str,
+    strings: list[DigitString],
+    recordings: dict,
+    data_dir: Path,
+    translation: Callable[[list[int]], Any],
+    levels_db: Mapping[str, float],
 ) -> None:
-    """Write the audio and the tables of one set below data_dir/name; `translation`: digits to words and links."""
-    out = data_dir / name
+    """Write the audio and the tables of one set below data_dir/name.
+
+    Args:
+        translation: digits to words and links.
+        levels_db: of the strings that have a second talker, how much weaker that one is.
+    """
+    out, spec = data_dir / name, SETS.get(name, SETS["test"])
+    others = second_talkers(strings) if levels_db else {}
+
+    def composed(string: DigitString) -> tuple[np.ndarray, np.ndarray]:
+        pieces = [recordings[key] for key in string.recordings]
+        return compose(pieces, string.seed, snr_db=spec.snr_db, spread_db=spec.spread_db)
+
     (out / "audio").mkdir(parents=True, exist_ok=True)
     names = ("wav.scp", "text.lc.en", "text.lc.de", "utt2spk", "word_times.ref", "alignment.ref")
     tables: dict[str, dict[str, object]] = {table: {} for table in names}
     for string in strings:
-        pieces = [recordings[key] for key in string.recordings]
-        samples, spans_s = compose(pieces, string.seed, snr_db=SETS[name].snr_db, spread_db=SETS[name].spread_db)
+        samples, spans_s = composed(string)
+        if string.utt_id in levels_db:
+            second = composed(others[string.utt_id])
+            samples = overlap((samples, spans_s), second, string.seed, levels_db[string.utt_id])
         audio = out / "audio" / f"{string.utt_id}.wav"
         soundfile.write(audio, samples, FS, subtype="PCM_16")
         target, links = translation(string.digits)
@@ -52,12 +74,27 @@ def compose_set(
     write_list(out / "list.tsv", strings)
 
 
+def second_levels(name: str, strings: list[DigitString], share: float) -> dict[str, float]:
+    """Of the strings of a set that have a second talker, how much weaker that one is."""
+    if name in MIXED_SETS:
+        return {string.utt_id: float(MIXED_SETS[name]) for string in strings}
+    if name in TEST_SETS:
+        return {}
+    draws = {string.utt_id: np.random.RandomState([string.seed, 3]) for string in strings}
+    return {utt_id: float(draw.uniform(*TRAIN_DB)) for utt_id, draw in draws.items() if draw.uniform() < share}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Compose the sets that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data_dir", type=Path, default=Path("data"), help="where the sets are written")
     parser.add_argument("--corpus", type=Path, default=HERE.parent / "corpus", help="recordings and segments.tsv")
-    parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=list(SETS), help="sets to compose")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=sorted({**SETS, **MIXED_SETS}),
+        help="sets to compose; by default all that there are",
+    )
     parser.add_argument("--train_strings", type=int, default=16000, help="strings in the training set")
     parser.add_argument("--valid_strings", type=int, default=500, help="strings in the validation set")
     parser.add_argument("--test_strings", type=int, default=1000, help="the first so many of each test list")
@@ -65,15 +102,23 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--rotate", type=int, default=0, help="the first of so many digits is translated last; 0: pairs as numbers"
     )
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        metavar="SHARE",
+        help="test_mix_<level> as well, with a second talker so many dB weaker; this share of train and valid has one",
+    )
     args = parser.parse_args(argv)
     translation = partial(rotate, group=args.rotate) if args.rotate else translate
     recordings = load_recordings(args.corpus)
-    for name in args.sets:
-        if name in TEST_SETS:
-            strings = read_list(HERE.parent / "lists" / f"{name}.tsv")[: args.test_strings]
+    for name in args.sets or [*SETS, *(MIXED_SETS if args.overlap is not None else ())]:
+        if name in TEST_SETS or name in MIXED_SETS:
+            strings = read_list(HERE.parent / "lists" / f"{'test' if name in MIXED_SETS else name}.tsv")
+            strings = strings[: args.test_strings]
         else:
             strings = draw_list(name, args.train_strings if name == "train" else args.valid_strings, args.seed)
-        compose_set(name, strings, recordings, args.data_dir, translation)
+        levels_db = second_levels(name, strings, args.overlap or 0.0)
+        compose_set(name, strings, recordings, args.data_dir, translation, levels_db)
         print(f"{name}: {len(strings)} strings in {args.data_dir / name}", file=sys.stderr)
 
 
