@@ -25,11 +25,13 @@ class Input(ABC):
         key: its name in a batch, beside `<key>_lengths`.
         into: the encoder that it feeds, "encoder" or "hier_encoder".
         shift_s: seconds from one frame of what it makes to the next. Where there is no speech, a token takes a second.
+        begin_s: where its first frame begins, see StreamingFrontend.
     """
 
     key: str
     into: str
     shift_s: float
+    begin_s: float = 0.0
 
     @abstractmethod
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:

@@ -84,9 +84,9 @@ def _frame_s(values: Mapping[str, Any]) -> float | None:
     numbers = [value for value in (hop_s, *factors) if value is not None]
     if not numbers or not all(isinstance(value, (int, float)) and value > 0 for value in numbers):
         return None  # not said, or what builds the model says that it is wrong
-    defaults = [keys[name].default if name in keys else 1 for name in FACTORS]
-    frames = math.prod(default if value is None else value for value, default in zip(factors, defaults, strict=True))
-    return _rounded((hop_s or default_hop_s) * frames)
+    defaults: list[Any] = [keys[name].default if name in keys else 1 for name in FACTORS]
+    frames = [default if value is None else value for value, default in zip(factors, defaults, strict=True)]
+    return _rounded(math.prod([hop_s or default_hop_s, *frames]))
 
 
 def frontend_default(values: Mapping[str, Any], name: str) -> Any:
