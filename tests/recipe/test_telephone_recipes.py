@@ -43,7 +43,6 @@ VARIABLES = (
     *("IWSLT22_DIALECT", "IWSLT22_SPLITS", "FISHER_CALLHOME_SPANISH", "FISHER_CALLHOME_TRANSLATIONS"),
     *("HKUST1", "HKUST2", "HKUST_ENGLISH"),
 )
-PIECES = ["--src_nbpe", "50", "--tgt_nbpe", "40"]
 
 
 def folders(root: Path) -> dict[str, str]:
@@ -87,17 +86,20 @@ def run(recipe: Path, environment: dict[str, str], *options: str) -> str:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("name", "tests"),
+    ("name", "pieces", "tests"),
     [
-        ("iwslt22_dialect", {"test1": "aeb"}),
-        ("fisher_callhome_spanish", {"fisher_dev2": "es", "fisher_test": "es"}),
-        ("hkust_english", {"test": "zh"}),
-        ("multi_conv_zh_es_ta", dict.fromkeys(["test_iwslt22_ta", "test_hkust", "test_fisher_sp"], "mul")),
+        ("iwslt22_dialect", 50, {"test1": "aeb"}),
+        ("fisher_callhome_spanish", 50, {"fisher_dev2": "es", "fisher_test": "es"}),
+        ("hkust_english", 50, {"test": "zh"}),
+        # 63 letters and characters
+        ("multi_conv_zh_es_ta", 80, dict.fromkeys(["test_iwslt22_ta", "test_hkust", "test_fisher_sp"], "mul")),
     ],
 )
-def test_a_recipe_goes_from_the_ldc_s_folders_to_a_pack(name: str, tests: dict[str, str], tmp_path: Path) -> None:
+def test_a_recipe_goes_from_the_ldc_s_folders_to_a_pack(
+    name: str, pieces: int, tests: dict[str, str], tmp_path: Path
+) -> None:
     recipe, environment = copied(tmp_path, name), folders(tmp_path / "corpora")
-    flags = ["--st_config", "tiny.yaml", "--st_tag", "x", *PIECES]
+    flags = ["--st_config", "tiny.yaml", "--st_tag", "x", "--src_nbpe", str(pieces), "--tgt_nbpe", "40"]
     said = run(recipe, environment, *flags)
     assert "failed" not in said and "up to date" not in said
     exp = recipe / "exp" / "st_x"
