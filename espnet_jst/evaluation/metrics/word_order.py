@@ -123,5 +123,5 @@ class RIBES(Metric):
         return Statistics(rows, rate, details)
 
     def columns(self, entry: Mapping[str, Any]) -> dict[str, str]:
-        """The score, and the order alone, which wrong and missing words do not lower."""
+        """The score, and the order alone, which a wrong or missing word does not lower."""
         return {**super().columns(entry), "order alone": number(entry["order"], self.digits)}
