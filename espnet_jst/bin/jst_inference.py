@@ -15,6 +15,7 @@ from espnet_jst.bin.arguments import (
     encoder_values,
     lane_values,
     parse_with_config,
+    penalty_text,
     run_main,
 )
 from espnet_jst.config import CommandParser, truth
@@ -73,7 +74,8 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--blank_penalty",
         type=lane_values,
-        help="labels gain it over the blank: more words; a number, or transcript=0,translation=1 (0, or the pack's)",
+        help="labels gain it over the blank: more words; a number, transcript=0,translation=1, or YAML for what "
+        "adapts, '{translation: {kind: length}}' (0, or the pack's)",
     )
     group.add_argument("--max_symbols", type=int, help="most symbols in one frame (20, or the pack's)")
     group.add_argument("--lm_train_config", help="config.yaml of a recurrent language model (espnet2.bin.lm_train)")
@@ -148,7 +150,7 @@ def _run(args: argparse.Namespace) -> None:
     )
     settings = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "max_symbols", "seed")}
     if isinstance(args.blank_penalty, dict):
-        settings["blank_penalty"] = ",".join(f"{lane}={value:g}" for lane, value in args.blank_penalty.items())
+        settings["blank_penalty"] = penalty_text(args.blank_penalty)
     if args.lm_file:
         settings["lm_weight"] = args.lm_weight
     if args.phrases:
