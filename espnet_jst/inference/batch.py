@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +45,13 @@ class Utterance:
         self.heard_s = [resampler.heard_samples(schedule.samples(chunk)) / fs for chunk in complete]
 
 
-@torch.inference_mode()
+class Encoded(NamedTuple):
+    """Utterances of a batch, and their taps as wholes."""
+
+    heard: list[Utterance]
+    taps: dict[str, Tap]
+
+
 def decode_batch(
     model: JSTModel, schedule: ChunkSchedule, decoder: Decoder, utterances: Sequence[tuple[np.ndarray, int]]
 ) -> list[Decoded]:
@@ -59,9 +66,27 @@ def decode_batch(
     Raises:
         DataError: an utterance cannot be decoded; `index` is its place.
     """
+    return decode_encoded(schedule, decoder, encode_batch(model, schedule, decoder.reads, utterances))
+
+
+@torch.inference_mode()
+def encode_batch(
+    model: JSTModel, schedule: ChunkSchedule, reads: Collection[str], utterances: Sequence[tuple[np.ndarray, int]]
+) -> Encoded:
+    """The taps `reads` of whole utterances; arguments as `decode_batch`."""
     heard = [Utterance(samples, fs, model.fs, schedule) for samples, fs in utterances]
     encoded = model.encode(*_padded(heard, next(model.parameters()).device), schedule.context)
-    taps = {name: encoded[name]._replace(lengths=encoded[name].lengths.cpu()) for name in decoder.reads}
+    return Encoded(heard, {name: encoded[name]._replace(lengths=encoded[name].lengths.cpu()) for name in reads})
+
+
+@torch.inference_mode()
+def decode_encoded(schedule: ChunkSchedule, decoder: Decoder, encoded: Encoded) -> list[Decoded]:
+    """Decode a batch that has been encoded with this schedule.
+
+    Raises:
+        DataError: as `decode_batch`.
+    """
+    heard, taps = encoded
     state = decoder.init_state(len(heard))
     begin = dict.fromkeys(taps, 0)
     for chunk in range(1 + max(len(utterance.heard_s) for utterance in heard)):
