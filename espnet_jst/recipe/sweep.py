@@ -42,7 +42,9 @@ class SweepConf(Conf):
         low=-1000,
         high=1000,
     )
-    adaptive: Mapping[str, Mapping[str, Any]] = key({}, "name: blank_penalty of a decoding configuration, by lane")
+    adaptive: Mapping[str, Mapping[str, Any]] | None = key(
+        None, "name: blank_penalty of a decoding configuration, by lane"
+    )
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Sweep:
         penalties: dict[str, Value] = {
             name: dict.fromkeys(conf.lanes, value) if conf.lanes else value for name, value in fixed.items()
         }
-        for name, penalty in conf.adaptive.items():
+        for name, penalty in (conf.adaptive or {}).items():
             if name in fixed or not name.isidentifier():
                 raise ConfigError(f"{path}: adaptive: {shown(name)} cannot be a name: use letters, digits and '_'")
             read(DecodingConf, {"blank_penalty": penalty}, f"{path}: adaptive.{name}")
@@ -158,6 +160,7 @@ def decode(
     parts = run_shards(work, shards, nj=1 if ngpu else nj, title=f"decode {out.name} with {len(penalties)} penalties")
     missing = 0
     for name in penalties:
+        (out / f"penalty_{name}").mkdir(exist_ok=True)
         missing = join_outputs([part / name for part in parts], out / f"penalty_{name}", [key for key, _ in items])
     return f"{len(items)} utterances in {out}" + (f", {missing} without output (see {logdir})" if missing else "")
 

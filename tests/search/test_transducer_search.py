@@ -21,7 +21,7 @@ OPENS = [-1, 0, 1, -1, -1]  # labels 1 and 2 open a lane
 
 def penalty_of(values):
     """The penalty of a stream that has written some labels: that of the lane of its last tag."""
-    return lambda labels: values[next((OPENS[v] for v in reversed(labels) if OPENS[v] >= 0), 0)]
+    return lambda labels, *_: values[next((OPENS[v] for v in reversed(labels) if OPENS[v] >= 0), 0)]
 
 
 def a_search(head, beam_size, **conf):
