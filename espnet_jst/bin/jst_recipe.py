@@ -96,12 +96,13 @@ def _compare(options: Options, flags: Sequence[str]) -> None:
 def _sweep(options: Options) -> None:
     from espnet_jst.bin.jst_inference import check_flags, search_options
     from espnet_jst.jobs.workers import workers
-    from espnet_jst.recipe.recipe import check_options
+    from espnet_jst.recipe.options.option import check_words
     from espnet_jst.recipe.stage import run_stages
     from espnet_jst.recipe.stages.decoding import check_search
     from espnet_jst.recipe.sweep import Sweep, sweep_stages
 
-    check_options(options)
+    options.run.check()
+    check_words("inference_args", options.decoding.inference_args)
     sweep = Sweep.read(Path(options.run.sweep))
     asked = {mode: check_flags(options.decoding.flags(mode)) for mode in options.decoding.modes}
     for args in asked.values():

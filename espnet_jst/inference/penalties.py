@@ -51,7 +51,7 @@ def decode_files_with_each(
     items: Sequence[tuple[str, str]],
     output_dir: Path,
     *,
-    batch_size: int = 8,
+    batch_size: int = 4,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> list[Problem]:
     """Decode (utterance, audio file) pairs into `output_dir/<name>` of every variant, as `decode_files` does.

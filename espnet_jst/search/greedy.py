@@ -111,8 +111,9 @@ class GreedySearch(Search[GreedyState]):
                 y, after = self.head.predictor.step(labels, predictor.select(here))
                 predictor.put_(here, after)
                 projected.index_copy_(0, here, joint.predictor_proj(y))
-                now, number = clock[here, frame[here]], state.frames[here] + frame[here]
-                pace[here] = self.blank_penalty.wrote(pace[here], lane[here], labels, now, number)
+                if self.blank_penalty.steering:
+                    now, number = clock[here, frame[here]], state.frames[here] + frame[here]
+                    pace[here] = self.blank_penalty.wrote(pace[here], lane[here], labels, now, number)
                 lane[here] = self.blank_penalty.after(lane[here], labels)
             rows = rows[frame[rows] < lengths[rows]]
         heard = state.frames + lengths

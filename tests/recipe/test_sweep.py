@@ -13,10 +13,11 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.evaluation.compare import run_statistics
 from espnet_jst.evaluation.sweep_table import as_markdown, sweep_table, write_sweep
 from espnet_jst.recipe.sweep import Sweep
-from tests.evaluation.decoded import HYPOTHESES, REFERENCES, make_decoded, make_reference
+from tests.evaluation.decoded import REFERENCES, make_decoded, make_reference
 from tests.inference import tiny
 
 RIGHT = {key: value[:2] for key, value in REFERENCES.items()}
+SHORT = {**RIGHT, "a3": ("one six", "")}
 EMPTY = {key: ("", "") for key in REFERENCES}
 READING = {"src_lang": "en", "tgt_lang": "de"}
 LENGTH = {"translation": {"kind": "length", "ratio": 1.1}}
@@ -57,7 +58,7 @@ def test_the_table_says_which_penalty_is_best_and_how_sure_that_is(tmp_path: Pat
     reference = make_reference(tmp_path / "ref")
     runs = {
         name: run_statistics(make_decoded(tmp_path / name, hypotheses), reference, timed=True, **READING)
-        for name, hypotheses in {"0": EMPTY, "1": HYPOTHESES, "length": RIGHT}.items()
+        for name, hypotheses in {"0": EMPTY, "1": SHORT, "length": RIGHT}.items()
     }
     table = sweep_table("Three", runs, {"0": 0.0, "1": 1.0}, n_bootstrap=100)
     assert (table.best, table.best_fixed, table.chosen_by.name) == ("length", "1", "BLEU")
@@ -66,7 +67,7 @@ def test_the_table_says_which_penalty_is_best_and_how_sure_that_is(tmp_path: Pat
         for column, row in table.scores.items()
         if column.metric.name == "length ratio"
     }
-    assert ratios == {"transcript": [0.0, 1.0, 1.0], "translation": [0.0, round(5 / 7, 4), 1.0]}
+    assert ratios == {"transcript": [0.0, 1.0, 1.0], "translation": [0.0, round(6 / 7, 4), 1.0]}
     page = as_markdown(table)
     assert "Best by BLEU: **length**; of the fixed ones **1**" in page
     assert "| BLEU, against 0 |" in page and "| BLEU, against 1 |" in page
