@@ -43,7 +43,7 @@ class PenaltyConf(Conf):
         "lane whose length is followed: as far as the same search has written it, or as its CTC head hears it; or "
         "'seconds'; by default the lane itself where a CTC head writes it, else the transcript",
     )
-    penalty: float = key(1.0, "nats to begin with", low=-1000, high=1000)
+    penalty: float = key(0.0, "nats to begin with", low=-1000, high=1000)
     min: float = key(0.0, "the least that it becomes", low=-1000, high=1000)
     max: float = key(2.0, "the most", low=-1000, high=1000)
     memory_s: float | None = key(
@@ -77,6 +77,7 @@ class GrowWithBlanksConf(PenaltyConf):
 class BoundLengthConf(PenaltyConf):
     """A fixed penalty that falls to `min` where more has been written than there should be."""
 
+    penalty: float = key(1.0, "nats where less has been written", low=-1000, high=1000)
     ratio: float = key(1.2, "most labels for each that is followed, or for each second", low=0, high=1000)
 
 
