@@ -48,6 +48,12 @@ TABLE: dict[str, dict[str, type | str]] = {
         "cr_ctc": "espnet_jst.regularizers.cr_ctc:CRCTC",
         "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
     },
+    # Of a decoding configuration.
+    "penalty": {
+        "length": "espnet_jst.search.penalty_rules:FollowLength",
+        "blanks": "espnet_jst.search.penalty_rules:GrowWithBlanks",
+        "bound": "espnet_jst.search.penalty_rules:BoundLength",
+    },
 }
 # Choices that ESPnet does not have: what their classes derive from.
 OWN = {
@@ -55,6 +61,7 @@ OWN = {
     "predictor": "espnet_jst.heads.predictor:Predictor",
     "inputs": "espnet_jst.inputs.interface:Input",
     "regularizers": "espnet_jst.regularizers.interface:Regularizer",
+    "penalty": "espnet_jst.search.penalty_rules:PenaltyRule",
 }
 # ESPnet's own classes that a configuration may name as well, with their keys: their constructors do arithmetic and
 # nothing else.

@@ -6,19 +6,39 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from espnet_jst.compat import silence_others
 from espnet_jst.config import check_keys, options_of, read_yaml
 from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.plain_yaml import parse
 
 N = TypeVar("N", int, float)
 ENCODERS = ("encoder", "hier_encoder")  # of a chain; which of them a model has is seen when it is loaded
 
 
-def lane_values(text: str) -> float | dict[str, float]:
-    """A number for all lanes, "0.5", or one for some, "transcript=0,translation=1.5"."""
+def lane_values(text: str) -> float | dict[str, Any]:
+    """A number for all lanes, "0.5", or one for some, "transcript=0,translation=1.5", or YAML for what adapts,
+    "{translation: {kind: length}}".
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            return parse(text, "the value")
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
     return _values(text, float, "translation=1.5")
+
+
+def penalty_text(penalty: Mapping[str, Any]) -> str:
+    """A penalty by lane as text for a signature: "transcript=0,translation=length(ratio=1.1)"."""
+
+    def text(value: Any) -> str:
+        if not isinstance(value, Mapping):
+            return f"{value:g}"
+        keys = [f"{key}={entry}" for key, entry in value.items() if key != "kind"]
+        return f"{value['kind']}({','.join(keys)})" if keys else str(value["kind"])
+
+    return ",".join(f"{lane}={text(value)}" for lane, value in penalty.items())
 
 
 def encoder_values(text: str) -> int | dict[str, int]:

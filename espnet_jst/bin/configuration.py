@@ -71,6 +71,9 @@ TOPICS = {
     "optim": Topic("optim, optim_conf", f"The optimizer. {_OTHERS}", choice="optim"),
     "scheduler": Topic("scheduler, scheduler_conf", f"The learning rate. {_OTHERS}", choice="scheduler"),
     "decoding": Topic("Speech2Text(...)", "How a model decodes.", "espnet_jst.search.conf:DecodingConf"),
+    "penalty": Topic(
+        "blank_penalty.LANE of Speech2Text", "A penalty that adapts to its stream, by kind.", choice="penalty"
+    ),
     "timing": Topic("timing_conf of Speech2Text", "How words are timed.", "espnet_jst.search.conf:TimingConf"),
 }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from espnet_jst.bin.arguments import (
@@ -15,6 +16,7 @@ from espnet_jst.bin.arguments import (
     encoder_values,
     lane_values,
     parse_with_config,
+    penalty_text,
     run_main,
 )
 from espnet_jst.config import CommandParser, truth
@@ -74,7 +76,8 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--blank_penalty",
         type=lane_values,
-        help="labels gain it over the blank: more words; a number, or transcript=0,translation=1 (0, or the pack's)",
+        help="labels gain it over the blank: more words; a number, transcript=0,translation=1, or YAML for what "
+        "adapts, '{translation: {kind: length}}' (0, or the pack's)",
     )
     group.add_argument("--max_symbols", type=int, help="most symbols in one frame (20, or the pack's)")
     group.add_argument("--lm_train_config", help="config.yaml of a recurrent language model (espnet2.bin.lm_train)")
@@ -116,6 +119,21 @@ def check_flags(flags: Sequence[str]) -> argparse.Namespace:
     return args
 
 
+def search_options(args: argparse.Namespace, packed: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """How flags ask to search, as keyword arguments of `Speech2Text`; also filled in where the flags left them open.
+
+    Args:
+        packed: what a pack says of them.
+
+    Raises:
+        ConfigError: the file of phrases cannot be read.
+    """
+    for key, value in PACKED.items():
+        if getattr(args, key) is None:
+            setattr(args, key, packed.get(key, value))
+    return {"phrases": _lines(args.phrases), **{key: getattr(args, key) for key in DECODING}}
+
+
 def _run(args: argparse.Namespace) -> None:
     check_refused(args, REFUSED, NEUTRAL)
     if args.ngpu > 1:
@@ -138,23 +156,15 @@ def _run(args: argparse.Namespace) -> None:
         packed = decoding_options(files[CONFIG_KEY])
     elif args.st_model_file is None:
         raise ConfigError("no model: give --st_model_file (and --st_train_config), or --model_tag")
-    for key, value in PACKED.items():
-        if getattr(args, key) is None:
-            setattr(args, key, packed.get(key, value))
     _check_output(args.output_dir)
-    speech2text = Speech2Text(
-        args.st_train_config,
-        args.st_model_file,
-        device="cuda" if args.ngpu else "cpu",
-        phrases=_lines(args.phrases),
-        **{key: getattr(args, key) for key in DECODING},
-    )
+    options, device = search_options(args, packed), "cuda" if args.ngpu else "cpu"
+    speech2text = Speech2Text(args.st_train_config, args.st_model_file, device=device, **options)
     tgt_langs = tgt_langs if speech2text.tgt_langs else {}
     for key, _ in items:
         speech2text.language(tgt_langs.get(key))
     settings = {key: getattr(args, key) for key in ("beam_size", "blank_penalty", "max_symbols", "seed")}
     if isinstance(args.blank_penalty, dict):
-        settings["blank_penalty"] = ",".join(f"{lane}={value:g}" for lane, value in args.blank_penalty.items())
+        settings["blank_penalty"] = penalty_text(args.blank_penalty)
     if args.tgt_lang:
         settings["tgt_lang"] = args.tgt_lang
     if args.lm_file:

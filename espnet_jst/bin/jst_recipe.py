@@ -23,6 +23,8 @@ def _main(flags: Sequence[str]) -> None:
         print(line)
     if options.run.compare:
         _compare(options, flags)
+    elif options.run.sweep:
+        _sweep(options)
     else:
         _run(options)
 
@@ -90,6 +92,26 @@ def _compare(options: Options, flags: Sequence[str]) -> None:
         run_comparison(comparison, flags, jobs=options.run.compare_nj, logs=exp / "logs")
     page = write_table(comparison_table(comparison, flags), exp)
     print(f"{page.read_text(encoding='utf-8')}\n{page}")
+
+
+def _sweep(options: Options) -> None:
+    from espnet_jst.bin.jst_inference import check_flags, search_options
+    from espnet_jst.jobs.workers import workers
+    from espnet_jst.recipe.options.option import check_words
+    from espnet_jst.recipe.stage import run_stages
+    from espnet_jst.recipe.stages.decoding import check_search
+    from espnet_jst.recipe.sweep import Sweep, sweep_stages
+
+    options.run.check()
+    check_words("inference_args", options.decoding.inference_args)
+    sweep = Sweep.read(Path(options.run.sweep))
+    asked = {mode: check_flags(options.decoding.flags(mode)) for mode in options.decoding.modes}
+    for args in asked.values():
+        for penalty in sweep.penalties.values():
+            check_search(options.exp / "config.yaml", args.search_heads, penalty)
+    searches = {mode: search_options(args) for mode, args in asked.items()}
+    with workers(options.run.scheduler):
+        run_stages(sweep_stages(sweep, options, searches), force=options.run.force, say=partial(print, flush=True))
 
 
 if __name__ == "__main__":

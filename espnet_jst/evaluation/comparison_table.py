@@ -44,15 +44,15 @@ def as_markdown(table: ComparisonTable) -> str:
         f"with its interval and the p-value of a paired test; {MARK} where p < {SIGNIFICANT:g}; - is not defined.",
     ]
     for test, columns in table.scores.items():
-        lines += ["", f"## {test}", "", *_head("system", *(column.title for column in columns))]
+        lines += ["", f"## {test}", "", *table_head("system", *(column.title for column in columns))]
         for system in table.systems:
             scores = [(row.get(system), column.metric.digits) for column, row in columns.items()]
-            lines.append(_row(system, *("-" if s is None else number(s.mean, n) + _mark(s) for s, n in scores)))
+            lines.append(table_row(system, *("-" if s is None else number(s.mean, n) + _mark(s) for s, n in scores)))
         for column, row in columns.items():
-            lines += ["", *_head(column.title, "mean", "interval", "difference", "p")]
+            lines += ["", *table_head(column.title, "mean", "interval", "difference", "p")]
             # The baseline first: the others are tested against it.
             for system in sorted(row, key=lambda system: not row[system].baseline):
-                lines.append(_row(system, *_cells(row[system], row, column.metric.digits)))
+                lines.append(table_row(system, *score_cells(row[system], row, column.metric.digits)))
     costs = [
         f"{system} {sum(seconds) / len(seconds):.0f} ({'/'.join(f'{s:.0f}' for s in seconds)})"
         for system, seconds in table.cpu_s.items()
@@ -77,15 +77,17 @@ def write_table(table: ComparisonTable, folder: Path) -> Path:
     return page
 
 
-def _row(*cells: str) -> str:
+def table_row(*cells: str) -> str:
+    """A row of a table in Markdown."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _head(*cells: str) -> list[str]:
-    return [_row(*cells), "|---" * len(cells) + "|"]
+def table_head(*cells: str) -> list[str]:
+    """Its head."""
+    return [table_row(*cells), "|---" * len(cells) + "|"]
 
 
-def _cells(score: SystemScore, scores: Mapping[str, SystemScore], digits: int) -> list[str]:
+def score_cells(score: SystemScore, scores: Mapping[str, SystemScore], digits: int) -> list[str]:
     """Mean and seeds, interval, difference from the baseline, p."""
     shown, signed = partial(number, digits=digits), partial(number, digits=digits, sign="+")
     cells = [f"{shown(score.mean)} ({'/'.join(map(shown, score.seeds))})", _bounds(shown(score.low), shown(score.high))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,7 +55,14 @@ class Utterance:
         self.heard_s = [resampler.heard_samples(schedule.samples(chunk)) / fs for chunk in complete]
 
 
-@torch.inference_mode()
+class Encoded(NamedTuple):
+    """Utterances of a batch, their taps as wholes, and the languages to translate into."""
+
+    heard: list[Utterance]
+    taps: dict[str, Tap]
+    tgt_langs: list[str | None]
+
+
 def decode_batch(
     model: JSTModel, schedule: ChunkSchedule, decoder: Decoder, utterances: Sequence[Speech]
 ) -> list[Decoded]:
@@ -70,10 +77,29 @@ def decode_batch(
     Raises:
         DataError: an utterance cannot be decoded; `index` is its place.
     """
+    return decode_encoded(schedule, decoder, encode_batch(model, schedule, decoder.reads, utterances))
+
+
+@torch.inference_mode()
+def encode_batch(
+    model: JSTModel, schedule: ChunkSchedule, reads: Collection[str], utterances: Sequence[Speech]
+) -> Encoded:
+    """The taps `reads` of whole utterances; arguments as `decode_batch`."""
     heard = [Utterance(samples, fs, model.fs, schedule) for samples, fs, _ in utterances]
     tgt_langs = [utterance.tgt_lang for utterance in utterances]
     encoded = model.encode(*_padded(heard, next(model.parameters()).device), schedule.context, tgt_langs)
-    taps = {name: encoded[name]._replace(lengths=encoded[name].lengths.cpu()) for name in decoder.reads}
+    taps = {name: encoded[name]._replace(lengths=encoded[name].lengths.cpu()) for name in reads}
+    return Encoded(heard, taps, tgt_langs)
+
+
+@torch.inference_mode()
+def decode_encoded(schedule: ChunkSchedule, decoder: Decoder, encoded: Encoded) -> list[Decoded]:
+    """Decode a batch that has been encoded with this schedule.
+
+    Raises:
+        DataError: as `decode_batch`.
+    """
+    heard, taps, tgt_langs = encoded
     state = decoder.init_state(len(heard), tgt_langs)
     begin = dict.fromkeys(taps, 0)
     for chunk in range(1 + max(len(utterance.heard_s) for utterance in heard)):

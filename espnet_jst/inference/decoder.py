@@ -60,7 +60,7 @@ class Decoder:
 
     def __init__(self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing]) -> None:
         self.searches, self.timings = searches, timings
-        self.reads = {search.search.reads for search in searches.values()} | {t.reads for t in timings.values()}
+        self.reads = {t.reads for t in timings.values()}.union(*(search.search.taps for search in searches.values()))
 
     def init_state(self, batch_size: int, tgt_langs: Sequence[str | None] = ()) -> DecoderState:
         """State before the first chunk of `batch_size` streams, and the languages that they are translated into."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from espnet_jst.config import check_keys
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
@@ -16,9 +16,13 @@ from espnet_jst.inference.decoder import Decoder
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.word_stream import LaneSearch, Timing
 from espnet_jst.model import JSTModel
+from espnet_jst.registry import load
 from espnet_jst.search.beam import BeamSearch
-from espnet_jst.search.blank_penalty import BlankPenalty
+from espnet_jst.search.blank_penalty import BlankPenalty, Steering
+from espnet_jst.search.clocks import Clock, CTCLabels, Seconds, Silent
+from espnet_jst.search.followed import LanePenalty, lane_penalties
 from espnet_jst.search.greedy import GreedySearch
+from espnet_jst.search.penalty_rules import PenaltyRule
 from espnet_jst.search.spec import SearchSpec, parse_searches
 from espnet_jst.text.lanes import Lane, parse_lanes
 from espnet_jst.text.tags import Tags
@@ -42,8 +46,6 @@ def build_decoder(
     """
     conf = args.model_conf or {}
     lanes = parse_lanes(conf.get("lanes"))
-    if isinstance(options.blank_penalty, Mapping):
-        check_keys(options.blank_penalty, lanes, "blank_penalty")
     specs = parse_searches(model.specs, conf.get("searches"), options.search_heads)
     if not specs:
         raise ConfigError("the model has no transducer head to search; train one with kind: transducer")
@@ -53,7 +55,8 @@ def build_decoder(
     for name, spec in specs.items():
         head = model.specs[spec.heads[0]]
         tags = Tags.configured(head.tags, getattr(args, "preprocessor_conf", None))
-        penalty = blank_penalty(head, readers[name], tags, options.blank_penalty)
+        penalties = lane_penalties(options.blank_penalty, head, model.specs, lanes)
+        penalty = blank_penalty(model, head, _opens(head, readers[name], tags), penalties)
         module = model.heads[head.name]
         assert isinstance(module, TransducerHead)
         common: dict[str, Any] = {"reads": head.reads, "max_symbols": options.max_symbols, "blank_penalty": penalty}
@@ -97,15 +100,39 @@ def tokenizer_of(spec: HeadSpec, tokenizers: Mapping[str, Tokenizer]) -> Tokeniz
 
 
 def blank_penalty(
-    spec: HeadSpec, tokenizer: Tokenizer, tags: Tags, penalty: float | Mapping[str, float]
+    model: JSTModel, spec: HeadSpec, opens: Sequence[int] | None, penalties: Sequence[float | LanePenalty]
 ) -> BlankPenalty:
-    """The penalty of a head's lanes, from a number for all or a mapping; before any tag a stream is in the first."""
-    values = [float(penalty.get(lane, 0.0)) if isinstance(penalty, Mapping) else penalty for lane in spec.lanes]
+    """The penalties of a head's lanes; `opens` as BlankPenalty has it."""
+    shift_s, steering = model.chain.shifts_s[spec.reads], list[Steering | None]()
+    for penalty in penalties:
+        if isinstance(penalty, LanePenalty):
+            rule: PenaltyRule = load("penalty", penalty.kind)(**asdict(penalty.conf))
+            steering.append(Steering(rule, _clock(model, shift_s, penalty), penalty.followed.written))
+        else:
+            steering.append(None)
+    values = [penalty.conf.penalty if isinstance(penalty, LanePenalty) else penalty for penalty in penalties]
+    return BlankPenalty(values, opens, steering, shift_s)
+
+
+def _clock(model: JSTModel, shift_s: float, penalty: LanePenalty) -> Clock:
+    followed, memory_s = penalty.followed, penalty.conf.memory_s
+    if followed.written is not None:
+        return Silent()
+    if followed.head is None:
+        return Seconds(shift_s, memory_s)
+    head, reads = model.heads[followed.head], model.specs[followed.head].reads
+    assert isinstance(head, CTCHead)
+    own_s = model.chain.shifts_s[reads]
+    return CTCLabels(head, reads=reads, shift_s=own_s, search_shift_s=shift_s, memory_s=memory_s)
+
+
+def _opens(spec: HeadSpec, tokenizer: Tokenizer, tags: Tags) -> list[int] | None:
+    """For each label the place of the lane that it opens, -1 for none; None for a head of one lane."""
     if not spec.serialized:
-        return BlankPenalty(values)
+        return None
     opened = [tags.read(token) for token in tokenizer.tokens]
     places = {lane: place for place, lane in enumerate(spec.lanes)}
-    return BlankPenalty(values, [-1 if tag is None or tag.lane is None else places[tag.lane] for tag in opened])
+    return [-1 if tag is None or tag.lane is None else places[tag.lane] for tag in opened]
 
 
 def _replaced(spec: SearchSpec, searches: Mapping[str, SearchSpec], heads: Mapping[str, HeadSpec]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -109,7 +109,8 @@ class Speech2Text:
         if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
-        self.st_model, self.st_train_args, self.nbest, self.tgt_lang = model, args, options.nbest, options.tgt_lang
+        self.st_model, self.st_train_args, self.options = model, args, options
+        self.nbest, self.tgt_lang = options.nbest, options.tgt_lang
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
         self.decoder = build_decoder(model, args, self.tokenizers, options)
@@ -159,6 +160,17 @@ class Speech2Text:
             if code := lane.language or codes.get(lane.source):
                 self.languages[name] = code
         return self
+
+    def with_penalty(self, blank_penalty: float | Mapping[str, Any]) -> Speech2Text:
+        """The same model with another blank penalty.
+
+        Raises:
+            ConfigError: the penalty cannot be used with this model.
+        """
+        other = copy.copy(self)
+        other.options = replace(self.options, blank_penalty=blank_penalty)
+        other.decoder = build_decoder(self.st_model, self.st_train_args, self.tokenizers, other.options)
+        return other
 
     @property
     def fs(self) -> int:
@@ -214,7 +226,7 @@ class Speech2Text:
             batch = [asked[i] for i in short]
             with memory_errors(sum(len(samples) / fs for samples, fs, _ in batch)):
                 decoded = decode_batch(self.st_model, self.schedule, self.decoder, batch)
-            results |= {i: self._nbest(item) for i, item in zip(short, decoded, strict=True)}
+            results |= {i: self.results(item) for i, item in zip(short, decoded, strict=True)}
         return [results[i] for i in range(len(utterances))]
 
     def _whole(self, taken: list[np.ndarray], rest: Iterator[np.ndarray] | None, recording: Recording) -> np.ndarray:
@@ -249,7 +261,7 @@ class Speech2Text:
         for block in blocks:
             session.feed(block)
         session.finish()
-        return self._nbest(session)
+        return self.results(session)
 
     def session(self, fs: int | None = None, *, tgt_lang: str | None = None) -> Session:
         """A stream of samples at `fs` Hz (by default the model's): `push(samples)` and `finish()` give its words.
@@ -261,10 +273,11 @@ class Speech2Text:
 
     def stream_result(self, session: Session) -> Result:
         """The result of a finished session in the form of a call's."""
-        text, token, token_int, hyp = self._nbest(session)[0]
+        text, token, token_int, hyp = self.results(session)[0]
         return text, token, token_int, replace(hyp, compute=session.compute)
 
-    def _nbest(self, decoded: Decoded | Session) -> list[Result]:
+    def results(self, decoded: Decoded | Session) -> list[Result]:
+        """The n-best entries of what has been decoded."""
         first, *further = decoded.nbest.get(self.main_search) or [NOTHING]
         results = [self._result(first, decoded.words, decoded.duration_s)]
         for found in further[: self.nbest - 1]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +23,57 @@ LOOKAHEAD = 4  # frames
 HASH_FACTOR = 6364136223846793005  # Knuth's multiplier; sequences are told apart by a 64-bit rolling hash
 
 
+class _Frame(NamedTuple):
+    """One frame of N streams.
+
+    Attributes:
+        rows: the streams, (N,).
+        place: of the frame among those of this step, (N,).
+        number: of the frame in its stream, (N,).
+        encoded: (N, J).
+        clock: what steers the penalty, (N, L).
+    """
+
+    rows: Tensor
+    place: Tensor
+    number: Tensor
+    encoded: Tensor
+    clock: Tensor
+
+    def select(self, rows: Tensor) -> _Frame:
+        """Some of the streams."""
+        return _Frame(*(x[rows] for x in self))
+
+
+@dataclass(frozen=True)
+class _Gains:
+    """What labels gain over the blank in a step.
+
+    Attributes:
+        values: of each stream and lane to begin with, (B, L).
+        clock: what steers them, (B, T, L).
+        offset: frames of each stream before this step, (B,).
+    """
+
+    penalty: BlankPenalty
+    values: Tensor
+    clock: Tensor
+    offset: Tensor
+
+    def of(self, rows: Tensor, place: Tensor, scores: Tensor, lanes: Tensor, pace: Tensor) -> Tensor:
+        """For N streams at frames (N, W) of the step, with K hypotheses: (N, W, K), or (N, 1, K) for all frames.
+
+        Args:
+            scores: of the hypotheses at each frame, (N, W, K); all go by the pace of the best one.
+            lanes: in which they are, (N, K).
+            pace: of each, (N, K, P).
+        """
+        best = pace[torch.arange(len(rows), device=rows.device)[:, None], scores.argmax(dim=2)]
+        clock = self.clock[rows[:, None], place.clamp(max=self.clock.size(1) - 1)]
+        now = self.penalty.now(self.values[rows, None], clock, best, self.offset[rows, None] + place)
+        return now.gather(2, lanes[:, None].expand(-1, now.size(1), -1))
+
+
 class BeamSearch(Search[BeamState]):
     """At each frame, every hypothesis may write up to `max_symbols` symbols before it takes the blank.
 
@@ -34,7 +86,8 @@ class BeamSearch(Search[BeamState]):
         beam_size: hypotheses kept, K.
         blank_penalty: added to the score of every label. Taken off the blank instead, as greedy search does with the
             same choice between the two, it would charge a hypothesis for every frame in which it waits, and one that
-            never opens the lane of the penalty would win.
+            never opens the lane of the penalty would win. One that is steered follows the best hypothesis of a stream:
+            by its own pace each would gain by waiting.
         max_symbols: most symbols in one frame.
         scorers: what is added to the labels' log-probabilities, those of the emissions included.
     """
@@ -53,6 +106,10 @@ class BeamSearch(Search[BeamState]):
         self.scorers = tuple(scorers)
         self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
 
+    @property
+    def taps(self) -> frozenset[str]:
+        return self.blank_penalty.reads | {self.reads}
+
     @torch.no_grad()
     def init_state(self, batch_size: int) -> BeamState:
         """State before the first frame: one empty hypothesis a stream."""
@@ -63,11 +120,13 @@ class BeamSearch(Search[BeamState]):
         scores[:, 0] = 0.0
         marks = torch.zeros(4, B, K, dtype=torch.long, device=device)
         memory = (predictor, *(scorer.init_state(B * K, device) for scorer in self.scorers))
-        beam = Beam(marks, scores, self.head.joint.predictor_proj(y).view(B, K, -1), memory)
+        projected, pace = self.head.joint.predictor_proj(y).view(B, K, -1), self.blank_penalty.paces(B, K)
+        beam = Beam(marks, scores, projected, pace, memory)
         frames = torch.zeros(B, dtype=torch.long, device=device)
         given: list[list[Emission]] = [[] for _ in range(B)]
         pending: list[list[list[Emission]]] = [[[] for _ in range(K)] for _ in range(B)]
-        return BeamState(given, frames, self.blank_penalty.of_streams(B), beam, pending)
+        penalty, heard = self.blank_penalty.of_streams(B), self.blank_penalty.init_heard(B)
+        return BeamState(given, frames, penalty, heard, beam, pending)
 
     @torch.no_grad()
     def step(self, taps: Mapping[str, Tap], state: BeamState) -> tuple[list[list[Emission]], BeamState]:
@@ -78,24 +137,27 @@ class BeamSearch(Search[BeamState]):
         """
         x, lengths, _ = taps[self.reads]
         encoded, lengths = self.head.joint.encoder_proj(x), lengths.to(x.device)
-        penalty = state.penalty if state.penalty.any() else None
+        clock, heard = self.blank_penalty.hear(taps, self.reads, state.frames, state.heard)
+        gains = None
+        if self.blank_penalty.steering or state.penalty.any():
+            gains = _Gains(self.blank_penalty, state.penalty, clock, state.frames)
         tree, beam = Tree(state.beam.scores.numel()), state.beam.clone()
         beam.marks[0] = torch.arange(tree.roots, device=x.device).view_as(beam.scores)
         frame = torch.zeros_like(lengths)  # where each stream is
         rows = lengths.gt(0).nonzero()[:, 0]
         while len(rows):
-            rows, blank, labels = self._pass(encoded, lengths, frame, rows, penalty, beam)
+            rows, blank, labels = self._pass(encoded, lengths, frame, rows, gains, beam)
             if len(rows):
-                here, added = frame[rows], None if penalty is None else penalty[rows]
-                now = encoded[rows, here], state.frames[rows] + here, added
-                beam.put_(rows, self._write(*now, blank, labels, beam.select(rows), tree))
+                here = frame[rows]
+                now = _Frame(rows, here, state.frames[rows] + here, encoded[rows, here], clock[rows, here])
+                beam.put_(rows, self._write(now, gains, blank, labels, beam.select(rows), tree))
                 frame[rows] += 1
             rows = frame.lt(lengths).nonzero()[:, 0]
         pending = [
             [state.pending[b][root % self.beam_size] + path for root, path in row]
             for b, row in enumerate(tree.paths(beam.marks[0]))
         ]
-        return self._show(replace(state, beam=beam, frames=state.frames + lengths, pending=pending))
+        return self._show(replace(state, beam=beam, frames=state.frames + lengths, heard=heard, pending=pending))
 
     def finish(self, state: BeamState) -> list[list[Hypothesis]]:
         """See Search; hypotheses that no path leads to are left out."""
@@ -111,7 +173,7 @@ class BeamSearch(Search[BeamState]):
         return lists
 
     def _pass(
-        self, encoded: Tensor, lengths: Tensor, frame: Tensor, rows: Tensor, penalty: Tensor | None, beam: Beam
+        self, encoded: Tensor, lengths: Tensor, frame: Tensor, rows: Tensor, gains: _Gains | None, beam: Beam
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Pass the frames in which no label can enter the beam: every hypothesis takes the blank. Most frames end here.
 
@@ -120,7 +182,7 @@ class BeamSearch(Search[BeamState]):
             lengths: valid ones, (B,).
             frame: where each stream is, (B,); moved.
             rows: the streams that are not at their end, (N,).
-            penalty: what labels gain in each lane of each stream, (B, L), or None.
+            gains: what labels gain, or None.
             beam: all streams; its scores are changed.
 
         Returns:
@@ -133,11 +195,12 @@ class BeamSearch(Search[BeamState]):
         added = self._added([state.select(places) for state in beam.memory[1:]])
         if added is not None:
             added = added.view(len(rows), 1, self.beam_size, -1)
-        gain = None if penalty is None else penalty[rows].gather(1, beam.marks[3, rows])[:, None]
-        blank, labels = self._scores(window[:, :, None] + beam.projected[rows, None], gain, added)
-        scores = beam.scores[rows, None]
+        logp = self._logp(window[:, :, None] + beam.projected[rows, None])
+        blank, scores = logp[..., self.head.blank].clone(), beam.scores[rows, None]
         after = scores + blank.masked_fill(~valid[..., None], 0.0).cumsum(dim=1)
         before = torch.cat([scores, after[:, :-1]], dim=1)
+        gain = None if gains is None else gains.of(rows, frames, before, beam.marks[3, rows], beam.pace[rows])
+        labels = self._labels(logp, gain, added)
         # What is below the worst of a full beam is given up, as in `_extend`; only a bonus could bring it back.
         hopeful = ((before + labels.amax(-1)).amax(-1) > after.amin(-1)) & valid
         stops, first = hopeful.max(dim=1)
@@ -148,17 +211,10 @@ class BeamSearch(Search[BeamState]):
         return rows[n], blank[n, first[n]], labels[n, first[n]]
 
     def _write(
-        self,
-        encoded: Tensor,
-        frames: Tensor,
-        penalty: Tensor | None,
-        blank: Tensor,
-        labels: Tensor,
-        live: Beam,
-        tree: Tree,
+        self, frame: _Frame, gains: _Gains | None, blank: Tensor, labels: Tensor, live: Beam, tree: Tree
     ) -> Beam:
-        """One frame (N, J) of N streams: labels, up to `max_symbols`, and then the blank."""
-        rows, done = torch.arange(len(frames), device=frames.device), replace(live, scores=live.scores + blank)
+        """One frame of N streams: labels, up to `max_symbols`, and then the blank."""
+        rows, done = torch.arange(len(blank), device=blank.device), replace(live, scores=live.scores + blank)
         for _ in range(self.max_symbols):
             worst = done.scores[rows].amin(1)
             hopeful = ((live.scores[..., None] + labels).flatten(1).amax(1) > worst).nonzero()[:, 0]
@@ -166,44 +222,55 @@ class BeamSearch(Search[BeamState]):
                 break
             if len(hopeful) < len(rows):
                 rows, worst, live, labels = rows[hopeful], worst[hopeful], live.select(hopeful), labels[hopeful]
-            live, alive = self._extend(live, labels, worst, frames[rows], tree)
-            blank, labels = self._scores_of(alive, encoded[rows], None if penalty is None else penalty[rows], live)
+            now, gain = frame.select(rows), None
+            live, alive = self._extend(live, labels, worst, now, tree)
+            if gains is not None:
+                gain = gains.of(now.rows, now.place[:, None], live.scores[:, None], live.marks[3], live.pace)[:, 0]
+            blank, labels = self._scores_of(alive, now.encoded, gain, live)
             finished = replace(live, scores=live.scores + blank)
             both = Beam.side_by_side([done.select(rows), finished])
             done.put_(rows, self._best(_merged(both)))
         return done
 
-    def _scores(self, projected: Tensor, gain: Tensor | None, added: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Hypotheses (..., J), what every label gains in them (...), and what single ones do (..., V) -> score of the
-        blank, (...), and of every label, (..., V), -inf for the blank.
+    def _logp(self, projected: Tensor) -> Tensor:
+        """Hypotheses (..., J) -> log-probabilities, (..., V)."""
+        return self.head.joint.logits(projected).float().log_softmax(dim=-1)
+
+    def _labels(self, logp: Tensor, gain: Tensor | None, added: Tensor | None) -> Tensor:
+        """Scores of the labels from `logp` (..., V), which is changed, -inf for the blank.
+
+        Args:
+            gain: what every label gains, (...).
+            added: what single ones do, (..., V).
         """
-        logp = self.head.joint.logits(projected).float().log_softmax(dim=-1)
-        blank = logp[..., self.head.blank].clone()
         if gain is not None:
             logp += gain[..., None]
         if added is not None:
             logp = logp + added
         logp[..., self.head.blank] = NEVER
-        return blank, logp
+        return logp
 
     def _added(self, memory: Sequence[PredictorState]) -> Tensor | None:
         """What the scorers add to the labels of N hypotheses, (N, V)."""
         added = [scorer.scores(state) for scorer, state in zip(self.scorers, memory, strict=True)]
         return sum(added[1:], added[0]) if added else None
 
-    def _scores_of(self, alive: Tensor, encoded: Tensor, penalty: Tensor | None, beam: Beam) -> tuple[Tensor, Tensor]:
-        """As `_scores` for the hypotheses `alive` (B, K) of a beam, -inf for the others: (B, K) and (B, K, V)."""
+    def _scores_of(self, alive: Tensor, encoded: Tensor, gain: Tensor | None, beam: Beam) -> tuple[Tensor, Tensor]:
+        """Of the hypotheses `alive` (B, K) of a beam, -inf for the others: scores of the blank (B, K) and of labels
+        (B, K, V); `gain` is (B, K).
+        """
         B, K, J = beam.projected.shape
         places = alive.flatten().nonzero()[:, 0]
         streams = places.div(K, rounding_mode="floor")
         projected = encoded[streams] + beam.projected.view(B * K, J)[places]
         added = self._added([state.select(places) for state in beam.memory[1:]])
-        gain = None if penalty is None else penalty[streams, beam.marks[3].flatten()[places]]
-        some = self._scores(projected, gain, added)
+        logp = self._logp(projected)
+        blank = logp[..., self.head.blank].clone()
+        some = blank, self._labels(logp, None if gain is None else gain.flatten()[places], added)
         blank, labels = (x.new_full((B * K, *x.shape[1:]), NEVER).index_copy_(0, places, x) for x in some)
         return blank.view(B, K), labels.view(B, K, -1)
 
-    def _extend(self, beam: Beam, labels: Tensor, worst: Tensor, frames: Tensor, tree: Tree) -> tuple[Beam, Tensor]:
+    def _extend(self, beam: Beam, labels: Tensor, worst: Tensor, frame: _Frame, tree: Tree) -> tuple[Beam, Tensor]:
         """The K best continuations by one label of each stream, and which of them are better than `worst`."""
         _B, K, V = labels.shape
         scores, flat = (beam.scores[..., None] + labels).flatten(1).topk(min(K, K * V), dim=1)
@@ -216,13 +283,14 @@ class BeamSearch(Search[BeamState]):
         after = [predictor, *(s.step(written, state) for s, state in zip(self.scorers, scorers, strict=True))]
         chosen.projected.flatten(0, 1).index_copy_(0, places, self.head.joint.predictor_proj(y))
         nodes, counts, keys, lanes = chosen.marks
-        nodes = tree.add(nodes, label, frames, labels.flatten(1).gather(1, flat))
+        nodes = tree.add(nodes, label, frame.number, labels.flatten(1).gather(1, flat))
         for state, new in zip(chosen.memory, after, strict=True):
             state.put_(places, new)
         live = Beam(
             torch.stack([nodes, counts + 1, keys * HASH_FACTOR + label + 1, self.blank_penalty.after(lanes, label)]),
             scores.masked_fill(~alive, NEVER),
             chosen.projected,
+            self.blank_penalty.wrote(chosen.pace, lanes, label, frame.clock[:, None], frame.number[:, None]),
             chosen.memory,
         )
         return live, alive

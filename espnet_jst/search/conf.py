@@ -6,9 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, cast
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.keys import Conf, key
+from espnet_jst.keys import Conf, key, kind_of, read
+from espnet_jst.registry import conf_of, names
+
+Penalty = float | str | None  # a value of a key of a penalty that adapts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +33,73 @@ class TimingConf(Conf):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PenaltyConf(Conf):
+    """Keys of every rule by which a blank penalty follows its stream."""
+
+    reads_written: ClassVar[bool] = True  # whether a lane that the same search writes is followed as it is written
+
+    follows: str | None = key(
+        None,
+        "lane whose length is followed: as far as the same search has written it, or as its CTC head hears it; or "
+        "'seconds'; by default the lane itself where a CTC head writes it, else the transcript",
+    )
+    penalty: float = key(0.0, "nats to begin with", low=-1000, high=1000)
+    min: float = key(0.0, "the least that it becomes", low=-1000, high=1000)
+    max: float = key(2.0, "the most", low=-1000, high=1000)
+    memory_s: float | None = key(
+        15.0, "what lies further back counts less and less; null: nothing is forgotten", low=0.1, high=1e6
+    )
+
+    def check(self) -> None:
+        """Refuse bounds that leave no room."""
+        if not self.min <= self.penalty <= self.max:
+            raise ConfigError(f"penalty is {self.penalty:g}: it must lie between min {self.min:g} and max {self.max:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowLengthConf(PenaltyConf):
+    """Labels that are missing raise the penalty, those that are too many lower it."""
+
+    ratio: float = key(1.0, "labels for each that is followed, or for each second", low=0, high=1000)
+    slope: float = key(0.3, "nats for each label that is missing, or too many", low=0, high=1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowWithBlanksConf(PenaltyConf):
+    """The penalty grows with the speech that goes by while nothing is written; a label resets it."""
+
+    reads_written: ClassVar[bool] = False  # what makes it grow would reset it
+
+    slope: float = key(0.3, "nats for each label, or second, heard since the last one was written", low=0, high=1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundLengthConf(PenaltyConf):
+    """A fixed penalty that falls to `min` where more has been written than there should be."""
+
+    penalty: float = key(1.0, "nats where less has been written", low=-1000, high=1000)
+    ratio: float = key(1.2, "most labels for each that is followed, or for each second", low=0, high=1000)
+
+
+def read_penalty(entry: Mapping[str, Penalty], where: str) -> PenaltyConf:
+    """The keys of a penalty that adapts, by its `kind`.
+
+    Raises:
+        ConfigError: its kind or a key is unknown, or a value cannot be used.
+    """
+    conf = cast(type[PenaltyConf], conf_of("penalty", kind_of(entry, names("penalty"), where)))
+    return read(conf, entry, where, beside=("kind",))
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecodingConf(Conf):
     """Keyword arguments of `Speech2Text`; the first five may stand in the decoding configuration of a pack."""
 
     beam_size: int = key(1, "hypotheses kept; 1 is greedy search", low=1, high=1000)
-    blank_penalty: float | Mapping[str, float] = key(
+    blank_penalty: float | Mapping[str, float | Mapping[str, Penalty]] = key(
         0.0,
-        "subtracted from the blank's logit: more words where the model leaves some out; a number for all lanes, or "
-        "{translation: 1.5}",
+        "subtracted from the blank's logit: more words where the model leaves some out; a number for all lanes, "
+        "{translation: 1.5}, or one that adapts: {translation: {kind: length, ratio: 1.1}}",
         low=-1000,
         high=1000,
     )
@@ -86,6 +149,9 @@ class DecodingConf(Conf):
 
     def check(self) -> None:
         """Refuse values that do not go together."""
+        for lane, penalty in self.blank_penalty.items() if isinstance(self.blank_penalty, Mapping) else ():
+            if isinstance(penalty, Mapping):
+                read_penalty(penalty, f"blank_penalty.{lane}")
         if self.nbest > self.beam_size:
             raise ConfigError(
                 f"nbest={self.nbest} needs a beam of at least as many hypotheses: beam_size is {self.beam_size}"

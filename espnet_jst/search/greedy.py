@@ -43,6 +43,10 @@ class GreedySearch(Search[GreedyState]):
         self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
         self._looping = LabelLooping(head, blank_penalty=self.blank_penalty, max_symbols=max_symbols)
 
+    @property
+    def taps(self) -> frozenset[str]:
+        return self.blank_penalty.reads | {self.reads}
+
     @torch.no_grad()
     def init_state(self, batch_size: int) -> GreedyState:
         B, device = batch_size, self.head.joint.output.weight.device
@@ -51,14 +55,16 @@ class GreedySearch(Search[GreedyState]):
         frames, lane = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))
         given: list[list[Emission]] = [[] for _ in range(B)]
         penalty, projected = self.blank_penalty.of_streams(B), self.head.joint.predictor_proj(y)
-        return GreedyState(given, frames, penalty, projected, predictor, lane)
+        heard, pace = self.blank_penalty.init_heard(B), self.blank_penalty.paces(B)
+        return GreedyState(given, frames, penalty, heard, projected, predictor, lane, pace)
 
     @torch.no_grad()
     def step(self, taps: Mapping[str, Tap], state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
         """Further frames (B, T, D) of the tap -> new emissions of each stream, state."""
         x, lengths, _ = taps[self.reads]
+        clock, heard = self.blank_penalty.hear(taps, self.reads, state.frames, state.heard)
         advance = self._looping.step if x.is_cuda else self._step
-        new, state = advance(x, lengths.to(x.device), state)
+        new, state = advance(x, lengths.to(x.device), replace(state, heard=heard), clock)
         given = [
             before + emissions if emissions else before for before, emissions in zip(state.given, new, strict=True)
         ]
@@ -68,10 +74,12 @@ class GreedySearch(Search[GreedyState]):
         """The one hypothesis of each stream; its score is that of its labels, without the blanks."""
         return [[Hypothesis(given, sum(emission.logp for emission in given))] for given in state.given]
 
-    def _step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
-        joint, blank = self.head.joint, self.head.blank
+    def _step(
+        self, x: Tensor, lengths: Tensor, state: GreedyState, clock: Tensor
+    ) -> tuple[list[list[Emission]], GreedyState]:
+        joint, blank, pace = self.head.joint, self.head.blank, state.pace.clone()
         encoded, T = joint.encoder_proj(x), x.size(1)
-        penalty = state.penalty if state.penalty.any() else None
+        penalized = bool(self.blank_penalty.steering or state.penalty.any())
         projected, predictor, lane = state.projected.clone(), state.predictor.clone(), state.lane.clone()
         frame = torch.zeros_like(lengths)  # where each stream is,
         symbols = torch.zeros_like(lengths)  # and what it has written there
@@ -80,34 +88,43 @@ class GreedySearch(Search[GreedyState]):
         rows = lengths.gt(0).nonzero()[:, 0]
         while len(rows):
             frames = frame[rows, None] + ahead
-            window = encoded[rows[:, None], frames.clamp(max=T - 1)]
-            logits = joint.logits(window + projected[rows, None]).float()
-            best = self._best(logits, None if penalty is None else penalty[rows, lane[rows]])
+            places = rows[:, None], frames.clamp(max=T - 1)
+            logits = joint.logits(encoded[places] + projected[rows, None]).float()
+            penalty = None
+            if penalized:
+                numbers = state.frames[rows, None] + frames
+                lanes = self.blank_penalty.now(state.penalty[rows, None], clock[places], pace[rows, None], numbers)
+                penalty = lanes[torch.arange(len(rows), device=x.device), :, lane[rows]]
+            best = self._best(logits, penalty)
             writes = best.ne(blank) & frames.lt(lengths[rows, None])
             writes[:, 0] &= symbols[rows] < self.max_symbols
             written, first = writes.max(dim=1)
             stopped = torch.where(written, first, LOOKAHEAD)
             symbols[rows] = symbols[rows] * stopped.eq(0) + written
             frame[rows] += stopped
-            places = written.nonzero()[:, 0]
-            if len(places):
-                here, first = rows[places], first[places]
-                labels = best[places, first]
-                logp = logits[places, first].log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
+            n = written.nonzero()[:, 0]
+            if len(n):
+                here, first = rows[n], first[n]
+                labels = best[n, first]
+                logp = logits[n, first].log_softmax(dim=-1).gather(1, labels[:, None])[:, 0]
                 found.append((here, frame[here], labels, logp))
                 y, after = self.head.predictor.step(labels, predictor.select(here))
                 predictor.put_(here, after)
                 projected.index_copy_(0, here, joint.predictor_proj(y))
+                if self.blank_penalty.steering:
+                    now, number = clock[here, frame[here]], state.frames[here] + frame[here]
+                    pace[here] = self.blank_penalty.wrote(pace[here], lane[here], labels, now, number)
                 lane[here] = self.blank_penalty.after(lane[here], labels)
             rows = rows[frame[rows] < lengths[rows]]
-        after_all = replace(state, frames=state.frames + lengths, projected=projected, predictor=predictor, lane=lane)
+        heard = state.frames + lengths
+        after_all = replace(state, frames=heard, projected=projected, predictor=predictor, lane=lane, pace=pace)
         return _emissions(found, state.frames.tolist()), after_all
 
     def _best(self, logits: Tensor, penalty: Tensor | None) -> Tensor:
-        """(N, frames, V), and what comes off the blank in each stream, (N,) -> the best symbols, (N, frames)."""
+        """(N, frames, V), and what comes off the blank, (N, 1 or frames) -> the best symbols, (N, frames)."""
         if penalty is not None:
             logits = logits.clone()
-            logits[..., self.head.blank] -= penalty[:, None]
+            logits[..., self.head.blank] -= penalty
         return logits.argmax(dim=-1)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from espnet_jst.heads.predictor import PredictorState
+from espnet_jst.search.blank_penalty import Heard
 from espnet_jst.search.interface import Emission, SearchState
 from espnet_jst.streams import RowState
 
@@ -19,11 +20,14 @@ class TransducerState(SearchState):
 
     Attributes:
         frames: frames seen, (B,).
-        penalty: what labels gain over the blank in each lane, (B, L); it may be another one from step to step.
+        penalty: what labels gain over the blank in each lane to begin with, (B, L); it may be another one from step to
+            step.
+        heard: what steers it.
     """
 
     frames: Tensor
     penalty: Tensor
+    heard: Heard
 
 
 @dataclass
@@ -34,11 +38,13 @@ class GreedyState(TransducerState):
         projected: predictor output projected for the joint network, (B, J).
         predictor: its state.
         lane: the lane that each stream is in, (B,).
+        pace: what each stream has written, for its penalty, (B, P).
     """
 
     projected: Tensor
     predictor: PredictorState
     lane: Tensor
+    pace: Tensor
 
 
 @dataclass
@@ -50,18 +56,20 @@ class Beam(RowState):
             labels, a hash of them, and the lane that it is in, (4, B, K).
         scores: log-probability, (B, K); -inf marks an unused place.
         projected: predictor output projected for the joint network, (B, K, J).
+        pace: what it has written, for the penalty, (B, K, P).
         memory: states of the predictor and of the scorers, each (B * K, ...).
     """
 
     marks: Tensor
     scores: Tensor
     projected: Tensor
+    pace: Tensor
     memory: tuple[PredictorState, ...]
 
     def clone(self) -> Beam:
         """A copy that `put_` may change."""
         memory = tuple(state.clone() for state in self.memory)
-        return Beam(self.marks.clone(), self.scores.clone(), self.projected.clone(), memory)
+        return Beam(self.marks.clone(), self.scores.clone(), self.projected.clone(), self.pace.clone(), memory)
 
     def choose(self, index: Tensor) -> Beam:
         """The hypotheses `index` (B, N) of each stream."""
@@ -71,6 +79,7 @@ class Beam(RowState):
             self.marks.flatten(1)[:, flat].view(-1, *index.shape),
             self.scores.gather(1, index),
             self.projected.flatten(0, 1)[flat].view(*index.shape, -1),
+            self.pace.flatten(0, 1)[flat].view(*index.shape, self.pace.size(-1)),
             tuple(state.select(flat) for state in self.memory),
         )
 
@@ -78,13 +87,14 @@ class Beam(RowState):
         """The streams `rows` (N,)."""
         places = self.places(rows)
         memory = tuple(state.select(places) for state in self.memory)
-        return Beam(self.marks[:, rows], self.scores[rows], self.projected[rows], memory)
+        return Beam(self.marks[:, rows], self.scores[rows], self.projected[rows], self.pace[rows], memory)
 
     def put_(self, rows: Tensor, other: Beam) -> None:
         """Replace the streams `rows` (N,) by those of `other`."""
         self.marks.index_copy_(1, rows, other.marks)
         self.scores.index_copy_(0, rows, other.scores)
         self.projected.index_copy_(0, rows, other.projected)
+        self.pace.index_copy_(0, rows, other.pace)
         places = self.places(rows)
         for mine, theirs in zip(self.memory, other.memory, strict=True):
             mine.put_(places, theirs)
@@ -112,6 +122,7 @@ def _joined(beams: Sequence[Beam], axis: int, memory: Sequence[PredictorState]) 
         torch.cat([beam.marks for beam in beams], dim=axis + 1),
         torch.cat([beam.scores for beam in beams], dim=axis),
         torch.cat([beam.projected for beam in beams], dim=axis),
+        torch.cat([beam.pace for beam in beams], dim=axis),
         tuple(memory),
     )
 

@@ -50,6 +50,11 @@ class Search(ABC, Generic[S]):
 
     reads: str
 
+    @property
+    def taps(self) -> frozenset[str]:
+        """All taps that `step` needs."""
+        return frozenset({self.reads})
+
     @abstractmethod
     def init_state(self, batch_size: int) -> S:
         """State before the first frame."""

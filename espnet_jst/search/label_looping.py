@@ -47,14 +47,20 @@ class LabelLooping:
         self._free: list[tuple[tuple[Any, ...], _Loop]] = []  # the one that was used last comes last
 
     @torch.no_grad()
-    def step(self, x: Tensor, lengths: Tensor, state: GreedyState) -> tuple[list[list[Emission]], GreedyState]:
-        """Frames (B, T, D), the first `lengths` of which are valid -> new emissions of each stream, state."""
+    def step(
+        self, x: Tensor, lengths: Tensor, state: GreedyState, clock: Tensor
+    ) -> tuple[list[list[Emission]], GreedyState]:
+        """Frames (B, T, D), the first `lengths` of which are valid -> new emissions of each stream, state.
+
+        Args:
+            clock: what steers the penalty, (B, T, L); without columns where it is fixed.
+        """
         encoded = self.head.joint.encoder_proj(x)
         offset = state.frames.tolist()
         out: list[list[Emission]] = [[] for _ in offset]
         if encoded.size(1) == 0:
             return out, state
-        with self._loop(encoded, lengths, state) as loop:
+        with self._loop(encoded, lengths, state, clock) as loop:
             while not loop.done():
                 tokens, frames, logps = (values.tolist() for values in loop.run())
                 for written in zip(tokens, frames, logps, strict=True):
@@ -62,13 +68,14 @@ class LabelLooping:
                         if token >= 0:
                             out[b].append(Emission(token, offset[b] + frame, logp))
             projected, predictor, lane = loop.projected.clone(), loop.predictor.clone(), loop.lane.clone()
+            pace = loop.pace.clone()
         now = state.frames + lengths
-        return out, replace(state, frames=now, projected=projected, predictor=predictor, lane=lane)
+        return out, replace(state, frames=now, projected=projected, predictor=predictor, lane=lane, pace=pace)
 
     @contextlib.contextmanager
-    def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> Iterator[_Loop]:
+    def _loop(self, encoded: Tensor, lengths: Tensor, state: GreedyState, clock: Tensor) -> Iterator[_Loop]:
         """A loop that nobody else uses, loaded with these streams."""
-        tensors = encoded, lengths, state.projected, state.lane, state.penalty, *state.predictor.tensors
+        tensors = encoded, lengths, state.projected, state.lane, state.penalty, clock, *state.predictor.tensors
         weights = (*self.head.predictor.parameters(), *self.head.joint.parameters())
         # A graph reads its weights where they were when it was captured.
         key = (*((x.shape, x.dtype, x.device) for x in tensors), *(x.data_ptr() for x in weights))
@@ -77,8 +84,8 @@ class LabelLooping:
                 place = next((i for i, (kept, _) in reversed([*enumerate(self._free)]) if kept == key), None)
                 loop = None if place is None else self._free.pop(place)[1]
             if loop is None:
-                loop = _Loop(self, encoded, lengths, state)
-            loop.load(encoded, lengths, state)
+                loop = _Loop(self, encoded, lengths, state, clock)
+            loop.load(encoded, lengths, state, clock)
             yield loop
             loop.leave()
         with _taking:  # not after an error, which may have left it half done
@@ -94,11 +101,14 @@ def _on(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 class _Loop:
     """Tensors of one shape, in which the iterations run, and their graph."""
 
-    def __init__(self, search: LabelLooping, encoded: Tensor, lengths: Tensor, state: GreedyState) -> None:
+    def __init__(
+        self, search: LabelLooping, encoded: Tensor, lengths: Tensor, state: GreedyState, clock: Tensor
+    ) -> None:
         B, device = encoded.size(0), encoded.device
         self.search = search
         self.encoded, self.lengths, self.projected = encoded.clone(), lengths.clone(), state.projected.clone()
         self.predictor, self.lane, self.penalty = state.predictor.clone(), state.lane.clone(), state.penalty.clone()
+        self.offset, self.pace, self.clock = state.frames.clone(), state.pace.clone(), clock.clone()
         self.frame, self.written = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))
         self.iteration = torch.zeros(1, dtype=torch.long, device=device)
         self.tokens, self.frames = (torch.zeros(ITERATIONS, B, dtype=torch.long, device=device) for _ in range(2))
@@ -113,12 +123,13 @@ class _Loop:
         if self.encoded.is_cuda:
             self._left.record()
 
-    def load(self, encoded: Tensor, lengths: Tensor, state: GreedyState) -> None:
+    def load(self, encoded: Tensor, lengths: Tensor, state: GreedyState, clock: Tensor) -> None:
         """Begin with other streams."""
         if self.encoded.is_cuda:
             self._left.wait()
         pairs = [(self.encoded, encoded), (self.lengths, lengths), (self.projected, state.projected)]
-        pairs += [(self.lane, state.lane), (self.penalty, state.penalty)]
+        pairs += [(self.lane, state.lane), (self.penalty, state.penalty), (self.offset, state.frames)]
+        pairs += [(self.pace, state.pace), (self.clock, clock)]
         for mine, theirs in [*pairs, *zip(self.predictor.tensors, state.predictor.tensors, strict=True)]:
             mine.copy_(theirs)
         self.frame.zero_()
@@ -155,18 +166,22 @@ class _Loop:
             mine.copy_(before)
 
     def _changing(self) -> list[Tensor]:
-        return [self.projected, *self.predictor.tensors, self.lane, self.frame, self.written, self.iteration]
+        moving = [self.lane, self.pace, self.frame, self.written, self.iteration]
+        return [self.projected, *self.predictor.tensors, *moving]
 
     def _iterate(self) -> None:
-        head, joint = self.search.head, self.search.head.joint
+        head, joint, blank_penalty = self.search.head, self.search.head.joint, self.search.blank_penalty
         T, J = self.encoded.size(1), self.encoded.size(2)
         ahead = torch.arange(WINDOW, device=self.frame.device)
         frames = self.frame[:, None] + ahead
         window = self.encoded.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, J))
         logits = joint.logits(window + self.projected[:, None]).float()
         is_blank = torch.arange(logits.size(2), device=logits.device) == head.blank
-        penalty = self.penalty.gather(1, self.lane[:, None])
-        best = (logits - penalty[..., None] * is_blank).argmax(dim=-1)
+        numbers = self.offset[:, None] + frames
+        clock = self.clock.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, self.clock.size(2)))
+        lanes = blank_penalty.now(self.penalty[:, None], clock, self.pace[:, None], numbers)
+        penalty = lanes.gather(2, self.lane[:, None, None].expand(-1, lanes.size(1), 1))
+        best = (logits - penalty * is_blank).argmax(dim=-1)
         full = (ahead == 0) & (self.written >= self.search.max_symbols)[:, None]
         writes = (best != head.blank) & (frames < self.lengths[:, None]) & ~full
         found, first = writes.any(dim=1), writes.int().argmax(dim=1, keepdim=True)
@@ -180,7 +195,10 @@ class _Loop:
         y, after = head.predictor.step(label, self.predictor)
         for mine, new in zip(self.predictor.tensors, after.where(found, self.predictor).tensors, strict=True):
             mine.copy_(new)
-        self.lane.copy_(torch.where(found, self.search.blank_penalty.after(self.lane, label), self.lane))
+        now = clock.gather(1, first[..., None].expand(-1, -1, clock.size(2)))[:, 0]
+        pace = blank_penalty.wrote(self.pace, self.lane, label, now, self.offset + here)
+        self.pace.copy_(torch.where(found[:, None], pace, self.pace))
+        self.lane.copy_(torch.where(found, blank_penalty.after(self.lane, label), self.lane))
         self.projected.copy_(torch.where(found[:, None], joint.predictor_proj(y), self.projected))
         stays = found & (first[:, 0] == 0)
         self.written.copy_(torch.where(stays, self.written + 1, found.long()))

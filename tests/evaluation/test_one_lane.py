@@ -56,14 +56,14 @@ def test_systems_are_compared_on_it(corpus, tmp_path):
     better = make_decoded(tmp_path / "better", BETTER)
     (better / LANES[lane][4]).unlink()
     found = compare_directories(decoded, better, reference, **languages, n_bootstrap=20)
-    assert list(found) == [lane] and list(found[lane]) == [*OWN[lane], "LAAL"]
+    assert list(found) == [lane] and list(found[lane]) == [*OWN[lane], "length ratio", "LAAL"]
     runs = {
         name: [run_statistics(folder, reference, timed=True, **languages)]
         for name, folder in (("first", decoded), ("better", better))
     }
     scores = {"test": compare_runs(runs, baseline="first", n_bootstrap=20)}
     page = write_table(ComparisonTable("two", "Two", list(runs), [0], scores, {}), tmp_path).read_text("utf-8")
-    assert f"| system | {' | '.join(OWN[lane])} | LAAL {lane}, ms |" in page
+    assert f"| system | {' | '.join(OWN[lane])} | length ratio {lane} | LAAL {lane}, ms |" in page
     assert (tmp_path / "two_test.png").stat().st_size > 5000
 
 

@@ -32,7 +32,8 @@ def test_every_table_has_one_row_a_data_set_and_equal_columns(exp):
     text = write_results(exp).read_text(encoding="utf-8")
     assert "\n## st_tsot\n" in text
     found = tables(text)
-    assert len(found) == 8  # a side-by-side table a lane, BLEU, chrF++, TER, RIBES, WER, CER
+    # a lane: a side-by-side table and its length ratio; BLEU, chrF++, TER, RIBES, WER, CER
+    assert len(found) == 10
     for table in found:
         assert [row.split("|")[1] for row in table[2:]] == ["decode_offline/test", "decode_streaming/test"]
         assert len({row.count("|") for row in table}) == 1

@@ -306,14 +306,15 @@ def test_importing_the_hub_imports_neither_torch_nor_espnet() -> None:
 
 
 def test_a_pack_decodes_with_the_configuration_that_was_packed_with_it(experiment: Path, tmp_path: Path) -> None:
-    (tmp_path / "decode.yaml").write_text("max_symbols: 3\nblank_penalty: {translation: 2.5}\nnbest: 1\n")
+    penalty = {"transcript": {"kind": "blanks", "slope": 0.5}, "translation": 2.5}
+    (tmp_path / "decode.yaml").write_text(f"max_symbols: 3\nblank_penalty: {penalty}\nnbest: 1\n")
     packed = pack(experiment / "exp" / "st_tiny", tmp_path / "a.zip", wav=None, decoding=tmp_path / "decode.yaml")
     speech, _ = soundfile.read(experiment / "a.wav", dtype="float32")
-    plain = Speech2Text.from_pretrained(experiment / "tiny.zip", max_symbols=3, blank_penalty={"translation": 2.5})
+    plain = Speech2Text.from_pretrained(experiment / "tiny.zip", max_symbols=3, blank_penalty=penalty)
     assert Speech2Text.from_pretrained(packed)(speech)[0][:3] == plain(speech)[0][:3]
     assert decoding_options(resolve(packed)["st_train_config"]) == {
         "max_symbols": 3,
-        "blank_penalty": {"translation": 2.5},
+        "blank_penalty": penalty,
     }
     assert decoding_options(resolve(experiment / "tiny.zip")["st_train_config"]) == {}
     mine = Speech2Text.from_pretrained(packed, max_symbols=1)

@@ -14,17 +14,19 @@ def log_add(a, b):
 def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0, bonus=None, final=None):
     """x (T, D) of one utterance -> list of (labels, score), best first.
 
-    blank_penalty is added to every label, and may be a function of the labels so far; bonus(labels) gives what each
-    next label adds, final(labels) what the end adds.
+    blank_penalty is added to every label, and may be a function of the labels so far, of the frame and of the best
+    hypothesis among those that are continued; bonus(labels) gives what each next label adds, final(labels) what the end
+    adds.
     """
 
     @functools.cache
     def predict(labels):
         return head.predictor(torch.tensor([labels], dtype=torch.long).view(1, -1))[0, -1]
 
-    def logp(frame, labels):
+    def logp(frame, labels, best):
         row = head.joint(x[frame], predict(labels)).log_softmax(-1)
-        row[torch.arange(len(row)) != head.blank] += blank_penalty(labels) if callable(blank_penalty) else blank_penalty
+        gain = blank_penalty(labels, frame, best) if callable(blank_penalty) else blank_penalty
+        row[torch.arange(len(row)) != head.blank] += gain
         row = row.tolist()
         if bonus is not None:
             row = [p + (b if v != head.blank else 0.0) for v, (p, b) in enumerate(zip(row, bonus(labels)))]
@@ -34,7 +36,8 @@ def beam_reference(head, x, beam_size, max_symbols, blank_penalty=0.0, bonus=Non
     for t in range(len(x)):
         live, done = beam, {}
         for symbol in range(max_symbols + 1):
-            rows = {labels: logp(t, labels) for labels in live}
+            best = max(live, key=live.get)
+            rows = {labels: logp(t, labels, best) for labels in live}
             for labels, score in live.items():
                 score += rows[labels][head.blank]
                 done[labels] = log_add(done[labels], score) if labels in done else score

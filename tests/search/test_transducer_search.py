@@ -21,7 +21,7 @@ OPENS = [-1, 0, 1, -1, -1]  # labels 1 and 2 open a lane
 
 def penalty_of(values):
     """The penalty of a stream that has written some labels: that of the lane of its last tag."""
-    return lambda labels: values[next((OPENS[v] for v in reversed(labels) if OPENS[v] >= 0), 0)]
+    return lambda labels, *_: values[next((OPENS[v] for v in reversed(labels) if OPENS[v] >= 0), 0)]
 
 
 def a_search(head, beam_size, **conf):
@@ -32,9 +32,11 @@ def a_search(head, beam_size, **conf):
 
 def step(search, x, lengths, state):
     """One step of a search; label looping takes frames as they are."""
+    taps = {"encoder": Tap(x, lengths, 0.04)}
     if isinstance(search, LabelLooping):
-        return search.step(x, lengths, state)
-    return search.step({search.reads: Tap(x, lengths, 0.04)}, state)
+        clock, heard = search.blank_penalty.hear(taps, "encoder", state.frames, state.heard)
+        return search.step(x, lengths, replace(state, heard=heard), clock)
+    return search.step(taps, state)
 
 
 def in_pieces(search, x, lengths, cuts, state=None):
@@ -280,7 +282,7 @@ def test_two_sessions_that_meet_inside_label_looping_write_what_each_writes_alon
         return found
 
     monkeypatch.setattr(label_looping._Loop, "run", meeting)
-    together = [search.step(*one), met[1]]
+    together = [step(search, *one), met[1]]
     assert sum(map(len, alone[0][0])) > 10
     for (found, state), (expected, expected_state) in zip(together, alone):
         assert found == expected

@@ -8,12 +8,15 @@ from espnet_jst.config import check_choice
 from espnet_jst.evaluation.metrics.base import Metric
 from espnet_jst.evaluation.metrics.error_rate import CER, WER
 from espnet_jst.evaluation.metrics.lagging import LAAL
+from espnet_jst.evaluation.metrics.length import LengthRatio
 from espnet_jst.evaluation.metrics.translation import BLEU, TER, ChrF
 from espnet_jst.evaluation.metrics.word_order import RIBES
 from espnet_jst.evaluation.shown import LATENCY, LatencyColumn
 from espnet_jst.text.lanes import Lane
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (WER(), CER(), BLEU(), ChrF(), TER(), RIBES(), LAAL())}
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (WER(), CER(), BLEU(), ChrF(), TER(), RIBES(), LengthRatio(), LAAL())
+}
 
 
 def text_metrics() -> list[Metric]:

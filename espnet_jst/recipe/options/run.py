@@ -33,6 +33,7 @@ class RunOptions:
     compare: str = option(
         "", "file with several systems and seeds: train, decode and score them all, and make one table"
     )
+    sweep: str = option("", "file with blank penalties: decode the validation set with each, and make one table")
     compare_nj: int = option(1, "runs of a comparison at a time")
 
     def runs(self, *stages: int, skip: bool = False) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from espnet_jst.config import check_choice, check_keys, read_yaml
+from espnet_jst.config import check_choice, read_yaml
 from espnet_jst.data import kaldi
 from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import DataError
@@ -35,13 +35,15 @@ def check_search(config: Path, search_heads: Sequence[str] | None, blank_penalty
     if not (search_heads or by_lane) or not config.is_file():
         return
     from espnet_jst.heads.spec import parse_heads
+    from espnet_jst.search.followed import lane_penalties
     from espnet_jst.search.spec import parse_searches
     from espnet_jst.text.lanes import parse_lanes
 
     conf = (training_runs(config, Path())[-1].values or read_yaml(config)).get("model_conf") or {}
     lanes = parse_lanes(conf.get("lanes"))
-    parse_searches(parse_heads(conf.get("heads"), lanes), conf.get("searches"), search_heads)
-    check_keys(by_lane, lanes, "blank_penalty")
+    heads = parse_heads(conf.get("heads"), lanes)
+    for search in parse_searches(heads, conf.get("searches"), search_heads).values():
+        lane_penalties(by_lane, heads[search.heads[0]], heads, lanes)
 
 
 def check_translator(config: Path, mt_model: str) -> None:

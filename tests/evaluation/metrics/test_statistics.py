@@ -15,6 +15,13 @@ def test_summed_statistics_give_sacrebleus_corpus_score(metric):
     assert score(rows.sum(axis=0)) == pytest.approx(expected)
 
 
+def test_the_length_ratio_is_words_written_for_words_of_the_reference():
+    score = METRICS["length ratio"].score(lane_texts(["a b c", "", "d"], ["a b", "x", ""]), n_bootstrap=50)
+    assert score.score == pytest.approx(3 / 4)
+    characters = lane_texts(["你好吗"], ["你好"], language="zh")
+    assert METRICS["length ratio"].score(characters).score == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize("metric", ["BLEU", "chrF++", "TER"])
 def test_column_1_is_the_length_of_the_reference(metric):
     rows = METRICS[metric].statistics(lane_texts(["a b", "", "", "c"], ["a", "b", "", ""])).rows
