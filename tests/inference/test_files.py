@@ -107,7 +107,7 @@ def test_an_utterance_that_fails_in_a_batch_is_left_out_alone(
     decode = Speech2Text.decode
 
     def broken(self: Speech2Text, utterances: list) -> list:
-        for index, (samples, _) in enumerate(utterances):
+        for index, (samples, *_) in enumerate(utterances):
             if len(samples) == 7200:
                 raise DataError("no hypothesis of the beam", index=index)
         return decode(self, utterances)
