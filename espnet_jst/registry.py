@@ -20,7 +20,11 @@ ENCODERS: dict[str, type | str] = {
 }
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
 TABLE: dict[str, dict[str, type | str]] = {
-    "frontend": {"log_mel": "espnet_jst.inputs.log_mel:LogMel"},
+    "frontend": {
+        "log_mel": "espnet_jst.inputs.log_mel:LogMel",
+        "kaldi_fbank": "espnet_jst.inputs.kaldi_fbank:KaldiFbank",
+        "nemo_mel": "espnet_jst.inputs.nemo_mel:NemoMel",
+    },
     "specaug": {"lhotse_specaug": "espnet_jst.inputs.specaug:LhotseSpecAug"},
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},
     "encoder": ENCODERS,

@@ -57,11 +57,10 @@ class Waiting(RowState):
             if old == 0 and x.size(1) == longest:
                 return Waiting(zeroed(x, counts), total)
             return Waiting(torch.cat([self.x, zeroed(x, counts)[:, : longest - old]], dim=1), total)
-        joined = torch.cat([self.x, zeroed(x, counts)], dim=1)
-        place = torch.arange(longest, device=x.device)
-        mine = torch.tensor(self.counts, device=x.device)[:, None]
-        index = torch.where(place < mine, place, place - mine + old).clamp(max=joined.size(1) - 1)
-        return Waiting(zeroed(rows_at(joined, index), total), total)
+        joined = _padded(self.x, max(old, max(self.counts) + x.size(1)))
+        place = torch.tensor(self.counts, device=x.device)[:, None] + torch.arange(x.size(1), device=x.device)
+        joined[torch.arange(x.size(0), device=x.device)[:, None], place] = zeroed(x, counts)
+        return Waiting(joined[:, :longest], total)
 
     def drop(self, counts: Sequence[int]) -> Waiting:
         """Without the first `counts` of each row."""

@@ -66,6 +66,7 @@ def build_decoder(
             tags=tags,
             lanes=tuple(lanes[lane] for lane in head.lanes),
             frame_shift_s=model.chain.shifts_s[head.reads],
+            begin_s=model.frontend.begin_s,
             replaced=_replaced(spec, specs, model.specs),
         )
     return Decoder(searches, build_timings(model, lanes, tokenizers, options.timing_conf))
@@ -84,6 +85,7 @@ def build_timings(
                 reads=spec.reads,
                 tokenizer=tokenizer_of(spec, tokenizers),
                 frame_shift_s=model.chain.shifts_s[spec.reads],
+                begin_s=model.frontend.begin_s,
                 conf=conf or TimingConf(),
             )
     return timings

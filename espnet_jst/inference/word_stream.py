@@ -36,6 +36,7 @@ class LaneSearch:
         lanes: those that it writes; words before the first tag go to the first one.
         frame_shift_s: seconds from one frame of its tap to the next.
         replaced: lanes in which the words of a second pass replace these.
+        begin_s: where in the recording its first frame begins.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class LaneSearch:
     lanes: tuple[Lane, ...]
     frame_shift_s: float
     replaced: frozenset[str] = frozenset()
+    begin_s: float = 0.0
 
     def assembler(self) -> WordAssembler:
         """A fresh assembler."""
@@ -66,6 +68,7 @@ class Timing:
         tokenizer: says how it spells a word.
         frame_shift_s: seconds from one frame of its tap to the next.
         conf: how boundaries are drawn.
+        begin_s: where in the recording its first frame begins.
     """
 
     head: CTCHead
@@ -73,10 +76,11 @@ class Timing:
     tokenizer: Tokenizer
     frame_shift_s: float
     conf: TimingConf
+    begin_s: float = 0.0
 
     def timer(self) -> WordTimer:
         """A fresh timer."""
-        return WordTimer(self.frame_shift_s, blank=self.head.blank, conf=self.conf)
+        return WordTimer(self.frame_shift_s, blank=self.head.blank, conf=self.conf, begin_s=self.begin_s)
 
 
 class Update(NamedTuple):
@@ -275,5 +279,5 @@ class WordStream:
         )
 
     def _seconds(self, name: str, word: AssembledWord) -> Span:
-        shift_s = self._searches[name].frame_shift_s
-        return word.first_frame * shift_s, (word.last_frame + 1) * shift_s
+        shift_s, begin_s = self._searches[name].frame_shift_s, self._searches[name].begin_s
+        return max(0.0, begin_s + word.first_frame * shift_s), max(0.0, begin_s + (word.last_frame + 1) * shift_s)

@@ -14,8 +14,8 @@ _STATS = "give feats_stats.npz (count, sum, sum_square), which stage 10 writes"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogMelConf(Conf):
-    """Log-mel energies of overlapping windows that never look beyond the frame."""
+class FilterBankConf(Conf):
+    """What all filter banks have."""
 
     fs: int = key(
         16000, "sampling rate in Hz, a property of the model: other audio is resampled before", low=1000, high=192_000
@@ -25,13 +25,112 @@ class LogMelConf(Conf):
     hop_s: float = key(0.010, "frame shift in seconds, at most window_s", low=0.001, high=0.1)
     fmin: float = key(20.0, "lowest frequency of the filter bank in Hz", low=0, high=100_000)
     fmax: float | None = key(None, "highest frequency in Hz; half the sampling rate by default", low=1, high=100_000)
+
+    def samples(self, seconds: float) -> int:
+        """Whole samples of a window or hop."""
+        return round(seconds * self.fs)
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of a window."""
+        return self.samples(self.window_s)
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from one frame to the next."""
+        return self.samples(self.hop_s)
+
+    @property
+    def n_fft(self) -> int:
+        """Samples that are transformed: a power of two, zeros behind the window."""
+        return 1 << (self.window_samples - 1).bit_length()
+
+    @property
+    def top_hz(self) -> float:
+        """Highest frequency in Hz."""
+        return self.fs / 2 if self.fmax is None else self.fmax
+
+    def check(self) -> None:
+        """Refuse a hop that leaves samples out, and bands that nothing reaches."""
+        if not 0 < self.hop_samples <= self.window_samples:
+            raise ConfigError(f"hop_s={self.hop_s} must be positive and at most window_s={self.window_s}")
+        if not self.fmin < self.top_hz <= self.fs / 2:
+            raise ConfigError(
+                f"fmin={self.fmin:g} and fmax={self.top_hz:g} Hz: give a band below {self.fs / 2:g} Hz, half of "
+                f"fs={self.fs}"
+            )
+        width_hz = self.fs / self.n_fft
+        heard = math.floor(self.top_hz / width_hz) - math.ceil(self.fmin / width_hz) + 1
+        if self.n_mels > heard:
+            raise ConfigError(
+                f"n_mels={self.n_mels}: a window of {self.window_s:g} s at {self.fs} Hz has {heard} frequencies from "
+                f"{self.fmin:g} to {self.top_hz:g} Hz; give fewer bands"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogMelConf(FilterBankConf):
+    """Log-mel energies of overlapping windows that never look beyond the frame."""
+
     floor: float = key(1e-7, "smallest mel power before the logarithm, about -100 dBFS by default", low=1e-30, high=1.0)
     trainable: bool = key(False, "train the filters, from the mel filters on")
 
-    def check(self) -> None:
-        """Refuse a hop that leaves samples out."""
-        if not 0 < round(self.hop_s * self.fs) <= round(self.window_s * self.fs):
-            raise ConfigError(f"hop_s={self.hop_s} must be positive and at most window_s={self.window_s}")
+
+@dataclass(frozen=True, kw_only=True)
+class KaldiFbankConf(FilterBankConf):
+    """Kaldi's filter bank, as sherpa-onnx computes it and as lhotse's kaldifeat features, which icefall trains with.
+
+    There is no dither, and `snip_edges` is false.
+    """
+
+    fmax: float | None = key(
+        -400.0,
+        "highest frequency in Hz; zero or less: by so much below half the sampling rate",
+        low=-100_000,
+        high=100_000,
+    )
+    scale: float = key(
+        1.0,
+        "factor of the samples, which are in [-1, 1]: 32768 for a model trained on 16-bit values",
+        low=1,
+        high=32768,
+    )
+    preemphasis: float = key(0.97, "share of the sample before that is taken off each one", low=0, high=1)
+    remove_dc: bool = key(True, "take the mean off each window")
+    window: str = key("povey", "povey: Kaldi's; hann: the periodic one", choices=("povey", "hann"))
+    mel_scale: str = key(
+        "kaldi", "kaldi: 1127 ln(1 + f / 700); slaney: librosa's, of equal area", choices=("kaldi", "slaney")
+    )
+    floor: float = key(2.0**-23, "smallest energy before the logarithm: float32's epsilon", low=1e-30, high=1.0)
+
+    def samples(self, seconds: float) -> int:
+        """Kaldi cuts off what is no whole sample."""
+        return _whole(seconds * self.fs)
+
+    @property
+    def top_hz(self) -> float:
+        """Highest frequency in Hz."""
+        return self.fmax if self.fmax and self.fmax > 0 else self.fs / 2 + (self.fmax or 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NemoMelConf(FilterBankConf):
+    """NeMo's `AudioToMelSpectrogramPreprocessor` without its normalization and dither: librosa's filters, a centred
+    transform.
+    """
+
+    fmin: float = key(0.0, "lowest frequency of the filter bank in Hz", low=0, high=100_000)
+    preemphasis: float = key(0.97, "share of the sample before that is taken off each one", low=0, high=1)
+    guard: float = key(2.0**-24, "added to the energy before the logarithm", low=1e-30, high=1.0)
+
+    def samples(self, seconds: float) -> int:
+        """NeMo cuts off what is no whole sample."""
+        return _whole(seconds * self.fs)
+
+
+def _whole(samples: float) -> int:
+    """Rounded down, but for what the multiplication has lost: 0.0175 s at 16 kHz are 280 samples."""
+    return math.floor(samples + 1e-6)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,11 +58,14 @@ class StreamingFrontend(AbsFrontend):
     Attributes:
         fs: sampling rate in Hz.
         hop_s: seconds from one frame to the next.
+        begin_s: where in the recording the window of the first frame begins; a window that is there before the first
+            sample begins below 0.
         channels: channels of the samples that it takes; 1 is (B, N), more are (B, N, C).
     """
 
     fs: int
     hop_s: float
+    begin_s: float = 0.0
     channels: int = 1
 
     @abstractmethod

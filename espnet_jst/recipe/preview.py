@@ -19,6 +19,7 @@ from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.finetune import model_inputs, training_config
 from espnet_jst.recipe.options import Options
+from espnet_jst.recipe.options.known import frontend_default
 from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage, perform
 from espnet_jst.recipe.stages.statistics import plugins
@@ -28,8 +29,6 @@ from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.token_list import BLANK, SOS_EOS, UNK
 from espnet_jst.training.conf import parse_groups
 from espnet_jst.version import __version__
-
-DEFAULT_FS = 16000  # of log_mel
 
 
 def check_training(options: Options) -> None:
@@ -172,9 +171,10 @@ def _statistics(folder: Path) -> str:
 
 def _check_rate(values: Mapping, where: str, audio_fs: int, flags: str) -> None:
     """Audio of another rate than the frontend's would only be found when training begins, or not at all."""
-    if "frontend_conf" in options_of(shlex.split(flags)) or values.get("frontend", "log_mel") != "log_mel":
+    default = frontend_default(values, "fs")
+    if "frontend_conf" in options_of(shlex.split(flags)) or default is None:
         return
-    fs = (values.get("frontend_conf") or {}).get("fs", DEFAULT_FS)
+    fs = (values.get("frontend_conf") or {}).get("fs", default)
     if fs != audio_fs:
         raise ConfigError(
             f"{where}: frontend_conf.fs is {fs}, and stage 3 makes audio of --fs {audio_fs}: give both the same rate"

@@ -1,14 +1,28 @@
 """Samples to normalized features, in packets of any size."""
 
+import functools
 import random
 
 import numpy as np
 import pytest
 import torch
 
+from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.kaldi_fbank import KaldiFbank
 from espnet_jst.inputs.log_mel import LogMel
+from espnet_jst.inputs.nemo_mel import NemoMel
 from espnet_jst.inputs.normalize import RunningMVN
 from espnet_jst.taps import Tap
+
+FRONTENDS = {
+    "log_mel": LogMel,
+    "kaldi_fbank": KaldiFbank,
+    # What sherpa-onnx gives to a NeMo model.
+    "sherpa_onnx_nemo": functools.partial(
+        KaldiFbank, window="hann", mel_scale="slaney", remove_dc=False, fmin=0.0, fmax=0.0
+    ),
+    "nemo_mel": NemoMel,
+}
 
 
 def packet(x, lengths=None):
@@ -22,14 +36,20 @@ def normalize(tmp_path, request):
     return RunningMVN(tmp_path / "stats.npz", prior_frames=50, half_life_frames=100, ignore_silence=request.param)
 
 
-@pytest.mark.parametrize("samples", [1, 100, 200, 201, 5000, 40000])
-def test_features_in_packets_equal_features_of_the_whole(normalize, samples):
-    frontend, rng = LogMel(fs=8000, n_mels=24), random.Random(samples)
+@pytest.fixture(params=FRONTENDS)
+def make(request):
+    """A frontend, from its keys."""
+    return FRONTENDS[request.param]
+
+
+@pytest.mark.parametrize("samples", [1, 39, 40, 100, 200, 201, 5000, 40000])
+def test_features_in_packets_equal_features_of_the_whole(make, normalize, samples):
+    frontend, rng = make(fs=8000, n_mels=24), random.Random(samples)
     x = 0.1 * torch.randn(2, samples)
     x[1, samples // 4 : samples // 2] = 0.0
     whole, lengths = frontend(x, torch.tensor([samples, samples]))
     whole, _ = normalize(whole, lengths)
-    assert whole.size(1) == lengths[0] == max(1, frontend.ready(samples))
+    assert whole.size(1) == lengths[0] >= max(1, frontend.ready(samples))
     for _ in range(5):
         state, norm, out, position = frontend.init_state(2), normalize.init_state(2), [], 0
         while position < samples:
@@ -43,21 +63,81 @@ def test_features_in_packets_equal_features_of_the_whole(normalize, samples):
         torch.testing.assert_close(torch.cat(out, 1), whole, atol=1e-5, rtol=1e-5)
 
 
-def test_a_frame_reads_no_sample_after_its_window():
-    frontend = LogMel(fs=8000, n_mels=24)
+def test_a_frame_is_there_when_its_window_is_and_reads_nothing_beyond(make):
+    frontend = make(fs=8000, n_mels=24)
     x = torch.randn(1, 4000)
     y, _ = frontend(x, torch.tensor([4000]))
     for frame in (0, 3, 20):
+        end = round(frontend.begin_s * 8000) + frame * 80 + 200
+        assert (frontend.ready(end - 1), frontend.ready(end)) == (frame, frame + 1)
+        early, _ = frontend.step(packet(x[:, :end]), frontend.init_state(1), [False])
+        assert early.lengths.tolist() == [frame + 1]
         other = x.clone()
-        other[:, frame * 80 + 200 :] = 5.0
+        other[:, end:] = 5.0
         torch.testing.assert_close(frontend(other, torch.tensor([4000]))[0][:, : frame + 1], y[:, : frame + 1])
+        other[:, end - 60 :] = 5.0
+        assert not torch.allclose(frontend(other, torch.tensor([4000]))[0][:, frame], y[:, frame])
 
 
 @pytest.mark.parametrize("fs", [8000, 11025, 22050, 44100])
-def test_the_shift_is_that_of_the_frames_where_the_hop_is_no_whole_number_of_samples(fs):
-    frontend = LogMel(fs=fs, n_mels=24)
+def test_the_shift_is_that_of_the_frames_where_the_hop_is_no_whole_number_of_samples(make, fs):
+    frontend = make(fs=fs, n_mels=24)
     frames = frontend.ready(600 * fs)
     assert 599.9 < frames * frontend.hop_s < 600.1
+
+
+@pytest.mark.parametrize(
+    ("fs", "window_s", "hop_s"), [(11025, 0.025, 0.01), (22050, 0.025, 0.01), (8000, 0.0375, 0.03)]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_with_odd_windows_and_hops_packets_equal_the_whole(make, fs, window_s, hop_s, seed):
+    frontend, rng = make(fs=fs, n_mels=24, window_s=window_s, hop_s=hop_s), random.Random(seed)
+    hop = frontend.hop_samples
+    for samples in range(4 * hop, 5 * hop, 3):  # every way in which a signal can end
+        x = torch.randn(1, samples)
+        state, out, position = frontend.init_state(1), [], 0
+        while position < samples:
+            stop = min(samples, position + rng.choice([1, hop, 2 * hop + 1, samples]))
+            y, state = frontend.step(packet(x[:, position:stop]), state, [stop == samples])
+            out.append(y.x)
+            position = stop
+        whole = frontend(x, torch.tensor([samples]))[0]
+        torch.testing.assert_close(torch.cat(out, 1), whole, atol=1e-4, rtol=1e-4)
+
+
+def test_a_row_of_a_batch_has_the_features_that_it_has_alone(make):
+    frontend, lengths = make(fs=8000, n_mels=24), [4000, 1234, 130, 7]
+    x = torch.zeros(4, 4000)
+    for row, count in zip(x, lengths, strict=True):
+        row[:count] = torch.randn(count)
+    y, frames = frontend(x, torch.tensor(lengths))
+    for row, features, count, size in zip(x, y, lengths, frames.tolist(), strict=True):
+        alone, [expected] = frontend(row[None, :count], torch.tensor([count]))
+        assert size == expected
+        torch.testing.assert_close(features[:size], alone[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_stream_that_ends_without_a_sample_has_no_frame(make):
+    frontend = make(fs=8000, n_mels=24)
+    y, _ = frontend.step(packet(torch.zeros(1, 0)), frontend.init_state(1), [True])
+    assert y.x.shape == (1, 0, 24) and y.lengths.tolist() == [0]
+    whole, lengths = frontend(torch.zeros(1, 0), torch.tensor([0]))  # a batch must have a frame of each
+    assert whole.shape == (1, 1, 24) and lengths.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"fmax": 4001.0}, "fmin=.* and fmax=4001 Hz: give a band below 4000 Hz, half of fs=8000"),
+        ({"fmin": 300.0, "fmax": 300.0}, "fmin=300 and fmax=300 Hz"),
+        ({"hop_s": 0.03}, "hop_s=0.03 must be positive and at most window_s=0.025"),
+        ({"n_mels": 0}, "n_mels is 0"),
+        ({"n_mels": 200}, r"n_mels=200: a window of 0.025 s at 8000 Hz has 1\d\d frequencies from .*; give fewer"),
+    ],
+)
+def test_keys_that_make_no_filter_bank_are_refused(make, keys, message):
+    with pytest.raises(ConfigError, match=message):
+        make(**{"fs": 8000, **keys})
 
 
 def test_a_full_scale_sine_peaks_near_zero_decibel_in_its_band():
@@ -123,8 +203,8 @@ def test_a_frame_that_overflows_leaves_the_running_mean(normalize, value):
 
 @torch.no_grad()
 @pytest.mark.parametrize("seed", range(4))
-def test_streams_of_any_age_share_a_batch(normalize, seed):
-    frontend, rng = LogMel(fs=8000, n_mels=24), random.Random(seed)
+def test_streams_of_any_age_share_a_batch(make, normalize, seed):
+    frontend, rng = make(fs=8000, n_mels=24), random.Random(seed)
     speech = [0.1 * torch.randn(n) for n in (130, 4321, 9000, 777)]
     whole = [normalize(frontend(x[None], torch.tensor([len(x)]))[0])[0][0] for x in speech]
     state, norm = frontend.init_state(4), normalize.init_state(4)

@@ -70,7 +70,8 @@ def transcript_times(
                 timing.head.log_probs(tap.x)[0], labels, timing.frame_shift_s, blank=timing.head.blank, conf=timing.conf
             )
             duration_s = len(samples) / fs
-            clipped = [(min(span.start_s, duration_s), min(span.end_s, duration_s)) for span in found]
+            times = [(timing.begin_s + span.start_s, timing.begin_s + span.end_s) for span in found]
+            clipped = [(min(max(0.0, start), duration_s), min(max(0.0, end), duration_s)) for start, end in times]
             spans[key] = share_spans(clipped, [count for _, count in groups])
         except BadItem as error:
             skipped.append(Problem.of(key, error))

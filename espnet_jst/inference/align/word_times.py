@@ -143,10 +143,13 @@ class WordTimer:
         frame_shift_s: seconds from one frame of the CTC head to the next.
         blank: id of its blank symbol.
         conf: how boundaries are drawn.
+        begin_s: where in the recording the first frame begins.
     """
 
-    def __init__(self, frame_shift_s: float, *, blank: int = 0, conf: TimingConf | None = None) -> None:
-        self.frame_shift_s, self.blank, self.conf = frame_shift_s, blank, conf or TimingConf()
+    def __init__(
+        self, frame_shift_s: float, *, blank: int = 0, conf: TimingConf | None = None, begin_s: float = 0.0
+    ) -> None:
+        self.frame_shift_s, self.blank, self.conf, self.begin_s = frame_shift_s, blank, conf or TimingConf(), begin_s
         self._frames: Tensor | None = None
         self._first_frame = 0
         self._last_token: int | None = None
@@ -171,8 +174,8 @@ class WordTimer:
             )
         except DataError:
             return None
-        origin_s, times = (self._first_frame + skip) * self.frame_shift_s, []
-        heard_s = (self._first_frame + len(self._frames)) * self.frame_shift_s
+        origin_s, times = self.begin_s + (self._first_frame + skip) * self.frame_shift_s, []
+        heard_s = self.begin_s + (self._first_frame + len(self._frames)) * self.frame_shift_s
         for span in spans:
             start_s = max(self._last_end_s, span.start_s + origin_s)
             self._last_end_s = max(start_s, min(span.end_s + origin_s, heard_s))

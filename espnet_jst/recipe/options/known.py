@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from espnet_jst import registry
 from espnet_jst.config import closest, read_yaml
 from espnet_jst.errors import ConfigError
+from espnet_jst.keys import keys_of
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.options.data import rate_hz
 from espnet_jst.recipe.options.groups import Options
 from espnet_jst.recipe.runs import training_runs
 
 Value = TypeVar("Value", str, float)
-HOP_S, SUBSAMPLING = 0.01, 4  # of log_mel and chunk_conformer
+FRONTEND = "log_mel"  # by default
+SUBSAMPLING = 4  # of chunk_conformer
 
 
 def completed(options: Options) -> Options:
@@ -71,7 +74,8 @@ def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _frame_s(values: Mapping[str, Any]) -> float | None:
     """Seconds of an output frame of the encoder, where the configuration names what it is made of."""
-    if (values.get("frontend", "log_mel"), values.get("encoder", "chunk_conformer")) != ("log_mel", "chunk_conformer"):
+    default_hop_s = frontend_default(values, "hop_s")
+    if default_hop_s is None or values.get("encoder", "chunk_conformer") != "chunk_conformer":
         return None
     hop_s, subsampling = (
         _mapping(values, "frontend_conf").get("hop_s"),
@@ -80,7 +84,16 @@ def _frame_s(values: Mapping[str, Any]) -> float | None:
     numbers = [value for value in (hop_s, subsampling) if value is not None]
     if not numbers or not all(isinstance(value, (int, float)) and value > 0 for value in numbers):
         return None  # not said, or what builds the model says that it is wrong
-    return _rounded((hop_s or HOP_S) * (subsampling or SUBSAMPLING))
+    return _rounded((hop_s or default_hop_s) * (subsampling or SUBSAMPLING))
+
+
+def frontend_default(values: Mapping[str, Any], name: str) -> Any:
+    """The default of a key of `frontend_conf`; None where the frontend has no such key, or is somebody else's."""
+    frontend = values.get("frontend", FRONTEND)
+    if frontend not in registry.names("frontend"):
+        return None
+    item = keys_of(registry.conf_of("frontend", frontend)).get(name)
+    return None if item is None else item.default
 
 
 def _rounded(value: float) -> float:

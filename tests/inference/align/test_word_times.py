@@ -112,6 +112,16 @@ def test_a_stream_finds_the_words_of_the_whole_and_never_overlaps() -> None:
         assert np.median(np.abs(np.array(times) - np.array(truth))) < 0.12
 
 
+def test_times_are_counted_from_where_the_first_frame_begins() -> None:
+    log_probs = posteriors(30, [(0, 1), (12, 2), (24, 3)])
+    plain, early = WordTimer(SHIFT_S), WordTimer(SHIFT_S, begin_s=-0.0125)
+    for timer in (plain, early):
+        timer.push(log_probs)
+    for words in ([[1], [2]], [[3]]):
+        expected = [(max(0.0, a - 0.0125), b - 0.0125) for a, b in plain.align(words)]
+        np.testing.assert_allclose(early.align(words), expected)
+
+
 def test_a_repeated_word_in_a_stream_is_not_found_in_the_run_of_the_first() -> None:
     log_probs, timer = posteriors(24, [(3, 4), (15, 4)]), WordTimer(SHIFT_S)
     timer.push(log_probs[:8])

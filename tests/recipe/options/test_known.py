@@ -46,6 +46,12 @@ def test_the_files_below_a_configuration_and_its_last_run_say_it_too():
     assert options("--st_config conf/own.yaml").data.frame_s == 0.05
 
 
+@pytest.mark.parametrize(("frontend", "frame_s"), [("kaldi_fbank", 0.1), ("nemo_mel", 0.1), ("somebody_elses", 0.0)])
+def test_frames_are_known_of_every_frontend_that_says_its_hop(frontend: str, frame_s: float):
+    write("conf/train.yaml", {**CONFIG, "frontend": frontend})
+    assert options().data.encoder_frame_s == frame_s
+
+
 def test_a_flag_that_says_the_same_is_taken():
     assert options("--fs 8k --encoder_frame_s 0.1 --tag_scheme lid --src_lang fr").data.fs_hz == 8000
 
