@@ -177,7 +177,7 @@ class BeamSearch(Search[BeamState]):
         """Hypotheses (..., J), what every label gains in them (...), and what single ones do (..., V) -> score of the
         blank, (...), and of every label, (..., V), -inf for the blank.
         """
-        logp = self.head.joint.logits(projected).float().log_softmax(dim=-1)
+        logp = self.head.search_logits(projected).log_softmax(dim=-1)
         blank = logp[..., self.head.blank].clone()
         if gain is not None:
             logp += gain[..., None]

@@ -81,7 +81,7 @@ class GreedySearch(Search[GreedyState]):
         while len(rows):
             frames = frame[rows, None] + ahead
             window = encoded[rows[:, None], frames.clamp(max=T - 1)]
-            logits = joint.logits(window + projected[rows, None]).float()
+            logits = self.head.search_logits(window + projected[rows, None])
             best = self._best(logits, None if penalty is None else penalty[rows, lane[rows]])
             writes = best.ne(blank) & frames.lt(lengths[rows, None])
             writes[:, 0] &= symbols[rows] < self.max_symbols
