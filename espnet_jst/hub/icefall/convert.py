@@ -18,7 +18,9 @@ from espnet_jst.model import JSTModel
 from espnet_jst.tasks.build import loaded_arguments
 from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.token_marks import PREFIX, TokenLists
-from espnet_jst.weights import SHOWN_KEYS, check_finite
+from espnet_jst.weights import SHOWN_KEYS, check_finite, limit_parameters
+
+UNKNOWN = {"": 2, "st_": 2}  # in all published models
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def convert(
     *,
     where: str = "the checkpoint",
     tokens: Mapping[str, Sequence[str]] | None = None,
-    unknown: int | None = 2,
+    unknown: Mapping[str, int] = UNKNOWN,
 ) -> Converted:
     """As `load_icefall`.
 
@@ -74,7 +76,7 @@ def convert(
         sizes: of the model.
         where: the file of the weights, for messages.
         tokens: the lists "tgt" and perhaps "src", blank first; without them labels are numbers.
-        unknown: id of `<unk>`, 2 in all published models; None for none.
+        unknown: id of `<unk>` by task, "" and "st_".
     """
     layout = find_layout(state, where)
     check_sizes(sizes, state, layout, where)
@@ -85,7 +87,8 @@ def convert(
     config["token_list"] = [*tokens["tgt"]]
     if "src" in tokens:
         config["src_token_list"] = [*tokens["src"]]
-    model = JSTTask.build_model(loaded_arguments(config, "the configuration made from the sizes"))
+    with limit_parameters(sum(tensor.numel() for tensor in state.values()), where):
+        model = JSTTask.build_model(loaded_arguments(config, "the configuration made from the sizes"))
     weights, report = _mapped(state, sizes, layout, model, where)
     check_finite(weights, where)
     with torch.no_grad():
@@ -123,7 +126,6 @@ def _mapped(
             weights[name] = torch.stack([value.float() for value in values]).sum(0)
     used = {row.released for row in rows}
     skipped = {name: why_unused(name) for name in state if name not in used}
-    # The additive joiner of a branch that is there is no left-over of a stage without it.
     extra = [name for name, reason in skipped.items() if not reason]
     found_faults = [("missing", missing), ("of another shape", reshaped), ("that no part has a use for", extra)]
     parts = [f"{len(names)} {label}: {_some(names)}" for label, names in found_faults if names]

@@ -54,14 +54,15 @@ def find_layout(state: State, where: str) -> Layout:
     Raises:
         CheckpointError: it has no Zipformer with a transducer.
     """
-    for name in ("encoder_embed.out.weight", "encoder.encoders.0.", "decoder.embedding.weight", "joiner.output_linear"):
+    translates = any(key.startswith(("st_encoder.", "st_decoder.", "st_joiner.")) for key in state)
+    tasks = ("", "st_") if translates else ("",)
+    needed = [f"{task}{name}.weight" for task in tasks for name in ("decoder.embedding", "joiner.output_linear")]
+    for name in ("encoder_embed.out.weight", "encoder.encoders.0.", *needed):
         if not any(key.startswith(name) for key in state):
             raise CheckpointError(
                 f"{where} has no {name.rstrip('.')}: it is no Zipformer transducer in icefall's layout "
-                "(encoder_embed, encoder, decoder, joiner)"
+                "(encoder_embed, encoder, decoder, joiner, and the last three with st_)"
             )
-    translates = "st_decoder.embedding.weight" in state
-    tasks = ("", "st_") if translates else ("",)
     encoders = [name for name in ("encoder", "st_encoder") if any(key.startswith(f"{name}.") for key in state)]
     return Layout(
         causal=any(".depthwise_conv.causal_conv." in key for key in state),
@@ -112,7 +113,9 @@ def _pairs(sizes: Sizes, state: State, layout: Layout) -> Iterator[tuple[str, ob
 def _stack_pairs(
     sizes: Sizes, stacks: StackSizes, state: State, encoder: str, where: str
 ) -> Iterator[tuple[str, object, object]]:
-    found = [match for key in state if (match := re.match(rf"{encoder}\.encoders\.(\d+)\.(encoder\.)?layers\.(\d+)\.", key))]
+    found = [
+        match for key in state if (match := re.match(rf"{encoder}\.encoders\.(\d+)\.(encoder\.)?layers\.(\d+)\.", key))
+    ]
     layers: dict[int, int] = {}
     for match in found:
         layers[int(match[1])] = max(layers.get(int(match[1]), 0), int(match[3]) + 1)
@@ -126,7 +129,9 @@ def _stack_pairs(
         factors.append(dim(state, f"{encoder}.encoders.{i}.downsample.bias", 0) if i in wrapped else 1)
         firsts.append(f"{encoder}.encoders.{i}.{'encoder.' if i in wrapped else ''}layers.0.")
     yield f"{where}.downsampling_factor", [*stacks.downsampling_factor], factors
-    kernel = "conv_module1.depthwise_conv." + ("chunkwise_conv." if any(".causal_conv." in key for key in state) else "")
+    kernel = "conv_module1.depthwise_conv." + (
+        "chunkwise_conv." if any(".causal_conv." in key for key in state) else ""
+    )
     for name, given, part, axis in (
         ("encoder_dim", stacks.encoder_dim, "norm.bias", 0),
         ("feedforward_dim", stacks.feedforward_dim, "feed_forward2.in_proj.weight", 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.hub.icefall.layout import Layout
@@ -10,32 +11,41 @@ from espnet_jst.hub.icefall.sizes import Sizes, StackSizes
 Settings = dict[str, object]
 TRAIN_CHUNKS, TRAIN_LEFT = (16, 32, 64, -1), (64, 128, 256, -1)  # at 50 Hz, of all published streaming models
 LANES = {"": ("asr", "transcript"), "st_": ("st", "translation")}
+END_FRAMES = 30  # what the released decoding puts behind an utterance for a streaming model
 PRUNE_RANGES = {"asr": 5, "st": 10}
 # Published penalties on the blank of the translation: of greedy search in a stream, of a beam over whole utterances.
 BLANK_PENALTIES = {True: 2.0, False: 1.0}
 
 
-def configuration(sizes: Sizes, layout: Layout, unknown: int | None) -> Settings:
+def configuration(sizes: Sizes, layout: Layout, unknown: Mapping[str, int]) -> Settings:
     """Frontend, encoders and heads as a training configuration has them.
 
     Args:
         sizes: of the model, see `layout.check_sizes`.
         layout: what its checkpoint holds.
-        unknown: id of `<unk>`, which is never written; None where all labels are.
+        unknown: of each task the id of `<unk>`, which is never written.
 
     Raises:
         ConfigError: the stacks cannot have this chunk.
     """
-    factors = [*sizes.asr.downsampling_factor, *(sizes.st.downsampling_factor if sizes.st else ()), *layout.outputs.values()]
+    factors = [
+        *sizes.asr.downsampling_factor,
+        *(sizes.st.downsampling_factor if sizes.st else ()),
+        *layout.outputs.values(),
+    ]
     if layout.causal and sizes.chunk_frames > 0 and any(sizes.chunk_frames % factor for factor in factors):
         unit = next(n for n in range(1, 4097) if all(n % factor == 0 for factor in factors))
         raise ConfigError(
-            f"chunk_frames is {sizes.chunk_frames}, and the stacks take {', '.join(map(str, sorted({*factors})))} frames "
-            f"together: give a multiple of {unit}, or -1"
+            f"chunk_frames is {sizes.chunk_frames}, and the encoders take {', '.join(map(str, sorted({*factors})))} "
+            f"frames together: give a multiple of {unit}, or -1"
         )
     conf: Settings = {
         "frontend": "kaldi_fbank",
-        "frontend_conf": {"fs": sizes.fs, "n_mels": sizes.feature_dim},
+        "frontend_conf": {
+            "fs": sizes.fs,
+            "n_mels": sizes.feature_dim,
+            "end_frames": END_FRAMES if layout.causal else 0,
+        },
         "normalize": None,
         "specaug": None,
         "encoder": "zipformer",
@@ -48,7 +58,7 @@ def configuration(sizes: Sizes, layout: Layout, unknown: int | None) -> Settings
     for task in layout.tasks:
         name, lane = LANES[task]
         reads = "hier_encoder" if task and layout.st_encoder else "encoder"
-        heads[name] = _transducer(name, lane, reads, layout, task, unknown)
+        heads[name] = _transducer(name, lane, reads, layout, task, unknown.get(task))
         if task in layout.ctc:
             heads[f"{name}_ctc"] = {"kind": "ctc", "reads": reads, "lanes": [lane], "weight": 0.1, "dropout": 0.1}
     conf["model_conf"] = {"hier_reads": "encoder.last_stack" if sizes.st else "encoder", "heads": heads}
