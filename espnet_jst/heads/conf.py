@@ -86,8 +86,8 @@ class StatelessPredictorConf(Conf):
     group_size: int = key(1, "features that the convolution mixes; 4 in icefall's recipes", low=1, high=4096)
     before: str = key(
         "blank",
-        "what stands before the blank that every sequence begins with: further blanks, or zero, no embedding at all, as "
-        "in icefall's recipes",
+        "what stands before the blank that a sequence begins with: further blanks, or zero, no embedding at all, as in "
+        "icefall's recipes",
         choices=("blank", "zero"),
     )
 

@@ -114,16 +114,15 @@ def _mapped(
         if name.endswith("joint.encoder_proj.bias"):  # both biases are added before anything else happens
             sources.append(sources[0].replace("encoder_proj", "decoder_proj"))
         missing += [source for source in sources if source not in state]
-        found = [state[source] for source in sources if source in state]
-        if len(found) < len(sources):
-            continue
-        values = [_turned(name, value, own.shape) for value in found]
-        for source, value, released in zip(sources, values, found, strict=True):
-            if value.shape != own.shape:
-                reshaped.append(f"{source} {tuple(released.shape)}, for {name} {tuple(own.shape)}")
-        rows += [Row(source, name, tuple(value.shape)) for source, value in zip(sources, found, strict=True)]
-        if all(value.shape == own.shape for value in values):
-            weights[name] = torch.stack([value.float() for value in values]).sum(0)
+        values = []
+        for source in sources:
+            if source in state:
+                rows.append(Row(source, name, tuple(state[source].shape)))
+                values.append(_turned(name, state[source]).float())
+                if values[-1].shape != own.shape:
+                    reshaped.append(f"{source} {rows[-1].shape}, for {name} {tuple(own.shape)}")
+        if len(values) == len(sources) and not reshaped:
+            weights[name] = values[0] if len(values) == 1 else values[0] + values[1]
     used = {row.released for row in rows}
     skipped = {name: why_unused(name) for name in state if name not in used}
     extra = [name for name, reason in skipped.items() if not reason]
@@ -135,7 +134,7 @@ def _mapped(
     return weights, Report(tuple(rows), skipped)
 
 
-def _turned(name: str, value: Tensor, shape: torch.Size) -> Tensor:
+def _turned(name: str, value: Tensor) -> Tensor:
     """A released weight as it stands here."""
     if name.endswith("conv.edges") and value.dim() == 3:
         return value.transpose(1, 2)
