@@ -124,8 +124,13 @@ def safe_load(path: str | Path, *, map_location: Any = "cpu", mmap: bool = False
         raise _damaged(path, error) from error
 
 
-def read_weights(path: str | Path, *, device: str | torch.device = "cpu") -> dict[str, Tensor]:
+def read_weights(path: str | Path, *, device: str | torch.device = "cpu", part: str | None = None) -> dict[str, Tensor]:
     """Weights of a model from a safetensors file, an ESPnet model file or a training checkpoint.
+
+    Args:
+        path: the file.
+        device: where they are wanted.
+        part: the entry of a training checkpoint that holds them, such as "model_avg"; by default the usual ones.
 
     Raises:
         CheckpointError: the file is missing, damaged, unsafe, or holds something else.
@@ -142,10 +147,14 @@ def read_weights(path: str | Path, *, device: str | torch.device = "cpu") -> dic
         except Exception as error:  # the Rust side raises its own class, and OSError
             raise _damaged(path, error) from error
         _check_plain(tensors, path)
+        if part is not None:
+            raise CheckpointError(f"{path} holds one model and no {part}: leave the choice out")
         return tensors
     _check_stored(path)
     state = safe_load(path, map_location=device)
-    for wrapper in ("module", "model"):  # DeepSpeed's files; checkpoint.pth
+    if part is not None and not (isinstance(state, Mapping) and isinstance(state.get(part), Mapping)):
+        raise CheckpointError(f"{path} holds one model and no {part}: leave the choice out")
+    for wrapper in ("module", "model") if part is None else (part,):  # DeepSpeed's files; checkpoint.pth
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping):

@@ -14,6 +14,7 @@ COMMANDS = {
     "score": ("espnet_jst.bin.jst_score", "quality and latency of a decode directory"),
     "report": ("espnet_jst.bin.jst_report", "one HTML page about a run"),
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
+    "import-icefall": ("espnet_jst.bin.jst_import_icefall", "pack a released Zipformer or HENT-SRT checkpoint"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
     "doctor": ("espnet_jst.bin.jst_doctor", "examine a data directory before training"),
     "convert-pipes": ("espnet_jst.bin.jst_convert_pipes", "run the commands of a wav.scp once, into audio files"),
@@ -25,7 +26,7 @@ COMMANDS = {
 
 def usage() -> str:
     """What `espnet-jst --help` prints."""
-    lines = [f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:<15}{text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: espnet-jst COMMAND ...",

@@ -27,6 +27,9 @@ class TransducerHeadConf(Conf):
     simple_weight: float = key(
         0.5, "factor of the additive joiner's loss; 0 leaves it out, with rnnt only", low=0, high=1e6
     )
+    simple_bias: bool = key(
+        False, "a second bias in the additive joiner, of the predictor: it counts in smoothing alone; icefall has one"
+    )
     lm_scale: float = key(0.0, "smoothing of the additive loss with the predictor alone", low=0, high=1)
     am_scale: float = key(0.0, "smoothing of the additive loss with the encoder alone", low=0, high=1)
     warm_steps: int = key(
@@ -39,6 +42,13 @@ class TransducerHeadConf(Conf):
     )
     fast_emit: float = key(
         0.0, "of pruned_rnnt: factor on the gradient of labels, less one (arXiv:2010.11148)", low=0, high=1000
+    )
+
+    unknown: int | None = key(
+        None,
+        "id of a label that is never written: searches take it for the blank, as icefall's do with <unk>",
+        low=0,
+        high=1e6,
     )
 
     def check(self) -> None:
@@ -73,3 +83,15 @@ class StatelessPredictorConf(Conf):
     size: int = key(256, "embedding size", low=1, high=4096)
     context: int = key(2, "number of labels seen; 2 in icefall's recipes", low=1, high=64)
     dropout: float = key(0.0, "dropout of the output", low=0, high=1)
+    group_size: int = key(1, "features that the convolution mixes; 4 in icefall's recipes", low=1, high=4096)
+    before: str = key(
+        "blank",
+        "what stands before the blank that a sequence begins with: further blanks, or zero, no embedding at all, as in "
+        "icefall's recipes",
+        choices=("blank", "zero"),
+    )
+
+    def check(self) -> None:
+        """Refuse groups that the features do not fill."""
+        if self.size % self.group_size:
+            raise ConfigError(f"size {self.size} must be a multiple of group_size {self.group_size}")

@@ -13,6 +13,8 @@ from espnet_jst.heads.conf import LSTMPredictorConf, StatelessPredictorConf
 from espnet_jst.keys import takes
 from espnet_jst.streams import RowState
 
+NO_LABEL = -1  # has no embedding
+
 
 @dataclass
 class PredictorState(RowState):
@@ -103,27 +105,37 @@ class LSTMPredictor(Predictor):
 
 
 class StatelessPredictor(Predictor):
-    """Embedding and a depthwise convolution over the last labels; the state is those labels."""
+    """Embedding and a convolution over the last labels; the state is those labels.
+
+    Training and every search begin alike: with the blank, and before it what `before` says.
+    """
 
     @takes(StatelessPredictorConf)
     def __init__(self, *, vocab_size: int, blank: int = 0, conf: StatelessPredictorConf) -> None:
         super().__init__()
         self.blank, self.output_size, self.context = blank, conf.size, conf.context
+        self.before = blank if conf.before == "blank" else NO_LABEL
         self.embedding = nn.Embedding(vocab_size, conf.size)
-        self.conv = nn.Conv1d(conf.size, conf.size, conf.context, groups=conf.size, bias=False)
+        groups = conf.size // conf.group_size
+        self.conv = nn.Conv1d(conf.size, conf.size, conf.context, groups=groups, bias=False)
         self.dropout = nn.Dropout(conf.dropout)
 
     def forward(self, targets: Tensor) -> Tensor:
-        return self._features(nn.functional.pad(targets, (self.context, 0), value=self.blank))
+        labels = nn.functional.pad(targets, (1, 0), value=self.blank)
+        return self._features(nn.functional.pad(labels, (self.context - 1, 0), value=self.before))
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> PredictorState:
         shape = (batch_size, self.context)
-        return PredictorState((torch.full(shape, self.blank, dtype=torch.long, device=device),))
+        return PredictorState((torch.full(shape, self.before, dtype=torch.long, device=device),))
 
     def step(self, labels: Tensor, state: PredictorState) -> tuple[Tensor, PredictorState]:
         context = torch.cat([state.tensors[0][:, 1:], labels[:, None]], dim=1)
         return self._features(context)[:, 0], PredictorState((context,))
 
     def _features(self, labels: Tensor) -> Tensor:
-        y = self.conv(self.embedding(labels).transpose(1, 2)).transpose(1, 2)
+        if self.before == NO_LABEL:
+            y = self.embedding(labels.clamp(min=0)) * labels.ge(0)[..., None]
+        else:
+            y = self.embedding(labels)
+        y = self.conv(y.transpose(1, 2)).transpose(1, 2)
         return self.dropout(y.relu())

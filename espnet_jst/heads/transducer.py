@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
+from espnet_jst.errors import ConfigError
 from espnet_jst.heads.conf import TransducerHeadConf
 from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.joint import JointNetwork
@@ -39,10 +41,14 @@ class TransducerHead(Head, Scheduled):
                 prune_range=conf.prune_range,
                 lm_scale=conf.lm_scale,
                 am_scale=conf.am_scale,
+                simple_bias=conf.simple_bias,
                 blank=blank,
                 delay_penalty=conf.delay_penalty,
                 fast_emit=conf.fast_emit,
             )
+        if conf.unknown is not None and (conf.unknown >= vocab_size or conf.unknown == blank):
+            raise ConfigError(f"unknown {conf.unknown} must be a label of {vocab_size}, and not the blank {blank}")
+        self.unknown = conf.unknown
         self.at(0, 1)
 
     def at(self, step: int, epoch: int) -> None:
@@ -71,6 +77,14 @@ class TransducerHead(Head, Scheduled):
         parts = {"rnnt": main.detach(), "simple": simple.detach()}
         simple_scale, main_scale = self._scales()
         return HeadOutput(main_scale * main + simple_scale * simple, parts, exposed)
+
+    def search_logits(self, projected: Tensor) -> Tensor:
+        """What a search chooses from: sum of both projections (..., J) -> logits (..., V), float32."""
+        logits = self.joint.logits(projected).float()
+        if self.unknown is not None:  # one symbol that writes nothing, as likely as both together
+            logits[..., self.blank] = torch.logaddexp(logits[..., self.blank], logits[..., self.unknown])
+            logits[..., self.unknown] = -math.inf
+        return logits
 
     def _scales(self) -> tuple[float, float]:
         """Factors of the additive and of the other loss at this step (icefall's warm-up)."""

@@ -170,6 +170,8 @@ class Speech2Text:
         other = copy.copy(self)
         other.options = replace(self.options, blank_penalty=blank_penalty)
         other.decoder = build_decoder(self.st_model, self.st_train_args, self.tokenizers, other.options)
+        if self.translator is not None:
+            other.decoder = CascadeDecoder(other.decoder, self.translator)
         return other
 
     @property

@@ -102,6 +102,9 @@ class KaldiFbankConf(FilterBankConf):
         "kaldi", "kaldi: 1127 ln(1 + f / 700); slaney: librosa's, of equal area", choices=("kaldi", "slaney")
     )
     floor: float = key(2.0**-23, "smallest energy before the logarithm: float32's epsilon", low=1e-30, high=1.0)
+    end_frames: int = key(
+        0, "in decoding, frames of ln 1e-10 behind the last one: 30 where icefall decodes streams", low=0, high=1000
+    )
 
     def samples(self, seconds: float) -> int:
         """Kaldi cuts off what is no whole sample."""

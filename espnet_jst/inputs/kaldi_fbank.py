@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from espnet_jst.inputs.conf import KaldiFbankConf
-from espnet_jst.inputs.filterbank import FilterBank
+from espnet_jst.inputs.filterbank import FilterBank, FilterBankState
 from espnet_jst.inputs.mel import kaldi_bank, slaney_bank
 from espnet_jst.keys import takes
 from espnet_jst.streams import Waiting, rows_at
+from espnet_jst.taps import Tap
+
+END = math.log(1e-10)
 
 
 class KaldiFbank(FilterBank):
@@ -32,6 +38,25 @@ class KaldiFbank(FilterBank):
             conf, window=(conf.scale * window).float(), bank=bank, lead=1, before=before, after=size - size // 2
         )
         self.preemphasis, self.remove_dc, self.floor = conf.preemphasis, conf.remove_dc, conf.floor
+        self.end_frames = conf.end_frames
+
+    def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """See FilterBank; what is added at the end counts in the lengths."""
+        feats, lengths = super().forward(input, input_lengths)
+        if self.training or not self.end_frames:
+            return feats, lengths
+        frames = torch.arange(feats.size(1) + self.end_frames, device=feats.device)
+        feats = nn.functional.pad(feats, (0, 0, 0, self.end_frames))
+        return feats.masked_fill((frames >= lengths[:, None])[..., None], END), lengths + self.end_frames
+
+    def step(self, samples: Tap, state: FilterBankState, last: Sequence[bool]) -> tuple[Tap, FilterBankState]:
+        tap, state = super().step(samples, state, last)
+        added = [self.end_frames if ends and begun else 0 for ends, begun in zip(last, state.begun, strict=True)]
+        if self.training or not any(added):
+            return tap, state
+        ended = Waiting(tap.x, tap.lengths.tolist())
+        ended = ended.append(tap.x.new_full((len(added), self.end_frames, self.n_mels), END), added)
+        return tap._replace(x=ended.x, lengths=torch.tensor(ended.counts)), state
 
     def _beyond(self, samples: Waiting, place: Tensor) -> Tensor:
         """The signal mirrored, its last sample twice; again and again where it is shorter than what is asked for."""

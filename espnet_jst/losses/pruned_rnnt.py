@@ -118,6 +118,8 @@ class PrunedTransducerLoss(nn.Module):
         vocab_size: number of symbols, blank included.
         prune_range: rows of the band, at least 2; at most prune_range - 1 labels leave in one frame.
         lm_scale, am_scale: smoothing of the simple loss.
+        simple_bias: whether the predictor's projection of the simple loss has a bias, too: joint probabilities need
+            one, the smoothing with the predictor alone can tell two apart.
         blank: id of the blank.
         delay_penalty, fast_emit: see pruned_rnnt_loss.
 
@@ -135,6 +137,7 @@ class PrunedTransducerLoss(nn.Module):
         prune_range: int = 5,
         lm_scale: float = 0.25,
         am_scale: float = 0.0,
+        simple_bias: bool = False,
         blank: int = 0,
         delay_penalty: float = 0.0,
         fast_emit: float = 0.0,
@@ -147,7 +150,7 @@ class PrunedTransducerLoss(nn.Module):
         self.prune_range, self.lm_scale, self.am_scale, self.blank = prune_range, lm_scale, am_scale, blank
         self.delay_penalty, self.fast_emit = delay_penalty, fast_emit
         self.simple_encoder = nn.Linear(encoder_size, vocab_size)
-        self.simple_predictor = nn.Linear(predictor_size, vocab_size, bias=False)
+        self.simple_predictor = nn.Linear(predictor_size, vocab_size, bias=simple_bias)
 
     def forward(
         self,

@@ -234,7 +234,7 @@ class BeamSearch(Search[BeamState]):
 
     def _logp(self, projected: Tensor) -> Tensor:
         """Hypotheses (..., J) -> log-probabilities, (..., V)."""
-        return self.head.joint.logits(projected).float().log_softmax(dim=-1)
+        return self.head.search_logits(projected).log_softmax(dim=-1)
 
     def _labels(self, logp: Tensor, gain: Tensor | None, added: Tensor | None) -> Tensor:
         """Scores of the labels from `logp` (..., V), which is changed, -inf for the blank.

@@ -89,7 +89,7 @@ class GreedySearch(Search[GreedyState]):
         while len(rows):
             frames = frame[rows, None] + ahead
             places = rows[:, None], frames.clamp(max=T - 1)
-            logits = joint.logits(encoded[places] + projected[rows, None]).float()
+            logits = self.head.search_logits(encoded[places] + projected[rows, None])
             penalty = None
             if penalized:
                 numbers = state.frames[rows, None] + frames

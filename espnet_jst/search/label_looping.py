@@ -175,7 +175,7 @@ class _Loop:
         ahead = torch.arange(WINDOW, device=self.frame.device)
         frames = self.frame[:, None] + ahead
         window = self.encoded.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, J))
-        logits = joint.logits(window + self.projected[:, None]).float()
+        logits = head.search_logits(window + self.projected[:, None])
         is_blank = torch.arange(logits.size(2), device=logits.device) == head.blank
         numbers = self.offset[:, None] + frames
         clock = self.clock.gather(1, frames.clamp(max=T - 1)[..., None].expand(-1, -1, self.clock.size(2)))

@@ -13,16 +13,14 @@ from espnet_jst.encoders.zipformer.schedule import Ramp
 from espnet_jst.encoders.zipformer.swoosh import swoosh_r
 
 
-class DepthwiseConv(nn.Module):
+class DepthwiseConv(nn.Conv1d):
     """A convolution of each feature over time, equally many frames on both sides: whole utterances only."""
 
     def __init__(self, size: int, kernel_size: int) -> None:
-        super().__init__()
+        super().__init__(size, size, kernel_size, groups=size)
         self.side = kernel_size // 2
-        conv = nn.Conv1d(size, size, kernel_size, groups=size)
-        self.weight, self.bias = conv.weight, conv.bias
 
-    def forward(self, x: Tensor, extent: Extent, before: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, extent: Extent, before: Tensor | None) -> Tensor:  # type: ignore[override]
         """(B, T, D) -> the same."""
         assert self.bias is not None
         return depthwise(pad(x, (0, 0, self.side, self.side)), self.weight, self.bias)
