@@ -42,7 +42,7 @@ def bias_of(mask: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
-def positions(keys: int, frames: int, size: int, device: torch.device) -> Tensor:
+def positions(keys: int, frames: int, size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Features of the distances between `frames` frames and `keys` keys, the last of which are those frames.
 
     Row i stands for the distance key - frame = i - (keys - 1), (keys + frames - 1, size): cosine and sine of multiples
@@ -54,4 +54,4 @@ def positions(keys: int, frames: int, size: int, device: torch.device) -> Tensor
     angle = (squeezed * (2 * math.pi / size)).atan()[:, None] * torch.arange(1, size // 2 + 1)
     features = torch.stack([angle.cos(), angle.sin()], dim=-1).flatten(1)
     features[:, -1] = 1.0
-    return features.float().to(device)
+    return features.to(device, dtype)
