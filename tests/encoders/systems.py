@@ -145,7 +145,10 @@ def _built(name: str) -> Chain:
 
 @torch.no_grad()
 def shake(module: nn.Module) -> nn.Module:
-    """Initial weights hide what is small or zero at first: matrices of full size, everything else moved. Values stay of order one."""
+    """Initial weights hide what is small or zero at first: matrices of full size, everything else moved.
+
+    Values stay of order one.
+    """
     for name, weight in module.named_parameters():
         noise = torch.randn(weight.shape)
         if weight.dim() > 1 and name.endswith("weight"):

@@ -1,5 +1,6 @@
 """What every encoder promises, alone and on another one: causality, and chunk by chunk equals the chunk mask."""
 
+import itertools
 import random
 
 import pytest
@@ -48,7 +49,7 @@ def test_streaming_equals_the_mask_at_every_tap_for_random_cuts(name, context):
     for _ in range(2):
         cuts = [0, *sorted(rng.sample(range(1, frames), rng.randint(1, 6))), frames]
         state, outputs = module.init_state(2, context), {tap: [] for tap in whole}
-        for start, stop in zip(cuts, cuts[1:]):
+        for start, stop in itertools.pairwise(cuts):
             taps, state = module.step(packet(x[:, start:stop]), state, [stop == frames] * 2)
             assert {tap: found.shift_s for tap, found in taps.items()} == pytest.approx(shifts_s)
             for tap, found in taps.items():
