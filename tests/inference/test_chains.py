@@ -143,7 +143,8 @@ def test_streams_of_any_age_in_one_batch_hear_what_each_hears_alone(system: str,
     assert together >= 3
     for speech, session, words in zip(speeches, sessions, shown, strict=True):
         early, late = streamed(speech2text, speech)
-        assert words == session.words and plain(words) == plain(early + late) and words
+        assert words == session.words and plain(words) == plain(early + late)
+    assert sum(map(bool, shown)) >= 3  # nothing may be said in the shortest
 
 
 def test_a_frontend_that_is_trained_gets_gradients_through_all_of_it() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSize
 from espnet_jst.encoders.zipformer.conf import ZipformerConf
 from espnet_jst.encoders.zipformer.extent import Extent, bias_of
-from espnet_jst.encoders.zipformer.frontend import ConvFrontend, FrontendState
+from espnet_jst.encoders.zipformer.frontend import LEAST_FEATURES, ConvFrontend, FrontendState
 from espnet_jst.encoders.zipformer.layer import LayerSizes, LayerState, ZipformerLayer
 from espnet_jst.encoders.zipformer.parts import Downsample, Shaping
 from espnet_jst.encoders.zipformer.schedule import Ramp
@@ -76,6 +76,10 @@ class Zipformer(StreamingEncoder, Scheduled):
                 "front end (subsampling: 1) they must be equal"
             )
         self.frontend = None
+        if rate == 2 and input_size < LEAST_FEATURES:
+            raise ConfigError(
+                f"the convolutions in front need {LEAST_FEATURES} features of an input frame or more, not {input_size}"
+            )
         if rate == 2:
             self.frontend = ConvFrontend(
                 input_size, conf.sizes[0], channels=conf.subsampling_channels, dropout=conf.dropout, shaping=shaping
