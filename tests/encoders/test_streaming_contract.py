@@ -220,6 +220,14 @@ def test_a_gradient_reaches_every_parameter(name, training):
             assert weight.grad.abs().sum() > 0, parameter
 
 
+@every
+def test_what_has_decoded_can_be_trained(name):
+    module, context = fresh(name), SYSTEMS[name].contexts[0]
+    with torch.inference_mode():
+        module.encode(packet(noise(1, 59)), context)
+    sum(found.x.mean() for found in module.encode(packet(noise(1, 59)), context).values()).backward()
+
+
 @pytest.mark.parametrize("name", [name for name in SYSTEMS if " on " in name and "features" not in name])
 def test_what_is_learnt_above_reaches_the_encoder_below(name):
     module, context = fresh(name), SYSTEMS[name].contexts[0]
