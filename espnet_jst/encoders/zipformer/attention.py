@@ -43,7 +43,7 @@ class AttentionWeights(nn.Module):
         new = self.key_whiten(self.key_balancer(new))
         k = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
         S = k.size(1)
-        table = self.pos(self.pos_dropout(positions(S, T, self.pos_size, x.device)))
+        table = self.pos(self.pos_dropout(positions(S, T, self.pos_size, x.device, self.pos.weight.dtype)))
         scores = q.view(B, T, H, E).transpose(1, 2) @ k.view(B, S, H, E).permute(0, 2, 3, 1)
         by_distance = p.view(B, T, H, -1).transpose(1, 2) @ table.view(-1, H, self.pos_head_size).permute(1, 2, 0)
         scores = scores + _shifted(by_distance, S)

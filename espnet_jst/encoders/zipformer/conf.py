@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -125,9 +126,7 @@ class ZipformerConf(Conf):
         frames = chunk * self.output_subsampling
         for factor in self.downsampling:
             if frames % factor:
-                unit = next(
-                    n for n in range(1, 65) if all(n * self.output_subsampling % f == 0 for f in self.downsampling)
-                )
+                unit = math.lcm(*(f // math.gcd(f, self.output_subsampling) for f in self.downsampling))
                 raise ConfigError(
                     f"{name} {chunk} is {frames} frames between the stacks, and one of them takes {factor} together: "
                     f"give a multiple of {unit}"
