@@ -4,7 +4,8 @@
       pretrain_asr: {max_epoch: 5, model_conf: {heads: {st: null}}}
       train: {init_from: pretrain_asr:encoder}
 
-The last one makes the experiment; the others have folders of their own below it.
+The last one makes the experiment; the others have folders of their own below it. A file with a `base` lays its runs
+over those of the base, key by key as everything else; `runs: null` takes them away.
 """
 
 from __future__ import annotations
@@ -107,12 +108,20 @@ def training_runs(config: Path, exp: Path) -> list[TrainingRun]:
 
 
 def _named(config: Path) -> object:
-    """`runs` of a file, or of the nearest one below it, as it is: laying files over each other loses its nulls."""
-    for path in config_files(config):
+    """`runs` of a file over those of the files below it; nulls stay, which take keys of the file away from a run."""
+    found: object = None
+    for path in reversed(config_files(config)):
         own = yaml.safe_load(path.read_text(encoding="utf-8"))
         if RUNS in own:
-            return own[RUNS]
-    return None
+            found = _over(found, own[RUNS])
+    return found
+
+
+def _over(below: object, own: object) -> object:
+    """As `config.merge`, but a null stays."""
+    if not isinstance(below, Mapping) or not isinstance(own, Mapping) or own.get("base", "") is None:
+        return own
+    return {**below, **{key: _over(below.get(key), value) for key, value in own.items()}}
 
 
 def _init_param(source: object, values: Mapping[str, Any], runs: Mapping[str, TrainingRun], where: str) -> str:

@@ -67,6 +67,18 @@ def test_a_key_that_a_run_takes_away_may_be_of_the_file_below(folder: Path):
     assert set(training_runs(Path("own.yaml"), Path("exp"))[0].values["model_conf"]["heads"]) == {"asr"}
 
 
+def test_runs_are_laid_over_those_of_the_file_below_and_keep_what_they_take_away(folder: Path):
+    Path("below.yaml").write_text(yaml.safe_dump({**BASE, "runs": RUNS}, sort_keys=False))
+    first, *_ = RUNS
+    own = {"base": "below.yaml", "runs": {first: {"max_epoch": 7}}}
+    Path("own.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
+    runs = training_runs(Path("own.yaml"), Path("exp"))
+    assert [run.name for run in runs] == list(RUNS)
+    assert runs[0].values["max_epoch"] == 7 and set(runs[0].values["model_conf"]["heads"]) == {"asr"}
+    Path("own.yaml").write_text("base: below.yaml\nruns: null\n")
+    assert [run.name for run in training_runs(Path("own.yaml"), Path("exp"))] == [""]
+
+
 def test_a_file_without_runs_is_one_training_of_itself(folder: Path):
     Path("own.yaml").write_text("max_epoch: 1\n")
     [run] = training_runs(Path("own.yaml"), Path("exp"))
