@@ -11,8 +11,12 @@ from espnet_jst.heads.predictor import LSTMPredictor, StatelessPredictor
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.keys import read
+from espnet_jst.losses import PrunedTransducerLoss
+from espnet_jst.search.beam import BeamSearch
+from espnet_jst.search.greedy import GreedySearch
 from espnet_jst.taps import Tap
 from espnet_jst.text.lanes import parse_lanes
+from tests.search.heads import peaky_head
 
 JOINT = {"kind": "transducer", "lanes": ["transcript", "translation"]}
 
@@ -33,6 +37,63 @@ def test_a_predictor_step_by_step_equals_the_whole_sequence(make):
     for u in range(6):
         y, state = predictor.step(targets[:, u], state)
         torch.testing.assert_close(y, whole[:, u + 1])
+
+
+@torch.no_grad()
+def test_a_stateless_predictor_can_mix_features_and_begin_with_no_label_before_the_blank():
+    torch.manual_seed(0)
+    predictor = StatelessPredictor(vocab_size=9, size=8, context=3, group_size=4, before="zero").eval()
+    assert predictor.conv.weight.shape == (8, 4, 3)
+    targets = torch.tensor([[5, 6]])
+    rows = torch.cat([torch.zeros(2, 8), predictor.embedding(torch.tensor([0, 5, 6]))])  # nothing, nothing, blank, 5, 6
+    whole = predictor(targets)
+    for u in range(3):
+        features = torch.einsum("kgi,goik->go", rows[u : u + 3].view(3, 2, 4), predictor.conv.weight.view(2, 4, 4, 3))
+        torch.testing.assert_close(whole[0, u], features.flatten().relu())
+    y, state = predictor.step(torch.zeros(1, dtype=torch.long), predictor.init_state(1))
+    torch.testing.assert_close(y, whole[:, 0])
+    for u in range(2):
+        y, state = predictor.step(targets[:, u], state)
+        torch.testing.assert_close(y, whole[:, u + 1])
+
+
+def test_a_bias_of_the_additive_joiners_predictor_counts_in_its_smoothing_alone():
+    torch.manual_seed(0)
+    x, lengths = torch.randn(1, 6, 5), torch.tensor([6])
+    targets, counts = torch.tensor([[3, 2]]), torch.tensor([2])
+    g, losses = torch.randn(1, 3, 4), {}
+    for lm_scale in (0.0, 0.25):
+        loss = PrunedTransducerLoss(5, 4, 8, 7, lm_scale=lm_scale, simple_bias=True)
+        bias = loss.simple_predictor.bias.detach().clone()
+        with torch.no_grad():
+            before = loss.simple(x, lengths, g, targets, counts)[0]
+            loss.simple_predictor.bias.zero_()
+            loss.simple_encoder.bias += bias
+            losses[lm_scale] = (before - loss.simple(x, lengths, g, targets, counts)[0]).abs().item()
+    assert losses[0.0] < 1e-5 and losses[0.25] > 1e-3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beam", [False, True])
+def test_a_search_takes_what_is_unknown_for_the_blank(beam):
+    head, x, lengths = peaky_head(0, "stateless")
+    search = BeamSearch(head, beam_size=3) if beam else GreedySearch(head)
+    [found, *_] = search.finish(search.step({"encoder": tap(x, lengths)}, search.init_state(len(x)))[1])
+    written = [emission.token for emission in found[0].emissions]
+    head.unknown = written[0]
+    [found, *_] = search.finish(search.step({"encoder": tap(x, lengths)}, search.init_state(len(x)))[1])
+    assert written and head.unknown not in [emission.token for emission in found[0].emissions]
+
+
+@pytest.mark.parametrize("unknown", [0, 9])
+def test_what_is_unknown_must_be_a_label(unknown):
+    with pytest.raises(ConfigError, match=f"unknown {unknown} must be a label of 9, and not the blank 0"):
+        TransducerHead(encoder_size=4, vocab_size=9, unknown=unknown)
+
+
+def test_groups_of_a_predictor_must_be_full():
+    with pytest.raises(ConfigError, match="size 10 must be a multiple of group_size 4"):
+        StatelessPredictor(vocab_size=9, size=10, group_size=4)
 
 
 @torch.no_grad()

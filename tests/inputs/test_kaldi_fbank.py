@@ -9,6 +9,7 @@ from torchaudio.compliance import kaldi
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.kaldi_fbank import KaldiFbank
+from espnet_jst.taps import Tap
 
 
 def torchaudios(x, fs, bands, *, snip_edges=False):
@@ -86,3 +87,24 @@ def test_bands_that_hear_nothing_are_said(caplog):
     assert not caplog.text
     KaldiFbank(fs=8000, n_mels=100)
     assert "n_mels=100: " in caplog.text and "narrower than the 31.2 Hz between" in caplog.text
+
+
+def test_frames_of_silence_at_the_end_are_there_in_decoding_whole_and_in_a_stream():
+    torch.manual_seed(0)
+    x, lengths = 0.1 * torch.randn(2, 4000), torch.tensor([4000, 2500])
+    plain, ended = KaldiFbank(fs=16000, n_mels=20), KaldiFbank(fs=16000, n_mels=20, end_frames=30)
+    expected, counts = plain(x, lengths)
+    y, longer = ended.eval()(x, lengths)
+    assert longer.tolist() == [count + 30 for count in counts.tolist()]
+    state, parts = ended.init_state(2), [[], []]
+    for begin, end in ((0, 1700), (1700, 2500), (2500, 4000)):
+        given = (lengths.clamp(max=end) - begin).clamp(min=0)
+        last = [end >= count > begin for count in lengths.tolist()]
+        tap, state = ended.step(Tap(x[:, begin:end], given, 1 / 16000), state, last)
+        for b in range(2):
+            parts[b].append(tap.x[b, : int(tap.lengths[b])])
+    for b, count in enumerate(counts.tolist()):
+        torch.testing.assert_close(y[b, :count], expected[b, :count])
+        assert (y[b, count : count + 30] == math.log(1e-10)).all()
+        torch.testing.assert_close(torch.cat(parts[b]), y[b, : count + 30])
+    assert ended.train()(x, lengths)[1].tolist() == counts.tolist()
