@@ -91,7 +91,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> the same."""
-        return self.whiten(self.output(self.dropout(swoosh_l(self.balancer(self.hidden(x))))))
+        hidden = self.balancer(self.hidden(x))
+        return self.whiten(self.output(swoosh_l(hidden, self.dropout.mask(hidden))))
 
 
 class ZipformerLayer(nn.Module):
