@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from espnet_jst.encoders.zipformer.band import chunked, heard, whole
 from espnet_jst.encoders.zipformer.extent import Extent, positions
 from espnet_jst.encoders.zipformer.parts import Shaping, scaled_linear
 from espnet_jst.encoders.zipformer.precision import widened
@@ -44,17 +45,19 @@ class AttentionWeights(nn.Module):
         self.shaped = shaping.balancers
 
     def forward(self, x: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D), and the keys of the left context -> weights (B, H, T, S), and the keys of these frames."""
+        """(B, T, D), and the keys of the left context -> weights (B', H, T', S), and the keys of these frames."""
         (B, T, _), H, E = x.shape, self.heads, self.query_size
         q, new, p = self.project(x).split([H * E, H * E, H * self.pos_head_size], dim=-1)
         new = self.key_whiten(self.key_balancer(new))
-        k = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
-        S = k.size(1)
-        table = self.pos(self.pos_dropout(positions(S, T, self.pos_size, x.device)))
+        k, q, p = heard(new, before, extent), chunked(q, extent), chunked(p, extent)
+        weight = 1.0e-4 / B  # losses are means over utterances
+        (B, T, _), S = q.shape, k.size(1)
+        distances = positions(S, T, self.pos_size, x.device).to(self.pos.weight.dtype)
+        table = self.pos(self.pos_dropout(distances))
         q, k = q.view(B, T, H, E).transpose(1, 2), k.view(B, S, H, E).transpose(1, 2)
         p, table = p.view(B, T, H, -1).transpose(1, 2), table.view(-1, H, self.pos_head_size).transpose(0, 1)
         if self.training and torch.is_grad_enabled():
-            weight = 1.0e-4 / B if self.shaped and happens(0.1) else 0.0  # losses are means over utterances
+            weight = weight if self.shaped and happens(0.1) else 0.0
             return _Weights.apply(q, k, p, table, extent.bias, weight), new
         scores = q @ k.mT + _shifted(p @ table.mT, S)
         return (scores if extent.bias is None else scores + extent.bias).softmax(dim=-1), new
@@ -113,14 +116,13 @@ class SelfAttention(nn.Module):
         self.output = scaled_linear(heads * value_size, size, 0.05)
         self.whiten = shaping.whiten(7.5, 3.0)
 
-    def forward(self, x: Tensor, weights: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D), weights (B, H, T, S), values of the left context -> (B, T, D), and the values of these frames."""
-        B, T, _ = x.shape
+    def forward(self, x: Tensor, weights: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and the values of these frames."""
         new = self.value(x)
-        v = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
-        v = v.view(B, v.size(1), self.heads, -1).transpose(1, 2)
-        y = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(B, T, -1)
-        return self.whiten(self.output(y)), new
+        v = heard(new, before, extent)
+        v = v.view(*v.shape[:2], self.heads, -1).transpose(1, 2)
+        y = (weights.to(v.dtype) @ v).transpose(1, 2).flatten(2)
+        return self.whiten(self.output(whole(y, extent, x.size(0), x.size(1)))), new
 
 
 class NonlinearAttention(nn.Module):
@@ -140,9 +142,10 @@ class NonlinearAttention(nn.Module):
         self.hidden_whiten = shaping.whiten(5.0)
         self.whiten = shaping.whiten(5.0, 3.0)
 
-    def forward(self, x: Tensor, weights: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, weights: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
         """As SelfAttention's."""
         s, v, y = self.project(x).split(self.hidden, dim=-1)
         new = self.hidden_whiten(v) * self.balancer(s).tanh()
-        v = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
-        return self.whiten(self.output((weights[:, 0].to(v.dtype) @ v) * y)), new
+        v = heard(new, before, extent)
+        found = whole(weights[:, 0].to(v.dtype) @ v, extent, x.size(0), x.size(1))
+        return self.whiten(self.output(found * y)), new
