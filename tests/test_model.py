@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from espnet_jst.encoders.chunk_conformer import ChunkConformer
+from espnet_jst.encoders.zipformer.zipformer import Zipformer
 from espnet_jst.errors import DataError
 from espnet_jst.heads.build import build_heads
 from espnet_jst.heads.spec import parse_heads
@@ -16,27 +17,49 @@ from espnet_jst.model import JSTModel
 from tests.inference.tiny import packet
 
 SMALL = {"size": 16, "heads": 2, "feed_forward_size": 24, "kernel_size": 3, "layers": 2, "left_chunks": 2}
-HEADS = {
-    "asr": {"kind": "transducer", "lanes": ["transcript"], "joint_size": 8, "predictor_conf": {"size": 8}},
-    "ctc": {"kind": "ctc", "lanes": ["transcript"], "reads": "encoder.1", "weight": 0.3},
-    "st": {"kind": "transducer", "lanes": ["translation"], "reads": "hier_encoder", "joint_size": 8},
-}
+STACKS = {
+    "layers": [1, 1], "sizes": [16, 16], "unmasked_sizes": [16, 16], "feed_forward_sizes": [24, 24], "heads": [2, 2],
+    "kernel_sizes": [3, 3], "downsampling": [1, 2], "query_head_size": 8, "output_subsampling": 4, "left_chunks": 2,
+    "train_left_frames": [8, -1], "dropout": (0.0, 0.0), "skips": False, "feature_mask": 0.0, "whitening": False,
+}  # fmt: skip
+LOWER = {"conformer": "encoder.1", "zipformer": "encoder.last_stack"}  # what is read below the top
+AHEAD = {"conformer": 0, "zipformer": 13}  # frames of the input that a chunk needs beyond its own
+
+
+def conformers():
+    fast = ChunkConformer(20, subsampling=8, chunk_frames=4, taps=[1], dropout=0.0, **SMALL)
+    return fast, ChunkConformer(16, subsampling=1, chunk_frames=8, dropout=0.0, **SMALL)
+
+
+def zipformers():
+    fast = Zipformer(20, subsampling_channels=(4, 4, 4), **STACKS, chunk_frames=4, train_chunk_frames=[4, 8])
+    return fast, Zipformer(16, subsampling=1, **STACKS, chunk_frames=8, train_chunk_frames=[8])
+
+
+@pytest.fixture(params=["conformer", "zipformer"])
+def kind(request):
+    return request.param
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(tmp_path, kind):
     torch.manual_seed(0)
     np.savez(tmp_path / "stats.npz", count=1, sum=np.full(20, -9.0), sum_square=np.full(20, 90.0))
-    specs = parse_heads(HEADS)
-    fast = ChunkConformer(20, subsampling=8, chunk_frames=4, taps=[1], dropout=0.0, **SMALL)
-    slow = ChunkConformer(16, subsampling=1, chunk_frames=8, dropout=0.0, **SMALL)
+    heads = {
+        "asr": {"kind": "transducer", "lanes": ["transcript"], "joint_size": 8, "predictor_conf": {"size": 8}},
+        "ctc": {"kind": "ctc", "lanes": ["transcript"], "reads": LOWER[kind], "weight": 0.3},
+        "st": {"kind": "transducer", "lanes": ["translation"], "reads": "hier_encoder", "joint_size": 8},
+    }
+    specs = parse_heads(heads)
+    fast, slow = {"conformer": conformers, "zipformer": zipformers}[kind]()
     return JSTModel(
         frontend=LogMel(fs=8000, n_mels=20),
         specaug=None,
         normalize=RunningMVN(tmp_path / "stats.npz", prior_frames=20),
         encoder=fast,
         hier_encoder=slow,
-        heads=build_heads(specs, {"encoder": 16, "encoder.1": 16, "hier_encoder": 16}, {"tgt": 9, "src": 7}),
+        hier_reads={"conformer": "encoder", "zipformer": "encoder.last_stack"}[kind],
+        heads=build_heads(specs, {"encoder": 16, LOWER[kind]: 16, "hier_encoder": 16}, {"tgt": 9, "src": 7}),
         specs=specs,
     )
 
@@ -99,7 +122,7 @@ def test_two_encoders_with_a_transducer_on_each_learn_a_batch(model):
 
 @torch.no_grad()
 @pytest.mark.parametrize("chunk_s", [None, 0.16, 0.32])
-def test_samples_in_packets_give_the_taps_of_the_whole(model, chunk_s):
+def test_samples_in_packets_give_the_taps_of_the_whole(model, kind, chunk_s):
     model.eval()
     rng, context = random.Random(0), model.chain.given(chunk_s, {"encoder": 1, "hier_encoder": 1})
     for samples in (1, 150, 4000, 12345):
@@ -116,17 +139,17 @@ def test_samples_in_packets_give_the_taps_of_the_whole(model, chunk_s):
                 position = stop
             for name, tap in whole.items():
                 torch.testing.assert_close(torch.cat(parts[name], 1), tap.x, atol=1e-5, rtol=0)
-    assert set(whole) == {"encoder", "encoder.1", "hier_encoder"}
+    assert set(whole) >= {"encoder", LOWER[kind], "hier_encoder"}
     assert whole["encoder"].shift_s == whole["hier_encoder"].shift_s == pytest.approx(0.08)
 
 
 @torch.no_grad()
-def test_samples_after_a_chunk_change_nothing_before_it(model):
+def test_samples_after_a_chunk_change_nothing_before_it(model, kind):
     model.eval()
     speech = 0.1 * torch.randn(1, 20000)
     whole = model.encode(speech, torch.tensor([20000]))
-    # Frames of the fast encoder's first chunk hear 4 * 8 feature frames: (32 - 1) * 80 + 200 samples.
-    speech[:, 31 * 80 + 200 :] = 0.5
+    # Frames of the fast encoder's first chunk hear 4 * 8 feature frames, (32 - 1) * 80 + 200 samples, and those ahead.
+    speech[:, (31 + AHEAD[kind]) * 80 + 200 :] = 0.5
     changed = model.encode(speech, torch.tensor([20000]))
     torch.testing.assert_close(changed["encoder"].x[:, :4], whole["encoder"].x[:, :4], atol=1e-6, rtol=0)
     assert not torch.allclose(changed["encoder"].x[:, 4:8], whole["encoder"].x[:, 4:8])

@@ -102,7 +102,10 @@ class Chain:
             try:
                 link.encoder.check_context(contexts[link.name])
             except ConfigError as error:
-                raise ConfigError(f"chunk_s={chunk_s} does not suit {link.name}: {error}") from error
+                shift_s = self.shifts_s[link.name]
+                raise ConfigError(
+                    f"chunk_s={chunk_s} does not suit {link.name} (frames of {shift_s:g} s): {error}"
+                ) from error
         return ChainContext(contexts)
 
     def drawn(self) -> ChainContext:

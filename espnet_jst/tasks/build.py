@@ -63,6 +63,8 @@ def construct(choices: Any, name: str | None, conf: Mapping | None, **fixed: Any
         check_stats(conf["stats_file"])
     try:
         return target(**fixed, **conf)
+    except ConfigError as error:  # of what it is given beside its keys
+        raise ConfigError(f"{where}: {error}") from error
     except JSTError:
         raise
     except Exception as error:  # whatever a library makes of values that passed

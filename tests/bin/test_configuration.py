@@ -72,7 +72,10 @@ def test_help_of_one_name_shows_its_keys_alone(capsys):
     ("arguments", "message"),
     [
         (["encodr"], "did you mean 'encoder'"),
-        (["encoder", "conformer"], "'conformer' is not one of chunk_conformer .did you mean 'chunk_conformer'"),
+        (
+            ["encoder", "conformer"],
+            "'conformer' is not one of chunk_conformer, zipformer .did you mean 'chunk",
+        ),
     ],
 )
 def test_a_topic_or_name_that_does_not_exist_is_one_message(capsys, arguments, message):

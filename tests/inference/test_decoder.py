@@ -18,17 +18,18 @@ from espnet_jst.text.words import Word
 from tests.inference import tiny
 
 SYSTEMS = {
-    "serialized, greedy": (tiny.SERIALIZED, False, 1),
-    "serialized, beam": (tiny.SERIALIZED, False, 3),
-    "two encoders, greedy": (tiny.TWO_HEADS, True, 1),
-    "two encoders, beam": (tiny.TWO_HEADS, True, 3),
+    "serialized, greedy": (tiny.SERIALIZED, {}, 1),
+    "serialized, beam": (tiny.SERIALIZED, {}, 3),
+    "two encoders, greedy": (tiny.TWO_HEADS, {"two_encoders": True}, 1),
+    "two encoders, beam": (tiny.TWO_HEADS, {"two_encoders": True}, 3),
+    "two zipformers, greedy": (tiny.TWO_HEADS, {"two_encoders": True, "zipformer": True}, 1),
 }
 TWO_PASSES = {"two_pass": {"heads": ["offline"], "second_pass_of": "streaming"}}
 
 
 def system(name: str) -> Speech2Text:
-    heads, two_encoders, beam_size = SYSTEMS[name]
-    return tiny.speech2text(tiny.config(heads, two_encoders=two_encoders), beam_size=beam_size, max_symbols=4)
+    heads, encoders, beam_size = SYSTEMS[name]
+    return tiny.speech2text(tiny.config(heads, **encoders), beam_size=beam_size, max_symbols=4)
 
 
 def two_passes(*, upper_chunk: int, **options) -> Speech2Text:

@@ -21,6 +21,17 @@ def test_a_chunk_comes_with_its_last_sample_and_not_before() -> None:
             assert schedule.complete_chunks(samples) == complete
 
 
+def test_a_chunk_of_a_zipformer_comes_with_what_its_front_end_hears_beyond_it() -> None:
+    model, _ = tiny.tiny_model(tiny.config(tiny.SERIALIZED, zipformer=True))
+    schedule = chunk_schedule(model, 0.64, None)
+    # Thirteen frames of 10 ms more: seven of the convolutions, six of the layer after them.
+    assert (schedule.first_samples, schedule.period_samples) == (5120 + 13 * 80 + 120, 5120)
+    for samples, frames in ((schedule.samples(1) - 1, 8), (schedule.samples(1), 16)):
+        state = model.init_state(1, schedule.context)
+        taps, _ = model.step(tiny.packet(torch.zeros(1, samples)), state)
+        assert taps["encoder"].x.size(1) == frames
+
+
 def test_an_upper_encoder_with_a_longer_chunk_waits_for_it() -> None:
     model, _ = tiny.tiny_model(tiny.config(tiny.TWO_HEADS, two_encoders=True))
     schedule = chunk_schedule(model, None, None)

@@ -15,16 +15,18 @@ from espnet_jst.text.words import Word
 from tests.inference import tiny
 
 SYSTEMS = {
-    "serialized": (tiny.SERIALIZED, False, 1),
-    "serialized-beam": (tiny.SERIALIZED, False, 3),
-    "two-heads": (tiny.TWO_HEADS, True, 1),
+    "serialized": (tiny.SERIALIZED, {}, 1),
+    "serialized-beam": (tiny.SERIALIZED, {}, 3),
+    "two-heads": (tiny.TWO_HEADS, {"two_encoders": True}, 1),
+    "zipformer": (tiny.SERIALIZED, {"zipformer": True}, 1),
+    "two-zipformers": (tiny.TWO_HEADS, {"two_encoders": True, "zipformer": True}, 1),
 }
 
 
 @lru_cache
 def system(name: str) -> Speech2Text:
-    heads, two_encoders, beam_size = SYSTEMS[name]
-    return tiny.speech2text(tiny.config(heads, two_encoders=two_encoders), beam_size=beam_size, max_symbols=4)
+    heads, encoders, beam_size = SYSTEMS[name]
+    return tiny.speech2text(tiny.config(heads, **encoders), beam_size=beam_size, max_symbols=4)
 
 
 def cuts(rng: np.random.Generator, total: int) -> list[int]:
@@ -82,8 +84,8 @@ def test_fifty_random_cuts_give_the_tokens_words_and_times_of_the_whole(name: st
 def test_what_was_shown_is_never_taken_back(name: str, utterances: int) -> None:
     """At every packet all that was shown is the beginning of what the best hypothesis of the whole says."""
     rng, shown = np.random.default_rng(11), 0
-    heads, two_encoders, beam_size = SYSTEMS[name]
-    conf = tiny.config(heads, two_encoders=two_encoders)
+    heads, encoders, beam_size = SYSTEMS[name]
+    conf = tiny.config(heads, **encoders)
     models = [tiny.speech2text(conf, beam_size=beam_size, max_symbols=4, chunk_s=s) for s in (0.32, 0.64, 0.96, 1.28)]
     for utterance in range(utterances):
         speech2text = models[int(rng.integers(len(models)))]

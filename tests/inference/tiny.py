@@ -37,6 +37,38 @@ ENCODER = {
     "taps": [1],
 }
 UPPER = {**ENCODER, "layers": 1, "subsampling": 1, "taps": [], "chunk_frames": 8}
+# The same frames and chunks: 80 ms and four of them, of the upper one, which reads frames of 20 ms, eight.
+ZIPFORMER = {
+    "layers": [1, 1, 1],
+    "sizes": [16, 32, 24],
+    "unmasked_sizes": [16, 16, 16],
+    "downsampling": [1, 2, 4],
+    "feed_forward_sizes": [24, 48, 32],
+    "heads": [1, 2, 2],
+    "kernel_sizes": [7, 5, 5],
+    "query_head_size": 8,
+    "pos_size": 12,
+    "subsampling_channels": [4, 8, 8],
+    "output_subsampling": 4,
+    "chunk_frames": 4,
+    "left_chunks": 2,
+    "train_chunk_frames": [4, 8],
+    "train_left_frames": [8],
+}
+ZIPFORMER_UPPER = {
+    **ZIPFORMER,
+    "layers": [1],
+    "sizes": [24],
+    "unmasked_sizes": [16],
+    "downsampling": [2],
+    "feed_forward_sizes": [32],
+    "heads": [2],
+    "kernel_sizes": [5],
+    "subsampling": 1,
+    "chunk_frames": 8,
+    "train_chunk_frames": [8, 16],
+}
+LAST_STACK = "encoder.last_stack"
 
 SERIALIZED = {
     "joint": {"kind": "transducer", "lanes": ["transcript", "translation"], "predictor_conf": {"size": 24}},
@@ -64,15 +96,20 @@ def stats_file(size: int) -> str:
     return str(path)
 
 
-def config(heads: dict[str, Any], *, two_encoders: bool = False, fs: int = 8000) -> dict[str, Any]:
-    """A training configuration as YAML would hold it."""
+def config(
+    heads: dict[str, Any], *, two_encoders: bool = False, zipformer: bool = False, fs: int = 8000
+) -> dict[str, Any]:
+    """A training configuration as YAML would hold it; on Zipformers the last stack is what is read below the top."""
+    if zipformer:
+        below = {name: {"reads": LAST_STACK} for name, head in heads.items() if "." in head.get("reads", "")}
+        heads = {name: head | below.get(name, {}) for name, head in heads.items()}
     conf = {
         "frontend": "log_mel",
         "frontend_conf": {"fs": fs, "n_mels": 20},
         "normalize": "running_mvn",
         "normalize_conf": {"stats_file": stats_file(20), "prior_frames": 20.0, "half_life_frames": 50.0},
-        "encoder": "chunk_conformer",
-        "encoder_conf": dict(ENCODER),
+        "encoder": "zipformer" if zipformer else "chunk_conformer",
+        "encoder_conf": dict(ZIPFORMER if zipformer else ENCODER),
         "model_conf": {"heads": heads},
         "token_list": TARGET,
         "token_type": "word",
@@ -80,7 +117,9 @@ def config(heads: dict[str, Any], *, two_encoders: bool = False, fs: int = 8000)
         "src_token_type": "word",
     }
     if two_encoders:
-        conf |= {"hier_encoder": "chunk_conformer", "hier_encoder_conf": dict(UPPER)}
+        conf |= {"hier_encoder": conf["encoder"], "hier_encoder_conf": dict(ZIPFORMER_UPPER if zipformer else UPPER)}
+    if two_encoders and zipformer:
+        conf["model_conf"]["hier_reads"] = LAST_STACK
     return conf
 
 

@@ -257,7 +257,10 @@ def test_a_missing_option_is_one_message(capsys):
         ({"normalize_conf": {}}, "'stats_file' is missing: give feats_stats.npz"),
         ({"normalize_conf": {"stats_file": "none.npz"}}, "none.npz"),
         ({"encoder": "conformer", "encoder_conf": {}}, "conformer.*has no taps.*chunk_conformer"),
-        ({"encoder": "gru", "encoder_conf": {}}, "'gru': use chunk_conformer, or name the module of its plugin"),
+        (
+            {"encoder": "gru", "encoder_conf": {}},
+            "'gru': use chunk_conformer or zipformer, or name the module of ",
+        ),
         ({"normalize": "utterance_mvn", "normalize_conf": {}}, "a stream has not heard yet: use running_mvn"),
         ({"frontend": "default", "frontend_conf": {}}, "frontend 'default': DefaultFrontend has no .*use log_mel"),
         ({"token_list": "none.txt"}, "none.txt does not exist"),

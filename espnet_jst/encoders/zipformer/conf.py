@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key
 
+MOST_LAYERS = 128  # of all stacks together
 PER_STACK = ("layers", "sizes", "unmasked_sizes", "downsampling", "feed_forward_sizes", "heads", "kernel_sizes")
 
 
@@ -93,6 +95,8 @@ class ZipformerConf(Conf):
         for name in PER_STACK:
             if len(getattr(self, name)) != stacks:
                 raise ConfigError(f"{name} has {len(getattr(self, name))} values and layers {stacks}: give one a stack")
+        if sum(self.layers) > MOST_LAYERS:
+            raise ConfigError(f"layers are {sum(self.layers)} in all: give at most {MOST_LAYERS}")
         for size, free in zip(self.sizes, self.unmasked_sizes):
             if free > size:
                 raise ConfigError(
@@ -125,9 +129,7 @@ class ZipformerConf(Conf):
         frames = chunk * self.output_subsampling
         for factor in self.downsampling:
             if frames % factor:
-                unit = next(
-                    n for n in range(1, 65) if all(n * self.output_subsampling % f == 0 for f in self.downsampling)
-                )
+                unit = math.lcm(*(f // math.gcd(f, self.output_subsampling) for f in self.downsampling))
                 raise ConfigError(
                     f"{name} {chunk} is {frames} frames between the stacks, and one of them takes {factor} together: "
                     f"give a multiple of {unit}"

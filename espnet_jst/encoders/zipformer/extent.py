@@ -71,16 +71,17 @@ def whole_extent(lengths: Tensor, ends: Tensor, frames: int, context: ChunkConte
 
 
 @functools.lru_cache(maxsize=64)
-def positions(keys: int, frames: int, size: int, device: torch.device) -> Tensor:
+def positions(keys: int, frames: int, size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Features of the distances between `frames` frames and `keys` keys, the last of which are those frames.
 
     Row i stands for the distance key - frame = i - (keys - 1), (keys + frames - 1, size): cosine and sine of multiples
     of an angle that grows with the logarithm of the distance (the Zipformer's compact relative positions).
     """
-    distance = torch.arange(frames + keys - 1, dtype=torch.float64) - (keys - 1)
-    scale = size**0.5
-    squeezed = scale * distance.sign() * ((distance.abs() + scale).log() - math.log(scale))
-    angle = (squeezed * (2 * math.pi / size)).atan()[:, None] * torch.arange(1, size // 2 + 1)
-    features = torch.stack([angle.cos(), angle.sin()], dim=-1).flatten(1)
-    features[:, -1] = 1.0
-    return features.float().to(device)
+    with torch.inference_mode(False):  # what was made while decoding may be used in training
+        distance = torch.arange(frames + keys - 1, dtype=torch.float64) - (keys - 1)
+        scale = size**0.5
+        squeezed = scale * distance.sign() * ((distance.abs() + scale).log() - math.log(scale))
+        angle = (squeezed * (2 * math.pi / size)).atan()[:, None] * torch.arange(1, size // 2 + 1)
+        features = torch.stack([angle.cos(), angle.sin()], dim=-1).flatten(1)
+        features[:, -1] = 1.0
+        return features.to(device, dtype)

@@ -17,6 +17,7 @@ from espnet_jst.encoders.zipformer.shapers import scale_grad
 from espnet_jst.encoders.zipformer.swoosh import swoosh_l, swoosh_r
 from espnet_jst.streams import RowState, Waiting, rows_at
 
+LEAST_FEATURES = 7  # of an input frame: fewer leave none after the convolutions
 SPAN = 9  # input frames that one output frame of the convolutions sees
 SIDE = 3  # frames that the ConvNeXt layer sees on either side
 

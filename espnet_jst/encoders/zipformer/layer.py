@@ -163,10 +163,10 @@ class ZipformerLayer(nn.Module):
         """Zeros for so many frames of left context."""
         w = self.weights
         sizes = [w.heads * w.query_size, self.nonlinear.hidden, self.attention1.value.out_features]
-        attention = [torch.zeros(batch_size, frames, size, device=device) for size in (*sizes, sizes[-1])]
-        size = self.norm.bias.size(0)
-        convs = [torch.zeros(batch_size, conv.side, size, device=device) for conv in (self.conv1, self.conv2)]
-        return LayerState(*attention, *convs)
+        places = [(frames, size) for size in (*sizes, sizes[-1])]
+        places += [(conv.side, self.norm.bias.size(0)) for conv in (self.conv1, self.conv2)]
+        dtype = self.norm.bias.dtype
+        return LayerState(*(torch.zeros(batch_size, *place, device=device, dtype=dtype) for place in places))
 
     def forward(self, x: Tensor, extent: Extent, state: LayerState | None) -> tuple[Tensor, LayerState]:
         """(B, T, D), what was kept of the frames before -> (B, T, D), and what all modules make of these frames."""

@@ -61,7 +61,7 @@ class Bypass(Shaper):
             mask = None if self.skip is None else self.skip.mask(before)
             if mask is not None:
                 scale = scale * mask
-        return torch.lerp(before, after, scale.to(before.dtype))
+        return torch.lerp(before, after.to(before.dtype), scale.to(before.dtype))
 
 
 class Downsample(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSize
 from espnet_jst.encoders.zipformer.conf import ZipformerConf
 from espnet_jst.encoders.zipformer.extent import Extent, bias_of, whole_extent
-from espnet_jst.encoders.zipformer.frontend import ConvFrontend, FrontendState
+from espnet_jst.encoders.zipformer.frontend import LEAST_FEATURES, ConvFrontend, FrontendState
 from espnet_jst.encoders.zipformer.layer import LayerSizes, LayerState, ZipformerLayer
 from espnet_jst.encoders.zipformer.parts import Downsample, Shaping
 from espnet_jst.encoders.zipformer.schedule import Ramp
@@ -76,6 +76,10 @@ class Zipformer(StreamingEncoder, Scheduled):
                 "front end (subsampling: 1) they must be equal"
             )
         self.frontend = None
+        if rate == 2 and input_size < LEAST_FEATURES:
+            raise ConfigError(
+                f"the convolutions in front need {LEAST_FEATURES} features of an input frame or more, not {input_size}"
+            )
         if rate == 2:
             self.frontend = ConvFrontend(
                 input_size, conf.sizes[0], channels=conf.subsampling_channels, dropout=conf.dropout, shaping=shaping
@@ -192,7 +196,7 @@ class Zipformer(StreamingEncoder, Scheduled):
         self, x: Tensor, counts: list[int], context: ChunkContext, states: list[LayerState], cached: list[int]
     ) -> tuple[Tensor, Tensor, list[LayerState], list[int]]:
         """One chunk (B, T, D), `counts` frames of each row, over the left context that each has."""
-        T, limit = x.size(1), context.left_chunks * context.chunk_frames * self.joined
+        T, limit = x.size(1), max(0, context.left_chunks) * context.chunk_frames * self.joined
         left = states[0].keys.size(1) * self.factors[0]
         full, filled = all(count == T for count in counts), all(had == left for had in cached)
         lengths, had = (torch.tensor(values, device=x.device) for values in (counts, cached))
@@ -206,14 +210,16 @@ class Zipformer(StreamingEncoder, Scheduled):
             extents[factor] = Extent(count, count, valid, bias, T // factor if context.chunk_frames else 0, S)
         x, last, made = self._stacks(x, lengths, extents, states)
         factors = [stack.factor for stack in self.each for _ in stack.each]
-        keep = left + T if context.left_chunks < 0 else limit
+        # Nothing follows a whole utterance, whose frames need not fill those of every stack.
+        grows = context.left_chunks < 0 and context.chunk_frames > 0
+        keep = left + T if grows else limit
         # A row that stands still keeps what it has.
         moved = None if all(counts) else (lengths > 0)[:, None, None]
         after = [
             state.moved_on(new, keep // factor, moved) for state, new, factor in zip(states, made, factors, strict=True)
         ]
         heard = [had + count for had, count in zip(cached, counts, strict=True)]
-        heard = heard if context.left_chunks < 0 else [min(count, limit) for count in heard]
+        heard = heard if grows else [min(count, limit) for count in heard]
         return self._joined(x, lengths), last, after, heard
 
     def _stacks(
