@@ -255,6 +255,16 @@ SIZES = {
         changed(encoder_conf__size=4096, encoder_conf__layers=128, encoder_conf__feed_forward_size=32768),
         "does not fit the model",
     ),
+    "largest Zipformer": (
+        changed(encoder="zipformer", encoder_conf={"sizes": [4096] * 5, "feed_forward_sizes": [32768] * 5}),
+        "does not fit the model",
+    ),
+    "Zipformer of many layers": (changed(encoder="zipformer", encoder_conf={"layers": [64] * 5}), "give at most 128"),
+    "Zipformer of many stacks": (changed(encoder="zipformer", encoder_conf={"layers": [1] * 1000}), "1000 values"),
+    "Zipformer that takes many frames together": (
+        changed(encoder="zipformer", encoder_conf={"downsampling": [10**9] * 5}),
+        "downsampling is 1000000000",
+    ),
     "largest joint": (changed(model_conf__heads__joint__joint_size=8192), "does not fit|of another shape"),
     "kernel": (changed(encoder_conf__kernel_size=10**9), "kernel_size"),
     "heads": (changed(encoder_conf__heads=10**9), "heads"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key
 
+MOST_LAYERS = 128  # of all stacks together
 PER_STACK = ("layers", "sizes", "unmasked_sizes", "downsampling", "feed_forward_sizes", "heads", "kernel_sizes")
 
 
@@ -94,6 +95,8 @@ class ZipformerConf(Conf):
         for name in PER_STACK:
             if len(getattr(self, name)) != stacks:
                 raise ConfigError(f"{name} has {len(getattr(self, name))} values and layers {stacks}: give one a stack")
+        if sum(self.layers) > MOST_LAYERS:
+            raise ConfigError(f"layers are {sum(self.layers)} in all: give at most {MOST_LAYERS}")
         for size, free in zip(self.sizes, self.unmasked_sizes):
             if free > size:
                 raise ConfigError(
