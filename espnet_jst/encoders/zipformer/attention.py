@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from espnet_jst.encoders.zipformer.band import chunked, heard, whole
 from espnet_jst.encoders.zipformer.extent import Extent, positions
 from espnet_jst.encoders.zipformer.parts import Shaping, scaled_linear
+from espnet_jst.encoders.zipformer.precision import widened
 from espnet_jst.encoders.zipformer.schedule import Ramp
-from espnet_jst.encoders.zipformer.shapers import penalize_large
+from espnet_jst.encoders.zipformer.penalties import outside
+from espnet_jst.encoders.zipformer.shapers import happens
+
+LARGE = 25.0  # a score that training is to keep within
 
 
 class AttentionWeights(nn.Module):
@@ -37,21 +45,21 @@ class AttentionWeights(nn.Module):
         self.shaped = shaping.balancers
 
     def forward(self, x: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D), and the keys of the left context -> weights (B, H, T, S), and the keys of these frames."""
+        """(B, T, D), and the keys of the left context -> weights (B', H, T', S), and the keys of these frames."""
         (B, T, _), H, E = x.shape, self.heads, self.query_size
         q, new, p = self.project(x).split([H * E, H * E, H * self.pos_head_size], dim=-1)
         new = self.key_whiten(self.key_balancer(new))
-        k = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
-        S = k.size(1)
+        k, q, p = heard(new, before, extent), chunked(q, extent), chunked(p, extent)
+        weight = 1.0e-4 / B  # losses are means over utterances
+        (B, T, _), S = q.shape, k.size(1)
         table = self.pos(self.pos_dropout(positions(S, T, self.pos_size, x.device, self.pos.weight.dtype)))
-        scores = q.view(B, T, H, E).transpose(1, 2) @ k.view(B, S, H, E).permute(0, 2, 3, 1)
-        by_distance = p.view(B, T, H, -1).transpose(1, 2) @ table.view(-1, H, self.pos_head_size).permute(1, 2, 0)
-        scores = scores + _shifted(by_distance, S)
-        if self.shaped and self.training and torch.is_grad_enabled():
-            scores = penalize_large(scores, 25.0, 1.0e-4 / B)  # losses are means over utterances
-        if extent.bias is not None:
-            scores = scores + extent.bias
-        return scores.softmax(dim=-1), new
+        q, k = q.view(B, T, H, E).transpose(1, 2), k.view(B, S, H, E).transpose(1, 2)
+        p, table = p.view(B, T, H, -1).transpose(1, 2), table.view(-1, H, self.pos_head_size).transpose(0, 1)
+        if self.training and torch.is_grad_enabled():
+            weight = weight if self.shaped and happens(0.1) else 0.0
+            return _Weights.apply(q, k, p, table, extent.bias, weight), new
+        scores = q @ k.mT + _shifted(p @ table.mT, S)
+        return (scores if extent.bias is None else scores + extent.bias).softmax(dim=-1), new
 
 
 def _shifted(x: Tensor, keys: int) -> Tensor:
@@ -59,6 +67,42 @@ def _shifted(x: Tensor, keys: int) -> Tensor:
     B, H, T, _ = x.shape
     b, h, t, n = x.stride()
     return x.as_strided((B, H, T, keys), (b, h, t - n, n), x.storage_offset() + n * (T - 1))
+
+
+class _Weights(torch.autograd.Function):
+    """softmax(q k' + shifted p table' + bias) in float32; of what has this size, only the result is kept.
+
+    Where `weight` is not zero, it is the gradient of a penalty of the scores beyond LARGE, which are then made again.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, p: Tensor, table: Tensor, bias: Tensor | None, weight: float
+    ) -> Tensor:
+        with torch.autocast(q.device.type, enabled=False):
+            scores = _scores(q, k, p, table)
+            weights = (scores if bias is None else scores.add_(bias)).softmax(dim=-1).to(q.dtype)
+        ctx.save_for_backward(q, k, p, table, weights)
+        ctx.weight = weight
+        return weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
+        q, k, p, table, weights = ctx.saved_tensors
+        with torch.autocast(q.device.type, enabled=False):
+            scores = torch.ops.aten._softmax_backward_data(grad, weights, -1, weights.dtype)
+            if ctx.weight:
+                scores += ctx.weight * outside(_scores(q, k, p, table), -LARGE, LARGE).to(scores.dtype)
+            by_distance = scores.new_zeros(*scores.shape[:3], table.size(1))
+            _shifted(by_distance, k.size(2)).copy_(scores)
+            of_table = (by_distance.mT @ p).sum(dim=0)
+            return scores @ k, scores.mT @ q, by_distance @ table, of_table, None, None
+
+
+def _scores(q: Tensor, k: Tensor, p: Tensor, table: Tensor) -> Tensor:
+    """Of queries (B, H, T, E), keys (B, H, S, E) and queries for positions, by the features of distances."""
+    return widened(q @ k.mT).add_(_shifted(p @ table.mT, k.size(2)))
 
 
 class SelfAttention(nn.Module):
@@ -71,14 +115,13 @@ class SelfAttention(nn.Module):
         self.output = scaled_linear(heads * value_size, size, 0.05)
         self.whiten = shaping.whiten(7.5, 3.0)
 
-    def forward(self, x: Tensor, weights: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D), weights (B, H, T, S), values of the left context -> (B, T, D), and the values of these frames."""
-        B, T, _ = x.shape
+    def forward(self, x: Tensor, weights: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and the values of these frames."""
         new = self.value(x)
-        v = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
-        v = v.view(B, v.size(1), self.heads, -1).transpose(1, 2)
-        y = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(B, T, -1)
-        return self.whiten(self.output(y)), new
+        v = heard(new, before, extent)
+        v = v.view(*v.shape[:2], self.heads, -1).transpose(1, 2)
+        y = (weights.to(v.dtype) @ v).transpose(1, 2).flatten(2)
+        return self.whiten(self.output(whole(y, extent, x.size(0), x.size(1)))), new
 
 
 class NonlinearAttention(nn.Module):
@@ -98,9 +141,10 @@ class NonlinearAttention(nn.Module):
         self.hidden_whiten = shaping.whiten(5.0)
         self.whiten = shaping.whiten(5.0, 3.0)
 
-    def forward(self, x: Tensor, weights: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, weights: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
         """As SelfAttention's."""
         s, v, y = self.project(x).split(self.hidden, dim=-1)
         new = self.hidden_whiten(v) * self.balancer(s).tanh()
-        v = new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
-        return self.whiten(self.output((weights[:, 0].to(v.dtype) @ v) * y)), new
+        v = heard(new, before, extent)
+        found = whole(weights[:, 0].to(v.dtype) @ v, extent, x.size(0), x.size(1))
+        return self.whiten(self.output(found * y)), new

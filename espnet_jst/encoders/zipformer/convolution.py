@@ -8,6 +8,7 @@ from torch.nn.functional import embedding, pad
 
 from espnet_jst.encoders.depthwise import depthwise
 from espnet_jst.encoders.zipformer.extent import Extent
+from espnet_jst.encoders.zipformer.gate import gated
 from espnet_jst.encoders.zipformer.parts import Shaping, scaled_linear
 from espnet_jst.encoders.zipformer.schedule import Ramp
 from espnet_jst.encoders.zipformer.swoosh import swoosh_r
@@ -107,8 +108,6 @@ class ConvolutionModule(nn.Module):
     def forward(self, x: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, D), and what was gated before -> (B, T, D), and what is gated now."""
         x, gate = self.gate(x).chunk(2, dim=-1)
-        x = x * self.gate_balancer(gate).sigmoid()
-        if extent.valid is not None:
-            x = x * extent.valid.to(x.dtype)
+        x = gated(x, self.gate_balancer(gate), extent.valid)
         y = self.whiten(self.balancer(self.conv(x, extent, before)))
         return self.output(swoosh_r(y)), x

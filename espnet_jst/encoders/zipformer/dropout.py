@@ -29,13 +29,18 @@ class ScheduledRate(Shaper):
 class SharedDropout(ScheduledRate):
     """Dropout of features, the same ones in all frames of an utterance."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, T, D); the mean is kept."""
+    def mask(self, x: Tensor) -> Tensor | None:
+        """What (B, T, D) is multiplied by, (B, 1, D), None for ones; the mean is kept."""
         rate = self.rate
         if rate == 0.0:
-            return x
+            return None
         keep = torch.empty(x.size(0), 1, x.size(2), device=x.device, dtype=x.dtype).bernoulli_(1.0 - rate)
-        return x * keep.div_(1.0 - rate)
+        return keep.div_(1.0 - rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D)."""
+        mask = self.mask(x)
+        return x if mask is None else x * mask
 
 
 class Skip(ScheduledRate):

@@ -148,9 +148,9 @@ class ConvFrontend(nn.Module):
         # Channels last: the same values in the same order, and what follows needs them side by side.
         x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
         y = scale_grad(self.conv1(x), 0.2) if self.training else self.conv1(x)
-        y = swoosh_r(self.balancer1(y))
-        y = swoosh_r(self.balancer2(self.conv2(y)))
-        return swoosh_r(self.balancer3(self.conv3(y))).permute(0, 2, 3, 1)
+        y = _swoosh_image(self.balancer1(y))
+        y = _swoosh_image(self.balancer2(self.conv2(y)))
+        return _swoosh_image(self.balancer3(self.conv3(y))).permute(0, 2, 3, 1)
 
     def _convnext(self, x: Tensor) -> Tensor:
         """(B, T + 6, F, C) with what lies on either side -> (B, T, size)."""
@@ -160,3 +160,8 @@ class ConvFrontend(nn.Module):
         y = self.convnext_whiten(self.out_balancer(x[:, SIDE:-SIDE] + y))
         y = self.output(y.transpose(2, 3).flatten(2))  # its weights are for (C, F)
         return self.dropout(self.norm(self.whiten(y)))
+
+
+def _swoosh_image(x: Tensor) -> Tensor:
+    """(B, C, T, F) with channels last, left as it lies."""
+    return swoosh_r(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -91,7 +91,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> the same."""
-        return self.whiten(self.output(self.dropout(swoosh_l(self.balancer(self.hidden(x))))))
+        hidden = self.balancer(self.hidden(x))
+        return self.whiten(self.output(swoosh_l(hidden, self.dropout.mask(hidden))))
 
 
 class ZipformerLayer(nn.Module):
@@ -174,15 +175,15 @@ class ZipformerLayer(nn.Module):
         start = x
         weights, keys = self.weights(x, extent, given["keys"])
         x = x + self.feed_forward1(x)
-        y, nonlinear = self.nonlinear(x, weights, given["nonlinear"])
+        y, nonlinear = self.nonlinear(x, weights, extent, given["nonlinear"])
         x = _added(x, self.nonlinear_balancer(y), skip)
-        y, values1 = self.attention1(x, weights, given["values1"])
+        y, values1 = self.attention1(x, weights, extent, given["values1"])
         x = _added(x, y, skip)
         y, conv1 = self.conv1(x, extent, given["conv1"])
         x = x + self.conv_skip(y)
         x = x + self.feed_forward_skip(self.balancer_ff2(self.feed_forward2(x)))
         x = self.middle(start, x)
-        y, values2 = self.attention2(x, weights, given["values2"])
+        y, values2 = self.attention2(x, weights, extent, given["values2"])
         x = _added(x, y, skip)
         y, conv2 = self.conv2(x, extent, given["conv2"])
         x = x + self.conv_skip(y)

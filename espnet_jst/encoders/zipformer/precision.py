@@ -1,4 +1,4 @@
-"""In which precision the small parts of the Zipformer compute."""
+"""In which precision the parts of the Zipformer compute."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSize
 from espnet_jst.encoders.zipformer.conf import ZipformerConf
-from espnet_jst.encoders.zipformer.extent import Extent, bias_of
+from espnet_jst.encoders.zipformer.extent import Extent, bias_of, whole_extent
 from espnet_jst.encoders.zipformer.frontend import LEAST_FEATURES, ConvFrontend, FrontendState
 from espnet_jst.encoders.zipformer.layer import LayerSizes, LayerState, ZipformerLayer
 from espnet_jst.encoders.zipformer.parts import Downsample, Shaping
@@ -140,21 +140,9 @@ class Zipformer(StreamingEncoder, Scheduled):
         ends = torch.full_like(lengths, T) if leaks else lengths
         extents = {}
         for factor in {*self.factors}:
-            frames, count = -(-T // factor), -(-lengths // factor)
-            valid = torch.arange(frames, device=x.device) < count[:, None]
-            # Both masks together: a frame in padding has no key at all, which is no harm.
-            chunks = ChunkContext(chunk // factor, context.left_chunks).mask(frames, x.device)
-            keys = valid[:, None, None]
-            all_valid = bool(valid.all())
-            mask = (None if all_valid else keys) if chunks is None else chunks if all_valid else keys & chunks
-            bias = None if mask is None else bias_of(mask)
-            extents[factor] = Extent(
-                count,
-                -(-ends // factor),
-                None if all_valid else valid[..., None],
-                bias if bias is None or bias.dim() == 4 else bias[None, None],
-                chunk // factor,
-            )
+            own = ChunkContext(chunk // factor, context.left_chunks)
+            count, end = -(-lengths // factor), -(-ends // factor)
+            extents[factor] = whole_extent(count, end, -(-T // factor), own, bands=not leaks)
         x, last, _ = self._stacks(x, ends, extents, None)
         return self._taps(self._joined(x, ends), last, lengths, tap.shift_s)
 
