@@ -76,9 +76,7 @@ class _Weights(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, p: Tensor, table: Tensor, bias: Tensor | None, weight: float
-    ) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, p: Tensor, table: Tensor, bias: Tensor | None, weight: float) -> Tensor:
         with torch.autocast(q.device.type, enabled=False):
             scores = _scores(q, k, p, table)
             weights = (scores if bias is None else scores.add_(bias)).softmax(dim=-1).to(q.dtype)
