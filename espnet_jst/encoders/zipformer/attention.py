@@ -123,7 +123,7 @@ class SelfAttention(nn.Module):
         self.whiten = shaping.whiten(7.5, 3.0)
 
     def forward(self, x: Tensor, weights: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and the values of these frames."""
+        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and these frames' values."""
         new = self.value(x)
         v = heard(new, before, extent)
         v = v.view(*v.shape[:2], self.heads, -1).transpose(1, 2)
