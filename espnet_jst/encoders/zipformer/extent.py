@@ -25,7 +25,7 @@ class Extent:
             frames; None where every frame attends to all keys. With a band every chunk is a row of its own.
         chunk: frames that hear each other; 0 for all.
         left: keys before these frames.
-        band: where it is not 0, attention is computed chunk by chunk, with so many frames before each.
+        band: if there is one, attention is computed chunk by chunk, with so many frames before each.
     """
 
     lengths: Tensor
@@ -34,7 +34,7 @@ class Extent:
     bias: Tensor | None
     chunk: int
     left: int = 0
-    band: int = 0
+    band: int | None = None
 
 
 BLOCKED = -1000.0  # exp of it is 0, and a frame without any key is no NaN
