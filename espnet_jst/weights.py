@@ -12,7 +12,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import torch
@@ -35,6 +35,12 @@ _NUMBERS = frozenset(
 )
 # What earlier versions saved and no model has any more: the step of a head's warm-up, which the trainer tells it now.
 _RETIRED = re.compile(r"((heads\.)?\w+\.)?step")
+# Beside tensors and plain values: time spans, of ESPnet's reporter, and paths, among the options that icefall keeps,
+# under the names that versions of Python have for them. As pure paths they can do nothing.
+_HARMLESS: list[Any] = [
+    datetime.timedelta,
+    *((PurePosixPath, f"{module}.PosixPath") for module in ("pathlib", "pathlib._local")),
+]
 _OBJECT = re.compile(r"GLOBAL \S+|<class [^>]+>")  # in PyTorch's message on what it would not make
 
 
@@ -94,7 +100,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def safe_load(path: str | Path, *, map_location: Any = "cpu", mmap: bool = False) -> Any:
-    """What `torch.save` wrote, without executing code from it: tensors, plain values, time spans.
+    """What `torch.save` wrote, without executing code from it: tensors, plain values, time spans, paths.
 
     Setting ESPNET_ALLOW_UNSAFE_TORCH_LOAD=1, as upstream, loads other objects too; only for files of your own.
 
@@ -110,7 +116,7 @@ def safe_load(path: str | Path, *, map_location: Any = "cpu", mmap: bool = False
         logging.warning(f"{UNSAFE_VARIABLE}=1: {path} may execute code while it is loaded")
         return torch.load(path, weights_only=False, **options)
     try:
-        with torch.serialization.safe_globals([datetime.timedelta]):  # ESPnet's reporter keeps time spans
+        with torch.serialization.safe_globals(_HARMLESS):
             return torch.load(path, weights_only=True, **options)
     except pickle.UnpicklingError as error:
         unsafe = _OBJECT.search(str(error))

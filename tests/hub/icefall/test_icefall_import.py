@@ -55,7 +55,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         state[f"{task}joiner.output_linear.bias"][0] = blank
     files = {name: folder / name for name in ("epoch-3.pt", "sizes.json")}
     average = {name: (value.double() if value.dim() else value) for name, value in state.items()}
-    torch.save({"model": state, "model_avg": average, "batch_idx_train": 7, "optimizer": None}, files["epoch-3.pt"])
+    options = {"batch_idx_train": 7, "best_train_loss": float("inf"), "exp_dir": Path("exp"), "optimizer": None}
+    torch.save({"model": state, "model_avg": average, **options}, files["epoch-3.pt"])
     files["sizes.json"].write_text(json.dumps(sizes), encoding="utf-8")
     files["bpe_src"] = bpe(folder / "asr.model", WORDS["src"], sizes["vocab_asr"])
     files["bpe_tgt"] = bpe(folder / "st.model", WORDS["tgt"], sizes["vocab_st"])
