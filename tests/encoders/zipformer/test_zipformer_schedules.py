@@ -25,6 +25,14 @@ def test_the_models_hook_reaches_everything_that_has_a_schedule():
     model.at(0, 1)
 
 
+def test_in_a_model_of_espnets_the_calls_in_training_are_counted():
+    module, x, lengths = zipformer(**REGULARIZED), torch.randn(2, 40, FEATURES), torch.tensor([40, 30])
+    for training, batches in ((True, 0), (True, 1), (False, 1), (True, 2)):
+        top, counts, _ = module.train(training)(x, lengths)
+        assert {shaper.batches for shaper in module._shapers} == {batches}
+        assert top.size(1) == counts.max()
+
+
 def test_one_stack_after_the_other_is_warmed_up_and_one_layer_after_the_other():
     """Stack i of N in batches 4000 (i + 1) / (N + 1) to 4000 (i + 2) / (N + 1): 0.5 to 0.035 sqrt(downsampling)."""
     module = zipformer(**REGULARIZED).train()
