@@ -11,9 +11,9 @@ from torch.autograd.function import once_differentiable
 from espnet_jst.encoders.zipformer.band import chunked, heard, whole
 from espnet_jst.encoders.zipformer.extent import Extent, positions
 from espnet_jst.encoders.zipformer.parts import Shaping, scaled_linear
+from espnet_jst.encoders.zipformer.penalties import outside
 from espnet_jst.encoders.zipformer.precision import widened
 from espnet_jst.encoders.zipformer.schedule import Ramp
-from espnet_jst.encoders.zipformer.penalties import outside
 from espnet_jst.encoders.zipformer.shapers import happens
 
 LARGE = 25.0  # a score that training is to keep within
@@ -76,9 +76,7 @@ class _Weights(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, q: Tensor, k: Tensor, p: Tensor, table: Tensor, bias: Tensor | None, weight: float
-    ) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, p: Tensor, table: Tensor, bias: Tensor | None, weight: float) -> Tensor:
         with torch.autocast(q.device.type, enabled=False):
             scores = _scores(q, k, p, table)
             weights = (scores if bias is None else scores.add_(bias)).softmax(dim=-1).to(q.dtype)
@@ -116,7 +114,7 @@ class SelfAttention(nn.Module):
         self.whiten = shaping.whiten(7.5, 3.0)
 
     def forward(self, x: Tensor, weights: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and the values of these frames."""
+        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and those of these frames."""
         new = self.value(x)
         v = heard(new, before, extent)
         v = v.view(*v.shape[:2], self.heads, -1).transpose(1, 2)
