@@ -60,7 +60,7 @@ def whole_extent(lengths: Tensor, ends: Tensor, frames: int, context: ChunkConte
     all_valid = bool(valid.all())
     shown = None if all_valid else valid[..., None]
     left = context.left_chunks * chunk
-    if bands and chunk and left >= 0 and 2 * (left + chunk) <= frames:
+    if bands and left > 0 and 2 * (left + chunk) <= frames:
         key = torch.arange(0, frames, chunk, device=device)[:, None] + torch.arange(-left, chunk, device=device)
         bias = bias_of(((key >= 0) & (key < lengths[:, None, None])).flatten(0, 1))[:, None, None]
         return Extent(lengths, ends, shown, bias, chunk, band=left)

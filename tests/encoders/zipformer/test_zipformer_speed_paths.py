@@ -87,4 +87,4 @@ def test_a_band_is_used_only_where_it_is_shorter():
 
     assert band(ChunkContext(2, 1)).band == 2
     assert band(ChunkContext(2, 2)).band == band(ChunkContext(2, -1)).band == band(ChunkContext(0, -1)).band == 0
-    assert band(ChunkContext(2, 1), bands=False).band == 0
+    assert band(ChunkContext(2, 0)).band == band(ChunkContext(2, 1), bands=False).band == 0
