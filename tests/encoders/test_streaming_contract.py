@@ -41,22 +41,21 @@ def test_every_registered_encoder_is_tested():
 @torch.no_grad()
 @streamed
 def test_streaming_equals_the_mask_at_every_tap_for_random_cuts(name, context):
-    module, rng, frames = chain(name), random.Random(0), 61
+    module, rng, frames = chain(name), random.Random(f"{name} {context}"), 61
     x = noise(2, frames)
     whole = module.encode(packet(x), context)
     shifts_s = {tap: found.shift_s for tap, found in whole.items()}
     assert shifts_s == pytest.approx(module.shifts_s)
-    for _ in range(2):
-        cuts = [0, *sorted(rng.sample(range(1, frames), rng.randint(1, 6))), frames]
-        state, outputs = module.init_state(2, context), {tap: [] for tap in whole}
-        for start, stop in itertools.pairwise(cuts):
-            taps, state = module.step(packet(x[:, start:stop]), state, [stop == frames] * 2)
-            assert {tap: found.shift_s for tap, found in taps.items()} == pytest.approx(shifts_s)
-            for tap, found in taps.items():
-                assert found.lengths.tolist() == [found.x.size(1)] * 2
-                outputs[tap].append(found.x)
-        for tap, parts in outputs.items():
-            torch.testing.assert_close(torch.cat(parts, dim=1), whole[tap].x, **CLOSE)
+    cuts = [0, *sorted(rng.sample(range(1, frames), 6)), frames]
+    state, outputs = module.init_state(2, context), {tap: [] for tap in whole}
+    for start, stop in itertools.pairwise(cuts):
+        taps, state = module.step(packet(x[:, start:stop]), state, [stop == frames] * 2)
+        assert {tap: found.shift_s for tap, found in taps.items()} == pytest.approx(shifts_s)
+        for tap, found in taps.items():
+            assert found.lengths.tolist() == [found.x.size(1)] * 2
+            outputs[tap].append(found.x)
+    for tap, parts in outputs.items():
+        torch.testing.assert_close(torch.cat(parts, dim=1), whole[tap].x, **CLOSE)
 
 
 @torch.no_grad()
@@ -98,7 +97,7 @@ def test_the_frames_of_a_stream_are_known_before_it_is_heard(name, context):
 @streamed
 def test_padding_in_a_batch_changes_nothing_however_short_an_utterance_is(name, context):
     """Row n has n frames, from none at all; each alone, in a batch, and as a stream that ends after them."""
-    module, frames = chain(name), 45
+    module, frames = chain(name), 35
     counts = list(range(frames + 1))
     x = noise(frames + 1, frames)
     batch = module.encode(packet(x, counts), context)
@@ -108,7 +107,7 @@ def test_padding_in_a_batch_changes_nothing_however_short_an_utterance_is(name, 
         assert lengths[0] == 0 and (lengths[1:] > 0).all()
         valid = torch.arange(y.size(1)) < lengths[:, None]
         torch.testing.assert_close(stream[tap].x[valid], y[valid], **CLOSE)
-    for n in (1, 2, 8, 9, 10, 31, 44):
+    for n in (1, 8, 9, 34):
         alone = module.encode(packet(x[n : n + 1, :n]), context)
         for tap, (y, lengths, _) in batch.items():
             assert alone[tap].lengths == lengths[n] == alone[tap].x.size(1)
@@ -128,7 +127,7 @@ def test_streams_of_any_age_share_a_batch(name, context):
         # Any of them, in any order: some stand still, some have just begun, some are at their end.
         rows = rng.sample([b for b, n in enumerate(lengths) if done[b] < n], k=1)
         rows += [b for b, n in enumerate(lengths) if b not in rows and done[b] < n and rng.random() < 0.7]
-        counts = [min(lengths[b] - done[b], rng.choice([0, 1, 9, 33])) for b in rows]
+        counts = [min(lengths[b] - done[b], rng.choice([0, 1, 15, 40])) for b in rows]
         x = torch.full((len(rows), max(counts) + 2, FEATURES), torch.nan)
         for row, b, n in zip(x, rows, counts, strict=True):
             row[:n] = streams[b][done[b] : done[b] + n]

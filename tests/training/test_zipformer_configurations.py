@@ -26,7 +26,7 @@ LOWER = {**STACKS, "subsampling_channels": [4, 4, 8], "chunk_frames": 2, "train_
 UPPER = {**copy.deepcopy(STACKS), "chunk_frames": 4, "train_chunk_frames": [4, 8, 16, 0]}
 SERIALIZED = {
     **FEW,
-    "max_epoch": 12,
+    "max_epoch": 8,
     "specaug": None,
     "specaug_conf": {"base": None},
     "frontend_conf": SMALL["frontend_conf"],
@@ -63,7 +63,6 @@ def serialized(root, request):
 
 
 def falls(epochs, key="loss", factor=0.7):
-    print([e["valid"][key] for e in epochs])
     return epochs[-1]["valid"][key] < factor * epochs[0]["valid"][key]
 
 

@@ -27,17 +27,26 @@ class AttentionWeights(nn.Module):
         heads: their number.
         query_size, pos_head_size: features of a query and of a query for positions, per head.
         pos_size: features of a distance.
+        pos_dropout: dropout of them.
         shaping: what shapes its gradients.
     """
 
     def __init__(
-        self, size: int, heads: int, *, query_size: int, pos_head_size: int, pos_size: int, shaping: Shaping
+        self,
+        size: int,
+        heads: int,
+        *,
+        query_size: int,
+        pos_head_size: int,
+        pos_size: int,
+        pos_dropout: float,
+        shaping: Shaping,
     ) -> None:
         super().__init__()
         self.heads, self.query_size, self.pos_head_size, self.pos_size = heads, query_size, pos_head_size, pos_size
         self.project = scaled_linear(size, heads * (2 * query_size + pos_head_size), query_size**-0.25)
         self.pos = scaled_linear(pos_size, heads * pos_head_size, 0.05, bias=False)
-        self.pos_dropout = nn.Dropout(0.15)
+        self.pos_dropout = nn.Dropout(pos_dropout)
         self.key_balancer = shaping.balancer(
             min_positive=0.4, max_positive=0.6, min_abs=0.0, max_abs=100.0, prob=Ramp((0.0, 0.025))
         )
@@ -114,7 +123,7 @@ class SelfAttention(nn.Module):
         self.whiten = shaping.whiten(7.5, 3.0)
 
     def forward(self, x: Tensor, weights: Tensor, extent: Extent, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and those of these frames."""
+        """(B, T, D), weights (B', H, T', S), values of the left context -> (B, T, D), and these frames' values."""
         new = self.value(x)
         v = heard(new, before, extent)
         v = v.view(*v.shape[:2], self.heads, -1).transpose(1, 2)

@@ -17,7 +17,7 @@ from espnet_jst.encoders.zipformer.extent import Extent
 
 def heard(new: Tensor, before: Tensor | None, extent: Extent) -> Tensor:
     """Keys or values of these frames (B, T, D), and of those before them -> of all that is heard, (B', S, D)."""
-    if extent.band:
+    if extent.band is not None:
         found: Tensor = _Windows.apply(new, extent.chunk, extent.band)
         return found
     return new if before is None else torch.cat([before.to(new.dtype), new], dim=1)
@@ -25,14 +25,14 @@ def heard(new: Tensor, before: Tensor | None, extent: Extent) -> Tensor:
 
 def chunked(x: Tensor, extent: Extent) -> Tensor:
     """(B, T, D) -> what attends together, (B', T', D): chunks, the last one filled up with zeros, or rows."""
-    if not extent.band:
+    if extent.band is None:
         return x
     return pad(x, (0, 0, 0, -x.size(1) % extent.chunk)).view(-1, extent.chunk, x.size(2))
 
 
 def whole(x: Tensor, extent: Extent, rows: int, frames: int) -> Tensor:
     """(B', T', D) -> (B, T, D)."""
-    return x.view(rows, -1, x.size(2))[:, :frames] if extent.band else x
+    return x.view(rows, -1, x.size(2))[:, :frames] if extent.band is not None else x
 
 
 class _Windows(torch.autograd.Function):

@@ -72,7 +72,10 @@ class ZipformerConf(Conf):
         high=100_000,
     )
     dropout: tuple[float, float] = key(
-        (0.3, 0.1), "dropout at the start and after 20,000 batches, one mask for all frames", low=0, high=1
+        (0.3, 0.1),
+        "dropout at the start and after 20,000 batches, one mask for all frames; zeros: none of positions either",
+        low=0,
+        high=1,
     )
     skips: bool = key(True, "leave out modules and layers of some utterances, less and less of them")
     feature_mask: float = key(

@@ -25,7 +25,7 @@ class Extent:
             frames; None where every frame attends to all keys. With a band every chunk is a row of its own.
         chunk: frames that hear each other; 0 for all.
         left: keys before these frames.
-        band: where it is not 0, attention is computed chunk by chunk, with so many frames before each.
+        band: if there is one, attention is computed chunk by chunk, with so many frames before each.
     """
 
     lengths: Tensor
@@ -34,7 +34,7 @@ class Extent:
     bias: Tensor | None
     chunk: int
     left: int = 0
-    band: int = 0
+    band: int | None = None
 
 
 BLOCKED = -1000.0  # exp of it is 0, and a frame without any key is no NaN
@@ -60,7 +60,7 @@ def whole_extent(lengths: Tensor, ends: Tensor, frames: int, context: ChunkConte
     all_valid = bool(valid.all())
     shown = None if all_valid else valid[..., None]
     left = context.left_chunks * chunk
-    if bands and left > 0 and 2 * (left + chunk) <= frames:
+    if bands and chunk and left >= 0 and 2 * (left + chunk) <= frames:
         key = torch.arange(0, frames, chunk, device=device)[:, None] + torch.arange(-left, chunk, device=device)
         bias = bias_of(((key >= 0) & (key < lengths[:, None, None])).flatten(0, 1))[:, None, None]
         return Extent(lengths, ends, shown, bias, chunk, band=left)

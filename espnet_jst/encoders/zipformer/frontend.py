@@ -42,6 +42,7 @@ class ConvFrontend(nn.Module):
         size: features per output frame.
         channels: of the three convolutions.
         dropout: at the start and in the end.
+        skips: whether the ConvNeXt layer is left out of some utterances in training.
         shaping: what shapes gradients.
     """
 
@@ -52,6 +53,7 @@ class ConvFrontend(nn.Module):
         *,
         channels: tuple[int, int, int],
         dropout: tuple[float, float],
+        skips: bool,
         shaping: Shaping,
     ) -> None:
         super().__init__()
@@ -70,7 +72,7 @@ class ConvFrontend(nn.Module):
         with torch.no_grad():
             self.pointwise2.weight.mul_(0.01)
             self.pointwise2.bias.mul_(0.01)
-        self.layer_drop = Skip(Ramp((0.0, 0.2), (20000.0, 0.015)))
+        self.layer_drop = Skip(Ramp((0.0, 0.2), (20000.0, 0.015))) if skips else nn.Identity()
 
         self.balancer1 = shaping.balancer(1, max_abs=1.0)
         self.balancer2 = shaping.balancer(1, max_abs=4.0)

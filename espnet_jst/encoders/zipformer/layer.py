@@ -125,6 +125,7 @@ class ZipformerLayer(nn.Module):
             query_size=sizes.query_head_size,
             pos_head_size=sizes.pos_head_size,
             pos_size=sizes.pos_size,
+            pos_dropout=0.15 if any(dropout) else 0.0,
             shaping=shaping,
         )
         self.feed_forward1 = FeedForward(size, hidden * 3 // 4, dropout=dropout, shaping=shaping)

@@ -82,7 +82,12 @@ class Zipformer(StreamingEncoder, Scheduled):
             )
         if rate == 2:
             self.frontend = ConvFrontend(
-                input_size, conf.sizes[0], channels=conf.subsampling_channels, dropout=conf.dropout, shaping=shaping
+                input_size,
+                conf.sizes[0],
+                channels=conf.subsampling_channels,
+                dropout=conf.dropout,
+                skips=conf.skips,
+                shaping=shaping,
             )
         self.each = [self._stack(number, shaping) for number in range(len(conf.sizes))]
         self.stacks = nn.ModuleList(self.each)

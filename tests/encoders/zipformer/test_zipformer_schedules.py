@@ -3,11 +3,12 @@
 import pytest
 import torch
 
+from espnet_jst.encoders.interface import ChunkContext
 from espnet_jst.encoders.zipformer.dropout import SharedDropout
 from espnet_jst.encoders.zipformer.shapers import Shaper
 from espnet_jst.encoders.zipformer.zipformer import Zipformer
 from espnet_jst.taps import Tap
-from tests.encoders.systems import FEATURES, WHOLE, on_features, zipformer
+from tests.encoders.systems import FEATURES, WHOLE, on_features, shake, zipformer
 from tests.inference import tiny
 
 REGULARIZED = {"dropout": (0.3, 0.1), "skips": True, "feature_mask": 0.125, "balancers": True, "whitening": True}
@@ -83,6 +84,24 @@ def trained(module: Zipformer, x: torch.Tensor, seed: int):
     y = module.encode(whole(x), module.context)[""].x
     y.square().mean().backward()
     return [y.detach(), *(weight.grad.clone() for weight in module.parameters())]
+
+
+@pytest.mark.parametrize("chunk", [(0, -1), (4, 0), (4, 2), (8, -1)])
+def test_without_regularizers_a_training_step_is_what_evaluation_would_be(chunk):
+    """Output and gradients of what enters: chance and savings of memory change nothing."""
+    quiet = {"dropout": (0.0, 0.0), "skips": False, "feature_mask": 0.0, "balancers": False, "whitening": False}
+    module, context, found = shake(on_features(**quiet)), ChunkContext(*chunk), []
+    for training in (True, False):
+        x = torch.randn(2, 50, FEATURES, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        y = module.train(training).encode(Tap(x, torch.tensor([50, 33]), 0.01), context)[""].x[:, :33]
+        y.square().mean().backward()
+        found.append((y.detach(), x.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+    front = shake(zipformer(**quiet))
+    x = torch.randn(2, 50, FEATURES)
+    outputs = [front.train(training).encode(whole(x), context)[""].x for training in (True, False)]
+    torch.testing.assert_close(*outputs, atol=1e-5, rtol=1e-4)
 
 
 def test_chance_comes_from_the_seed_alone_and_evaluation_knows_none():
