@@ -11,7 +11,7 @@ from espnet_jst.encoders.interface import ChunkContext
 from espnet_jst.encoders.zipformer import swoosh
 from espnet_jst.encoders.zipformer.attention import _Weights
 from espnet_jst.encoders.zipformer.band import chunked, heard, whole
-from espnet_jst.encoders.zipformer.extent import Extent, whole_extent
+from espnet_jst.encoders.zipformer.extent import whole_extent
 from espnet_jst.encoders.zipformer.gate import gated
 
 
