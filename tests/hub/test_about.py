@@ -244,7 +244,7 @@ def test_a_model_that_is_all_wrong_is_packed_with_a_warning_on_card_and_console(
 
 def test_a_model_that_writes_nothing_when_it_is_tried_is_packed_with_a_warning(experiment: Path, monkeypatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(packing, "verify", lambda zip, wav: {"transcript": "", "translation": ""})
+    monkeypatch.setattr(packing, "verify", lambda zip, wav, config: {"transcript": "", "translation": ""})
     made = pack(experiment, experiment.parent / "b.zip", wav="one.wav", say=said.append)
     with zipfile.ZipFile(made) as archive:
         assert "> **Warning:** it wrote nothing for the recording one.wav" in archive.read("README.md").decode()

@@ -64,7 +64,7 @@ def test_that_time_grows_with_the_square_is_said(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "WHOLE_S", 0.5)
     monkeypatch.setattr(module, "COSTLY_S", 60.0)
     speech2text = tiny.speech2text(tiny.config(tiny.SERIALIZED), chunk_s=0)
-    monkeypatch.setattr(speech2text, "decode", lambda utterances: [len(samples) for samples, _ in utterances])
+    monkeypatch.setattr(speech2text, "decode", lambda utterances: [len(samples) for samples, *_ in utterances])
     speech = np.tile(tiny.speech(1.0), 100)
     with Recording(speech, 8000, notify=lambda name, remark: said.append(remark)) as recording:
         assert speech2text.decode_recording(recording) == len(speech)
