@@ -81,17 +81,16 @@ class Ours:
             state, written = self.encoder.init_state(sessions, context), search.init_state(sessions)
             labels, samples = 0, int(chunk_frames * 0.04 * FS)
             for start in range(0, batch.size(1), samples):
-                last = start + samples >= batch.size(1)
+                last = [start + samples >= batch.size(1)] * sessions
                 t0 = time.process_time()
-                x, features = self.frontend.step(
-                    batch[:, start : start + samples], features, first=not start, last=last
-                )
-                x, mean = self.normalize.step(x, mean)
+                heard = batch[:, start : start + samples]
+                tap = Tap(heard, torch.full((sessions,), heard.size(1)), 1 / FS)
+                tap, features = self.frontend.step(tap, features, last)
+                tap, mean = self.normalize.step(tap, mean)
                 t1 = time.process_time()
-                taps, state = self.encoder.step(x, state, last=last)
+                taps, state = self.encoder.step(tap, state, last)
                 t2 = time.process_time()
-                lengths = torch.full((sessions,), taps[""].size(1))
-                emissions, written = search.step({"encoder": Tap(taps[""], lengths, 0.04)}, written)
+                emissions, written = search.step({"encoder": taps[""]}, written)
                 t3 = time.process_time()
                 labels += len(emissions[0])
                 for part, seconds in zip(spent, (t1 - t0, t2 - t1, t3 - t2)):

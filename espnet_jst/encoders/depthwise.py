@@ -23,8 +23,16 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     if x.device.type != "cpu":
         return conv1d(x.transpose(1, 2), weight, bias, groups=weight.size(0)).transpose(1, 2)
+    if not torch.is_grad_enabled():
+        return _forward(x, weight, bias)
     found: Tensor = _Depthwise.apply(x, weight, bias)
     return found
+
+
+def _forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        wide = _widened(x)
+        return _convolve(wide, weight.to(wide.dtype), bias.to(wide.dtype)).to(x.dtype)
 
 
 class _Depthwise(torch.autograd.Function):
@@ -33,9 +41,7 @@ class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        with torch.autocast("cpu", enabled=False):
-            wide = _widened(x)
-            return _convolve(wide, weight.to(wide.dtype), bias.to(wide.dtype)).to(x.dtype)
+        return _forward(x, weight, bias)
 
     @staticmethod
     @once_differentiable

@@ -41,14 +41,6 @@ def limit_value(x: Tensor, low: float, high: float, prob: float = 0.6) -> Tensor
     return _LimitValue.apply(x, low, high) if _is_learned(x) and happens(prob) else x
 
 
-def penalize_large(x: Tensor, limit: float, weight: float, prob: float = 0.1) -> Tensor:
-    """`x`, with `weight` times the sum of |x| over elements beyond `limit` added to the loss, on a share of the calls.
-
-    `weight` is absolute: it suits a loss that is a sum over frames, and is to be divided by what divides that loss.
-    """
-    return _PenalizeLarge.apply(x, limit, weight) if _is_learned(x) and happens(prob) else x
-
-
 class Shaper(nn.Module):
     """Base of modules that depend on how far the training is; whoever owns them walks them before a step."""
 
@@ -177,17 +169,3 @@ class _LimitValue(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         leads_out = outside(x, *ctx.limits) * grad < 0
         return torch.where(leads_out, -grad, grad), None, None
-
-
-class _PenalizeLarge(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, limit: float, weight: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.limit, ctx.weight = limit, weight
-        return x
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        return grad + ctx.weight * outside(x, -ctx.limit, ctx.limit).to(grad.dtype), None, None

@@ -39,9 +39,21 @@ def swoosh_r(x: Tensor) -> Tensor:
 
 
 def _swoosh(x: Tensor, keep: Tensor | None, shift: float, offset: float) -> Tensor:
-    # Without a mask there are no rows that must not be mixed.
-    flat = x.reshape(1, 1, -1) if keep is None else x
-    return _Swoosh.apply(flat, keep, shift, offset).view(x.shape)
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Swoosh.apply(x, keep, shift, offset)
+    return _value(x.contiguous(), keep, shift, offset)
+
+
+def _value(x: Tensor, keep: Tensor | None, shift: float, offset: float) -> Tensor:
+    y = torch.empty_like(x)
+    for given, kept, made in _blocks(x, keep, y):
+        u = shift - widened(given)
+        # softplus(t) = -log(sigmoid(u)) of u = -t; where the clamp bites, u = -softplus(t) is the minimum.
+        negative = u.clamp(min=-LARGE).sigmoid_().log_()
+        torch.minimum(negative, u, out=negative)
+        value = u.mul_(SLOPE).sub_(negative).sub_(offset + SLOPE * shift)
+        made.copy_(value if kept is None else value.mul_(kept))
+    return y
 
 
 class _Swoosh(torch.autograd.Function):
@@ -52,15 +64,7 @@ class _Swoosh(torch.autograd.Function):
         x = x.contiguous()
         ctx.save_for_backward(x, keep)
         ctx.shift = shift
-        y = torch.empty_like(x)
-        for given, kept, made in _blocks(x, keep, y):
-            u = shift - widened(given)
-            # softplus(t) = -log(sigmoid(u)) of u = -t; where the clamp bites, u = -softplus(t) is the minimum.
-            negative = u.clamp(min=-LARGE).sigmoid_().log_()
-            value = torch.add(torch.minimum(negative, u, out=negative).neg_(), u, alpha=SLOPE, out=u)
-            value.sub_(offset + SLOPE * shift)
-            made.copy_(value if kept is None else value.mul_(kept))
-        return y
+        return _value(x, keep, shift, offset)
 
     @staticmethod
     @once_differentiable
@@ -75,12 +79,15 @@ class _Swoosh(torch.autograd.Function):
 
 def _blocks(x: Tensor, keep: Tensor | None, *others: Tensor) -> Iterator[tuple[Any, ...]]:
     """Contiguous parts of x (B, T, H), with those of `keep` and the others: whole rows, or some frames of one row."""
-    size = BLOCK if x.device.type == "cpu" else max(1, x.numel())
+    if x.device.type != "cpu" or x.numel() <= BLOCK:
+        yield x, keep, *others
+        return
     if keep is None:
-        yield from ((part[0], None, *part[1:]) for part in zip(*(y.view(-1).split(size) for y in (x, *others))))
+        parts = (y.view(-1).split(BLOCK) for y in (x, *others))
+        yield from ((first, None, *rest) for first, *rest in zip(*parts, strict=True))
         return
     B, T, H = x.shape
-    rows, frames = max(1, size // max(1, T * H)), T if T * H <= size else max(1, size // H)
+    rows, frames = max(1, BLOCK // (T * H)), T if T * H <= BLOCK else max(1, BLOCK // H)
     for row in range(0, B, rows):
         for frame in range(0, T, frames):
             part = slice(row, row + rows), slice(frame, frame + frames)

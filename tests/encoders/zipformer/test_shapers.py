@@ -10,7 +10,6 @@ from espnet_jst.encoders.zipformer.shapers import (
     Whiten,
     happens,
     limit_value,
-    penalize_large,
     scale_grad,
 )
 
@@ -164,7 +163,6 @@ def test_functions_do_nothing_without_gradients():
     for function in (
         lambda y: scale_grad(y, 0.2),
         lambda y: limit_value(y, 0, 1, 1.0),
-        lambda y: penalize_large(y, 0, 1),
     ):
         assert function(x) is x
 
@@ -179,15 +177,6 @@ def test_limit_value_turns_only_gradients_that_lead_out():
     expected = torch.tensor([-1.0, -1.0, 1.0, -1.0, 1.0, 1.0])
     assert torch.equal(shaped(lambda y: limit_value(y, -1, 1, 1.0), x, grad), expected)
     assert torch.equal(shaped(lambda y: limit_value(y, -1, 1, 0.0), x, grad), grad)
-
-
-def test_penalize_large_adds_the_gradient_of_its_penalty():
-    x, grad = torch.randn(4, 9, dtype=torch.float64) * 25, torch.randn(4, 9, dtype=torch.float64)
-    leaf = x.clone().requires_grad_()
-    penalty = 1e-4 * leaf.abs()[leaf.abs() > 25].sum()
-    expected = grad + torch.autograd.grad(penalty, leaf)[0]
-    torch.testing.assert_close(shaped(lambda y: penalize_large(y, 25, 1e-4, prob=1.0), x, grad), expected)
-    assert torch.equal(shaped(lambda y: penalize_large(y, 25, 1e-4, prob=0.0), x, grad), grad)
 
 
 def test_a_seed_fixes_what_happens_and_its_share_is_the_probability():
