@@ -160,6 +160,8 @@ class Text2Text:
             lines: texts.
             tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
         """
+        if not lines:
+            return []
         words = [[_spoken(place, unit) for place, unit in enumerate(split_units(line))] for line in lines]
         state = self.init_state(len(lines), [tgt_lang or self.tgt_lang] * len(lines))
         _, state = self.advance(words, [float(len(row)) for row in words], state, [True] * len(lines))

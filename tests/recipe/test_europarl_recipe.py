@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import soundfile
-import yaml
 
 from tests.data.corpora.europarl import make_europarl
 
@@ -58,7 +57,7 @@ def recipe(folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
     here = folder / "egs2" / "europarl_st" / "jst1"
-    (here / "conf" / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    (here / "conf" / "small.yaml").write_text(json.dumps(SMALL), encoding="utf-8")
     return here
 
 
