@@ -162,7 +162,7 @@ class Speech2Text:
         return self
 
     def with_penalty(self, blank_penalty: float | Mapping[str, Any]) -> Speech2Text:
-        """The same model with another blank penalty.
+        """The same model with another blank penalty; of a cascade both models.
 
         Raises:
             ConfigError: the penalty cannot be used with this model.
@@ -171,7 +171,8 @@ class Speech2Text:
         other.options = replace(self.options, blank_penalty=blank_penalty)
         other.decoder = build_decoder(self.st_model, self.st_train_args, self.tokenizers, other.options)
         if self.translator is not None:
-            other.decoder = CascadeDecoder(other.decoder, self.translator)
+            other.translator = self.translator.with_penalty(blank_penalty)
+            other.decoder = CascadeDecoder(other.decoder, other.translator)
         return other
 
     @property

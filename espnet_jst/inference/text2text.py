@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -113,14 +114,28 @@ class Text2Text:
             raise ConfigError("the model hears speech and no text: give it to Speech2Text, or espnet-jst transcribe")
         self.model = quantized(model.eval()) if options.quantize_model else model.eval()
         [spec] = [spec for spec in inputs_of(args).values() if spec.into == FIRST]
-        tokenizers = build_tokenizers(args)
-        self.reads, self.tokenizer = spec.text, tokenizers[spec.vocabulary_in(tokenizers)]
-        built = build_decoder(model, args, tokenizers, options)
-        self.decoder = TextDecoder(built.searches, built.timings)
+        self.args, self.options, self.tokenizers = args, options, build_tokenizers(args)
+        self.reads, self.tokenizer = spec.text, self.tokenizers[spec.vocabulary_in(self.tokenizers)]
+        self.decoder = self._decoder(options)
         self.context = model.chain.given(options.chunk_s, options.left_chunks)
-        self.lanes = in_order(lane.name for search in built.searches.values() for lane in search.lanes)
+        self.lanes = in_order(lane.name for search in self.decoder.searches.values() for lane in search.lanes)
         self.tgt_langs = model.tgt_langs.codes if model.tgt_langs is not None else ()
         self.tgt_lang, self.weights = options.tgt_lang, None
+
+    def _decoder(self, options: DecodingOptions) -> TextDecoder:
+        built = build_decoder(self.model, self.args, self.tokenizers, options)
+        return TextDecoder(built.searches, built.timings)
+
+    def with_penalty(self, blank_penalty: float | Mapping[str, Any]) -> Text2Text:
+        """The same model with another blank penalty.
+
+        Raises:
+            ConfigError: the penalty cannot be used with this model.
+        """
+        other = copy.copy(self)
+        other.options = replace(self.options, blank_penalty=blank_penalty)
+        other.decoder = self._decoder(other.options)
+        return other
 
     @classmethod
     def from_model(cls, model: JSTModel, args: argparse.Namespace, **options: Any) -> Text2Text:
@@ -145,6 +160,8 @@ class Text2Text:
             lines: texts.
             tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
         """
+        if not lines:
+            return []
         words = [[_spoken(place, unit) for place, unit in enumerate(split_units(line))] for line in lines]
         state = self.init_state(len(lines), [tgt_lang or self.tgt_lang] * len(lines))
         _, state = self.advance(words, [float(len(row)) for row in words], state, [True] * len(lines))

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from espnet_jst import plain_yaml
 from espnet_jst.config import check_choice, config_files, merge, read_yaml, shown
 from espnet_jst.errors import ConfigError
 
@@ -111,7 +112,7 @@ def _named(config: Path) -> object:
     """`runs` of a file over those of the files below it; nulls stay, which take keys of the file away from a run."""
     found: object = None
     for path in reversed(config_files(config)):
-        own = yaml.safe_load(path.read_text(encoding="utf-8"))
+        own = plain_yaml.read(path)
         if RUNS in own:
             found = _over(found, own[RUNS])
     return found

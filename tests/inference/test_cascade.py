@@ -193,3 +193,12 @@ def test_the_target_language_is_the_translators(tmp_path):
     assert {word.language for word in texts["es"].lanes["translation"]} == {"es"}
     with pytest.raises(ConfigError, match="no target language is given: the model translates into de, es"):
         decoder(audio)
+
+
+def test_another_penalty_is_that_of_both_models(cascade, mt):
+    audio, penalty = tiny.speech(4.0, seed=1), {"translation": -50.0}
+    silent = cascade.with_penalty(penalty)
+    anew = tiny.speech2text(tiny.config(ASR), mt_model=str(mt), max_symbols=4, blank_penalty=penalty)
+    found = silent(audio)[0][3]
+    alike(found.words, anew(audio)[0][3].words)
+    assert found.text("translation") == "" and cascade(audio)[0][3].text("translation")

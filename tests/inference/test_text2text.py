@@ -42,6 +42,7 @@ def test_words_stand_at_the_places_of_those_that_they_were_written_for(translato
 
 def test_a_line_without_a_word_has_no_translation(translator):
     assert translator(["", "one"])[0] == []
+    assert translator([]) == []
 
 
 def test_words_that_come_at_any_pace_are_translated_as_a_whole_line(translator):

@@ -11,24 +11,34 @@ from pathlib import Path
 
 import pytest
 import soundfile
-import yaml
 
 from tests.data.corpora.europarl import make_europarl
 
 ROOT = Path(__file__).resolve().parents[2]
+HEAD = {"predictor_conf": {"size": 16}, "joint_size": 16}
 SMALL = {
     "base": "train_several.yaml",
     "frontend_conf": {"fs": 8000, "n_mels": 20},
-    "encoder_conf": {"size": 16, "layers": 2, "heads": 2, "feed_forward_size": 16, "taps": [1]},
-    "hier_encoder_conf": {"size": 16, "layers": 1, "heads": 2, "feed_forward_size": 16},
-    "model_conf": {
-        "heads": {
-            "asr": {"predictor_conf": {"size": 16}, "joint_size": 16},
-            "asr_ctc": {"reads": "encoder.1"},
-            "st": {"predictor_conf": {"size": 16}, "joint_size": 16},
-        }
+    "encoder_conf": {
+        "layers": [1, 1],
+        "sizes": [16, 24],
+        "unmasked_sizes": [16, 16],
+        "downsampling": [1, 2],
+        "feed_forward_sizes": [16, 16],
+        "heads": [2, 2],
+        "kernel_sizes": [5, 5],
+        "subsampling_channels": [4, 4, 8],
     },
-    "specaug": None,
+    "hier_encoder_conf": {
+        "layers": [1],
+        "sizes": [24],
+        "unmasked_sizes": [16],
+        "downsampling": [2],
+        "feed_forward_sizes": [16],
+        "heads": [2],
+        "kernel_sizes": [5],
+    },
+    "model_conf": {"heads": {"asr": HEAD, "st": HEAD}},
     "max_epoch": 1,
     "batch_type": "sorted",
     "batch_size": 16,
@@ -47,7 +57,7 @@ def recipe(folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
     here = folder / "egs2" / "europarl_st" / "jst1"
-    (here / "conf" / "small.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    (here / "conf" / "small.yaml").write_text(json.dumps(SMALL), encoding="utf-8")
     return here
 
 
@@ -100,5 +110,5 @@ def test_the_corpus_that_is_not_given_is_one_message_with_where_to_get_it(tmp_pa
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "error: Europarl-ST is not given: get v1.1.tar.gz (20 GB) from https://www.mllp.upv.es"
+        "error: the folder v1.1 of Europarl-ST, in which are de, en and so on, is not given: get v1.1.tar.gz (20 GB) from"
     )

@@ -50,6 +50,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_base_of_nothing_but_comments_has_no_runs(folder):
+    path = write(RUNS, base="empty.yaml")
+    (path.parent / "empty.yaml").write_text("# nothing yet\n")
+    assert [run.name for run in training_runs(path, Path("exp"))] == [*RUNS]
+
+
 def test_each_run_lays_its_keys_over_the_file_and_the_last_one_is_the_experiment(folder: Path):
     first, aside, last = parsed(RUNS)
     assert [run.folder for run in (first, aside, last)] == [Path("exp/first"), Path("exp/aside"), Path("exp")]

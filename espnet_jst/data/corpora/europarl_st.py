@@ -15,11 +15,18 @@ from typing import NamedTuple
 
 from espnet_jst.config import closest
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.foreign_audio import as_read, find_recordings
-from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths
+from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths, seconds
 from espnet_jst.data.corpora.wording import english as normalize  # a hyphen or dash parts words in all nine
 from espnet_jst.errors import ConfigError
 
+FOLDERS = (
+    Folder(
+        *("corpus", "EUROPARL_ST", "the folder v1.1 of Europarl-ST, in which are de, en and so on,"),
+        "get v1.1.tar.gz (20 GB) from https://www.mllp.upv.es/europarl-st, unpack it",
+    ),
+)
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt", "ro")
 SETS = ("train", "dev", "test")
 ALL = "all"
@@ -117,7 +124,7 @@ def _read_set(corpus: Path, direction: Direction, name: str, *, several: bool) -
     for number, (segment, spoken, translated) in enumerate(zip(segments, *texts, strict=True), start=1):
         try:
             speech, start, end = segment.split()
-            start_s, end_s = float(start), float(end)
+            start_s, end_s = seconds(start), seconds(end)
         except ValueError:
             reason = f"{folder}/segments.lst:{number}: not speech, start and end: {segment[:60]!r}"
             reading.problems.append(Problem(f"{direction}_{name}_{number}", reason, _FIX, "line-invalid"))

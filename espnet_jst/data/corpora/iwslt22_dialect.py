@@ -55,11 +55,11 @@ def read(corpus: Path, splits: Path, *, normalize: Callable[[str], str] = tunisi
         normalize: `wording.tunisian` or `wording.tunisian_folded`.
 
     Raises:
-        ConfigError: a folder or list is not there.
+        ConfigError: a folder or list is not there, or a line of the latter cannot be read.
     """
     audio = find_audio(corpus / "data" / "audio" / "ta")
     tables = {kind: _tables(corpus / "data" / kind / "ta") for kind in KINDS}
-    excluded = {(name, float(start), float(end)) for name, start, end in _excluded(splits)}
+    excluded = {*_excluded(splits)}
     for name in SETS:
         reading = Reading(audio=audio)
         for file_id in filter(None, map(str.strip, as_lines(splits / f"{name}.file_id.txt"))):
@@ -72,9 +72,18 @@ def read(corpus: Path, splits: Path, *, normalize: Callable[[str], str] = tunisi
         yield name, reading
 
 
-def _excluded(splits: Path) -> Iterator[list[str]]:
+def _excluded(splits: Path) -> Iterator[tuple[str, float, float]]:
     """Utterances that the task leaves out: file, start, end."""
-    return (fields for line in as_lines(splits / "exclude-utterance.txt") if len(fields := line.split()) == 3)
+    path = splits / "exclude-utterance.txt"
+    for number, line in enumerate(as_lines(path), start=1):
+        try:
+            name, start, end = line.split()
+            yield name, seconds(start), seconds(end)
+        except ValueError:
+            if line.strip():
+                raise ConfigError(
+                    f"{path}:{number}: not file, start and end: {line[:60]!r}; take the lists of the clone, unchanged"
+                ) from None
 
 
 def _tables(folder: Path) -> dict[str, Path]:

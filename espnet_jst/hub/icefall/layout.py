@@ -75,7 +75,7 @@ def find_layout(state: State, where: str) -> Layout:
         context=dim(state, "decoder.conv.weight", 2) or 2,
         group=dim(state, "decoder.conv.weight", 1) or 4,
         joiner_dim=dim(state, "joiner.output_linear.weight", 1),
-        outputs={name: dim(state, f"{name}.downsample_output.bias", 0) for name in encoders},
+        outputs={name: dim(state, f"{name}.downsample_output.bias", 0) or 1 for name in encoders},  # of 1 none is kept
     )
 
 

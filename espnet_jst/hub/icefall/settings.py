@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from espnet_jst.errors import ConfigError
@@ -33,8 +34,8 @@ def configuration(sizes: Sizes, layout: Layout, unknown: Mapping[str, int]) -> S
         *(sizes.st.downsampling_factor if sizes.st else ()),
         *layout.outputs.values(),
     ]
-    if layout.causal and sizes.chunk_frames > 0 and any(sizes.chunk_frames % factor for factor in factors):
-        unit = next(n for n in range(1, 4097) if all(n % factor == 0 for factor in factors))
+    unit = math.lcm(*factors)
+    if layout.causal and sizes.chunk_frames > 0 and sizes.chunk_frames % unit:
         raise ConfigError(
             f"chunk_frames is {sizes.chunk_frames}, and the encoders take {', '.join(map(str, sorted({*factors})))} "
             f"frames together: give a multiple of {unit}, or -1"

@@ -151,9 +151,10 @@ def test_a_missing_file_is_named(corpus: Path, tmp_path: Path) -> None:
         prepare(corpus, "en-de", tmp_path / "data")
 
 
-def test_a_segment_without_times_is_left_out_and_counted(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("times", ["0.1", "0.1 nan", "inf inf"])
+def test_a_segment_without_times_is_left_out_and_counted(corpus: Path, tmp_path: Path, times: str) -> None:
     listed = corpus / "en" / "de" / "train" / "segments.lst"
-    listed.write_text("en.20080924.3.1-george 0.1\n" + listed.read_text().split("\n", 1)[1])
+    listed.write_text(f"en.20080924.3.1-george {times}\n" + listed.read_text().split("\n", 1)[1])
     prepare(corpus, "en-de", tmp_path / "data")
     assert len(read_table(tmp_path / "data" / "train" / "segments")) == 2 * SEGMENTS["train"] - 1
     assert "not speech, start and end" in (tmp_path / "data" / "train" / "skipped.jsonl").read_text()

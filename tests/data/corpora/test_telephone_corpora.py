@@ -181,6 +181,10 @@ def test_what_is_missing_altogether_is_said_at_once(tmp_path: Path) -> None:
         dict(fisher_callhome.read(*corpus))
     with pytest.raises(ConfigError, match="no transcript"):
         dict(hkust.read(miniature.hkust(tmp_path).speech, corpus.transcripts, tmp_path))
+    tunisian = miniature.iwslt22(tmp_path)
+    (tunisian[1] / "exclude-utterance.txt").write_text("file start end\n")
+    with pytest.raises(ConfigError, match=r"exclude-utterance\.txt:1: not file, start and end: 'file start end'"):
+        dict(iwslt22_dialect.read(*tunisian))
     with pytest.raises(ConfigError, match="LDC2022E01"):
         dict(iwslt22_dialect.read(_without_texts(tmp_path), tmp_path))
 

@@ -100,6 +100,13 @@ def test_what_a_checkpoint_shows_need_not_be_in_the_sizes() -> None:
         assert name == other_name and torch.equal(wanted, found)
 
 
+def test_without_a_weight_for_joined_frames_none_are_joined() -> None:
+    sizes, state = other(st_output_downsampling=1)
+    del sizes["st_output_downsampling"], state["st_encoder.downsample_output.bias"]
+    model = load_icefall(state, sizes)
+    assert model.chain.shifts_s["hier_encoder"] == model.chain.shifts_s["encoder.last_stack"]
+
+
 def changed(sizes: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     sizes = copy.deepcopy(sizes)
     *above, last = path.split("/")

@@ -1,4 +1,7 @@
-"""Stage 1 of the Europarl-ST recipe: data directories from the user's copy of the corpus (v1.1)."""
+"""Stage 1 of the Europarl-ST recipe: data directories from the user's copy of the corpus (v1.1).
+
+Its folder is that of `espnet_jst.data.corpora.europarl_st`: EUROPARL_ST, or the flag.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,17 @@ import os
 import sys
 from pathlib import Path
 
-from espnet_jst.data.corpora.europarl_st import Directions, read
-from espnet_jst.data.corpora.turns import check_folder, write_set
+from espnet_jst.data.corpora.europarl_st import FOLDERS, Directions, read
+from espnet_jst.data.corpora.folders import add_folders, given
+from espnet_jst.data.corpora.turns import write_set
 from espnet_jst.errors import JSTError
-
-WHAT = "Europarl-ST"
-GET = (
-    "get v1.1.tar.gz (20 GB) from https://www.mllp.upv.es/europarl-st, unpack it, and give the folder v1.1 of it, in "
-    "which are de, en and so on, as EUROPARL_ST=FOLDER ./run.sh"
-)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write train, dev and the test sets, or say what they are called."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data_dir", type=Path, default=Path("data"), help="where the sets are written")
-    parser.add_argument("--corpus", type=Path, default=os.environ.get("EUROPARL_ST"), help="folder of the corpus")
+    add_folders(parser, FOLDERS)
     parser.add_argument("--langs", default=os.environ.get("EUROPARL_ST_LANGS", "en-de"), help="as run.sh has them")
     parser.add_argument("--converted", type=Path, default=Path("data/audio"), help="where M4A becomes FLAC")
     parser.add_argument("--dev", type=int, default=0, help="most utterances of a direction in dev; 0: all")
@@ -34,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.names:
         print(src, tgt, *directions.tests)
         return
-    corpus = check_folder(args.corpus, WHAT, GET)
+    [corpus] = given(args, FOLDERS)
     sets = read(corpus, directions, converted=args.converted.absolute(), dev=args.dev, nj=args.nj)
     for name, readings in sets:
         write_set(args.data_dir / name, readings, src=src, tgt=tgt)
