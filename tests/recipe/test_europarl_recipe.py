@@ -110,5 +110,5 @@ def test_the_corpus_that_is_not_given_is_one_message_with_where_to_get_it(tmp_pa
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "error: the folder v1.1 of Europarl-ST, in which are de, en and so on, is not given: get v1.1.tar.gz (20 GB) from"
+        "error: the folder v1.1 of Europarl-ST, in which are de, en and so on, is not given: get v1.1.tar.gz (20 GB)"
     )
