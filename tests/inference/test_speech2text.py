@@ -185,6 +185,19 @@ def test_a_quantized_model_is_a_copy_with_nearly_the_same_output() -> None:
     assert small.stream_result(session)[2] == small(tiny.speech(2.0, seed=3))[0][2]
 
 
+def test_a_zipformer_is_quantized_too_whole_and_in_a_stream() -> None:
+    whole = tiny.speech2text(tiny.config(tiny.SERIALIZED, zipformer=True), max_symbols=4)
+    small = Speech2Text.from_model(whole.st_model, whole.st_train_args, max_symbols=4, quantize_model=True)
+    speech = torch.from_numpy(tiny.speech(2.0, seed=3))[None]
+    taps = [x.st_model.encode(speech, torch.tensor([speech.size(1)]))["encoder"].x for x in (whole, small)]
+    assert 0 < (taps[0] - taps[1]).norm() / taps[0].norm() < 0.05
+    # What inputs are quantized by depends on all of them, so that a stream may write something else.
+    session = small.session()
+    session.push(tiny.speech(2.0, seed=3))
+    session.finish()
+    assert small.stream_result(session)[2]
+
+
 def test_phrases_are_written_more_often() -> None:
     counts = []
     for options in ({}, {"phrases": ["two three", "drei und"], "phrase_bonus": 3.0}):

@@ -61,7 +61,9 @@ class AttentionWeights(nn.Module):
         k, q, p = heard(new, before, extent), chunked(q, extent), chunked(p, extent)
         weight = 1.0e-4 / B  # losses are means over utterances
         (B, T, _), S = q.shape, k.size(1)
-        table = self.pos(self.pos_dropout(positions(S, T, self.pos_size, x.device, self.pos.weight.dtype)))
+        # Quantized, a linear layer has no weight whose type could be asked for.
+        table = positions(S, T, self.pos_size, x.device, torch.promote_types(x.dtype, torch.float32))
+        table = self.pos(self.pos_dropout(table).to(x.dtype))
         q, k = q.view(B, T, H, E).transpose(1, 2), k.view(B, S, H, E).transpose(1, 2)
         p, table = p.view(B, T, H, -1).transpose(1, 2), table.view(-1, H, self.pos_head_size).transpose(0, 1)
         if self.training and torch.is_grad_enabled():
