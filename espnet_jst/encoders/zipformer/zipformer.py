@@ -63,9 +63,10 @@ class Zipformer(StreamingEncoder, Scheduled):
         self.sizes, self.factors, self.joined = conf.sizes, conf.downsampling, conf.output_subsampling
         self.context = ChunkContext(conf.chunk_frames, conf.left_chunks)
         self.train_contexts = [
-            ChunkContext(chunk, -1 if left < 0 else max(1, left // max(1, chunk)))
+            # All chunks are drawn as often, the whole utterance too, whose left context says nothing.
+            ChunkContext(chunk, max(1, left // chunk) if chunk and left >= 0 else -1)
             for chunk in conf.train_chunk_frames
-            for left in (conf.train_left_frames if chunk else (-1,))
+            for left in conf.train_left_frames
         ]
         top, rate = max(conf.sizes), conf.subsampling
         self.tap_sizes = {"": TapSize(top, rate * self.joined), LAST_STACK: TapSize(conf.sizes[-1], rate)}

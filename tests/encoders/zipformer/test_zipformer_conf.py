@@ -68,6 +68,12 @@ def test_a_model_of_whole_utterances_is_given_no_chunk():
         chain.given(0.64)
 
 
+def test_every_training_chunk_is_drawn_as_often_as_the_whole_utterance():
+    contexts = zipformer(train_chunk_frames=[8, 16, 0], train_left_frames=[8, 32, -1]).train_contexts
+    drawn = {chunk: [c.left_chunks for c in contexts if c.chunk_frames == chunk] for chunk in (8, 16, 0)}
+    assert drawn == {8: [1, 4, -1], 16: [1, 2, -1], 0: [-1, -1, -1]}
+
+
 def test_training_chunks_of_both_encoders_must_fit_together():
     lower, upper = zipformer(train_chunk_frames=[8, 16, 0]), on_features(16, chunk_frames=64, train_chunk_frames=[16])
     with pytest.raises(ConfigError, match="hier_encoder_conf.train_chunk_frames lacks a chunk: encoder makes"):
