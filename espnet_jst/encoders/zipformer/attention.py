@@ -47,9 +47,7 @@ class AttentionWeights(nn.Module):
         self.project = scaled_linear(size, heads * (2 * query_size + pos_head_size), query_size**-0.25)
         self.pos = scaled_linear(pos_size, heads * pos_head_size, 0.05, bias=False)
         self.pos_dropout = nn.Dropout(pos_dropout)
-        self.key_balancer = shaping.balancer(
-            min_positive=0.4, max_positive=0.6, min_abs=0.0, max_abs=100.0, prob=Ramp((0.0, 0.025))
-        )
+        self.key_balancer = shaping.balancer(min_positive=0.4, max_positive=0.6, min_abs=0.0, max_abs=100.0, prob=0.025)
         self.key_whiten = shaping.whiten(3.0, groups=heads, grad_scale=0.025)
         self.shaped = shaping.balancers
 

@@ -146,15 +146,14 @@ class ZipformerLayer(nn.Module):
         self.attention_skip = Skip(Ramp((0.0, 0.2), (4000.0, 0.05), (16000.0, 0.0))) if skips else None
         self.conv_skip = skip((0.0, 0.2), (4000.0, 0.05), (16000.0, 0.0))
         self.feed_forward_skip = skip((0.0, 0.1), (4000.0, 0.01), (50000.0, 0.0))
-        rare = Ramp((0.0, 0.05))
         self.nonlinear_balancer = shaping.balancer(
-            min_positive=0.3, max_positive=0.7, min_abs=Ramp((0.0, 0.004), (4000.0, 0.02)), prob=rare
+            min_positive=0.3, max_positive=0.7, min_abs=Ramp((0.0, 0.004), (4000.0, 0.02)), prob=0.05
         )
         self.balancer_ff2 = shaping.balancer(
-            min_positive=0.3, max_positive=0.7, min_abs=Ramp((0.0, 0.0), (4000.0, 0.1)), max_abs=2.0, prob=rare
+            min_positive=0.3, max_positive=0.7, min_abs=Ramp((0.0, 0.0), (4000.0, 0.1)), max_abs=2.0, prob=0.05
         )
         self.balancer_ff3 = shaping.balancer(
-            min_positive=0.3, max_positive=0.7, min_abs=Ramp((0.0, 0.0), (4000.0, 0.2)), max_abs=4.0, prob=rare
+            min_positive=0.3, max_positive=0.7, min_abs=Ramp((0.0, 0.0), (4000.0, 0.2)), max_abs=4.0, prob=0.05
         )
         self.balancer1 = shaping.balancer(min_positive=0.45, max_positive=0.55, min_abs=0.2, max_abs=4.0)
         self.balancer2 = shaping.balancer(min_positive=0.45, max_positive=0.55, min_abs=0.1, max_abs=4.0)
