@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv1d, conv2d, pad
 
+from espnet_jst.encoders.precision import widened
+
 
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Convolution of each feature with its own taps, without padding.
@@ -31,7 +33,8 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def _forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     with torch.autocast("cpu", enabled=False):
-        wide = _widened(x)
+        # oneDNN (torch 2.11 and 2.14) does not return from some of these in bfloat16: 16 features, 300 frames.
+        wide = widened(x)
         return _convolve(wide, weight.to(wide.dtype), bias.to(wide.dtype)).to(x.dtype)
 
 
@@ -48,7 +51,7 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         side = weight.size(2) - 1
-        wide = _widened(grad)
+        wide = widened(grad)
         d_x = _convolve(pad(wide, (0, 0, side, side)), weight.flip(2).to(wide.dtype), None).to(x.dtype)
         with torch.autocast("cpu", enabled=False):
             d_weight = _of_taps(x, grad, weight.size(2), weight.dtype)
@@ -71,11 +74,6 @@ def _of_taps(x: Tensor, grad: Tensor, taps: int, dtype: torch.dtype) -> Tensor:
     products = of_grad.mT @ windows
     diagonals = products.as_strided((D, block, taps), (block * width, width + 1, 1))
     return diagonals.sum(dim=1, dtype=dtype)[:, None]
-
-
-def _widened(x: Tensor) -> Tensor:
-    # oneDNN (torch 2.11 and 2.14) does not return from some of these convolutions in bfloat16: 16 features, 300 frames.
-    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

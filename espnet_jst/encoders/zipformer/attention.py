@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from espnet_jst.encoders.precision import widened
 from espnet_jst.encoders.zipformer.band import chunked, heard, whole
 from espnet_jst.encoders.zipformer.extent import Extent, positions
 from espnet_jst.encoders.zipformer.parts import Shaping, scaled_linear
 from espnet_jst.encoders.zipformer.penalties import outside
-from espnet_jst.encoders.zipformer.precision import widened
 from espnet_jst.encoders.zipformer.schedule import Ramp
 from espnet_jst.encoders.zipformer.shapers import happens
 

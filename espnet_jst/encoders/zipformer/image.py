@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv2d, pad
 
-from espnet_jst.encoders.zipformer.precision import widened
+from espnet_jst.encoders.precision import widened
 
 
 def depthwise_image(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from espnet_jst.encoders.zipformer.precision import widened
+from espnet_jst.encoders.precision import widened
 from espnet_jst.encoders.zipformer.shapers import limit_value
 
 MAX_LOG_SCALE = 1.5

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from espnet_jst.encoders.zipformer.precision import widened
+from espnet_jst.encoders.precision import widened
 
 TINY = 1e-10  # standard deviation or RMS of a channel that does not move
 

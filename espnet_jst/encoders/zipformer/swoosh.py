@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from espnet_jst.encoders.zipformer.precision import widened
+from espnet_jst.encoders.precision import widened
 
 SLOPE = 0.08
 L_SHIFT, L_OFFSET = 4.0, 0.035

@@ -1,4 +1,4 @@
-"""In which precision the parts of the Zipformer compute."""
+"""In which precision encoders compute."""
 
 from __future__ import annotations
 
