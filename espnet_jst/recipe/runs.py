@@ -5,7 +5,8 @@
       train: {init_from: pretrain_asr:encoder}
 
 The last one makes the experiment; the others have folders of their own below it. A file with a `base` lays its runs
-over those of the base, key by key as everything else; `runs: null` takes them away.
+over those of the base, key by key as everything else; with `base: null` among them they take the place of the base's, and
+`runs: null` takes them away.
 """
 
 from __future__ import annotations
@@ -115,6 +116,8 @@ def _named(config: Path) -> object:
         own = plain_yaml.read(path)
         if RUNS in own:
             found = _over(found, own[RUNS])
+            if isinstance(found, Mapping) and found.get("base", "") is None:
+                found = {name: run for name, run in found.items() if name != "base"}
     return found
 
 

@@ -81,6 +81,9 @@ def test_runs_are_laid_over_those_of_the_file_below_and_keep_what_they_take_away
     runs = training_runs(Path("own.yaml"), Path("exp"))
     assert [run.name for run in runs] == list(RUNS)
     assert runs[0].values["max_epoch"] == 7 and set(runs[0].values["model_conf"]["heads"]) == {"asr"}
+    own["runs"] = {"base": None, "joint": {"max_epoch": 3}, "longer": {"init_from": "joint"}}
+    Path("own.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
+    assert [run.name for run in training_runs(Path("own.yaml"), Path("exp"))] == ["joint", "longer"]
     Path("own.yaml").write_text("base: below.yaml\nruns: null\n")
     assert [run.name for run in training_runs(Path("own.yaml"), Path("exp"))] == [""]
 
