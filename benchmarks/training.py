@@ -1,11 +1,13 @@
 """Seconds of a whole training step (features, loss, backward, clipping, Muon) and its share of the product rate.
 
-    python benchmarks/training.py [--rounds 5] [--sizes 1.5,4,20]
+    python benchmarks/training.py [--rounds 5] [--sizes 1.5,4,20] [--zipformers 3,20,60]
 
 One thread, process CPU time, interleaved runs in one process, medians. 16 utterances of 3.2 s with 30 words; data are
 ready in memory. The rows "bfloat16, ..." put back one part each of what PyTorch offers: its dropout, its fused
-attention, its depthwise convolution. "Of the products": floating-point operations of the step (counted by PyTorch, in
-float32) over its seconds, against the rate of a 1,024 x 1,024 product in the same dtype in the same run.
+attention, its depthwise convolution. Zipformers are those of benchmarks/zipformer.py, without shapers; 60 is
+conf/hent_srt.yaml, whose transducer reads the second encoder. "Of the products": floating-point operations of the step
+(counted by PyTorch, in float32) over its seconds, against the rate of a 1,024 x 1,024 product in the same dtype in the
+same run.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 SIZES = {  # parameters in millions: size, layers, feed-forward size
@@ -25,11 +28,18 @@ SIZES = {  # parameters in millions: size, layers, feed-forward size
 VOCABULARY, LABELS, UTTERANCES, SECONDS = 300, 30, 16, 3.2
 
 
-def make_step(conf: dict, dtype_name: str) -> tuple[Callable[[], None], int]:
+def conformer(conf: dict):  # type: ignore[no-untyped-def]
+    """An encoder, as a list of one."""
+    from espnet_jst.encoders.chunk_conformer import ChunkConformer
+
+    contexts = {"train_chunk_frames": [16], "train_left_chunks": [4]}  # drawn ones would differ from run to run
+    return [ChunkConformer(80, **conf, **contexts, dropout=0.1)]
+
+
+def make_step(encoders, dtype_name: str) -> tuple[Callable[[], None], int]:  # type: ignore[no-untyped-def]
     """One training step, and the number of the model's parameters."""
     import torch
 
-    from espnet_jst.encoders.chunk_conformer import ChunkConformer
     from espnet_jst.heads.build import build_heads
     from espnet_jst.heads.spec import parse_heads
     from espnet_jst.inputs.log_mel import LogMel
@@ -37,27 +47,30 @@ def make_step(conf: dict, dtype_name: str) -> tuple[Callable[[], None], int]:
     from espnet_jst.training.muon import Muon
 
     torch.manual_seed(0)
+    names = ("encoder", "hier_encoder")[: len(encoders)]
+    sizes = {name: encoder.output_size() for name, encoder in zip(names, encoders)}
+    width = min(256, sizes[names[-1]])
     specs = parse_heads(
         {
             "joint": {
                 "kind": "transducer",
+                "reads": names[-1],
                 "lanes": ["transcript", "translation"],
-                "joint_size": conf["size"],
-                "predictor_conf": {"size": conf["size"]},
+                "joint_size": width,
+                "predictor_conf": {"size": width},
                 "loss": "pruned_rnnt",
             },
             "ctc": {"kind": "ctc", "lanes": ["transcript"]},
         }
     )
-    contexts = {"train_chunk_frames": [16], "train_left_chunks": [4]}  # drawn ones would differ from run to run
-    encoder = ChunkConformer(80, **conf, **contexts, dropout=0.1)
     model = JSTModel(
         frontend=LogMel(),
         specaug=None,
         normalize=None,
-        encoder=encoder,
-        hier_encoder=None,
-        heads=build_heads(specs, {"encoder": conf["size"]}, {"tgt": VOCABULARY}),
+        encoder=encoders[0],
+        hier_encoder=encoders[1] if len(encoders) > 1 else None,
+        hier_reads="encoder.last_stack" if len(encoders) > 1 else "encoder",
+        heads=build_heads(specs, sizes, {"tgt": VOCABULARY}),
         specs=specs,
     ).train()
     optimizer = Muon(Muon.groups(model), fused=True)
@@ -97,8 +110,8 @@ def runs(conf: dict) -> tuple[dict[str, Callable[[], None]], int]:
     from espnet_jst.encoders.attention import CachedAttention
     from espnet_jst.encoders.dropout import Dropout
 
-    plain, parameters = make_step(conf, "float32")
-    half, _ = make_step(conf, "bfloat16")
+    plain, parameters = make_step(conformer(conf), "float32")
+    half, _ = make_step(conformer(conf), "bfloat16")
 
     def conv1d(x, weight, bias):  # type: ignore[no-untyped-def]
         return nn.functional.conv1d(x.transpose(1, 2), weight, bias, groups=len(bias)).transpose(1, 2)
@@ -122,7 +135,20 @@ def runs(conf: dict) -> tuple[dict[str, Callable[[], None]], int]:
     }, parameters
 
 
-def table(sizes: list[str], rounds: int) -> str:
+def zipformer_runs(size: str) -> tuple[dict[str, Callable[[], None]], int]:
+    """As `runs`, of Zipformers: both dtypes."""
+    from benchmarks.zipformer import make_zipformers
+
+    made = {}
+    for dtype in ("float32", "bfloat16"):
+        encoders = make_zipformers(size, shaped=False)
+        for encoder in encoders:
+            encoder.at(20000, 1)  # what is left out at the start of a training is no longer
+        made[dtype], parameters = make_step(encoders, dtype)
+    return made, parameters
+
+
+def table(sizes: list[str], zipformers: list[str], rounds: int) -> str:
     """The table of docs/performance.md."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -130,8 +156,9 @@ def table(sizes: list[str], rounds: int) -> str:
     from benchmarks.measure import interleaved, markdown
 
     rows = []
-    for size in sizes:
-        made, parameters = runs(SIZES[size])
+    conformers = [("", partial(runs, SIZES[size])) for size in sizes]
+    for kind, make in conformers + [("Zipformer, ", partial(zipformer_runs, size)) for size in zipformers]:
+        made, parameters = make()
         made["float32"]()
         with FlopCounterMode(display=False) as counter:
             made["float32"]()
@@ -143,7 +170,7 @@ def table(sizes: list[str], rounds: int) -> str:
             share = counter.get_total_flops() / timed[name] / rate
             ratio = timed[name] / timed["float32"]
             cells = f"{timed[name]:.3f}", f"{ratio:.2f}", f"{counter.get_total_flops() / 1e9:.1f}", f"{rate / 1e9:.0f}"
-            rows.append([f"{parameters / 1e6:.1f} M", name, *cells, f"{100 * share:.0f} %"])
+            rows.append([f"{parameters / 1e6:.1f} M", f"{kind}{name}", *cells, f"{100 * share:.0f} %"])
             print(rows[-1], flush=True)
     header = ["parameters", "step", "CPU s", "of float32", "GFLOP", "GFLOP/s of products", "of the products"]
     return markdown(header, rows)
@@ -154,6 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved runs (5)")
     parser.add_argument("--sizes", default="1.5,4,20", help=f"of {', '.join(SIZES)} million parameters")
+    parser.add_argument("--zipformers", default="3,20,60", help="of 3, 20, 60 million parameters; empty for none")
     args = parser.parse_args()
 
     import torch
@@ -162,7 +190,8 @@ def main() -> None:
 
     torch.set_num_threads(1)
     print(f"{hardware()}\n", flush=True)
-    print(f"\n{table(args.sizes.split(','), args.rounds)}")
+    sizes, zipformers = ([size for size in given.split(",") if size] for given in (args.sizes, args.zipformers))
+    print(f"\n{table(sizes, zipformers, args.rounds)}")
 
 
 if __name__ == "__main__":

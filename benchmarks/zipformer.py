@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UTTERANCES, FRAMES = 2, 1000
-ZIPFORMERS = {
+ZIPFORMERS: dict[str, dict] = {
     "3": {
         "layers": (1, 1, 1, 1, 1),
         "sizes": (128, 160, 160, 160, 160),
