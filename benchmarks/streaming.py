@@ -2,7 +2,8 @@
 
     python benchmarks/streaming.py [--rounds 3] [--seconds 30] [--no-espnet]
 
-A Conformer of 12 x 256 (feed-forward 1024, 40 ms frames, 32 frames of left context), greedy search over 500 symbols,
+A Conformer of 12 x 256 (feed-forward 1024, 40 ms frames, 32 frames of left context) and a Zipformer of about its size
+(benchmarks/zipformer.py), greedy search over 500 symbols,
 random weights. In ours the blank's logit is set so that 3 to 4 labels leave a second; ESPnet's writes nothing, which is
 its search at its cheapest. The audio is spoken digits of the Free Spoken Digit Dataset, resampled to 16 kHz. One
 session, or eight in one batch. Times are process CPU seconds of one thread; with two threads, seconds on the wall. All
@@ -40,10 +41,11 @@ def audio(seconds: float):  # type: ignore[no-untyped-def]
 class Ours:
     """Frontend, normalization, encoder and search of this package, chunk by chunk."""
 
-    def __init__(self, *, quantize: bool = False) -> None:
+    def __init__(self, *, zipformer: bool = False, quantize: bool = False) -> None:
         import numpy as np
         import torch
 
+        from benchmarks.zipformer import make_zipformers
         from espnet_jst.encoders.chunk_conformer import ChunkConformer
         from espnet_jst.heads.transducer import TransducerHead
         from espnet_jst.inputs.log_mel import LogMel
@@ -55,11 +57,19 @@ class Ours:
             stats, ones = Path(folder) / "feats_stats.npz", np.ones(80)
             np.savez(stats, count=np.array(100), sum=-900.0 * ones, sum_square=9000.0 * ones)
             self.normalize = RunningMVN(stats_file=stats)
-        self.encoder = ChunkConformer(80, size=256, layers=12, feed_forward_size=1024, kernel_size=15).eval()
+        if zipformer:
+            [self.encoder] = make_zipformers("20", shaped=False)
+        else:
+            self.encoder = ChunkConformer(80, size=256, layers=12, feed_forward_size=1024, kernel_size=15)
+        self.encoder.eval()
         if quantize:  # as Speech2Text(quantize_model=True)
             torch.ao.quantization.quantize_dynamic(self.encoder, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
         self.head = TransducerHead(
-            encoder_size=256, vocab_size=VOCAB, predictor="stateless", joint_size=256, simple_weight=0.0
+            encoder_size=self.encoder.output_size(),
+            vocab_size=VOCAB,
+            predictor="stateless",
+            joint_size=256,
+            simple_weight=0.0,
         ).eval()
 
     def parameters(self) -> float:
@@ -97,7 +107,7 @@ class Ours:
                     spent[part] += seconds
         return spent, labels
 
-    def calibrated(self, speech, beam_size: int = 1):  # type: ignore[no-untyped-def]
+    def calibrated(self, speech, beam_size: int = 1, chunk_frames: int = 16):  # type: ignore[no-untyped-def]
         """A search whose blank penalty lets 3 to 4 labels out a second."""
         from espnet_jst.search.beam import BeamSearch
         from espnet_jst.search.greedy import GreedySearch
@@ -106,7 +116,7 @@ class Ours:
         for _ in range(30):
             penalty = (low + high) / 2
             search = GreedySearch(self.head, blank_penalty=penalty, max_symbols=3)
-            rate = self.run(speech, 16, 1, search)[1] / seconds
+            rate = self.run(speech, chunk_frames, 1, search)[1] / seconds
             if 3 <= rate <= 4:
                 break
             low, high = (penalty, high) if rate < 3 else (low, penalty)
@@ -179,12 +189,16 @@ def cases(ours: Ours, speech, espnet: ESPnets | None):  # type: ignore[no-untype
     search, rate = ours.calibrated(speech)
     beam, _ = ours.calibrated(speech, beam_size=4)
     print(f"ours: {ours.parameters():.1f} M parameters, {rate:.1f} labels a second", flush=True)
-    small = Ours(quantize=True)
-    runs = {}
+    small, other, runs = Ours(quantize=True), Ours(zipformer=True), {}
+    others = {chunk: other.calibrated(speech, chunk_frames=chunk)[0] for chunk in (8, 16, 32)}
+    print(f"ours, Zipformer: {other.parameters():.1f} M parameters", flush=True)
     for chunk in (8, 16, 32):
         for sessions in (1, 8):
             for threads in (1, 2):
                 runs["ours", chunk, sessions, threads] = lambda c=chunk, n=sessions: ours.run(speech, c, n, search)[0]
+        for sessions in (1, 8):
+            call = lambda c=chunk, n=sessions: other.run(speech, c, n, others[c])[0]  # noqa: E731
+            runs["ours, Zipformer", chunk, sessions, 1] = call
         runs["ours, 8 bits", chunk, 1, 1] = lambda c=chunk: small.run(speech, c, 1, search)[0]
     runs["ours, beam 4", 16, 1, 1] = lambda: ours.run(speech, 16, 1, beam)[0]
     if espnet is not None:
