@@ -3,11 +3,10 @@
     python benchmarks/streaming.py [--rounds 3] [--seconds 30] [--no-espnet]
 
 A Conformer of 12 x 256 (feed-forward 1024, 40 ms frames, 32 frames of left context) and a Zipformer of about its size
-(benchmarks/zipformer.py), greedy search over 500 symbols,
-random weights. In ours the blank's logit is set so that 3 to 4 labels leave a second; ESPnet's writes nothing, which is
-its search at its cheapest. The audio is spoken digits of the Free Spoken Digit Dataset, resampled to 16 kHz. One
-session, or eight in one batch. Times are process CPU seconds of one thread; with two threads, seconds on the wall. All
-runs are interleaved; the figures are medians over the rounds.
+(benchmarks/zipformer.py), greedy search over 500 symbols, random weights. In ours the blank's logit is set so that 3 to
+4 labels leave a second; ESPnet's writes nothing, which is its search at its cheapest. The audio is spoken digits of the
+Free Spoken Digit Dataset, resampled to 16 kHz. One session, or eight in one batch. Times are process CPU seconds of one
+thread; with two threads, seconds on the wall. All runs are interleaved; the figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -196,7 +195,6 @@ def cases(ours: Ours, speech, espnet: ESPnets | None):  # type: ignore[no-untype
         for sessions in (1, 8):
             for threads in (1, 2):
                 runs["ours", chunk, sessions, threads] = lambda c=chunk, n=sessions: ours.run(speech, c, n, search)[0]
-        for sessions in (1, 8):
             call = lambda c=chunk, n=sessions: other.run(speech, c, n, others[c])[0]  # noqa: E731
             runs["ours, Zipformer", chunk, sessions, 1] = call
         runs["ours, 8 bits", chunk, 1, 1] = lambda c=chunk: small.run(speech, c, 1, search)[0]

@@ -54,13 +54,18 @@ def make_zipformers(size: str, *, shaped: bool):  # type: ignore[no-untyped-def]
     common: dict = {} if shaped else {"balancers": False, "whitening": False}
     if size in ZIPFORMERS:
         contexts = {"train_chunk_frames": (16,), "train_left_frames": (64,), "chunk_frames": 16, "left_chunks": 4}
-        return [Zipformer(80, **ZIPFORMERS[size], **contexts, **common)]
+        return [_later(Zipformer(80, **ZIPFORMERS[size], **contexts, **common))]
     conf = yaml.safe_load((ROOT / "conf" / "hent_srt.yaml").read_text())
     made = []
     for name, features, scale in (("encoder", 80, 1), ("hier_encoder", 384, 2)):
         contexts = {"train_chunk_frames": (16 * scale,), "train_left_frames": (64 * scale,)}
-        made.append(Zipformer(features, **{**conf[f"{name}_conf"], **contexts, **common}))
+        made.append(_later(Zipformer(features, **{**conf[f"{name}_conf"], **contexts, **common})))
     return made
+
+
+def _later(zipformer):  # type: ignore[no-untyped-def]
+    zipformer.at(20000, 1)  # what is left out at the start of a training is no longer
+    return zipformer
 
 
 def make_step(kind: str, size: str, dtype_name: str) -> tuple[Callable[[], None], float]:
@@ -83,8 +88,6 @@ def make_step(kind: str, size: str, dtype_name: str) -> tuple[Callable[[], None]
         encoders = [ChunkConformer(80, size=width, layers=layers, feed_forward_size=hidden, dropout=0.1, **contexts)]
     else:
         encoders = make_zipformers(size, shaped=kind == "Zipformer")
-        for encoder in encoders:
-            encoder.at(20000, 1)
     modules = nn.ModuleList(encoders).train()
     x, lengths, dtype = torch.randn(UTTERANCES, FRAMES, 80), torch.tensor([FRAMES, 850]), getattr(torch, dtype_name)
 
