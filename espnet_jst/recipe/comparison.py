@@ -20,6 +20,7 @@ from espnet_jst.recipe.preview import check_training
 from espnet_jst.recipe.recipe import data_stages
 from espnet_jst.recipe.stage import Stage, duration
 from espnet_jst.recipe.stages.alignment import DIAGNOSIS
+from espnet_jst.recipe.stages.training import training_stages
 from espnet_jst.untrusted.config_file import read_yaml
 
 
@@ -125,43 +126,54 @@ def _shared_stages(comparison: Comparison, flags: Sequence[str], system: str) ->
 def run_comparison(comparison: Comparison, flags: Sequence[str], *, jobs: int, logs: Path) -> None:
     """Train, decode and score every system and seed, `jobs` at a time; what is up to date is not run again.
 
-    Says how many runs there are, and how long they will take as soon as that is known.
+    Says how many runs there are, and how long they will take as soon as that is known: what is trained goes first.
 
     Args:
         flags: of run.sh, for every system, before those of the comparison.
     """
     runs = [(system, seed) for seed in comparison.seeds for system in comparison.systems]
     recipe = ("-m", "espnet_jst.bin.jst_recipe", *flags)
-    commands = [
-        (
-            python(*recipe, *comparison.arguments(system, seed), "--stage", 11, "--stop_stage", 13),
-            logs / f"{comparison.name}_{system}_{seed}.log",
-        )
-        for system, seed in runs
-    ]
-    minutes = [parse_options([*flags, *comparison.arguments(*run)]).training.minutes for run in runs]
-    print(plan(comparison, jobs, minutes), flush=True)
-    run = partial(_run, environment=thread_limits(jobs))
+    options = {each: parse_options([*flags, *comparison.arguments(*each)]) for each in runs}
+    trained = [each for each in runs if _is_trained(options[each])]
+    rest = [each for each in runs if each not in trained]
+
+    def run_all(title: str, some: Sequence[tuple[str, int]]) -> None:
+        commands = [
+            (
+                python(*recipe, *comparison.arguments(system, seed), "--stage", 11, "--stop_stage", 13),
+                logs / f"{comparison.name}_{system}_{seed}.log",
+            )
+            for system, seed in some
+        ]
+        run_each(partial(_run, environment=thread_limits(jobs)), commands, nj=jobs, title=title)
+
+    print(plan(comparison, jobs, [options[each].training.minutes for each in rest], len(trained)), flush=True)
+    run_all(f"{comparison.title}, trained", trained)
     started = time.monotonic()
-    # The first ones say what the others will take.
-    run_each(run, commands[:jobs], nj=jobs, title=comparison.title)
-    rounds = math.ceil(len(commands[jobs:]) / jobs)
-    if rounds:
+    run_all(comparison.title, rest[:jobs])  # say what the others will take
+    if rounds := math.ceil(len(rest[jobs:]) / jobs):
         first = time.monotonic() - started
-        print(
-            f"{len(commands[:jobs])} of {len(runs)} runs took {duration(first)}: about {duration(rounds * first)} to go"
-        )
-        run_each(run, commands[jobs:], nj=jobs, title=comparison.title)
+        print(f"{len(rest[:jobs])} of {len(rest)} runs took {duration(first)}: about {duration(rounds * first)} to go")
+        run_all(comparison.title, rest[jobs:])
 
 
-def plan(comparison: Comparison, jobs: int, minutes: Sequence[float]) -> str:
+def _is_trained(options: Options) -> bool:
+    return all(stage.is_done() for stage in training_stages(options, skip=""))
+
+
+def plan(comparison: Comparison, jobs: int, minutes: Sequence[float], trained: int = 0) -> str:
     """How many runs there are, and how long their training takes where each has a budget.
 
     Args:
-        minutes: budget of each run, 0 where it has none.
+        minutes: budget of each run that is to be trained, 0 where it has none.
+        trained: how many runs only have to be decoded, if at all.
     """
     systems, seeds = len(comparison.systems), len(comparison.seeds)
     line = f"{comparison.title}: {systems * seeds} runs ({systems} systems, {seeds} seeds), {jobs} at a time"
+    if trained:
+        line += f", {trained} of them trained"
+    if not minutes:
+        return line
     if all(minutes):
         return f"{line}; about {duration(60 * sum(minutes) / min(jobs, len(minutes)))} of training, and decoding"
     return f"{line}; how long they take is said after the first"

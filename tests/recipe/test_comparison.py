@@ -17,7 +17,7 @@ from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.significance import SystemScore
 from espnet_jst.recipe import comparison as jst_comparison
 from espnet_jst.recipe.compared_runs import comparison_table
-from espnet_jst.recipe.comparison import Comparison, check_shared, plan, try_systems
+from espnet_jst.recipe.comparison import Comparison, check_shared, plan, run_comparison, try_systems
 from espnet_jst.recipe.options import parse_options
 from espnet_jst.recipe.recipe import recipe_stages
 from espnet_jst.recipe.stage import run_stages
@@ -163,6 +163,27 @@ def test_how_long_it_takes_is_said(comparison: Comparison) -> None:
     assert budgets == (
         "Two systems: 4 runs (2 systems, 2 seeds), 2 at a time; about 1 h 30 min of training, and decoding"
     )
+    assert plan(comparison, 1, [0, 0], 2).endswith(
+        "1 at a time, 2 of them trained; how long they take is said after the first"
+    )
+    assert plan(comparison, 1, [], 4).endswith("1 at a time, 4 of them trained")
+
+
+def test_what_is_trained_goes_first_and_says_nothing_about_how_long_the_others_take(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    ran: list[str] = []
+
+    def run(command: tuple[list[str], Path], **_: object) -> None:
+        ran.append(command[1].stem)
+
+    monkeypatch.setattr(jst_comparison, "_run", run)
+    monkeypatch.setattr(jst_comparison, "_is_trained", lambda options: options.training.seed == 1)
+    run_comparison(comparison, second_run.BASE.split(), jobs=1, logs=tmp_path)
+    assert ran == ["two_both_1", "two_single_1", "two_both_0", "two_single_0"]
+    said = capsys.readouterr().out
+    assert "4 runs (2 systems, 2 seeds), 1 at a time, 2 of them trained; how long they take" in said
+    assert "1 of 2 runs took" in said
 
 
 def test_what_is_significant_is_marked_and_what_is_undefined_is_not() -> None:
