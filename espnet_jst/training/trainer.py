@@ -20,7 +20,7 @@ from espnet2.utils.build_dataclass import build_dataclass
 from espnet_jst.data.checks import SKIPPED
 from espnet_jst.errors import CheckpointError
 from espnet_jst.scheduled import Scheduled
-from espnet_jst.training import budget
+from espnet_jst.training import budget, costs
 from espnet_jst.training.accumulation import last_update, updates
 from espnet_jst.training.batches import PlannedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
@@ -243,7 +243,7 @@ class JSTTrainer(Trainer):
             resume=options.resume,
             train=train,
             clock_s=cls.clock.wall_seconds,
-            costs=lambda: budget.measure(
+            costs=lambda: costs.measure(
                 model,
                 optimizers,
                 train,
@@ -252,7 +252,7 @@ class JSTTrainer(Trainer):
                 grad_clip=options.grad_clip,
                 unused_parameters=options.unused_parameters,
                 output_dir=output_dir,
-                most_s=budget.PROBE_SHARE * 60 * minutes,
+                most_s=costs.PROBE_SHARE * 60 * minutes,
             ),
         )
 

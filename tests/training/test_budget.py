@@ -8,17 +8,17 @@ import torch
 from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.training import budget
+from espnet_jst.training import costs as jst_costs
 from espnet_jst.training.batches import CountedBatches
 from espnet_jst.training.budget import (
     LEAST_EPOCHS,
     LEAST_STEPS,
     MARGIN,
     BudgetSpentError,
-    StepCosts,
     epochs_in,
     plan_pace,
 )
+from espnet_jst.training.costs import StepCosts
 from espnet_jst.training.usage import CPUClock
 
 LONG = {f"u{i}": 200 for i in range(500)}
@@ -238,10 +238,10 @@ class Batches:
 )
 def test_measuring_takes_the_time_that_it_may_or_two_steps(tmp_path, monkeypatch, most_s, used_s, timed, validation_s):
     monkeypatch.setattr(Slow, "now_s", 0.0, raising=False)
-    monkeypatch.setattr(budget.time, "perf_counter", lambda: Slow.now_s)
+    monkeypatch.setattr(jst_costs.time, "perf_counter", lambda: Slow.now_s)
     model = Slow()
     optimizers = [torch.optim.SGD(model.parameters(), lr=0.1)]
-    costs = budget.measure(
+    costs = jst_costs.measure(
         model, optimizers, Batches(40), Batches(10),
         device="cpu", grad_clip=1.0, unused_parameters=False, output_dir=tmp_path, most_s=most_s,
     )  # fmt: skip
@@ -252,8 +252,8 @@ def test_measuring_takes_the_time_that_it_may_or_two_steps(tmp_path, monkeypatch
 
 def test_a_first_step_that_is_longer_than_the_budget_is_the_last(tmp_path, monkeypatch):
     monkeypatch.setattr(Slow, "now_s", 0.0, raising=False)
-    monkeypatch.setattr(budget.time, "perf_counter", lambda: 400 * Slow.now_s)
-    costs = budget.measure(
+    monkeypatch.setattr(jst_costs.time, "perf_counter", lambda: 400 * Slow.now_s)
+    costs = jst_costs.measure(
         Slow(), [], Batches(40), Batches(10),
         device="cpu", grad_clip=1.0, unused_parameters=False, output_dir=tmp_path, most_s=3.0,
     )  # fmt: skip

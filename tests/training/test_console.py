@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from espnet_jst.tasks.jst import JSTTask
-from espnet_jst.training import budget, progress
+from espnet_jst.training import budget, costs, progress
+from espnet_jst.training.costs import StepCosts
 from tests.training.corpus import make_corpus, write_config
 
 
@@ -44,8 +45,8 @@ def test_steps_done_and_planned_stand_on_the_console(
 def test_a_training_whose_time_is_over_ends_as_one_that_is_complete(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    costs = budget.StepCosts(sizes=[[1.0]], seconds=[[1e-9]], validation_s=0.0, overhead_s=0.0)
-    monkeypatch.setattr(budget, "measure", lambda *_, **__: costs)
+    measured = StepCosts(sizes=[[1.0]], seconds=[[1e-9]], validation_s=0.0, overhead_s=0.0)
+    monkeypatch.setattr(costs, "measure", lambda *_, **__: measured)
     begin = budget.Pace.begin
 
     def late(pace: budget.Pace, epoch: int) -> int:
