@@ -29,7 +29,7 @@ from espnet_jst.inference.session import Session
 from espnet_jst.inference.text2text import Text2Text
 from espnet_jst.model import JSTModel
 from espnet_jst.search.interface import Hypothesis as Found
-from espnet_jst.tasks.build import build_tokenizers
+from espnet_jst.tasks.arguments import build_tokenizers
 from espnet_jst.text.lanes import in_order
 from espnet_jst.text.words import Word, join_words
 

@@ -23,7 +23,7 @@ from espnet_jst.inference.word_stream import Span, Update, WordStream
 from espnet_jst.model import JSTModel, ModelState
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
-from espnet_jst.tasks.build import build_tokenizers, inputs_of
+from espnet_jst.tasks.arguments import build_tokenizers, inputs_of
 from espnet_jst.text.assembler import AssembledWord
 from espnet_jst.text.lanes import in_order
 from espnet_jst.text.tokenizer import Tokenizer

@@ -22,7 +22,8 @@ from espnet_jst.config import options_of  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
 from espnet_jst.inputs.spec import SPEECH  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
-from espnet_jst.tasks import build  # noqa: E402
+from espnet_jst.tasks import arguments  # noqa: E402
+from espnet_jst.tasks.build import build_model  # noqa: E402
 from espnet_jst.tasks.bursts import check_bursts  # noqa: E402
 from espnet_jst.tasks.clipping import GRAD_CLIP_HELP, set_grad_clip  # noqa: E402
 from espnet_jst.tasks.data_sets import TRAIN, VALID, check_files, check_sets  # noqa: E402
@@ -131,7 +132,7 @@ class JSTTask(st.STTask):
         if args.max_cache_size > 0:
             raise ConfigError("--max_cache_size: ESPnet keeps utterances as augmented once, leave it 0")
         wanted_processes(args)
-        build.check_keys_of(args)
+        arguments.check_keys_of(args)
         set_grad_clip(args)
 
     @classmethod
@@ -140,11 +141,11 @@ class JSTTask(st.STTask):
         silence_others()  # here, because every process of a training passes here
         if args.resume and not (args.collect_stats or args.dry_run):
             # Before ESPnet overwrites the configuration that the weights belong to.
-            check_checkpoint(Path(args.output_dir), build.marks_of(args))
+            check_checkpoint(Path(args.output_dir), arguments.marks_of(args))
         _check_data(args, cls.build_preprocess_fn(args, train=True))
         # Processes that train together must know of a step that does not reach every parameter.
-        untrained = any(not spec.weight for spec in build.heads_of(args).values())
-        args.unused_parameters |= untrained or bool(args.train_groups or build.inputs_of(args))
+        untrained = any(not spec.weight for spec in arguments.heads_of(args).values())
+        args.unused_parameters |= untrained or bool(args.train_groups or arguments.inputs_of(args))
         if not args.distributed and wanted_processes(args) > 1:
             run_processes(cls.main_worker, args)
             return
@@ -180,19 +181,19 @@ class JSTTask(st.STTask):
         """
         return JSTPreprocessor(
             train,
-            specs=build.heads_of(args),
-            tokenizers=build.build_tokenizers(args),
-            inputs=build.inputs_of(args),
+            specs=arguments.heads_of(args),
+            tokenizers=arguments.build_tokenizers(args),
+            inputs=arguments.inputs_of(args),
             lanes=parse_lanes((args.model_conf or {}).get("lanes")),
-            tgt_langs=build.tgt_langs_of(args),
-            channels=build.channels_of(args, st.frontend_choices.classes),
+            tgt_langs=arguments.tgt_langs_of(args),
+            channels=arguments.channels_of(args, st.frontend_choices.classes),
             conf=getattr(args, "preprocessor_conf", None),
         )
 
     @classmethod
     def build_dataset(cls, args: argparse.Namespace, iter_options: Any, keys_to_load: Any = None) -> Any:
         """ESPnet's data set, after a check of its sampling rate."""
-        build.check_rate(args, iter_options.data_path_and_name_and_type)
+        arguments.check_rate(args, iter_options.data_path_and_name_and_type)
         return super().build_dataset(args, iter_options, keys_to_load)
 
     @classmethod
@@ -238,7 +239,7 @@ class JSTTask(st.STTask):
 
     @classmethod
     def _build(cls, args: argparse.Namespace) -> JSTModel:
-        return build.build_model(args, {choices.name: choices for choices in cls.class_choices_list})
+        return build_model(args, {choices.name: choices for choices in cls.class_choices_list})
 
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
@@ -270,7 +271,7 @@ class JSTTask(st.STTask):
             if model_file is None:
                 raise ConfigError("give a model file, a configuration file, or both")
             config_file = Path(model_file).parent / "config.yaml"
-        args = build.loaded_arguments(read_config(config_file), config_file)
+        args = arguments.loaded_arguments(read_config(config_file), config_file)
         if model_file is None:
             return cls._build(args).to(device), args
         state = read_weights(model_file)

@@ -15,7 +15,7 @@ from espnet_jst.hub.icefall.report import Report, Row
 from espnet_jst.hub.icefall.settings import Settings, configuration
 from espnet_jst.hub.icefall.sizes import Sizes, parse_sizes
 from espnet_jst.model import JSTModel
-from espnet_jst.tasks.build import loaded_arguments
+from espnet_jst.tasks.arguments import loaded_arguments
 from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.token_marks import PREFIX, TokenLists
 from espnet_jst.weights import SHOWN_KEYS, check_finite, limit_parameters

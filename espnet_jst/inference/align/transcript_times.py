@@ -15,7 +15,7 @@ from espnet_jst.inference.audio.recording import read_audio
 from espnet_jst.inference.audio.resample import resample
 from espnet_jst.inference.loading import load_model
 from espnet_jst.inference.searches import build_timings
-from espnet_jst.tasks.build import build_tokenizers
+from espnet_jst.tasks.arguments import build_tokenizers
 from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.units import split_units
 
