@@ -52,6 +52,8 @@ def run_shards(
     Raises:
         JSTError: a shard failed; the message names its items.
     """
+    if not shards:
+        return []  # no cluster is asked for no workers, and no bar is shown
     results: list[Any] = [None] * len(shards)
     with progress(title, sum(len(shard) for shard in shards)) as advance, workers() as pool:
         here = pool.local and (nj <= 1 or len(shards) <= 1)

@@ -48,6 +48,11 @@ def kill_the_writer(folder: Path) -> threading.Thread:
     return thread
 
 
+def test_nothing_to_do_asks_for_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("espnet_jst.jobs.shards.workers", lambda: pytest.fail("workers were asked for"))
+    assert run_each(str, [], nj=4, title="nothing") == []
+
+
 def test_shards_keep_the_order_of_their_items():
     items = list(range(11))
     assert [list(shard) for shard in split(items, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
