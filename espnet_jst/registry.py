@@ -47,6 +47,7 @@ TABLE: dict[str, dict[str, type | str]] = {
     "regularizers": {
         "cr_ctc": "espnet_jst.regularizers.cr_ctc:CRCTC",
         "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
+        "sp_kd": "espnet_jst.regularizers.sp_kd:SPKD",
     },
     # Of a decoding configuration.
     "penalty": {

@@ -67,7 +67,7 @@ def make_model(tmp_path, heads=HEADS, regularizers=None, *, kind="conformer"):
         hier_reads={"conformer": "encoder", "zipformer": "encoder.last_stack"}[kind],
         heads=modules,
         specs=specs,
-        regularizers=build_regularizers(regularizers, modules, dict.fromkeys(specs, 0.08)),
+        regularizers=build_regularizers(regularizers, modules, dict.fromkeys(specs, 0.08), specs),
     )
 
 

@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor, nn
 
 from espnet_jst.heads.conf import CTCHeadConf
-from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.heads.interface import FRAMES, Head, HeadOutput
 from espnet_jst.keys import takes
 from espnet_jst.losses.backends import IMPOSSIBLE
 from espnet_jst.losses.checks import check_labels, checked
@@ -18,6 +18,8 @@ from espnet_jst.taps import Tap
 
 class CTCHead(Head):
     """A linear layer and the CTC loss."""
+
+    exposes = {"log_probs": FRAMES}
 
     @takes(CTCHeadConf)
     def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: CTCHeadConf) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from espnet_jst.taps import Tap
+
+FRAMES, LABELS = "frames", "labels"  # what a sequence runs over
 
 
 class HeadOutput(NamedTuple):
@@ -16,8 +19,7 @@ class HeadOutput(NamedTuple):
     Attributes:
         loss: of each utterance in nats, (B,).
         parts: what it is made of, for the log: (B,) each, without gradients.
-        exposed: sequences that a regularizer may read, by name, with gradients: "log_probs" (B, T, V) of a CTC head,
-            "predictor" (B, U + 1, D) of a transducer.
+        exposed: sequences that a regularizer may read, by name, with gradients: those of `Head.exposes`.
     """
 
     loss: Tensor
@@ -33,8 +35,10 @@ class Head(nn.Module):
     Attributes:
         blank: id of the blank symbol.
         vocab_size: number of symbols, blank included.
+        exposes: what `HeadOutput.exposed` holds, and whether it runs over the FRAMES of the tap or over the LABELS.
     """
 
+    exposes: ClassVar[Mapping[str, str]] = {}
     blank: int
     vocab_size: int
 

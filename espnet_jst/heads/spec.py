@@ -64,6 +64,12 @@ class HeadSpec(Conf):
         """Name of the head's target in a batch."""
         return f"target_{self.name}"
 
+    @property
+    def writes(self) -> tuple[object, ...]:
+        """What its labels depend on: heads that agree in it have one target."""
+        serialization = (self.policy, self.gamma, self.tags, self.max_block_words) if self.serialized else ()
+        return self.lanes, self.vocabulary or self.lane_vocabulary, *serialization
+
     @classmethod
     def parse(cls, name: str, entry: Mapping, where: str = "", lanes: Mapping[str, Lane] = LANES) -> HeadSpec:
         """Read one entry of the configuration, `where` it stands; `lanes` are those of the model.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.conf import TransducerHeadConf
-from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.heads.interface import LABELS, Head, HeadOutput
 from espnet_jst.heads.joint import JointNetwork
 from espnet_jst.heads.predictor import Predictor
 from espnet_jst.keys import takes
@@ -25,6 +25,8 @@ class TransducerHead(Head, Scheduled):
     The additive joiner, logits(t, u) = am(t) + lm(u), is the "simple" joiner of the pruned transducer
     (arXiv:2206.13236, sec. 3.1): without it a small serialized model learns nothing. It is used in training only.
     """
+
+    exposes = {"predictor": LABELS}
 
     @takes(TransducerHeadConf)
     def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: TransducerHeadConf) -> None:

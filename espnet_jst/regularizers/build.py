@@ -11,6 +11,7 @@ from torch import nn
 from espnet_jst.config import closest
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.interface import Head
+from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.keys import Conf, read_table, required
 from espnet_jst.registry import load, names, read_entry
 from espnet_jst.regularizers.interface import Regularizer
@@ -48,13 +49,16 @@ def _as_cr_ctc(entry: Mapping) -> Mapping:
     return {"weight": 0.1, "warm_steps": 0, **others, "kind": "cr_ctc", "heads": between}
 
 
-def build_regularizers(table: object, heads: nn.ModuleDict, shifts_s: Mapping[str, float]) -> nn.ModuleDict:
+def build_regularizers(
+    table: object, heads: nn.ModuleDict, shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]
+) -> nn.ModuleDict:
     """One module an entry.
 
     Args:
         table: `model_conf.regularizers`.
         heads: the heads by name.
         shifts_s: seconds from frame to frame of the tap that each head reads, and of every tap.
+        specs: configurations of the heads.
 
     Raises:
         ConfigError: an entry is wrong, or names a head or tap that the model has not.
@@ -69,7 +73,7 @@ def build_regularizers(table: object, heads: nn.ModuleDict, shifts_s: Mapping[st
                     f"{WHERE}.{name}: the model has no {need!r}{closest(need, known)}; known: {', '.join(known)}"
                 )
         try:
-            term.check(known_heads, shifts_s)
+            term.check(known_heads, shifts_s, specs)
         except ConfigError as error:
             raise ConfigError(f"{WHERE}.{name}: {error}") from error
         built[name] = term

@@ -41,3 +41,43 @@ class PosteriorConsistencyConf(Conf):
             raise ConfigError(
                 f"between names {list(self.between)}: give two CTC heads; one on two views is kind: cr_ctc"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SPKDConf(Conf):
+    """Two branches that find the same things alike (similarity-preserving distillation, arXiv:1907.09682).
+
+    arXiv:2405.13514 uses it between the encoders and between the decoders of a multi-decoder; which layers, direction
+    and weights it has could not be read, so they are keys.
+    """
+
+    between: Sequence[str] = required(
+        "student and teacher: two taps of one rate ([encoder, hier_encoder], [encoder.5, hier_encoder.2]), or what two "
+        "heads of the same labels expose ([streaming.predictor, offline.predictor])"
+    )
+    axis: str = key(
+        "time",
+        "what is compared with each other: the positions of each utterance, or the utterances of a batch, as published "
+        "for images",
+        choices=("time", "batch"),
+    )
+    detach: str = key(
+        "teacher", "which of both does not learn from it; none: each learns", choices=("teacher", "student", "none")
+    )
+    share: float | None = key(
+        0.1,
+        "gradient that it is to have, as a share of that of all other terms where it begins to act: the weight "
+        "follows; null: the weight is fixed",
+        low=1e-6,
+        high=1e3,
+    )
+    weight: float = key(
+        1000.0, "factor in the loss; with a share what it begins with (3000 in arXiv:1907.09682)", low=0, high=1e9
+    )
+
+    def check(self) -> None:
+        """Refuse other numbers of sequences, and a weight that could not follow."""
+        if not len(set(self.between)) == len(self.between) == 2:
+            raise ConfigError(f"between names {list(self.between)}: give a student and a teacher")
+        if self.share is not None and not self.weight:
+            raise ConfigError("weight is 0 and would stay so: give more, or share: null")

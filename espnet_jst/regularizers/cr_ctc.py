@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.keys import takes
 from espnet_jst.regularizers.conf import CRCTCConf
 from espnet_jst.regularizers.divergence import check_posteriors, symmetric_divergence
@@ -36,7 +37,7 @@ class CRCTC(Regularizer, Scheduled):
         """Set the weight of this step; see `Scheduled`."""
         self.weight = self.full_weight * (min(1.0, step / self.warm_steps) if self.warm_steps else 1.0)
 
-    def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float]) -> None:
+    def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]) -> None:
         for name in self.needs:
             check_posteriors("heads", name, heads[name])
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from torch import Tensor, nn
 
 from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.taps import Tap
 
 
@@ -18,22 +19,23 @@ class Regularizer(nn.Module):
         needs: names of the heads and taps that it reads.
         views: differently masked copies of a batch that it compares; 1 for none. The rows of taps and outputs are then
             those of the first view, of the second, and so on.
-        weight: its factor in the sum, which `at` may change from step to step.
+        weight: its factor in the sum, which may change from step to step.
         part_names: names of its parts.
     """
 
     needs: tuple[str, ...]
     views: int = 1
-    weight: float
+    weight: float | Tensor
     part_names: tuple[str, ...] = ()
 
     @abstractmethod
-    def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float]) -> None:
+    def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]) -> None:
         """Refuse what it cannot compare, before a training.
 
         Args:
             heads: the heads by name; those that it needs are there.
             shifts_s: seconds from frame to frame of every tap, and of the tap that each head reads.
+            specs: configurations of the heads.
 
         Raises:
             ConfigError: names the key and what to change.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.interface import Head, HeadOutput
+from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.keys import takes
 from espnet_jst.regularizers.conf import PosteriorConsistencyConf
 from espnet_jst.regularizers.divergence import check_posteriors, symmetric_divergence
@@ -28,7 +29,7 @@ class PosteriorConsistency(Regularizer):
         super().__init__()
         self.needs, self.weight = tuple(conf.between), conf.weight
 
-    def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float]) -> None:
+    def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]) -> None:
         for name in self.needs:
             check_posteriors("between", name, heads[name])
         first, last = self.needs

@@ -140,7 +140,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         hier_gradient=model_conf.get("hier_gradient", 1.0),
         tgt_langs=_target_languages(tgt_langs_of(args), chain, specs),
         inputs=texts | build_inputs({name: inputs[name] for name in inputs if name not in texts}, vocab_sizes, feeds),
-        regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s),
+        regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s, specs),
         token_lists=marks,
     )
 

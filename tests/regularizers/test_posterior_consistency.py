@@ -91,7 +91,7 @@ def test_heads_of_two_rates_or_vocabularies_are_refused():
     term = PosteriorConsistency(between=["a", "b"])
     heads = {"a": CTCHead(encoder_size=4, vocab_size=5), "b": CTCHead(encoder_size=4, vocab_size=5)}
     with pytest.raises(ConfigError, match="read taps of 0.04 s and 0.08 s a frame: let them read taps of one rate"):
-        term.check(heads, {"a": 0.04, "b": 0.08})
+        term.check(heads, {"a": 0.04, "b": 0.08}, {})
     heads["b"] = CTCHead(encoder_size=4, vocab_size=6)
     with pytest.raises(ConfigError, match="different token lists"):
-        term.check(heads, {"a": 0.04, "b": 0.04})
+        term.check(heads, {"a": 0.04, "b": 0.04}, {})
