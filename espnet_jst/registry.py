@@ -38,7 +38,11 @@ TABLE: dict[str, dict[str, type | str]] = {
         "eden": "espnet_jst.training.eden:Eden",
     },
     # Entries of model_conf, by their kind.
-    "heads": {"transducer": "espnet_jst.heads.transducer:TransducerHead", "ctc": "espnet_jst.heads.ctc:CTCHead"},
+    "heads": {
+        "transducer": "espnet_jst.heads.transducer:TransducerHead",
+        "ctc": "espnet_jst.heads.ctc:CTCHead",
+        "attention": "espnet_jst.heads.attention:AttentionHead",
+    },
     "predictor": {
         "lstm": "espnet_jst.heads.predictor:LSTMPredictor",
         "stateless": "espnet_jst.heads.predictor:StatelessPredictor",

@@ -23,15 +23,16 @@ from espnet_jst.config import CommandParser, truth
 from espnet_jst.errors import ConfigError
 
 _NO_LM = "the search takes one recurrent language model over its labels: --lm_train_config and --lm_file"
-_NO_ATTENTION = "the transducer search has no such score; see --blank_penalty"
+_ONE_FOR_ALL = "all searches take the same: --beam_size, --ctc_weight, --penalty, --maxlenratio, --minlenratio"
 _FROM_CONFIG = "the vocabulary of the training configuration is used"
 REFUSED = {
     **dict.fromkeys(["word_lm_train_config", "word_lm_file", "ngram_file"], _NO_LM),
     **dict.fromkeys(["src_lm_train_config", "src_lm_file", "src_word_lm_train_config", "src_word_lm_file"], _NO_LM),
     **dict.fromkeys(["ngram_weight", "asr_lm_weight", "asr_ngram_weight", "src_ngram_file"], _NO_LM),
-    **dict.fromkeys(["ctc_weight", "asr_ctc_weight", "penalty", "asr_penalty", "ctc_greedy"], _NO_ATTENTION),
-    **dict.fromkeys(["maxlenratio", "minlenratio", "asr_maxlenratio", "asr_minlenratio"], _NO_ATTENTION),
-    **dict.fromkeys(["asr_nbest", "asr_beam_size", "normalize_length"], "one search writes both lanes: --beam_size"),
+    **dict.fromkeys(["asr_ctc_weight", "asr_penalty", "asr_maxlenratio", "asr_minlenratio"], _ONE_FOR_ALL),
+    **dict.fromkeys(["asr_nbest", "asr_beam_size"], _ONE_FOR_ALL),
+    "ctc_greedy": "no search of CTC alone: train a transducer or an attention decoder",
+    "normalize_length": "a score is that of the whole sequence; see --penalty",
     **dict.fromkeys(["token_type", "bpemodel", "src_token_type", "src_bpemodel"], _FROM_CONFIG),
     "transducer_conf": "use --beam_size, --nbest, --max_symbols and --blank_penalty",
     **dict.fromkeys(["enh_s2t_task", "hugging_face_decoder", "hugging_face_decoder_max_length"], "this model has none"),
@@ -39,9 +40,13 @@ REFUSED = {
 }
 DECODING = (
     *("beam_size", "nbest", "chunk_s", "left_chunks", "blank_penalty", "max_symbols", "search_heads"),
+    *("ctc_weight", "penalty", "maxlenratio", "minlenratio"),
     *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang", "mt_model"),
 )
-PACKED = {"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None}
+PACKED = {
+    **{"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None},
+    **dict.fromkeys(["ctc_weight", "penalty", "maxlenratio", "minlenratio"]),
+}
 """What --model_tag may know better, and its value where neither it nor the user says anything."""
 SOUND, LANGUAGES = ("speech", "sound"), ("tgt_lang", "text")
 NEUTRAL = ("", "0", "0.0", "none", "false", "{}", "1")
@@ -80,12 +85,16 @@ def get_parser() -> argparse.ArgumentParser:
         "adapts, '{translation: {kind: length}}' (0, or the pack's)",
     )
     group.add_argument("--max_symbols", type=int, help="most symbols in one frame (20, or the pack's)")
+    group.add_argument("--ctc_weight", type=float, help="share of CTC beside an attention decoder (0.3, or the pack's)")
+    group.add_argument("--penalty", type=float, help="nats for each label of an attention decoder (0, or the pack's)")
+    group.add_argument("--maxlenratio", type=float, help="its most labels a frame; 0: as many as frames; -N: N")
+    group.add_argument("--minlenratio", type=float, help="its least labels a frame; -N: N")
     group.add_argument("--lm_train_config", help="config.yaml of a recurrent language model (espnet2.bin.lm_train)")
     group.add_argument("--lm_file", help="its weights; needs a beam")
     group.add_argument("--lm_weight", type=float, default=0.3, help="factor of its log-probabilities")
     group.add_argument("--phrases", help="file with a likely phrase a line; needs a beam")
     group.add_argument("--phrase_bonus", type=float, default=1.5, help="nats for each label of a phrase")
-    group.add_argument("--search_heads", nargs="+", help="transducer heads to search; default: all")
+    group.add_argument("--search_heads", nargs="+", help="heads to search; default: all that can be")
     group.add_argument("--mt_model", help="a cascade: pack, folder or tag of a model that translates the transcript")
     group.add_argument("--tgt_lang", help="language to translate into, of a model that has several")
     group = parser.add_argument_group("streaming")

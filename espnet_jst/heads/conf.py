@@ -68,6 +68,18 @@ class CTCHeadConf(Conf):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttentionHeadConf(Conf):
+    """ESPnet's Transformer decoder, as wide as the tap that it reads, over one lane or several serialized lanes."""
+
+    layers: int = key(6, "layers; this and what follows are ESPnet's defaults", low=1, high=128)
+    heads: int = key(4, "attention heads", low=1, high=128)
+    feed_forward_size: int = key(2048, "hidden size of the feed-forward modules", low=1, high=65536)
+    dropout: float = key(0.1, "dropout of labels, positions and modules", low=0, high=1)
+    attention_dropout: float = key(0.0, "dropout of attention weights", low=0, high=1)
+    label_smoothing: float = key(0.1, "share of a label's probability that all others have", low=0, high=0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LSTMPredictorConf(Conf):
     """Embedding and LSTM."""
 

@@ -26,7 +26,7 @@ class HeadSpec(Conf):
     """
 
     name: str
-    kind: str = required("transducer or ctc", choices=lambda: registry.names("heads"))
+    kind: str = required("transducer, attention or ctc", choices=lambda: registry.names("heads"))
     lanes: tuple[str, ...] = required("one lane, or several that are serialized into one stream")
     reads: str = key("encoder", "tap that it reads: encoder, hier_encoder, or a lower layer such as encoder.3")
     weight: float = key(1.0, "factor of its loss in the sum; 0 does not train it", low=0, high=1e6)

@@ -20,7 +20,10 @@ WEIGHTS_KEY = "st_model_file"
 DECODING_KEY = "decoding"
 SAFETENSORS = "model.safetensors"
 # What a pack may say about decoding: numbers that change neither what is loaded nor where from.
-_DECODING = ("beam_size", "blank_penalty", "max_symbols", "chunk_s", "left_chunks")
+_DECODING = (
+    *("beam_size", "blank_penalty", "max_symbols", "chunk_s", "left_chunks"),
+    *("ctc_weight", "penalty", "maxlenratio", "minlenratio"),
+)
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")
 # What an experiment folder is asked for, best first; ESPnet averages the best epochs at the end of a run.
 _EXPERIMENT_WEIGHTS = (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
@@ -17,16 +18,21 @@ from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.word_stream import LaneSearch, Timing
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import load
+from espnet_jst.search.attention import AttentionSearch
 from espnet_jst.search.beam import BeamSearch
 from espnet_jst.search.blank_penalty import BlankPenalty, Steering
 from espnet_jst.search.clocks import Clock, CTCLabels, Seconds, Silent
 from espnet_jst.search.followed import LanePenalty, lane_penalties
 from espnet_jst.search.greedy import GreedySearch
+from espnet_jst.search.interface import Search
 from espnet_jst.search.penalty_rules import PenaltyRule
-from espnet_jst.search.spec import SearchSpec, parse_searches
+from espnet_jst.search.scorers import LabelScorer
+from espnet_jst.search.spec import SEARCHED, SearchSpec, parse_searches
 from espnet_jst.text.lanes import Lane, parse_lanes
 from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
+
+ATTENTION_OPTIONS = ("ctc_weight", "penalty", "maxlenratio", "minlenratio")
 
 
 def build_decoder(
@@ -48,23 +54,19 @@ def build_decoder(
     lanes = parse_lanes(conf.get("lanes"))
     specs = parse_searches(model.specs, conf.get("searches"), options.search_heads)
     if not specs:
-        raise ConfigError("the model has no transducer head to search; train one with kind: transducer")
-    readers = {name: tokenizer_of(model.specs[spec.heads[0]], tokenizers) for name, spec in specs.items()}
+        raise ConfigError(f"the model has no head to search; train one with kind: {' or '.join(SEARCHED)}")
+    _check_attention_options(options, {model.specs[spec.searched].kind for spec in specs.values()})
+    readers = {name: tokenizer_of(model.specs[spec.searched], tokenizers) for name, spec in specs.items()}
     scorers = options.scorers(readers, str(next(model.parameters()).device))
     searches = {}
     for name, spec in specs.items():
-        head = model.specs[spec.heads[0]]
+        head = model.specs[spec.searched]
         tags = Tags.configured(head.tags, getattr(args, "preprocessor_conf", None))
         penalties = lane_penalties(options.blank_penalty, head, model.specs, lanes)
         penalty = blank_penalty(model, head, _opens(head, readers[name], tags), penalties)
-        module = model.heads[head.name]
-        assert isinstance(module, TransducerHead)
-        common: dict[str, Any] = {"reads": head.reads, "max_symbols": options.max_symbols, "blank_penalty": penalty}
         searches[name] = LaneSearch(
             kind=head.kind,
-            search=BeamSearch(module, beam_size=options.beam_size, scorers=scorers[name], **common)
-            if options.beam_size > 1
-            else GreedySearch(module, **common),
+            search=_search(model, spec, options, scorers[name], penalty),
             tokenizer=readers[name],
             tags=tags,
             lanes=tuple(lanes[lane] for lane in head.lanes),
@@ -73,6 +75,41 @@ def build_decoder(
             replaced=_replaced(spec, specs, model.specs),
         )
     return Decoder(searches, build_timings(model, lanes, tokenizers, options.timing_conf))
+
+
+def _search(
+    model: JSTModel,
+    spec: SearchSpec,
+    options: DecodingOptions,
+    scorers: Sequence[LabelScorer],
+    penalty: BlankPenalty,
+) -> Search[Any]:
+    """The search that the kind of its head and the beam ask for."""
+    module, reads = model.heads[spec.searched], model.specs[spec.searched].reads
+    if isinstance(module, AttentionHead):
+        ctc = model.heads[spec.ctc] if spec.ctc else None
+        assert ctc is None or isinstance(ctc, CTCHead)
+        return AttentionSearch(
+            module,
+            reads=reads,
+            beam_size=options.beam_size,
+            ctc=ctc,
+            ctc_reads=model.specs[spec.ctc].reads if spec.ctc else "",
+            scorers=scorers,
+            **{name: value for name in ATTENTION_OPTIONS if (value := getattr(options, name)) is not None},
+        )
+    assert isinstance(module, TransducerHead)
+    common: dict[str, Any] = {"reads": reads, "max_symbols": options.max_symbols, "blank_penalty": penalty}
+    if options.beam_size > 1:
+        return BeamSearch(module, beam_size=options.beam_size, scorers=scorers, **common)
+    return GreedySearch(module, **common)
+
+
+def _check_attention_options(options: DecodingOptions, kinds: Collection[str]) -> None:
+    if "attention" not in kinds:
+        for name in ATTENTION_OPTIONS:
+            if getattr(options, name):
+                raise ConfigError(f"{name} is of attention decoders, and none is searched: see blank_penalty")
 
 
 def build_timings(

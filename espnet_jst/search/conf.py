@@ -93,7 +93,7 @@ def read_penalty(entry: Mapping[str, Penalty], where: str) -> PenaltyConf:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingConf(Conf):
-    """Keyword arguments of `Speech2Text`; the first five may stand in the decoding configuration of a pack."""
+    """Keyword arguments of `Speech2Text`; the first nine may stand in the decoding configuration of a pack."""
 
     beam_size: int = key(1, "hypotheses kept; 1 is greedy search", low=1, high=1000)
     blank_penalty: float | Mapping[str, float | Mapping[str, Penalty]] = key(
@@ -118,6 +118,24 @@ class DecodingConf(Conf):
         "default the model's own",
         low=-1,
         high=100_000,
+    )
+    ctc_weight: float | None = key(
+        None,
+        "share of the CTC head in the score of an attention decoder's sequence, where one takes part (0.3)",
+        low=0,
+        high=1,
+    )
+    penalty: float | None = key(
+        None, "nats for each label of an attention decoder: above 0 more words (0)", low=-1000, high=1000
+    )
+    maxlenratio: float | None = key(
+        None,
+        "most labels of an attention decoder for each frame; 0: as many as there are frames, below 0: that number (0)",
+        low=-100_000,
+        high=1000,
+    )
+    minlenratio: float | None = key(
+        None, "least labels of an attention decoder for each frame, below 0: that number (0)", low=-100_000, high=1000
     )
     tgt_lang: str | None = key(
         None, "language to translate into, of a model that has several (model_conf.tgt_langs); a call may name another"

@@ -13,6 +13,7 @@ from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.keys import Conf, key, read, read_table, required
 
 WHERE = "model_conf.searches"
+SEARCHED = ("transducer", "attention")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,18 +21,31 @@ class SearchSpec(Conf):
     """One entry of `model_conf.searches`; `name` is its key, by default that of the head."""
 
     name: str
-    heads: tuple[str, ...] = required("heads that it reads; a transducer is searched alone")
+    heads: tuple[str, ...] = required(
+        "the head that it searches: a transducer, or an attention decoder, and with that a CTC head of the same labels"
+    )
     second_pass_of: str | None = key(None, "search whose words this one's replace, where both write a lane")
+
+    @property
+    def searched(self) -> str:
+        """The head whose labels it writes."""
+        return self.heads[0]
+
+    @property
+    def ctc(self) -> str | None:
+        """The CTC head that takes part."""
+        return self.heads[1] if len(self.heads) > 1 else None
 
     def lanes(self, specs: Mapping[str, HeadSpec]) -> tuple[str, ...]:
         """The lanes that it writes."""
-        return specs[self.heads[0]].lanes
+        return specs[self.searched].lanes
 
 
 def parse_searches(
     specs: Mapping[str, HeadSpec], conf: Mapping[str, Any] | None = None, only: Sequence[str] | None = None
 ) -> dict[str, SearchSpec]:
-    """The searches of a model, first passes first; without `model_conf.searches` every transducer head is searched.
+    """The searches of a model, first passes first; without `model_conf.searches` every transducer and every attention
+    decoder is searched, this with the CTC head of its labels that reads most of what it reads.
 
     Args:
         specs: the heads.
@@ -44,13 +58,13 @@ def parse_searches(
     Raises:
         ConfigError: an entry cannot be used, a head has no search, or two searches would write the same lane.
     """
-    searchable = [name for name, spec in specs.items() if spec.kind == "transducer"]
+    searchable = [name for name, spec in specs.items() if spec.kind in SEARCHED]
     searches = read_table(conf, WHERE, lambda name, entry, where: _parsed(name, entry, where, specs, searchable))
     firsts = [search.second_pass_of for search in searches.values() if search.second_pass_of in searchable]
     for name in firsts if searches else searchable:
-        searches.setdefault(str(name), SearchSpec(name=str(name), heads=(str(name),)))
+        searches.setdefault(str(name), _search_of(str(name), specs))
     if only:
-        searches = _chosen(searches, only, searchable)
+        searches = _chosen(searches, only, searchable, specs)
     for search in searches.values():
         _check_second_pass(search, searches, specs, searchable)
     _check_lanes(searches, specs)
@@ -63,24 +77,43 @@ def _parsed(
     spec = read(SearchSpec, entry, where, name=name)
     for head in spec.heads:
         check_choice(head, specs, f"{where}.heads")
-        if head not in searchable:
-            named = f": name {' or '.join(searchable)}" if searchable else ""
-            raise ConfigError(f"{where}: head {head!r} is of the kind {specs[head].kind}, which has no search{named}")
-    if len(spec.heads) != 1:
+    if not spec.heads:
+        raise ConfigError(f"{where}.heads names none: give {' or '.join(searchable)}")
+    head, kind = spec.searched, specs[spec.searched].kind
+    if head not in searchable:
+        named = f": name {' or '.join(searchable)}" if searchable else ""
+        raise ConfigError(f"{where}: head {head!r} is of the kind {kind}, which has no search{named}")
+    if kind == "transducer" and len(spec.heads) != 1:
         raise ConfigError(f"{where}.heads must name one transducer head, not {list(spec.heads)}")
+    for other in spec.heads[1:]:
+        if len(spec.heads) > 2 or specs[other].kind != "ctc" or specs[other].writes != specs[head].writes:
+            raise ConfigError(
+                f"{where}.heads: beside the attention decoder {head!r} there may be one CTC head that writes the same "
+                f"labels, not {', '.join(spec.heads[1:])}"
+            )
     return spec
 
 
+def _search_of(head: str, specs: Mapping[str, HeadSpec]) -> SearchSpec:
+    """The search of a head that has no entry."""
+    if specs[head].kind != "attention":
+        return SearchSpec(name=head, heads=(head,))
+    same = [name for name, spec in specs.items() if spec.kind == "ctc" and spec.writes == specs[head].writes]
+    # That of the same tap; else the highest one, which hears most.
+    same.sort(key=lambda name: (specs[name].reads == specs[head].reads, specs[name].reads.startswith("hier_encoder")))
+    return SearchSpec(name=head, heads=(head, *same[-1:]))
+
+
 def _chosen(
-    searches: Mapping[str, SearchSpec], only: Sequence[str], searchable: Sequence[str]
+    searches: Mapping[str, SearchSpec], only: Sequence[str], searchable: Sequence[str], specs: Mapping[str, HeadSpec]
 ) -> dict[str, SearchSpec]:
     """The searches of some heads, in their order; one whose first pass is left out replaces nothing."""
     for head in only:
         check_choice(head, searchable, "search_heads")
     found = {}
     for head in only:
-        own = [search for search in searches.values() if search.heads == (head,)]
-        found.update({search.name: search for search in own or [SearchSpec(name=head, heads=(head,))]})
+        own = [search for search in searches.values() if search.searched == head]
+        found.update({search.name: search for search in own or [_search_of(head, specs)]})
     return {
         name: search if search.second_pass_of in found else replace(search, second_pass_of=None)
         for name, search in found.items()
@@ -106,11 +139,11 @@ def _check_lanes(searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpe
     for one, other in itertools.combinations(searches.values(), 2):
         shared = [lane for lane in other.lanes(specs) if lane in one.lanes(specs)]
         if shared and one.name != other.second_pass_of and other.name != one.second_pass_of:
-            if specs[one.heads[0]].reads.startswith("hier_encoder"):  # the later encoder hears more
+            if specs[one.searched].reads.startswith("hier_encoder"):  # the later encoder hears more
                 one, other = other, one
-            fix = f"two_pass: {{heads: [{other.heads[0]}], second_pass_of: {one.name}}}"
+            fix = f"two_pass: {{heads: [{other.searched}], second_pass_of: {one.name}}}"
             raise ConfigError(
                 f"the searches {one.name!r} and {other.name!r} would both write the lane {' and '.join(shared)}: name "
                 f"one the second pass of the other ({WHERE}: {{{fix}}}), or search some heads only (search_heads: "
-                f"[{other.heads[0]}])"
+                f"[{other.searched}])"
             )

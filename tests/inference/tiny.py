@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import yaml
 
+from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference import Speech2Text
 from espnet_jst.model import JSTModel
@@ -140,7 +141,8 @@ def liven(model: JSTModel, *, rate: float = 0.5, seed: int = 0) -> JSTModel:
     taps = model.eval().encode(audio, torch.tensor([audio.size(1)]), tgt_langs=first)
     for name, head in model.heads.items():
         if not isinstance(head, TransducerHead):
-            head.output.weight.mul_(8.0)
+            output = head.decoder.output_layer if isinstance(head, AttentionHead) else head.output
+            output.weight.mul_(8.0)
             continue
         tap, joint = taps[model.specs[name].reads], head.joint
         for layer in (joint.encoder_proj, joint.predictor_proj, joint.output):

@@ -38,8 +38,8 @@ def test_what_the_decoder_would_refuse_after_training_is_refused_before_the_firs
     assert "unknown key 'beam_sizze' (did you mean 'beam_size'?)" in capsys.readouterr().err
     assert main(["--inference_config", "decode.yml"]) == 1
     assert "decode.yml: cannot be read" in capsys.readouterr().err
-    assert main(["--inference_args", "--ctc_weight 0.3"]) == 1
-    assert "--ctc_weight 0.3: not used here" in capsys.readouterr().err
+    assert main(["--inference_args", "--asr_ctc_weight 0.3"]) == 1
+    assert "--asr_ctc_weight 0.3: not used here" in capsys.readouterr().err
     assert main(["--inference_config", "decode.yaml", "--stage", "3", "--stop_stage", "3"]) == 1
     assert "stage 3" in capsys.readouterr().err
 

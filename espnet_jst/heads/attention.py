@@ -1,0 +1,163 @@
+"""Attention head: ESPnet's Transformer decoder over one lane or several serialized lanes, and its steps in a search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from espnet_jst.errors import ConfigError
+from espnet_jst.heads.conf import AttentionHeadConf
+from espnet_jst.heads.interface import LABELS, Head, HeadOutput
+from espnet_jst.keys import takes
+from espnet_jst.losses.checks import check_labels, checked
+from espnet_jst.taps import Tap
+
+
+@dataclass
+class Memory:
+    """What a decoder hears of utterances, projected once for all steps.
+
+    Attributes:
+        keys: of every layer, (B, H, T, d).
+        values: likewise.
+        hidden: True where a frame is padding, (B, 1, 1, T).
+    """
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    hidden: Tensor
+
+
+@dataclass
+class Written:
+    """What a decoder keeps of the U labels of K hypotheses of B utterances.
+
+    Attributes:
+        keys: of every layer, (B, K, H, U, d).
+        values: likewise.
+        labels: U.
+    """
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    labels: int = 0
+
+    def choose(self, hypotheses: Tensor) -> Written:
+        """The hypotheses at places (B, N) of each utterance."""
+        rows = torch.arange(len(hypotheses), device=hypotheses.device)[:, None]
+        keys, values = ([x[rows, hypotheses] for x in part] for part in (self.keys, self.values))
+        return Written(keys, values, self.labels)
+
+
+class AttentionHead(Head):
+    """A Transformer decoder that hears whole utterances; labels are predicted with smoothing.
+
+    A sequence begins and ends with the last symbol of the token list, `<sos/eos>`. Training, and so every parameter's
+    name, is ESPnet's; `begin` and `step` compute the same label by label, and project each frame and label once.
+
+    Attributes:
+        end: id of `<sos/eos>`.
+    """
+
+    exposes = {"decoder": LABELS}
+
+    @takes(AttentionHeadConf)
+    def __init__(self, *, encoder_size: int, vocab_size: int, blank: int = 0, conf: AttentionHeadConf) -> None:
+        super().__init__()
+        # Here, not above: searches know this class, and most models have no such head.
+        from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
+
+        if encoder_size % conf.heads:
+            raise ConfigError(
+                f"an attention decoder is as wide as what it reads: {encoder_size} is no multiple of {conf.heads} heads"
+            )
+        self.blank, self.vocab_size, self.end, self.smoothing = blank, vocab_size, vocab_size - 1, conf.label_smoothing
+        self.decoder = TransformerDecoder(
+            vocab_size,
+            encoder_size,
+            attention_heads=conf.heads,
+            linear_units=conf.feed_forward_size,
+            num_blocks=conf.layers,
+            dropout_rate=conf.dropout,
+            positional_dropout_rate=conf.dropout,
+            self_attention_dropout_rate=conf.attention_dropout,
+            src_attention_dropout_rate=conf.attention_dropout,
+            use_flash_attn=False,  # another mask of padding, and a package that need not be there
+        )
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        return ("attention",) if self.training else ("attention", "error")
+
+    def forward(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> HeadOutput:
+        """See Head; what stands before the output layer is exposed, (B, U + 1, D). In evaluation mode the parts have
+        `error`, the share of labels that are not the likeliest one after the right ones before.
+        """
+        x, lengths = tap.x, tap.lengths.to(tap.x.device)
+        check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
+        place = torch.arange(targets.size(1) + 1, device=x.device)
+        ends = nn.functional.pad(targets, (0, 1), value=self.end).masked_fill(
+            place >= target_lengths[:, None], self.end
+        )
+        begins = nn.functional.pad(ends[:, :-1], (1, 0), value=self.end)
+        (logits, hidden), _ = self.decoder(x, lengths, begins, target_lengths + 1, return_hs=True)
+        logp = logits.float().log_softmax(dim=-1)
+        losses = self._smoothed(logp, ends)
+        valid = place <= target_lengths[:, None]
+        loss = checked((losses * valid).sum(dim=1), "attention")
+        parts = {"attention": loss.detach()}
+        if not self.training:
+            wrong = (logp.argmax(dim=-1).ne(ends) & valid).sum(dim=1).float()
+            parts["error"] = wrong / (target_lengths + 1.0).mean()
+        return HeadOutput(loss, parts, {"decoder": Tap(hidden, target_lengths + 1, math.nan)})
+
+    def _smoothed(self, logp: Tensor, labels: Tensor) -> Tensor:
+        """Divergence of the smoothed labels from what is predicted, (B, U): ESPnet's label smoothing loss."""
+        right = logp.gather(2, labels[..., None])[..., 0]
+        share, others = self.smoothing / (self.vocab_size - 1), 1.0 - self.smoothing
+        entropy = others * math.log(others) + (self.smoothing * math.log(share) if share else 0.0)
+        return entropy - others * right - share * (logp.sum(dim=-1) - right)
+
+    def begin(self, x: Tensor, lengths: Tensor) -> tuple[Memory, Written]:
+        """Utterances (B, T, D) with T valid frames (B,) -> what every step hears, and one hypothesis of each."""
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
+        for layer in self.decoder.decoders:
+            for part, project in ((keys, layer.src_attn.linear_k), (values, layer.src_attn.linear_v)):
+                part.append(_split(project(x), layer.src_attn.h).transpose(1, 2))
+        hidden = torch.arange(x.size(1), device=x.device) >= lengths.to(x.device)[:, None]
+        B, H, _, d = keys[0].shape
+        nothing = [x.new_zeros(B, 1, H, 0, d) for _ in keys]
+        return Memory(keys, values, hidden[:, None, None]), Written(nothing, list(nothing))
+
+    def step(self, labels: Tensor, memory: Memory, written: Written) -> tuple[Tensor, Written]:
+        """The last labels of hypotheses, (B, K) -> log-probabilities of the next ones, (B, K, V), and the cache."""
+        embedding, position = self.decoder.embed
+        position.extend_pe(position.pe.new_zeros(1, written.labels + 1))
+        x = embedding(labels) * position.xscale + position.pe[:, written.labels].to(labels.device)
+        all_keys, all_values = [], []
+        for number, layer in enumerate(self.decoder.decoders):
+            own, heard = layer.self_attn, layer.src_attn
+            y = layer.norm1(x)
+            q, k, v = (_split(project(y), own.h) for project in (own.linear_q, own.linear_k, own.linear_v))
+            keys = torch.cat([written.keys[number], k[..., None, :]], dim=3)
+            values = torch.cat([written.values[number], v[..., None, :]], dim=3)
+            weights = ((keys @ q[..., None])[..., 0] / math.sqrt(own.d_k)).softmax(dim=-1)
+            x = x + own.linear_out((weights[..., None, :] @ values).flatten(2))
+            q = _split(heard.linear_q(layer.norm2(x)), heard.h).transpose(1, 2)
+            scores = q @ memory.keys[number].transpose(2, 3) / math.sqrt(heard.d_k)
+            weights = scores.masked_fill(memory.hidden, -math.inf).softmax(dim=-1)
+            x = x + heard.linear_out((weights @ memory.values[number]).transpose(1, 2).flatten(2))
+            x = x + layer.feed_forward(layer.norm3(x))
+            all_keys.append(keys)
+            all_values.append(values)
+        logits = self.decoder.output_layer(self.decoder.after_norm(x))
+        return logits.float().log_softmax(dim=-1), Written(all_keys, all_values, written.labels + 1)
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    """(B, N, D) -> (B, N, H, D / H)."""
+    return x.view(*x.shape[:2], heads, -1)

@@ -1,0 +1,67 @@
+"""The attention head: ESPnet's loss, and its steps against ESPnet's decoder."""
+
+import pytest
+import torch
+from espnet2.st.espnet_model import LabelSmoothingLoss
+
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.heads.attention import AttentionHead
+from espnet_jst.taps import Tap
+
+V, D = 11, 16
+
+
+def make(**conf):
+    torch.manual_seed(0)
+    return AttentionHead(encoder_size=D, vocab_size=V, layers=2, heads=2, feed_forward_size=24, **conf).eval()
+
+
+def data():
+    x = torch.randn(2, 7, D, generator=torch.Generator().manual_seed(1))
+    return Tap(x, torch.tensor([7, 5]), 0.04), torch.tensor([[2, 3, 4], [5, -1, -1]]), torch.tensor([3, 1])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_espnets(smoothing):
+    head, (tap, targets, lengths) = make(label_smoothing=smoothing), data()
+    output = head(tap, targets, lengths)
+    begins, ends = torch.tensor([[10, 2, 3, 4], [10, 5, 10, 10]]), torch.tensor([[2, 3, 4, 10], [5, 10, -1, -1]])
+    logits, _ = head.decoder(tap.x, tap.lengths, begins, lengths + 1)
+    expected = LabelSmoothingLoss(V, -1, smoothing)(logits, ends)
+    torch.testing.assert_close(output.loss.mean(), expected)
+    right = (logits.argmax(-1) == ends)[ends >= 0].float().mean()
+    torch.testing.assert_close(output.parts["error"].mean(), 1 - right)
+    assert output.exposed["decoder"].x.shape == (2, 4, D) and output.exposed["decoder"].lengths.tolist() == [4, 2]
+
+
+def test_padding_and_the_other_utterances_change_nothing():
+    head, (tap, targets, lengths) = make(), data()
+    together = head(tap, targets, lengths)
+    alone = head(Tap(tap.x[1:, :5], tap.lengths[1:], 0.04), targets[1:, :1], lengths[1:])
+    torch.testing.assert_close(together.loss[1:], alone.loss)
+    torch.testing.assert_close(together.exposed["decoder"].x[1:, :2], alone.exposed["decoder"].x)
+
+
+def test_steps_are_those_of_espnets_decoder_for_every_hypothesis():
+    head, (tap, _, _) = make(), data()
+    memory, written = head.begin(tap.x, tap.lengths)
+    last, sequences = torch.full((2, 1), head.end), torch.full((2, 1, 1), head.end)
+    for step in range(4):
+        logp, written = head.step(last, memory, written)
+        B, K, U = sequences.shape
+        x = tap.x.repeat_interleave(K, dim=0)
+        counts = torch.full((B * K,), U)
+        expected, _ = head.decoder(x, tap.lengths.repeat_interleave(K), sequences.view(B * K, U), counts)
+        torch.testing.assert_close(logp.flatten(0, 1), expected[:, -1].log_softmax(-1), atol=1e-5, rtol=1e-4)
+        parents = torch.tensor([[0, 0, 0], [0, 0, 0]]) if step == 0 else torch.tensor([[2, 0, 0], [1, 1, 2]])
+        last = torch.tensor([[2, 3, 4], [5, 6, 7]]) + step
+        written = written.choose(parents)
+        sequences = torch.cat([sequences[torch.arange(2)[:, None], parents], last[..., None]], dim=2)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match="as wide as what it reads: 16 is no multiple of 3 heads"):
+        AttentionHead(encoder_size=D, vocab_size=V, heads=3)
+    tap, targets, lengths = data()
+    with pytest.raises(DataError, match="utterance 1 of the batch: label 40 is outside"):
+        make()(tap, targets.masked_fill(targets == 5, 40), lengths)
