@@ -96,6 +96,23 @@ class AttentionHead(Head):
         """See Head; what stands before the output layer is exposed, (B, U + 1, D). In evaluation mode the parts have
         `error`, the share of labels that are not the likeliest one after the right ones before.
         """
+        logp, ends, valid, hidden = self._predict(tap, targets, target_lengths)
+        loss = checked((self._smoothed(logp, ends) * valid).sum(dim=1), "attention")
+        parts = {"attention": loss.detach()}
+        if not self.training:
+            wrong = (logp.argmax(dim=-1).ne(ends) & valid).sum(dim=1).float()
+            parts["error"] = wrong / (target_lengths + 1.0).mean()
+        return HeadOutput(loss, parts, {"decoder": Tap(hidden, target_lengths + 1, math.nan)})
+
+    def score(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """See Head; the end of the sequence included."""
+        logp, ends, valid, _ = self._predict(tap, targets, target_lengths)
+        return (logp.gather(2, ends[..., None])[..., 0] * valid).sum(dim=1)
+
+    def _predict(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Log-probabilities (B, U + 1, V) where labels and the end are due, these (B, U + 1), which of them count, and
+        what stands before the output layer (B, U + 1, D).
+        """
         x, lengths = tap.x, tap.lengths.to(tap.x.device)
         check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
         place = torch.arange(targets.size(1) + 1, device=x.device)
@@ -104,15 +121,7 @@ class AttentionHead(Head):
         )
         begins = nn.functional.pad(ends[:, :-1], (1, 0), value=self.end)
         (logits, hidden), _ = self.decoder(x, lengths, begins, target_lengths + 1, return_hs=True)
-        logp = logits.float().log_softmax(dim=-1)
-        losses = self._smoothed(logp, ends)
-        valid = place <= target_lengths[:, None]
-        loss = checked((losses * valid).sum(dim=1), "attention")
-        parts = {"attention": loss.detach()}
-        if not self.training:
-            wrong = (logp.argmax(dim=-1).ne(ends) & valid).sum(dim=1).float()
-            parts["error"] = wrong / (target_lengths + 1.0).mean()
-        return HeadOutput(loss, parts, {"decoder": Tap(hidden, target_lengths + 1, math.nan)})
+        return logits.float().log_softmax(dim=-1), ends, place <= target_lengths[:, None], hidden
 
     def _smoothed(self, logp: Tensor, labels: Tensor) -> Tensor:
         """Divergence of the smoothed labels from what is predicted, (B, U): ESPnet's label smoothing loss."""

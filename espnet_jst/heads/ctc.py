@@ -71,6 +71,12 @@ class CTCHead(Head):
             parts["error"] = edits / target_lengths.float().mean().clamp(min=1.0)
         return HeadOutput(loss, parts, {"log_probs": tap._replace(x=log_probs)})
 
+    def score(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """See Head; minus infinity for more labels than frames."""
+        log_probs = self.log_probs(tap.x).clamp(min=IMPOSSIBLE).transpose(0, 1)
+        lengths = tap.lengths, target_lengths
+        return -nn.functional.ctc_loss(log_probs, targets.clamp(min=0), *lengths, blank=self.blank, reduction="none")
+
     def _edits(self, log_probs: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
         """Edit distance of the best path to the labels, (B,)."""
         best = log_probs.argmax(dim=-1).tolist()

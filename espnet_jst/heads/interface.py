@@ -60,3 +60,11 @@ class Head(nn.Module):
             DataError: a label or a length is wrong; `index` is the utterance's place in the batch.
             NonFiniteLossError: the loss of some utterances is not a number.
         """
+
+    @abstractmethod
+    def score(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """Log-probability of whole sequences given all frames, (B,), for a search that chooses among them.
+
+        Args:
+            tap, targets, target_lengths: as in `forward`; a sequence may be empty.
+        """

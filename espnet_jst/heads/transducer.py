@@ -80,6 +80,11 @@ class TransducerHead(Head, Scheduled):
         simple_scale, main_scale = self._scales()
         return HeadOutput(main_scale * main + simple_scale * simple, parts, exposed)
 
+    def score(self, tap: Tap, targets: Tensor, target_lengths: Tensor) -> Tensor:
+        """See Head; over the full lattice, whatever band it was trained on."""
+        g = self.predictor(targets.clamp(min=0))
+        return -pruned_rnnt_loss(tap.x, g, self.joint, None, targets, tap.lengths, target_lengths, blank=self.blank)
+
     def search_logits(self, projected: Tensor) -> Tensor:
         """What a search chooses from: sum of both projections (..., J) -> logits (..., V), float32."""
         logits = self.joint.logits(projected).float()

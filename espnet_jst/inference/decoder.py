@@ -11,6 +11,7 @@ from torch import Tensor
 from espnet_jst.errors import DataError
 from espnet_jst.inference.word_stream import LaneSearch, Timing, Update, WordStream, recombined
 from espnet_jst.search.interface import Emission, Hypothesis, SearchState
+from espnet_jst.search.rescoring import Rescoring
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
@@ -125,7 +126,10 @@ class Decoder:
             every = len(rows) == len(nbest)
             state = searches[name] if every else searches[name].select(torch.tensor(rows))
             try:
-                lists = search.search.finish(state)
+                if isinstance(search.search, Rescoring):
+                    lists = search.search.rescore(state, [nbest[row][search.search.first] for row in rows])
+                else:
+                    lists = search.search.finish(state)
             except DataError as error:
                 raise DataError(str(error), index=rows[error.index or 0]) from error
             for row, found in zip(rows, lists, strict=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.heads.ctc import CTCHead
+from espnet_jst.heads.interface import Head
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference.align.word_times import TimingConf
@@ -18,7 +19,7 @@ from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.word_stream import LaneSearch, Timing
 from espnet_jst.model import JSTModel
 from espnet_jst.registry import load
-from espnet_jst.search.attention import AttentionSearch
+from espnet_jst.search.attention import CTC_WEIGHT, AttentionSearch
 from espnet_jst.search.beam import BeamSearch
 from espnet_jst.search.blank_penalty import BlankPenalty, Steering
 from espnet_jst.search.clocks import Clock, CTCLabels, Seconds, Silent
@@ -26,8 +27,9 @@ from espnet_jst.search.followed import LanePenalty, lane_penalties
 from espnet_jst.search.greedy import GreedySearch
 from espnet_jst.search.interface import Search
 from espnet_jst.search.penalty_rules import PenaltyRule
+from espnet_jst.search.rescoring import Rescoring
 from espnet_jst.search.scorers import LabelScorer
-from espnet_jst.search.spec import SEARCHED, SearchSpec, parse_searches
+from espnet_jst.search.spec import SEARCHED, WHERE, SearchSpec, parse_searches
 from espnet_jst.text.lanes import Lane, parse_lanes
 from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
@@ -66,11 +68,13 @@ def build_decoder(
         penalty = blank_penalty(model, head, _opens(head, readers[name], tags), penalties)
         searches[name] = LaneSearch(
             kind=head.kind,
-            search=_search(model, spec, options, scorers[name], penalty),
+            search=_rescoring(model, spec, options)
+            if spec.rescores
+            else _search(model, spec, options, scorers[name], penalty),
             tokenizer=readers[name],
             tags=tags,
             lanes=tuple(lanes[lane] for lane in head.lanes),
-            frame_shift_s=model.chain.shifts_s[head.reads],
+            frame_shift_s=model.chain.shifts_s[_written_in(spec, specs, model)],
             begin_s=model.source.begin_s,
             replaced=_replaced(spec, specs, model.specs),
         )
@@ -103,6 +107,24 @@ def _search(
     if options.beam_size > 1:
         return BeamSearch(module, beam_size=options.beam_size, scorers=scorers, **common)
     return GreedySearch(module, **common)
+
+
+def _rescoring(model: JSTModel, spec: SearchSpec, options: DecodingOptions) -> Rescoring:
+    assert spec.second_pass_of is not None
+    if options.beam_size == 1:
+        raise ConfigError(
+            f"{WHERE}.{spec.name} chooses among the sequences of {spec.second_pass_of!r}: give a beam_size of 2 or more"
+        )
+    ctc = (CTC_WEIGHT if options.ctc_weight is None else options.ctc_weight) if spec.ctc else 0.0
+    weights = {spec.searched: 1.0 - ctc} | ({spec.ctc: ctc} if spec.ctc else {})
+    heads = [(cast(Head, model.heads[name]), model.specs[name].reads, weight) for name, weight in weights.items()]
+    return Rescoring(heads, model.chain.sizes, first=spec.second_pass_of, share=spec.share)
+
+
+def _written_in(spec: SearchSpec, specs: Mapping[str, SearchSpec], model: JSTModel) -> str:
+    """The tap in whose frames the labels of a search were written."""
+    writer = specs[spec.second_pass_of] if spec.rescores and spec.second_pass_of else spec
+    return model.specs[writer.searched].reads
 
 
 def _check_attention_options(options: DecodingOptions, kinds: Collection[str]) -> None:

@@ -19,6 +19,7 @@ from espnet_jst.taps import Tap
 
 # End detection (ESPnet's, eq. 50 of Watanabe et al., 2017): this many lengths in a row with nothing near the best.
 END_LENGTHS, END_MARGIN = 3, 10 * math.log(10)
+CTC_WEIGHT = 0.3
 
 
 @dataclass
@@ -65,7 +66,7 @@ class AttentionSearch(Search[HeardState]):
         beam_size: int = 1,
         ctc: CTCHead | None = None,
         ctc_reads: str = "encoder",
-        ctc_weight: float = 0.3,
+        ctc_weight: float = CTC_WEIGHT,
         penalty: float = 0.0,
         maxlenratio: float = 0.0,
         minlenratio: float = 0.0,

@@ -25,6 +25,8 @@ class SearchSpec(Conf):
         "the head that it searches: a transducer, or an attention decoder, and with that a CTC head of the same labels"
     )
     second_pass_of: str | None = key(None, "search whose words this one's replace, where both write a lane")
+    rescores: bool = key(False, "write nothing, but choose among the sequences of that search, which needs a beam")
+    share: float = key(0.5, "of this pass in the score of a sequence that it rescores", low=0, high=1)
 
     @property
     def searched(self) -> str:
@@ -115,7 +117,7 @@ def _chosen(
         own = [search for search in searches.values() if search.searched == head]
         found.update({search.name: search for search in own or [_search_of(head, specs)]})
     return {
-        name: search if search.second_pass_of in found else replace(search, second_pass_of=None)
+        name: search if search.second_pass_of in found else replace(search, second_pass_of=None, rescores=False)
         for name, search in found.items()
     }
 
@@ -123,9 +125,11 @@ def _chosen(
 def _check_second_pass(
     search: SearchSpec, searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpec], searchable: Sequence[str]
 ) -> None:
-    if search.second_pass_of is None:
-        return
     where = f"{WHERE}.{search.name}"
+    if search.second_pass_of is None:
+        if search.rescores:
+            raise ConfigError(f"{where}.rescores: name the search whose sequences it chooses among (second_pass_of)")
+        return
     others = {*searches, *searchable} - {search.name, *search.heads}
     check_choice(search.second_pass_of, others, f"{where}.second_pass_of")
     first = searches[search.second_pass_of]
@@ -133,6 +137,8 @@ def _check_second_pass(
         raise ConfigError(f"{where}: {first.name!r} is a second pass itself; name the search that it follows")
     if not set(first.lanes(specs)) & set(search.lanes(specs)):
         raise ConfigError(f"{where} writes none of the lanes of {first.name!r}, so it cannot be its second pass")
+    if search.rescores and specs[search.searched].writes != specs[first.searched].writes:
+        raise ConfigError(f"{where}.rescores: {search.searched!r} does not write the labels of {first.searched!r}")
 
 
 def _check_lanes(searches: Mapping[str, SearchSpec], specs: Mapping[str, HeadSpec]) -> None:
