@@ -56,6 +56,51 @@ class ChunkConformerConf(Conf):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContextualBlockConformerConf(Conf):
+    """Contextual block Conformer: blocks that overlap, with a context vector from block to block (arXiv:1910.07204).
+
+    ESPnet's `contextual_block_conformer` with its names of parameters; defaults are its own.
+    """
+
+    size: int = key(256, "model dimension (output_size)", low=2, high=4096)
+    layers: int = key(6, "Conformer blocks (num_blocks)", low=1, high=128)
+    heads: int = key(4, "attention heads (attention_heads)", low=1, high=64)
+    feed_forward_size: int = key(2048, "hidden size of the feed-forward modules (linear_units)", low=1, high=32768)
+    kernel_size: int = key(31, "taps of the depthwise convolution, an odd number (cnn_module_kernel)", low=1, high=511)
+    macaron: bool = key(False, "a feed-forward module before the attention too (macaron_style)")
+    subsampling: int = key(4, "input frames per output frame: 4, 6 or 8 (conv2d, conv2d6, conv2d8) or 1 (linear)")
+    dropout: float = key(0.1, "dropout of residual branches", low=0, high=1)
+    position_dropout: float = key(0.1, "dropout after the positions are added", low=0, high=1)
+    attention_dropout: float = key(0.0, "dropout of attention weights", low=0, high=1)
+    chunk_frames: int = key(
+        16, "frames that a block adds, for validation and decoding (hop_size); 0: whole utterances", low=0, high=4096
+    )
+    past_frames: int = key(
+        8, "frames that a block hears before them (block_size - hop_size - look_ahead)", low=0, high=4096
+    )
+    look_ahead_frames: int = key(16, "frames that it hears behind them (look_ahead)", low=0, high=4096)
+    train_chunk_frames: Sequence[int] = key(
+        (),
+        "chunks drawn from in training, one a batch, 0 for the whole utterance; by default chunk_frames",
+        low=0,
+        high=4096,
+    )
+    place_vectors: bool = key(True, "context vectors have positions (ctx_pos_enc)")
+    taps: Sequence[int] = key((), "layers (1-based) whose outputs may be read beside the top one", low=1, high=128)
+
+    def check(self) -> None:
+        """Refuse sizes that do not divide and layers that do not exist."""
+        if self.size % self.heads or self.size % 2:
+            raise ConfigError(f"size={self.size} must be even and a multiple of heads={self.heads}")
+        if self.subsampling not in (1, 4, 6, 8):
+            raise ConfigError(f"subsampling is {self.subsampling}: give 4, 6, 8, or 1")
+        if not self.kernel_size % 2:
+            raise ConfigError(f"kernel_size is {self.kernel_size}: give an odd number")
+        if any(tap > self.layers for tap in self.taps):
+            raise ConfigError(f"taps {list(self.taps)} must lie in 1..{self.layers}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TargetLanguagesConf(Conf):
     """The languages that a model translates into, one an utterance (`utt2tgt_lang`, `--tgt_lang`)."""
 

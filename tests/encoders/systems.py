@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from espnet_jst.encoders.chain import FIRST, Chain, ChainContext, Link
 from espnet_jst.encoders.chunk_conformer import ChunkConformer
+from espnet_jst.encoders.contextual_block import ContextualBlockConformer
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
 from espnet_jst.encoders.zipformer.zipformer import Zipformer
 from espnet_jst.streams import RowState
@@ -25,6 +26,13 @@ def conformer(input_size: int = FEATURES, **changes: Any) -> ChunkConformer:
     """Two layers with an output after each."""
     sizes = {"size": 32, "layers": 2, "heads": 2, "feed_forward_size": 48, "kernel_size": 5, "taps": [1]}
     return ChunkConformer(input_size, **{**sizes, "dropout": 0.0, **changes})
+
+
+def contextual_block(input_size: int = FEATURES, **changes: Any) -> ContextualBlockConformer:
+    """Two layers with an output after each; blocks of three frames before their own, and two behind."""
+    sizes = {"size": 32, "layers": 2, "heads": 2, "feed_forward_size": 48, "kernel_size": 5, "taps": [1]}
+    sizes |= {"macaron": True, "past_frames": 3, "look_ahead_frames": 2, "dropout": 0.0, "position_dropout": 0.0}
+    return ContextualBlockConformer(input_size, **{**sizes, **changes})
 
 
 def zipformer(input_size: int = FEATURES, **changes: Any) -> Zipformer:
@@ -57,11 +65,14 @@ def contexts(unit: int) -> list[ChunkContext]:
     return [ChunkContext(chunk * unit, left) for chunk, left in chunks]
 
 
-def _alone(build: Callable[[], StreamingEncoder], unit: int = 1) -> System:
+def _alone(
+    build: Callable[[], StreamingEncoder], unit: int = 1, *, left: int | None = None, unheard: int = 1
+) -> System:
     def links() -> list[Link]:
         return [Link(FIRST, build(), None)]
 
-    return System(links, [ChainContext({FIRST: context}) for context in contexts(unit)])
+    found = [context if left is None else replace(context, left_chunks=left) for context in contexts(unit)]
+    return System(links, [ChainContext({FIRST: context}) for context in found], unheard)
 
 
 def _stacked(
@@ -69,12 +80,13 @@ def _stacked(
     upper: Callable[[], StreamingEncoder],
     reads: str,
     chunks: Sequence[tuple[int, int, int, int]],
+    unheard: int = 1,
 ) -> System:
     def links() -> list[Link]:
         return [Link(FIRST, lower(), None), Link(UPPER, upper(), reads)]
 
     found = [ChainContext({FIRST: ChunkContext(a, b), UPPER: ChunkContext(c, d)}) for a, b, c, d in chunks]
-    return System(links, found)
+    return System(links, found, unheard)
 
 
 @dataclass(frozen=True)
@@ -84,10 +96,12 @@ class System:
     Attributes:
         links: makes its encoders, with own contexts that fit together.
         contexts: of all encoders.
+        unheard: most frames at the end that fill no frame of the output.
     """
 
     links: Callable[[], list[Link]]
     contexts: list[ChainContext]
+    unheard: int = 1
 
 
 WHOLE = {"chunk_frames": 0, "train_chunk_frames": [0]}
@@ -96,6 +110,11 @@ SYSTEMS = {
     "conformer, 8": _alone(lambda: conformer(subsampling=8)),
     "conformer, 4 and 2": _alone(lambda: conformer(subsampling=4, output_subsampling=2)),
     "conformer, 1 and 3": _alone(lambda: conformer(subsampling=1, output_subsampling=3)),
+    "contextual block, 1": _alone(lambda: contextual_block(subsampling=1), left=-1),
+    "contextual block, 4": _alone(lambda: contextual_block(subsampling=4, past_frames=0), left=-1, unheard=3),
+    "contextual block, 6, without look-ahead": _alone(
+        lambda: contextual_block(subsampling=6, look_ahead_frames=0, past_frames=1, macaron=False), left=-1, unheard=5
+    ),
     "zipformer": _alone(zipformer, 2),
     "zipformer, last stack at full rate": _alone(lambda: zipformer(downsampling=[8, 2, 1], output_subsampling=4), 2),
     "zipformer on features": _alone(on_features, 4),
@@ -106,6 +125,13 @@ SYSTEMS = {
         lambda: on_features(16, sizes=[16, 24], **WHOLE),
         "encoder.last_stack",
         [(4, 2, 8, 1), (2, 0, 4, 0), (2, -1, 12, 2), (4, 1, 0, -1), (0, -1, 0, -1)],
+    ),
+    "conformer on contextual block": _stacked(
+        lambda: contextual_block(**WHOLE),
+        lambda: conformer(32, subsampling=1, **WHOLE),
+        "encoder",
+        [(4, -1, 8, 1), (2, -1, 0, -1)],
+        unheard=3,
     ),
     "zipformer on conformer": _stacked(
         lambda: conformer(subsampling=4, size=20, **WHOLE),
