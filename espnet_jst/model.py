@@ -18,6 +18,7 @@ from espnet_jst.encoders.chain import FIRST, Chain, ChainContext, Link
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.encoders.tgt_langs import TGT_LANG, TargetLanguages
 from espnet_jst.errors import DataError, NonFiniteLossError
+from espnet_jst.heads.build import by_name
 from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inputs.interface import Input, StreamingFrontend
@@ -45,7 +46,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         frontend, specaug, normalize: the parts of `inputs.speech.SpeechInput`; no frontend where no speech is heard.
         encoder, hier_encoder: the chain; the second one is on the tap `hier_reads`, into which it sends `hier_gradient`
             of its gradient.
-        heads, specs: modules and configurations by name.
+        heads, specs: modules with parameters of their own, and configurations of all heads, by name.
         tgt_langs: the languages that it translates into, where it is told which.
         inputs: further inputs beside speech; without speech one of them feeds the first encoder.
         regularizers: further terms of the training loss.
@@ -53,6 +54,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
 
     Attributes:
         source: the input that a stream feeds: speech, or text where there is none.
+        head: the module of every head by name; some may be the same.
         fs: its elements in a second: the sampling rate; 1 of text, where a token takes a second.
         chain: the encoders.
         idle_heads: names of those that have weight 0 and that no regularizer reads: a batch never reaches them.
@@ -94,6 +96,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self.chain = Chain(links, self.source.shift_s)
         self.fs = 1 if frontend is None else frontend.fs
         self.nonfinite: list[str] = []
+        self.head = by_name(heads, specs)
         self._terms: dict[str, Regularizer] = dict(self.regularizers.items())  # type: ignore[arg-type]
         # What counts for nothing, and no regularizer reads, costs nothing.
         read = {need for term in self._terms.values() for need in term.needs}
@@ -230,12 +233,12 @@ class JSTModel(AbsESPnetModel, Scheduled):
         return found[0]
 
     def _stat_names(self, terms: Mapping[str, Regularizer]) -> list[str]:
-        parts = [*self.heads.items(), *terms.items()]
-        return [f"{name}_{part}" for name, module in parts for part in module.part_names]  # type: ignore[union-attr]
+        parts: list[tuple[str, Head | Regularizer]] = [*self.head.items(), *terms.items()]
+        return [f"{name}_{part}" for name, module in parts for part in module.part_names]
 
     def _output(self, name: str, tap: Tap, target: Tensor, lengths: Tensor, utt_id: list[str] | None) -> HeadOutput:
         """What a head makes of a batch: all NaN where the loss is not finite for some utterance."""
-        head: Head = self.heads[name]  # type: ignore[assignment]
+        head = self.head[name]
         with self._arithmetic(tap.x.device.type):
             try:
                 return head(tap, target, lengths)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from espnet_jst.config import check_choice
+from espnet_jst.errors import ConfigError
+from espnet_jst.heads.interface import Head
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.registry import load
 from espnet_jst.token_marks import TokenLists
@@ -33,7 +35,8 @@ def token_lists(
 def build_heads(
     specs: Mapping[str, HeadSpec], tap_sizes: Mapping[str, int], vocab_sizes: Mapping[str, int]
 ) -> nn.ModuleDict:
-    """One module a head, from the features of every tap and the sizes of the token lists, "tgt" and perhaps "src".
+    """One module a head that has parameters of its own, from the features of every tap and the sizes of the token
+    lists, "tgt" and perhaps "src".
 
     Raises:
         ConfigError: an unknown tap, key or vocabulary.
@@ -41,6 +44,19 @@ def build_heads(
     heads = nn.ModuleDict()
     for name, spec in specs.items():
         check_choice(spec.reads, tap_sizes, f"model_conf.heads.{name}.reads")
+        if spec.shares is not None:
+            owner = specs[spec.shares]
+            if tap_sizes[owner.reads] != tap_sizes[spec.reads]:
+                raise ConfigError(
+                    f"model_conf.heads.{name}.shares: {spec.shares!r} reads {tap_sizes[owner.reads]} features of "
+                    f"{owner.reads}, and {spec.reads} has {tap_sizes[spec.reads]}"
+                )
+            continue
         sizes = {"encoder_size": tap_sizes[spec.reads], "vocab_size": vocab_sizes[vocabulary_of(spec, vocab_sizes)]}
         heads[name] = load("heads", spec.kind)(**sizes, **spec.conf)
     return heads
+
+
+def by_name(heads: nn.ModuleDict, specs: Mapping[str, HeadSpec]) -> dict[str, Head]:
+    """The module of every head, also of those that share another's."""
+    return {name: heads[spec.shares or name] for name, spec in specs.items()}  # type: ignore[misc]

@@ -36,6 +36,9 @@ class HeadSpec(Conf):
         "src for the transcript alone",
         choices=("src", "tgt"),
     )
+    shares: str | None = key(
+        None, "head of the same kind and labels whose parameters these are too, on a tap of as many features"
+    )
     policy: str = key(
         "align",
         "serialization of several lanes: align (INTER ALIGN, block), eager, time or inter (arXiv:2307.03354)",
@@ -105,9 +108,27 @@ def parse_heads(heads: Mapping | None, lanes: Mapping[str, Lane] = LANES) -> dic
             "joint: {kind: transducer, reads: encoder, lanes: [transcript, translation]}"
         )
     specs = read_table(heads, "model_conf.heads", lambda name, entry, where: HeadSpec.parse(name, entry, where, lanes))
+    for name, spec in specs.items():
+        _check_shared(name, spec, specs)
     if not any(spec.weight for spec in specs.values()):
         raise ConfigError(f"model_conf.heads: {', '.join(specs)}: all have weight 0, so nothing is learnt: weigh one")
     return specs
+
+
+def _check_shared(name: str, spec: HeadSpec, specs: Mapping[str, HeadSpec]) -> None:
+    if spec.shares is None:
+        return
+    where = f"model_conf.heads.{name}"
+    check_choice(spec.shares, set(specs) - {name}, f"{where}.shares")
+    owner = specs[spec.shares]
+    if owner.shares is not None:
+        raise ConfigError(f"{where}.shares: {spec.shares!r} has no parameters of its own: name {owner.shares!r}")
+    if (spec.kind, spec.writes) != (owner.kind, owner.writes):
+        raise ConfigError(f"{where}.shares: {spec.shares!r} is of another kind, or writes other labels")
+    if spec.conf:
+        raise ConfigError(
+            f"{where}: {', '.join(spec.conf)}: what shares the parameters of {spec.shares!r} has its keys"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

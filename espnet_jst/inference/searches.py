@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.heads.ctc import CTCHead
-from espnet_jst.heads.interface import Head
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference.align.word_times import TimingConf
@@ -89,9 +88,9 @@ def _search(
     penalty: BlankPenalty,
 ) -> Search[Any]:
     """The search that the kind of its head and the beam ask for."""
-    module, reads = model.heads[spec.searched], model.specs[spec.searched].reads
+    module, reads = model.head[spec.searched], model.specs[spec.searched].reads
     if isinstance(module, AttentionHead):
-        ctc = model.heads[spec.ctc] if spec.ctc else None
+        ctc = model.head[spec.ctc] if spec.ctc else None
         assert ctc is None or isinstance(ctc, CTCHead)
         return AttentionSearch(
             module,
@@ -117,7 +116,7 @@ def _rescoring(model: JSTModel, spec: SearchSpec, options: DecodingOptions) -> R
         )
     ctc = (CTC_WEIGHT if options.ctc_weight is None else options.ctc_weight) if spec.ctc else 0.0
     weights = {spec.searched: 1.0 - ctc} | ({spec.ctc: ctc} if spec.ctc else {})
-    heads = [(cast(Head, model.heads[name]), model.specs[name].reads, weight) for name, weight in weights.items()]
+    heads = [(model.head[name], model.specs[name].reads, weight) for name, weight in weights.items()]
     return Rescoring(heads, model.chain.sizes, first=spec.second_pass_of, share=spec.share)
 
 
@@ -140,7 +139,7 @@ def build_timings(
     """For each lane that says what was spoken, the first CTC head that writes it."""
     timings: dict[str, Timing] = {}
     for name, spec in model.specs.items():
-        head, lane = model.heads[name], spec.lanes[0]
+        head, lane = model.head[name], spec.lanes[0]
         if isinstance(head, CTCHead) and lanes[lane].source and lane not in timings:
             timings[lane] = Timing(
                 head=head,
@@ -179,7 +178,7 @@ def _clock(model: JSTModel, shift_s: float, penalty: LanePenalty) -> Clock:
         return Silent()
     if followed.head is None:
         return Seconds(shift_s, memory_s)
-    head, reads = model.heads[followed.head], model.specs[followed.head].reads
+    head, reads = model.head[followed.head], model.specs[followed.head].reads
     assert isinstance(head, CTCHead)
     own_s = model.chain.shifts_s[reads]
     return CTCLabels(head, reads=reads, shift_s=own_s, search_shift_s=shift_s, memory_s=memory_s)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from torch import nn
 
@@ -50,7 +49,7 @@ def _as_cr_ctc(entry: Mapping) -> Mapping:
 
 
 def build_regularizers(
-    table: object, heads: nn.ModuleDict, shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]
+    table: object, heads: Mapping[str, Head], shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]
 ) -> nn.ModuleDict:
     """One module an entry.
 
@@ -63,7 +62,7 @@ def build_regularizers(
     Raises:
         ConfigError: an entry is wrong, or names a head or tap that the model has not.
     """
-    built, known_heads = nn.ModuleDict(), cast(dict[str, Head], dict(heads.items()))
+    built = nn.ModuleDict()
     for name, spec in parse_regularizers(table).items():
         term: Regularizer = load("regularizers", spec.kind)(**spec.conf)
         for need in term.needs:
@@ -73,7 +72,7 @@ def build_regularizers(
                     f"{WHERE}.{name}: the model has no {need!r}{closest(need, known)}; known: {', '.join(known)}"
                 )
         try:
-            term.check(known_heads, shifts_s, specs)
+            term.check(heads, shifts_s, specs)
         except ConfigError as error:
             raise ConfigError(f"{WHERE}.{name}: {error}") from error
         built[name] = term

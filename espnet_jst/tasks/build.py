@@ -12,7 +12,7 @@ from espnet_jst.encoders.conf import TargetLanguagesConf
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.encoders.tgt_langs import TargetLanguages
 from espnet_jst.errors import ConfigError, JSTError
-from espnet_jst.heads.build import build_heads
+from espnet_jst.heads.build import build_heads, by_name
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inputs.build import build_inputs
 from espnet_jst.inputs.interface import Input, StreamingFrontend
@@ -140,7 +140,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         hier_gradient=model_conf.get("hier_gradient", 1.0),
         tgt_langs=_target_languages(tgt_langs_of(args), chain, specs),
         inputs=texts | build_inputs({name: inputs[name] for name in inputs if name not in texts}, vocab_sizes, feeds),
-        regularizers=build_regularizers(model_conf.get("regularizers"), heads, shifts_s, specs),
+        regularizers=build_regularizers(model_conf.get("regularizers"), by_name(heads, specs), shifts_s, specs),
         token_lists=marks,
     )
 

@@ -102,7 +102,7 @@ class ESPnetView(nn.Module):
         self.model = model
         name = serving_head(model)
         self.reads = model.specs[name].reads
-        head = model.heads[name]
+        head = model.head[name]
         assert isinstance(head, TransducerHead)
         self.decoder = DecoderView(head)
         self.st_joint_network = head.joint

@@ -117,7 +117,10 @@ def test_the_joint_network_is_two_projections_a_tanh_and_an_output():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({**JOINT, "kind": "transducr"}, r"'transducr' is not one of ctc, transducer \(did you mean 'transducer'"),
+        (
+            {**JOINT, "kind": "transducr"},
+            r"'transducr' is not one of attention, ctc, transducer \(did you mean 'transducer'",
+        ),
         ({"kind": "ctc"}, "heads.x: 'lanes' is missing"),
         ({**JOINT, "lanes": ["transcript", "transcript"]}, "must name each lane once"),
         ({**JOINT, "kind": "ctc"}, "a ctc head writes one lane"),

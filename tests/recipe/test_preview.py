@@ -106,7 +106,11 @@ def test_a_configuration_that_can_be_trained_passes(in_this_process: None):
         ("preprocessor_conf.gain", 3, "preprocessor_conf: unknown key 'gain'"),
         ("model_conf.head", {}, "model_conf: unknown key 'head'"),
         ("model_conf.heads", {}, "model_conf.heads is empty"),
-        ("model_conf.heads.ctc.kind", "ctcc", r"model_conf.heads.ctc: kind: 'ctcc' is not one of ctc, transducer"),
+        (
+            "model_conf.heads.ctc.kind",
+            "ctcc",
+            r"model_conf.heads.ctc: kind: 'ctcc' is not one of attention, ctc, transducer",
+        ),
         ("model_conf.heads.ctc.reads", "encoder.9", "'encoder.9' is not one of encoder, encoder.1"),
         ("model_conf.heads.ctc.lanes", ["speaker"], "model_conf.heads.ctc.lanes: 'speaker' is not one of"),
         ("model_conf.heads.joint.prune_ranges", 3, "model_conf.heads.joint: unknown key 'prune_ranges'"),
