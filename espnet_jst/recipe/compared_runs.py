@@ -11,6 +11,8 @@ from espnet_jst.recipe.comparison import Comparison
 from espnet_jst.recipe.options import Options, parse_options
 from espnet_jst.recipe.stages.scoring import reading_of
 
+USAGE = "training_time.json"  # as the trainer writes it
+
 if TYPE_CHECKING:
     from espnet_jst.evaluation.compare import Run
     from espnet_jst.evaluation.comparison_table import ComparisonTable
@@ -53,7 +55,10 @@ def _run(options: Options, mode: str, name: str) -> Run:
 def _costs(parsed: Mapping[str, Sequence[Options]]) -> dict[str, list[float]]:
     costs: dict[str, list[float]] = {system: [] for system in parsed}
     for system, seeds in parsed.items():
-        for path in (options.exp / "training_time.json" for options in seeds):
-            if path.is_file():
-                costs[system].append(float(json.loads(path.read_text(encoding="utf-8"))["cpu_s"]))
+        for options in seeds:
+            # Of named runs, each but the last one has a folder of its own.
+            used = [options.exp / USAGE, *options.exp.glob(f"*/{USAGE}")]
+            runs = [json.loads(path.read_text(encoding="utf-8")) for path in used if path.is_file()]
+            if runs:
+                costs[system].append(sum(float(run["cpu_s"]) for run in runs))
     return costs

@@ -47,7 +47,9 @@ def comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
         for seed in (0, 1):
             exp = tmp_path / "exp" / f"st_two_{system}_{seed}"
             make_decoded(exp / "decode_st_model_valid.loss.ave_streaming" / "test", hypotheses)
-            (exp / "training_time.json").write_text(json.dumps({"cpu_s": 100.0 + seed}))
+            (exp / "training_time.json").write_text(json.dumps({"cpu_s": 90.0 + seed}))
+            (exp / "asr").mkdir()  # an earlier run
+            (exp / "asr" / "training_time.json").write_text(json.dumps({"cpu_s": 10.0}))
     return Comparison.read(Path("two.yaml"))
 
 
