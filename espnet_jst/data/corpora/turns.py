@@ -26,23 +26,32 @@ class Turn:
     Attributes:
         recording: name of its file, without the ending.
         channel: of a file with a speaker in each, from 0; None where the file holds one speaker.
-        transcript: as it is trained and scored; so are the translations, the first of which is the one trained.
+        end_s: infinity for the end of the recording; one that is a turn from 0 on has no segment.
+        transcript: as it is trained and scored; so are the translations, the first of which is the one trained; none in
+            a corpus of speech recognition.
         tgt_lang: their language, in a corpus that is translated into several.
     """
 
     utt_id: str
     recording: str
     channel: int | None = None
-    start_s: float
-    end_s: float
+    start_s: float = 0.0
+    end_s: float = math.inf
     speaker: str
     transcript: str
-    translations: tuple[str, ...]
+    translations: tuple[str, ...] = ()
     tgt_lang: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of a recording."""
+        return self.channel is None and not self.start_s and math.isinf(self.end_s)
 
     @property
     def side(self) -> str:
         """The recording, or its side, as Kaldi's directories name it: "20051009_182032_217_fsp-A"."""
+        if self.whole:
+            return self.utt_id
         return self.recording if self.channel is None else f"{self.recording}-{'AB'[self.channel]}"
 
 
@@ -89,10 +98,11 @@ def as_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     return [line.decode(encoding, errors="replace").strip("\r\ufeff") for line in lines]
 
 
-def write_set(out: Path, readings: Sequence[Reading], *, src: str, tgt: str) -> None:
+def write_set(out: Path, readings: Sequence[Reading], *, src: str, tgt: str | None) -> None:
     """Write a data directory of all usable turns, and `skipped.jsonl` of the others.
 
-    Further references of a translation become `text.lc.rm.<tgt>.1` and so on.
+    Further references of a translation become `text.lc.rm.<tgt>.1` and so on; without `tgt` there are transcripts
+    alone.
 
     Raises:
         ConfigError: a recording is compressed, and nothing there to unpack it (`sphere_files.unpack`).
@@ -129,11 +139,15 @@ class _Lengths:
         self.files = files
         self.known: dict[str, float | BadItem] = {}
 
+    def check(self, recording: str) -> None:
+        """Raises BadItem where it is missing."""
+        if recording.lower() not in self.files:
+            raise BadItem(f"there is no recording {recording}", "complete the copy of the corpus", "audio-missing")
+
     def of(self, recording: str) -> float:
         """Raises BadItem where it is missing or cannot be read."""
+        self.check(recording)
         name = recording.lower()
-        if name not in self.files:
-            raise BadItem(f"there is no recording {recording}", "complete the copy of the corpus", "audio-missing")
         if name not in self.known:
             try:
                 info = inspect(self.files[name])
@@ -153,13 +167,16 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
         BadItem: it cannot be used.
     """
     fix = "nothing, or mend it in the corpus"
-    for name, text in zip(LANES, (turn.transcript, turn.translations[0]), strict=True):
+    for name, text in zip(LANES, (turn.transcript, *turn.translations[:1])):
         if not text:
             raise BadItem(f"no {name} is left without annotation and punctuation", fix, "text-empty")
         if "\ufffd" in text:
             raise BadItem(f"the {name} holds bytes that are not in its encoding", fix, "text-replacement")
     if not 0 <= turn.start_s < turn.end_s:
         raise BadItem(f"no audio between {turn.start_s:g} s and {turn.end_s:g} s", fix, "segment-invalid")
+    if turn.whole:  # read when the audio is formatted
+        lengths.check(turn.recording)
+        return turn
     length = lengths.of(turn.recording)
     if turn.start_s >= length:
         reason = f"it starts at {turn.start_s:g} s, and {turn.recording} ends at {length:.2f} s"
@@ -167,7 +184,7 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
     return replace(turn, end_s=min(turn.end_s, length))
 
 
-def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], src: str, tgt: str) -> None:
+def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], src: str, tgt: str | None) -> None:
     wav, channels = {}, {}
     segments, speakers, transcripts = {}, {}, {}
     # Where one corpus of several has further references, a set of all has none.
@@ -177,15 +194,20 @@ def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], s
         wav[turn.side] = files[turn.recording.lower()].absolute().as_posix()
         if turn.channel is not None:
             channels[turn.side] = f"{turn.recording} {'AB'[turn.channel]}"
-        segments[key] = f"{turn.side} {turn.start_s:.3f} {turn.end_s:.3f}"
+        if not turn.whole:
+            segments[key] = f"{turn.side} {turn.start_s:.3f} {turn.end_s:.3f}"
         speakers[key], transcripts[key] = turn.speaker, turn.transcript
         for table, text in zip(translations, turn.translations):
             table[key] = text
     text = f"text.{CASE}"
-    tables = {"segments": segments, "utt2spk": speakers, f"{text}.{src}": transcripts, f"{text}.{tgt}": translations[0]}
+    tables = {"utt2spk": speakers, f"{text}.{src}": transcripts}
+    if segments:
+        tables["segments"] = segments
+    if tgt is not None:
+        tables[f"{text}.{tgt}"] = translations[0]
     write_table(out / "wav.scp", wav)
     # Tables of an earlier run, of another copy of the corpus, would be read as well.
-    for path in (out / CHANNELS, out / TGT_LANGS, *out.glob(f"{text}.{tgt}.*")):
+    for path in (out / "segments", out / CHANNELS, out / TGT_LANGS, *out.glob(f"{text}.{tgt}.*")):
         path.unlink(missing_ok=True)
     if channels:
         write_table(out / CHANNELS, channels)
