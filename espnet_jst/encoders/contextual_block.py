@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.encoders.conf import ContextualBlockConformerConf
-from espnet_jst.encoders.contextual_block_layer import ContextualBlockLayer
+from espnet_jst.encoders.contextual_block_layer import EPSILON, ContextualBlockLayer
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSize
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import takes
@@ -135,7 +135,7 @@ class ContextualBlockConformer(StreamingEncoder):
             )
             for _ in range(conf.layers)
         )
-        self.after_norm = nn.LayerNorm(conf.size, eps=1e-12)
+        self.after_norm = nn.LayerNorm(conf.size, eps=EPSILON)
         self.position_dropout = nn.Dropout(conf.position_dropout)
 
     def check_context(self, context: ChunkContext) -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.data.corpora.test_recognition_corpora import libri, ted
-from tests.recipe.test_telephone_recipes import ENCODER, HEAD
+from tests.recipe.test_telephone_recipes import ENCODER, HEAD, ROOT, run
 
-ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "frontend_conf": {"fs": 16000, "n_mels": 20},
     "encoder": "contextual_block",
@@ -49,18 +45,6 @@ def copied(root: Path, name: str) -> Path:
     made = root / "egs2" / name / "asr1_md"
     (made / "tiny.yaml").write_text(json.dumps(TINY), encoding="utf-8")
     return made
-
-
-def run(recipe: Path, environment: dict[str, str], *options: str) -> str:
-    """run.sh in its folder; returns what it says."""
-    settings = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "JST_VENV": sys.prefix}
-    settings["JST_CACHE"] = str(recipe / "cache")
-    command = ["bash", str(recipe / "run.sh"), "--nj", "1", "--inference_nj", "1", *options]
-    done = subprocess.run(
-        command, env={**os.environ, **settings, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.long
