@@ -41,7 +41,7 @@ REFUSED = {
 DECODING = (
     *("beam_size", "nbest", "chunk_s", "left_chunks", "blank_penalty", "max_symbols", "search_heads"),
     *("ctc_weight", "penalty", "maxlenratio", "minlenratio"),
-    *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang", "mt_model"),
+    *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang", "mt_model", "revise"),
 )
 PACKED = {
     **{"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None},
@@ -99,6 +99,12 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument("--tgt_lang", help="language to translate into, of a model that has several")
     group = parser.add_argument_group("streaming")
     group.add_argument("--streaming", type=truth, default=False, help="true: a session for each file, with times")
+    group.add_argument(
+        "--revise",
+        type=truth,
+        default=False,
+        help="true: a second pass replaces what the stream has shown (false: beside)",
+    )
     group.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole utterance; default: the model's own")
     group.add_argument(
         "--left_chunks",
@@ -182,6 +188,8 @@ def _run(args: argparse.Namespace) -> None:
         settings["phrase_bonus"] = args.phrase_bonus
     if args.quantize_model:
         settings["quantized"] = "qint8"
+    if args.revise:
+        settings["revise"] = True
     settings["mode"] = "streaming" if args.streaming else "offline"
     write_signature(args.output_dir, speech2text, args.st_model_file, **settings)
     with progress("decode", len(items)) as advance:

@@ -52,6 +52,9 @@ def get_parser() -> argparse.ArgumentParser:
         help="taken off the blank's logit: more words; one number, or transcript=0,translation=1.5; default: the "
         "pack's, or 0",
     )
+    parser.add_argument(
+        "--revise", action="store_true", default=None, help="a second pass replaces the words that a stream has shown"
+    )
     parser.add_argument("--mt_model", help="a cascade: pack, folder or tag of a model that translates the transcript")
     parser.add_argument("--tgt_lang", help="language to translate into, of a model that has several")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
@@ -95,7 +98,7 @@ class _Transcription:
         from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
 
         args = self.args
-        options = ("beam_size", "blank_penalty", "chunk_s", "left_chunks", "tgt_lang", "mt_model")
+        options = ("beam_size", "blank_penalty", "chunk_s", "left_chunks", "tgt_lang", "mt_model", "revise")
         self.given = {key: getattr(args, key) for key in options}
         self.given = {key: value for key, value in self.given.items() if value is not None}
         if args.raw_fs is not None and not MIN_FS <= args.raw_fs <= MAX_FS:

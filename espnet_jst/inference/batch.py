@@ -34,13 +34,13 @@ class Decoded:
     Attributes:
         duration_s: seconds of audio.
         tgt_lang: language that it was translated into, where the model was told it.
-        words: words of all lanes in the order in which they are shown.
+        result: words of all lanes in the order in which they are shown, of a lane with two passes those of the second.
         nbest: for each search its hypotheses, best first.
     """
 
     duration_s: float
     tgt_lang: str | None
-    words: list[Word]
+    result: list[Word]
     nbest: dict[str, list[Hypothesis]]
 
 
@@ -113,7 +113,7 @@ def decode_encoded(schedule: ChunkSchedule, decoder: Decoder, encoded: Encoded) 
         _, state = decoder.advance(pieces, times_s, state, last)
         begin = end
     return [
-        Decoded(u.duration_s, tgt_lang, state.words(row), state.nbest[row])
+        Decoded(u.duration_s, tgt_lang, state.result(row), state.nbest[row])
         for row, (u, tgt_lang) in enumerate(zip(heard, tgt_langs, strict=True))
     ]
 

@@ -6,7 +6,7 @@ It is a `Decoder`: whole utterances, batches, streams and servers run a cascade 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,8 @@ from espnet_jst.inference.word_stream import Update
 from espnet_jst.search.interface import Emission
 from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
+
+MT = "mt."
 
 
 @dataclass
@@ -35,6 +37,11 @@ class CascadeState(DecoderState):
 
     def words(self, row: int) -> list[Word]:
         return self.shown[row]
+
+    def result(self, row: int) -> list[Word]:
+        written = self.text.decoding.result(row)
+        lanes = {word.lane for word in written}
+        return [word for word in super().result(row) if word.lane not in lanes] + written
 
     def emissions(self, row: int) -> dict[str, list[Emission]]:
         return {**_named(self.text.decoding.emissions(row)), **super().emissions(row)}
@@ -62,7 +69,11 @@ class CascadeDecoder(Decoder):
                 f"mt_model translates {translator.reads!r}, and the recognizer writes "
                 f"{', '.join(lane.data for lane in lanes)}: give one that writes it"
             )
-        super().__init__({**speech.searches, **_named(translator.decoder.searches)}, speech.timings)
+        written = {
+            name: replace(search, follows=search.follows and f"{MT}{search.follows}")
+            for name, search in _named(translator.decoder.searches).items()
+        }
+        super().__init__({**speech.searches, **written}, speech.timings, revises=speech.revises)
         self.speech, self.translator, self.heard, self.reads = speech, translator, heard[0], speech.reads
 
     def init_state(self, batch_size: int, tgt_langs: Sequence[str | None] = ()) -> CascadeState:
@@ -103,7 +114,7 @@ class CascadeDecoder(Decoder):
         return self._both(Update(spoken, []), stream.push(own, {}, duration_s, last=True)).new
 
     def _heard(self, words: Sequence[Word]) -> list[Word]:
-        """What the translator is given: words that may be withdrawn wait for those of the second pass."""
+        """What the translator is given; words that may be withdrawn wait for those of the second pass."""
         return [word for word in words if word.lane == self.heard and word.final]
 
     def _both(self, spoken: Update, written: Update) -> Update:
@@ -127,11 +138,11 @@ def load_translator(options: DecodingOptions, folder: Path | None, device: str, 
     given = Path(options.mt_model)
     inside = folder / given if folder is not None else given
     path = inside if inside.exists() and not given.exists() else options.mt_model
-    kept = ("beam_size", "blank_penalty", "max_symbols", "tgt_lang", "quantize_model")
+    kept = ("beam_size", "blank_penalty", "max_symbols", "tgt_lang", "quantize_model", "revise")
     values = {name: getattr(options, name) for name in kept}
     return Text2Text.from_pretrained(path, device=device, **values, chunk_s=0.0 if whole else None, left_chunks=None)
 
 
 def _named(searches: Mapping[str, object]) -> dict:
     """The translator's searches under names that are not the recognizer's."""
-    return {f"mt.{name}": entry for name, entry in searches.items()}
+    return {f"{MT}{name}": entry for name, entry in searches.items()}

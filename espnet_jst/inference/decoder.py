@@ -11,7 +11,6 @@ from torch import Tensor
 from espnet_jst.errors import DataError
 from espnet_jst.inference.word_stream import LaneSearch, Timing, Update, WordStream, recombined
 from espnet_jst.search.interface import Emission, Hypothesis, SearchState
-from espnet_jst.search.rescoring import Rescoring
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
@@ -32,8 +31,12 @@ class DecoderState(RowState):
     nbest: list[dict[str, list[Hypothesis]]]
 
     def words(self, row: int) -> list[Word]:
-        """All words of a stream that stand."""
+        """All words of a stream that were shown and stand."""
         return self.streams[row].words
+
+    def result(self, row: int) -> list[Word]:
+        """All words of a stream, of a lane with two passes those of the second."""
+        return self.streams[row].result
 
     def emissions(self, row: int) -> dict[str, list[Emission]]:
         """What each search has written in a stream."""
@@ -50,23 +53,30 @@ class Decoder:
     Args:
         searches: by name.
         timings: by lane, CTC heads that time its words.
+        revises: whether the words of a second pass replace those of the first in a stream, or are a result beside it.
 
     Attributes:
         searches: as given.
+        revises: as given.
         reads: the taps that `advance` is given.
         words_of: makes the words of a stream.
     """
 
     words_of: type[WordStream] = WordStream
 
-    def __init__(self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing]) -> None:
-        self.searches, self.timings = searches, timings
+    def __init__(
+        self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing], *, revises: bool = True
+    ) -> None:
+        self.searches, self.timings, self.revises = searches, timings, revises
         self.reads = {t.reads for t in timings.values()}.union(*(search.search.taps for search in searches.values()))
 
     def init_state(self, batch_size: int, tgt_langs: Sequence[str | None] = ()) -> DecoderState:
         """State before the first chunk of `batch_size` streams, and the languages that they are translated into."""
         searches = {name: search.search.init_state(batch_size) for name, search in self.searches.items()}
-        streams = [self.words_of(self.searches, self.timings, lang) for lang in tgt_langs or [None] * batch_size]
+        streams = [
+            self.words_of(self.searches, self.timings, lang, revises=self.revises)
+            for lang in tgt_langs or [None] * batch_size
+        ]
         return DecoderState(searches, streams, [{} for _ in range(batch_size)])
 
     @torch.inference_mode()
@@ -113,10 +123,10 @@ class Decoder:
     def words(
         self, emissions: Mapping[str, Sequence[Emission]], duration_s: float, tgt_lang: str | None = None
     ) -> list[Word]:
-        """The words of whole sequences; their times are those of the frames in which they were written."""
+        """The result of whole sequences; the times of words are those of the frames in which they were written."""
         stream = WordStream(self.searches, {}, tgt_lang)
         stream.push(emissions, {}, duration_s, last=True)
-        return stream.words
+        return stream.result
 
     def _finish(
         self, rows: Sequence[int], searches: Mapping[str, SearchState], nbest: list[dict[str, list[Hypothesis]]]
@@ -126,10 +136,8 @@ class Decoder:
             every = len(rows) == len(nbest)
             state = searches[name] if every else searches[name].select(torch.tensor(rows))
             try:
-                if isinstance(search.search, Rescoring):
-                    lists = search.search.rescore(state, [nbest[row][search.search.first] for row in rows])
-                else:
-                    lists = search.search.finish(state)
+                first = [nbest[row][search.follows] for row in rows] if search.follows else None
+                lists = search.search.finish(state, first)
             except DataError as error:
                 raise DataError(str(error), index=rows[error.index or 0]) from error
             for row, found in zip(rows, lists, strict=True):

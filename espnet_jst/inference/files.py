@@ -23,6 +23,7 @@ from espnet_jst.inference.long import WHOLE_S
 from espnet_jst.inference.remarks import Once, item_error
 from espnet_jst.inference.speech2text import Result, Speech2Text
 from espnet_jst.text.lanes import Lane
+from espnet_jst.text.words import join_words
 from espnet_jst.version import __version__
 
 PACKET_S = 0.5
@@ -42,12 +43,13 @@ class ResultWriter:
     """`<n>best_recog/{text,token,token_int,score}` as espnet2.bin.st_inference writes them.
 
     Beside them stand the other lanes under the names of their data, such as `src_text`, and beside the best
-    `words.jsonl` with every word's lane and times.
+    `words.jsonl` with every word's lane and times. What a second pass says beside a stream is in `second_pass_text` and
+    the like.
     """
 
     def __init__(self, output_dir: Path, nbest: int, lanes: Mapping[str, Lane]) -> None:
         self._files: dict[Path, Any] = {}
-        self._lanes = {name: lane.data for name, lane in lanes.items() if lane.data != "text"}
+        self._data = {name: lane.data for name, lane in lanes.items()}
         self._folders = [output_dir / f"{n}best_recog" for n in range(1, nbest + 1)]
         for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -66,8 +68,11 @@ class ResultWriter:
             self._line(folder / "token", utt_id, " ".join(token))
             self._line(folder / "token_int", utt_id, " ".join(map(str, token_int)))
             self._line(folder / "score", utt_id, str(hyp.score))
-            for lane, name in self._lanes.items():
-                self._line(folder / name, utt_id, hyp.text(lane))
+            for lane, name in self._data.items():
+                if name != "text":
+                    self._line(folder / name, utt_id, hyp.text(lane))
+            for lane, words in hyp.second_pass.items():
+                self._line(folder / f"second_pass_{self._data[lane]}", utt_id, join_words(words))
         hyp = results[0][3]
         entry: dict[str, Any] = {"utt_id": utt_id, "duration_s": round(hyp.duration_s, 4)}
         if hyp.compute:

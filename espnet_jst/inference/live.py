@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from espnet_jst.inference.session import Session
 
 PACKET_S = 0.1
+SECOND_PASS = "second pass"
 NARROW = 30  # columns below which the names of the lanes are left out
 
 
@@ -42,7 +43,7 @@ def show_stream(
             emission time, lane, word, and "?" where a second pass may replace it.
 
     Returns:
-        All words that stand.
+        All words, of a lane with two passes those of the second; where they were not shown, they are at the end.
     """
     stream = stream or sys.stdout
     if not stream.isatty():
@@ -51,7 +52,11 @@ def show_stream(
             for word in new:
                 text = word.text if word.final else f"{word.text} ?"
                 print(f"{word.emission_s:8.2f} s  {word.lane:<12} {text}", file=stream, flush=True)
-        return session.words
+        if session.result != session.words:
+            for lane in session.lanes:
+                text = join_words(word for word in session.result if word.lane == lane)
+                print(f"# {SECOND_PASS}  {lane:<12} {text}", file=stream)
+        return session.result
     from rich.console import Console
     from rich.live import Live
 
@@ -60,7 +65,9 @@ def show_stream(
         for heard_s, _ in _packets(session, blocks, realtime):
             live.update(_table(title, session.lanes, session.words, heard_s, console, newest=True))
     console.print(_table(title, session.lanes, session.words, session.duration_s, console, newest=False))
-    return session.words
+    if session.result != session.words:
+        console.print(_table(SECOND_PASS, session.lanes, session.result, session.duration_s, console, newest=False))
+    return session.result
 
 
 def _packets(session: Session, blocks: Iterable[np.ndarray], realtime: bool) -> Iterator[tuple[float, list[Word]]]:

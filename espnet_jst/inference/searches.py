@@ -76,8 +76,9 @@ def build_decoder(
             frame_shift_s=model.chain.shifts_s[_written_in(spec, specs, model)],
             begin_s=model.source.begin_s,
             replaced=_replaced(spec, specs, model.specs),
+            follows=spec.second_pass_of,
         )
-    return Decoder(searches, build_timings(model, lanes, tokenizers, options.timing_conf))
+    return Decoder(searches, build_timings(model, lanes, tokenizers, options.timing_conf), revises=options.revise)
 
 
 def _search(
@@ -117,7 +118,7 @@ def _rescoring(model: JSTModel, spec: SearchSpec, options: DecodingOptions) -> R
     ctc = (CTC_WEIGHT if options.ctc_weight is None else options.ctc_weight) if spec.ctc else 0.0
     weights = {spec.searched: 1.0 - ctc} | ({spec.ctc: ctc} if spec.ctc else {})
     heads = [(model.head[name], model.specs[name].reads, weight) for name, weight in weights.items()]
-    return Rescoring(heads, model.chain.sizes, first=spec.second_pass_of, share=spec.share)
+    return Rescoring(heads, model.chain.sizes, share=spec.share)
 
 
 def _written_in(spec: SearchSpec, specs: Mapping[str, SearchSpec], model: JSTModel) -> str:
@@ -194,6 +195,6 @@ def _opens(spec: HeadSpec, tokenizer: Tokenizer, tags: Tags) -> list[int] | None
 
 
 def _replaced(spec: SearchSpec, searches: Mapping[str, SearchSpec], heads: Mapping[str, HeadSpec]) -> frozenset[str]:
-    """The lanes of a search in which the words of a second pass replace its own."""
+    """The lanes of a search that a second pass writes as well."""
     later = [other.lanes(heads) for other in searches.values() if other.second_pass_of == spec.name]
     return frozenset(lane for lanes in later for lane in lanes if lane in spec.lanes(heads))

@@ -64,8 +64,8 @@ class Session:
     """Chunk by chunk decoding with a state; made by `Speech2Text.session`.
 
     Packets may have any size: samples wait until a chunk is complete, so the result, the times included, depends on
-    the audio alone. With an infinite chunk every word comes from `finish`. Words never change, but where a search has a
-    second pass: then those that may be withdrawn are not `final`.
+    the audio alone. With an infinite chunk every word comes from `finish`. Words never change, but where a second pass
+    may revise them (`revise`): then those that may be withdrawn are not `final`.
 
     Args:
         model: the model, in evaluation mode.
@@ -117,8 +117,13 @@ class Session:
 
     @property
     def words(self) -> list[Word]:
-        """All words so far that stand."""
+        """All words so far that were shown and stand."""
         return self._state[1].words(0)
+
+    @property
+    def result(self) -> list[Word]:
+        """After `finish`, all words, of a lane with two passes those of the second, whether they were shown or not."""
+        return self._state[1].result(0)
 
     @property
     def tokens(self) -> dict[str, list[Emission]]:

@@ -20,6 +20,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, Speech, decode_batch
 from espnet_jst.inference.cascade import CascadeDecoder, load_translator
+from espnet_jst.inference.decoder import Decoder
 from espnet_jst.inference.loading import load_model, quantized
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
@@ -47,6 +48,7 @@ class Hypothesis:
         lanes: the words by lane, such as "transcript" and "translation".
         duration_s: seconds of audio.
         compute: streaming only: `audio_s` and `elapsed_s` of each chunk.
+        second_pass: streaming only: what a second pass says that does not revise the stream, by lane.
     """
 
     score: float
@@ -55,6 +57,7 @@ class Hypothesis:
     lanes: dict[str, list[Word]]
     duration_s: float
     compute: list[dict[str, float]] = field(default_factory=list)
+    second_pass: dict[str, list[Word]] = field(default_factory=dict)
 
     def text(self, lane: str) -> str:
         """The words of a lane as a line."""
@@ -113,8 +116,10 @@ class Speech2Text:
         self.nbest, self.tgt_lang = options.nbest, options.tgt_lang
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
-        self.decoder = build_decoder(model, args, self.tokenizers, options)
         self.schedule = chunk_schedule(model, options.chunk_s, options.left_chunks)
+        self.decoder = self._decoder(options)
+        if options.revise and not any(search.follows for search in self.decoder.searches.values()):
+            raise ConfigError("revise: no search is a second pass, name one in model_conf.searches (second_pass_of)")
         self.tgt_langs = model.tgt_langs.codes if model.tgt_langs is not None else ()
         self.translator: Text2Text | None = None
         if options.mt_model is not None:
@@ -132,6 +137,11 @@ class Speech2Text:
         [*_, self.main_search] = [
             name for name, search in self.decoder.searches.items() if search.lane(self.main_lane) is not None
         ]
+
+    def _decoder(self, options: DecodingOptions) -> Decoder:
+        # Where a stream shows its words at the end alone, it shows those of the second pass.
+        options = options if self.schedule.chunk_frames else replace(options, revise=True)
+        return build_decoder(self.st_model, self.st_train_args, self.tokenizers, options)
 
     @classmethod
     def from_model(cls, model: JSTModel, args: argparse.Namespace, **options: Any) -> Speech2Text:
@@ -169,7 +179,7 @@ class Speech2Text:
         """
         other = copy.copy(self)
         other.options = replace(self.options, blank_penalty=blank_penalty)
-        other.decoder = build_decoder(self.st_model, self.st_train_args, self.tokenizers, other.options)
+        other.decoder = self._decoder(other.options)
         if self.translator is not None:
             other.translator = self.translator.with_penalty(blank_penalty)
             other.decoder = CascadeDecoder(other.decoder, other.translator)
@@ -297,25 +307,33 @@ class Speech2Text:
                 )
 
     def stream_result(self, session: Session) -> Result:
-        """The result of a finished session in the form of a call's."""
-        text, token, token_int, hyp = self.results(session)[0]
-        return text, token, token_int, replace(hyp, compute=session.compute)
+        """What a finished session has shown, in the form of a call's result."""
+        shown, second_pass = self.main_search, dict[str, list[Word]]()
+        if not self.decoder.revises:
+            shown = self.decoder.searches[shown].follows or shown
+            for search in self.decoder.searches.values():
+                second_pass |= {
+                    lane: [word for word in session.result if word.lane == lane] for lane in search.replaced
+                }
+        [first, *_] = session.nbest.get(shown) or [NOTHING]
+        text, token, token_int, hyp = self._result(first, shown, session.words, session.duration_s)
+        return text, token, token_int, replace(hyp, compute=session.compute, second_pass=second_pass)
 
     def results(self, decoded: Decoded | Session) -> list[Result]:
-        """The n-best entries of what has been decoded."""
+        """The n-best entries of what has been decoded: those of the second pass, where there is one."""
         first, *further = decoded.nbest.get(self.main_search) or [NOTHING]
-        results = [self._result(first, decoded.words, decoded.duration_s)]
+        results = [self._result(first, self.main_search, decoded.result, decoded.duration_s)]
         for found in further[: self.nbest - 1]:
             # The other searches keep their best; times are those of the frames.
             best = {name: nbest[0].emissions for name, nbest in decoded.nbest.items()}
             emissions = {**best, self.main_search: found.emissions}
             words = self.decoder.words(emissions, decoded.duration_s, decoded.tgt_lang)
-            results.append(self._result(found, words, decoded.duration_s))
+            results.append(self._result(found, self.main_search, words, decoded.duration_s))
         return results
 
-    def _result(self, found: Found, words: list[Word], duration_s: float) -> Result:
+    def _result(self, found: Found, search: str, words: list[Word], duration_s: float) -> Result:
         token_int = [emission.token for emission in found.emissions]
-        tokens = self.decoder.searches[self.main_search].tokenizer.tokens
+        tokens = self.decoder.searches[search].tokenizer.tokens
         lanes: dict[str, list[Word]] = {lane: [] for lane in self.lanes}
         for word in words:
             lanes.setdefault(word.lane, []).append(word)

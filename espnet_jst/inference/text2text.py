@@ -124,7 +124,7 @@ class Text2Text:
 
     def _decoder(self, options: DecodingOptions) -> TextDecoder:
         built = build_decoder(self.model, self.args, self.tokenizers, options)
-        return TextDecoder(built.searches, built.timings)
+        return TextDecoder(built.searches, built.timings, revises=built.revises)
 
     def with_penalty(self, blank_penalty: float | Mapping[str, Any]) -> Text2Text:
         """The same model with another blank penalty.
@@ -165,7 +165,7 @@ class Text2Text:
         words = [[_spoken(place, unit) for place, unit in enumerate(split_units(line))] for line in lines]
         state = self.init_state(len(lines), [tgt_lang or self.tgt_lang] * len(lines))
         _, state = self.advance(words, [float(len(row)) for row in words], state, [True] * len(lines))
-        return [state.decoding.words(row) for row in range(len(lines))]
+        return [state.decoding.result(row) for row in range(len(lines))]
 
     def init_state(self, batch_size: int, tgt_langs: Sequence[str | None] = ()) -> TextState:
         """State before the first word of `batch_size` streams, and the languages that they are translated into."""

@@ -35,8 +35,9 @@ class LaneSearch:
         tags: says what a tag opens.
         lanes: those that it writes; words before the first tag go to the first one.
         frame_shift_s: seconds from one frame of its tap to the next.
-        replaced: lanes in which the words of a second pass replace these.
+        replaced: lanes in which the words of a second pass replace these, or stand beside them.
         begin_s: where in the recording its first frame begins.
+        follows: the search that it is the second pass of.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class LaneSearch:
     frame_shift_s: float
     replaced: frozenset[str] = frozenset()
     begin_s: float = 0.0
+    follows: str | None = None
 
     def assembler(self) -> WordAssembler:
         """A fresh assembler."""
@@ -132,23 +134,32 @@ class WordStream:
     translation word the span of its block's spoken words; where that is not known, a word spans the frames in which it
     was written. Every search, lane and speaker has a clock of its own: speakers may overlap.
 
-    Words are never changed, except that those of a first pass are withdrawn for those of the second: when it shows
-    words, those that begin before their end, and at the end of the stream all.
+    Words are never changed. Those of a second pass are not shown, they are in `result`; where they revise the stream,
+    they are shown, and those of the first pass are withdrawn for them: when the second one shows words, those that
+    begin before their end, and at the end of the stream all.
 
     Args:
         searches: by name.
         timings: by lane.
         tgt_lang: language of the translation, where the model was told it.
+        revises: whether the words of a second pass replace those of the first.
 
     Attributes:
-        words: those that stand.
+        words: those that were shown and stand.
     """
 
     def __init__(
-        self, searches: Mapping[str, LaneSearch], timings: Mapping[str, Timing], tgt_lang: str | None = None
+        self,
+        searches: Mapping[str, LaneSearch],
+        timings: Mapping[str, Timing],
+        tgt_lang: str | None = None,
+        *,
+        revises: bool = True,
     ) -> None:
-        self._searches, self._timings, self._tgt_lang = searches, timings, tgt_lang
+        self._searches, self._timings, self._tgt_lang, self._revises = searches, timings, tgt_lang, revises
         self.words: list[Word] = []
+        self._beside: list[Word] = []  # what a second pass says of what stands
+        self._twice = frozenset(lane for search in searches.values() for lane in search.replaced)
         self._assemblers = {name: search.assembler() for name, search in searches.items()}
         self._timers: dict[tuple[str, str, str | None], WordTimer] = {
             (name, lane.name, speaker): timings[lane.name].timer()
@@ -168,6 +179,13 @@ class WordStream:
         twin._timers = {key: copy.copy(timer) for key, timer in self._timers.items()}
         twin._ends_s, twin._blocks, twin._last_texts = dict(self._ends_s), dict(self._blocks), dict(self._last_texts)
         return twin
+
+    @property
+    def result(self) -> list[Word]:
+        """The words in which those of a second pass stand in place of those of the first, whether shown or not."""
+        if self._revises or not self._twice:
+            return self.words
+        return [word for word in self.words if word.lane not in self._twice] + self._beside
 
     @property
     def broken_words(self) -> int:
@@ -202,6 +220,10 @@ class WordStream:
         spans = self._spoken_spans(found, heard_s)
         words = [self._word(name, word, spans.get(i), heard_s) for i, (name, word) in enumerate(found)]
         order = sorted(range(len(found)), key=lambda i: self._seconds(*found[i])[1])
+        if not self._revises and self._twice:
+            beside = [i for i in order if self._is_second(*found[i])]
+            self._beside = self._beside + [words[i] for i in beside]
+            order = [i for i in order if i not in beside]
         shown = self._update([words[i] for i in order], last)
         self.words = [word for word in self.words if word not in shown.withdrawn] if shown.withdrawn else self.words
         self.words = self.words + shown.new
@@ -209,7 +231,7 @@ class WordStream:
 
     def _update(self, new: list[Word], last: bool) -> Update:
         """New words without those of a first pass that the second has replaced already; old ones that it replaces."""
-        if not any(search.replaced for search in self._searches.values()):
+        if not self._revises or not self._twice:
             return Update(new, [])
         reach_s: dict[str, float] = {}  # in a lane that has two passes, the final words are those of the second
         for word in new:
@@ -220,6 +242,9 @@ class WordStream:
             return word.final or not (last or word.start_s < reach_s.get(word.lane, 0.0))
 
         return Update([word for word in new if stands(word)], [word for word in self.words if not stands(word)])
+
+    def _is_second(self, name: str, word: AssembledWord) -> bool:
+        return word.lane in self._twice and word.lane not in self._searches[name].replaced
 
     def _spoken_spans(self, found: Sequence[tuple[str, AssembledWord]], heard_s: float) -> dict[int, Span]:
         """Span of each new word of a lane that says what was spoken, by its place in `found`."""
@@ -276,7 +301,7 @@ class WordStream:
             emission_s=round(heard_s, 4),
             language=word.language or self._language(lane),
             speaker=word.speaker or (lane.speaker if lane else None),
-            final=word.lane not in self._searches[name].replaced,
+            final=not self._revises or word.lane not in self._searches[name].replaced,
             confidence=round(min(1.0, math.exp(word.logp)), 4),
             glued=self._glued(name, word),
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,22 +12,13 @@ from torch import Tensor
 from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.search.ctc_prefix import NEVER, CTCPrefix
-from espnet_jst.search.interface import Emission, Hypothesis, Search, SearchState
+from espnet_jst.search.gathering import FramesState, GatheringSearch
+from espnet_jst.search.interface import Emission, Hypothesis
 from espnet_jst.search.scorers import LabelScorer
-from espnet_jst.streams import Waiting
-from espnet_jst.taps import Tap
 
 # End detection (ESPnet's, eq. 50 of Watanabe et al., 2017): this many lengths in a row with nothing near the best.
 END_LENGTHS, END_MARGIN = 3, 10 * math.log(10)
 CTC_WEIGHT = 0.3
-
-
-@dataclass
-class HeardState(SearchState):
-    """What has been heard: frames of the head's tap, and log-probabilities of the CTC head."""
-
-    frames: Waiting
-    log_probs: Waiting
 
 
 @dataclass
@@ -39,7 +30,7 @@ class _Ended:
     score: float
 
 
-class AttentionSearch(Search[HeardState]):
+class AttentionSearch(GatheringSearch):
     """Frames are gathered while a stream goes on; at its end the decoder writes. All labels get the last frame: what is
     known of their times is what a CTC head tells.
 
@@ -72,55 +63,41 @@ class AttentionSearch(Search[HeardState]):
         minlenratio: float = 0.0,
         scorers: Sequence[LabelScorer] = (),
     ) -> None:
-        self.head, self.reads, self.beam_size, self.scorers = head, reads, beam_size, tuple(scorers)
+        self.head, self.beam_size, self.scorers = head, beam_size, tuple(scorers)
         self.ctc, self.ctc_reads, self.ctc_weight = ctc if ctc_weight else None, ctc_reads, ctc_weight if ctc else 0.0
         self.penalty, self.maxlenratio, self.minlenratio = penalty, maxlenratio, minlenratio
-
-    @property
-    def taps(self) -> frozenset[str]:
-        return frozenset({self.reads, *([self.ctc_reads] if self.ctc else [])})
-
-    def init_state(self, batch_size: int) -> HeardState:
-        output = self.head.decoder.output_layer
-        frames, log_probs = (
-            Waiting.none(batch_size, size, device=output.weight.device)
-            for size in (output.in_features, self.head.vocab_size)
-        )
-        return HeardState([[] for _ in range(batch_size)], frames, log_probs)
-
-    @torch.no_grad()
-    def step(self, taps: Mapping[str, Tap], state: HeardState) -> tuple[list[list[Emission]], HeardState]:
-        tap = taps[self.reads]
-        frames, log_probs = state.frames.append(tap.x, tap.lengths.tolist()), state.log_probs
+        output = head.decoder.output_layer
+        sizes = {reads: output.in_features}
         if self.ctc is not None:
-            heard = taps[self.ctc_reads]
-            log_probs = log_probs.append(self.ctc.log_probs(heard.x), heard.lengths.tolist())
-        return [[] for _ in state.given], replace(state, frames=frames, log_probs=log_probs)
+            sizes[ctc_reads] = self.ctc.output.in_features
+        super().__init__(reads, sizes, output.weight.device)
 
     @torch.no_grad()
-    def finish(self, state: HeardState) -> list[list[Hypothesis]]:
+    def finish(self, state: FramesState, first: Sequence[Sequence[Hypothesis]] | None = None) -> list[list[Hypothesis]]:
         """See Search; a stream without a frame has the empty sequence."""
         lists = [[Hypothesis([], 0.0)] for _ in state.given]
-        rows = [row for row, count in enumerate(state.frames.counts) if count]
+        counts = state.frames[self.reads].counts
+        rows = [row for row, count in enumerate(counts) if count]
         if rows:
             for row, ended in zip(rows, self._search(state.select(torch.tensor(rows))), strict=True):
-                frame = state.frames.counts[row] - 1
+                frame = counts[row] - 1
                 lists[row] = [
                     Hypothesis([Emission(label, frame, gain) for label, gain in zip(e.labels, e.gains)], e.score)
                     for e in ended
                 ]
         return lists
 
-    def _search(self, state: HeardState) -> list[list[_Ended]]:
+    def _search(self, state: FramesState) -> list[list[_Ended]]:
         """The best sequences of each utterance, best first."""
-        device, counts = state.frames.x.device, state.frames.counts
+        x, counts = state.frames[self.reads].x, state.frames[self.reads].counts
+        device = x.device
         B, V, end = len(counts), self.head.vocab_size, self.head.end
         rows = torch.arange(B, device=device)[:, None]
         labels_only = torch.arange(V, device=device).ne(end)
         least, most = (torch.tensor(x, device=device) for x in zip(*map(self._bounds, counts), strict=True))
-        memory, written = self.head.begin(state.frames.x, torch.tensor(counts))
-        prefix = CTCPrefix(state.log_probs.x, torch.tensor(state.log_probs.counts), blank=self.head.blank)
-        prefixes = prefix.begin()
+        memory, written = self.head.begin(x, torch.tensor(counts))
+        prefix = self._prefix(state)
+        prefixes = None if prefix is None else prefix.begin()
         scorers = [scorer.init_state(B, device) for scorer in self.scorers]
         scores = torch.zeros(B, 1, device=device)
         last = torch.full((B, 1), end, device=device)
@@ -130,7 +107,7 @@ class AttentionSearch(Search[HeardState]):
             width = last.size(1)
             added, written = self.head.step(last, memory, written)
             added = (1.0 - self.ctc_weight) * added + self.penalty
-            if self.ctc is not None:
+            if prefix is not None and prefixes is not None:
                 ctc = prefix.scores(prefixes)
                 ctc[..., end] = prefix.ends(prefixes)
                 added += self.ctc_weight * (ctc - prefixes.score[..., None]).nan_to_num(NEVER, NEVER, NEVER).float()
@@ -151,11 +128,17 @@ class AttentionSearch(Search[HeardState]):
             if not bool((scores > NEVER).any()):
                 break
             written = written.choose(parents)
-            if self.ctc is not None:
+            if prefix is not None and prefixes is not None:
                 prefixes = prefix.extend(prefixes, parents, last)
             chosen = (rows * width + parents).flatten()
             scorers = [s.step(last.flatten(), known.select(chosen)) for s, known in zip(self.scorers, scorers)]
         return [sorted(found, key=lambda e: -e.score)[: self.beam_size] for found in ended]
+
+    def _prefix(self, state: FramesState) -> CTCPrefix | None:
+        if self.ctc is None:
+            return None
+        frames = state.frames[self.ctc_reads]
+        return CTCPrefix(self.ctc.log_probs(frames.x), torch.tensor(frames.counts), blank=self.head.blank)
 
     def _bounds(self, frames: int) -> tuple[int, int]:
         """Least and most labels of an utterance."""

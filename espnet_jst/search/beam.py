@@ -159,7 +159,7 @@ class BeamSearch(Search[BeamState]):
         ]
         return self._show(replace(state, beam=beam, frames=state.frames + lengths, heard=heard, pending=pending))
 
-    def finish(self, state: BeamState) -> list[list[Hypothesis]]:
+    def finish(self, state: BeamState, first: Sequence[Sequence[Hypothesis]] | None = None) -> list[list[Hypothesis]]:
         """See Search; hypotheses that no path leads to are left out."""
         scores = state.beam.scores.clone()
         for scorer, memory in zip(self.scorers, state.beam.memory[1:], strict=True):

@@ -145,6 +145,11 @@ class DecodingConf(Conf):
         "a cascade: packed zip, folder or hub tag of a model that translates the transcript; a folder may be named "
         "relative to that of the model",
     )
+    revise: bool = key(
+        False,
+        "in a stream, the words of a second pass replace those shown before, which are withdrawn; else they are a "
+        "result beside the stream",
+    )
     nbest: int = key(1, "length of the n-best list; more than 1 needs a beam", low=1, high=1000)
     search_heads: Sequence[str] | None = key(
         None, "names of the heads to search; by default those of model_conf.searches"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -70,7 +70,7 @@ class GreedySearch(Search[GreedyState]):
         ]
         return new, replace(state, given=given)
 
-    def finish(self, state: GreedyState) -> list[list[Hypothesis]]:
+    def finish(self, state: GreedyState, first: Sequence[Sequence[Hypothesis]] | None = None) -> list[list[Hypothesis]]:
         """The one hypothesis of each stream; its score is that of its labels, without the blanks."""
         return [[Hypothesis(given, sum(emission.logp for emission in given))] for given in state.given]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -70,8 +70,12 @@ class Search(ABC, Generic[S]):
         """
 
     @abstractmethod
-    def finish(self, state: S) -> list[list[Hypothesis]]:
+    def finish(self, state: S, first: Sequence[Sequence[Hypothesis]] | None = None) -> list[list[Hypothesis]]:
         """Nothing follows -> the n-best list of each stream, best first; it begins with what `step` has given out.
+
+        Args:
+            state: of these streams.
+            first: what the search found that this one is the second pass of, for one that chooses among it.
 
         Raises:
             DataError: as `step`.

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from espnet_jst.heads.interface import Head
-from espnet_jst.search.interface import Emission, Hypothesis, Search, SearchState
+from espnet_jst.search.gathering import FramesState, GatheringSearch
+from espnet_jst.search.interface import Hypothesis
 from espnet_jst.streams import Waiting
 from espnet_jst.taps import Tap
 
 
-@dataclass
-class FramesState(SearchState):
-    """What has been heard of each tap that a head reads."""
-
-    frames: dict[str, Waiting]
-
-
-class Rescoring(Search[FramesState]):
+class Rescoring(GatheringSearch):
     """Frames are gathered while a stream goes on; at its end every sequence of the first pass gets
 
         (1 - share) * its score + share * sum of the weighted log p(sequence | all frames) of the heads
@@ -32,40 +25,22 @@ class Rescoring(Search[FramesState]):
     Args:
         heads: of the same labels, with the tap that each reads and its weight; the first one gives `reads`.
         sizes: features of those taps.
-        first: name of the search whose sequences they are.
         share: of the second pass.
     """
 
     def __init__(
-        self, heads: Sequence[tuple[Head, str, float]], sizes: Mapping[str, int], *, first: str, share: float = 0.5
+        self, heads: Sequence[tuple[Head, str, float]], sizes: Mapping[str, int], *, share: float = 0.5
     ) -> None:
-        self.heads, self.first, self.share = list(heads), first, share
-        self.reads = self.heads[0][1]
-        self.sizes = {reads: sizes[reads] for _, reads, _ in self.heads}
-        self._device = next(self.heads[0][0].parameters()).device
-
-    @property
-    def taps(self) -> frozenset[str]:
-        return frozenset(self.sizes)
-
-    def init_state(self, batch_size: int) -> FramesState:
-        waiting = {name: Waiting.none(batch_size, size, device=self._device) for name, size in self.sizes.items()}
-        return FramesState([[] for _ in range(batch_size)], waiting)
-
-    def step(self, taps: Mapping[str, Tap], state: FramesState) -> tuple[list[list[Emission]], FramesState]:
-        frames = {name: had.append(taps[name].x, taps[name].lengths.tolist()) for name, had in state.frames.items()}
-        return [[] for _ in state.given], replace(state, frames=frames)
-
-    def finish(self, state: FramesState) -> list[list[Hypothesis]]:
-        """Nothing was written before: see `rescore`."""
-        return [[Hypothesis([], 0.0)] for _ in state.given]
+        self.heads, self.share = list(heads), share
+        device = next(self.heads[0][0].parameters()).device
+        super().__init__(self.heads[0][1], {reads: sizes[reads] for _, reads, _ in self.heads}, device)
 
     @torch.no_grad()
-    def rescore(self, state: SearchState, lists: Sequence[Sequence[Hypothesis]]) -> list[list[Hypothesis]]:
+    def finish(self, state: FramesState, first: Sequence[Sequence[Hypothesis]] | None = None) -> list[list[Hypothesis]]:
         """The n-best list of the first pass for each stream, not empty -> the same sequences in their new order."""
-        assert isinstance(state, FramesState)
+        assert first is not None
         found = []
-        for row, hypotheses in enumerate(lists):
+        for row, hypotheses in enumerate(first):
             labels = [[emission.token for emission in hypothesis.emissions] for hypothesis in hypotheses]
             if any(not frames.counts[row] for frames in state.frames.values()):
                 found.append(list(hypotheses))  # nothing was heard

@@ -39,7 +39,7 @@ def test_a_translation_by_attention_comes_at_the_end_of_a_stream():
 
 def test_a_second_pass_by_attention_and_ctc_replaces_the_words_of_the_stream():
     speech2text, speech = (
-        tiny.speech2text(conf(TWO_PASSES, SECOND), beam_size=3, ctc_weight=0.5),
+        tiny.speech2text(conf(TWO_PASSES, SECOND), beam_size=3, ctc_weight=0.5, revise=True),
         tiny.speech(4.0, seed=3),
     )
     assert speech2text.decoder.searches["offline"].search.taps == {"hier_encoder"}

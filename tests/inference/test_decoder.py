@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from espnet_jst.errors import DataError, JSTError
+from espnet_jst.errors import ConfigError, DataError, JSTError
 from espnet_jst.inference import Session, Speech2Text
 from espnet_jst.inference.decoder import DecoderState
 from espnet_jst.inference.schedule import chunk_schedule
@@ -79,7 +79,7 @@ def run(session: Session, samples: np.ndarray) -> list[Word]:
 @pytest.mark.parametrize("upper_chunk", [8, 0])
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_the_words_of_a_second_pass_are_those_that_stand(upper_chunk: int, beam_size: int) -> None:
-    speech2text = two_passes(upper_chunk=upper_chunk, beam_size=beam_size)
+    speech2text = two_passes(upper_chunk=upper_chunk, beam_size=beam_size, revise=True)
     audio = tiny.speech(3.0, seed=1)
     model = speech2text.st_model, speech2text.st_train_args
     options = {"beam_size": beam_size, "max_symbols": 4}
@@ -106,6 +106,37 @@ def test_the_words_of_a_second_pass_are_those_that_stand(upper_chunk: int, beam_
     alike(session.words, whole)
     assert [word for word in shown if word not in withdrawn] == session.words
     assert withdrawn == [word for word in shown if not word.final]
+
+
+@pytest.mark.parametrize("upper_chunk", [8, 0])
+def test_a_second_pass_that_may_not_revise_is_a_result_beside_the_stream(upper_chunk: int) -> None:
+    speech2text, audio = two_passes(upper_chunk=upper_chunk), tiny.speech(3.0, seed=1)
+    model, options = (speech2text.st_model, speech2text.st_train_args), {"max_symbols": 4}
+    first, second = (
+        Speech2Text.from_model(*model, search_heads=[head], **options) for head in ("streaming", "offline")
+    )
+    session, alone = speech2text.session(), first.session()
+    for start in range(0, len(audio), 1000):
+        new = session.push(audio[start : start + 1000])
+        assert session.withdrawn == []
+        alike(new, alone.push(audio[start : start + 1000]))
+    alike(session.finish(), alone.finish())
+    alike(session.words, alone.words)
+    assert session.withdrawn == [] and all(word.final for word in session.words)
+    heard = second(audio)[0][3].words
+    assert [w.text for w in session.result] == [w.text for w in heard] != [w.text for w in session.words]
+    alike(speech2text(audio)[0][3].words, session.result)
+    text, _, token_int, hyp = speech2text.stream_result(session)
+    assert text == first(audio)[0][0] and token_int == first(audio)[0][2]
+    assert hyp.second_pass == {"transcript": session.result}
+
+
+def test_whole_utterances_show_the_second_pass_alone_and_revising_nothing_is_refused() -> None:
+    session = two_passes(upper_chunk=0, chunk_s=0).session()
+    words = session.push(tiny.speech(3.0, seed=1)) + session.finish()
+    assert words == session.words == session.result and session.withdrawn == []
+    with pytest.raises(ConfigError, match="revise: no search is a second pass"):
+        two_passes(upper_chunk=0, revise=True, search_heads=["streaming"])
 
 
 def test_a_state_can_be_kept_and_gone_on_from_twice() -> None:

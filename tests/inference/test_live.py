@@ -42,7 +42,7 @@ class Recorded:
     lanes = ("transcript", "translation")
 
     def __init__(self) -> None:
-        self.words: list[Word] = []
+        self.words = self.result = list[Word]()
 
     def feed(self, samples: np.ndarray) -> list[Word]:
         said = len(self.words) + 1

@@ -49,7 +49,7 @@ def test_a_score_is_the_log_probability_that_the_loss_has(name):
 def test_sequences_are_put_in_the_order_of_both_scores():
     made, _ = model()
     heads = [(made.eval().heads["offline"], "hier_encoder", 0.7), (made.heads["ctc"], "hier_encoder", 0.3)]
-    search = Rescoring(heads, made.chain.sizes, first="streaming", share=0.75)
+    search = Rescoring(heads, made.chain.sizes, share=0.75)
     x = torch.randn(2, 9, made.chain.sizes["hier_encoder"], generator=torch.Generator().manual_seed(0))
     state = search.init_state(2)
     for piece in (x[:, :4], x[:, 4:]):
@@ -63,7 +63,7 @@ def test_sequences_are_put_in_the_order_of_both_scores():
         ]
         for _ in range(2)
     ]
-    found = search.rescore(state, lists)
+    found = search.finish(state, lists)
     scores = []
     for n, labels in enumerate(given):
         targets, count = torch.tensor([labels], dtype=torch.long), torch.tensor([len(labels)])
@@ -79,7 +79,7 @@ def test_sequences_are_put_in_the_order_of_both_scores():
 def test_a_model_says_at_the_end_what_the_rescored_list_begins_with(streams):
     settings = conf(HEADS, RESCORED)
     settings["model_conf"]["heads"] = {name: HEADS[name] for name in ("streaming", "offline", "ctc")}
-    speech2text, speech = tiny.speech2text(settings, beam_size=4), tiny.speech(6.0, seed=3)
+    speech2text, speech = tiny.speech2text(settings, beam_size=4, revise=True), tiny.speech(6.0, seed=3)
     if streams:
         session = speech2text.session()
         shown = session.push(speech)
