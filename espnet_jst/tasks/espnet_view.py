@@ -1,8 +1,8 @@
-"""The model as ESPnet's unmodified st_inference expects it: a plain wrapper, not a second model.
+"""The model as ESPnet's unmodified st_inference and asr_inference expect it: a plain wrapper, not a second model.
 
-`espnet2.bin.st_inference.STTask = JSTTask` is all that ESPnet's `Speech2Text` needs. A head that writes the
-translation alone gives it the translation; a serialized head gives its whole tagged stream, because ESPnet makes the
-text from the tokens outside of the model.
+`espnet2.bin.st_inference.STTask = JSTTask`, or `espnet2.bin.asr_inference.ASRTask = JSTTask`, is all that ESPnet's
+`Speech2Text` needs. A head that writes one lane gives it that; a serialized head gives its whole tagged stream, because
+ESPnet makes the text from the tokens outside of the model.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.heads.attention import AttentionHead
+from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.predictor import PredictorState
 from espnet_jst.heads.spec import vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.model import JSTModel
-from espnet_jst.text.lanes import TRANSLATION
+from espnet_jst.search.spec import SEARCHED
+from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 
 Cache = dict[str, tuple[Tensor, PredictorState]]
 
@@ -86,27 +89,61 @@ class DecoderView:
         return cache[key]
 
 
+class CTCView:
+    """A CTC head with the interface of ESPnet's CTC. Not a module, as DecoderView."""
+
+    def __init__(self, head: CTCHead) -> None:
+        self.head = head
+
+    def log_softmax(self, hs_pad: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, V)."""
+        return self.head.log_probs(hs_pad)
+
+    def argmax(self, hs_pad: Tensor) -> Tensor:
+        """(B, T, D) -> the likeliest symbols, (B, T)."""
+        return self.log_softmax(hs_pad).argmax(dim=-1)
+
+
 class ESPnetView(nn.Module):
-    """What `espnet2.bin.st_inference` reads from a model, served by one transducer head of a JSTModel.
+    """What `espnet2.bin.st_inference` and `asr_inference` read from a model, served by one head of a JSTModel.
 
     Args:
         model: the model; it stays reachable as `model`.
         args: its training arguments, for the token lists.
 
+    Attributes:
+        ctc, st_ctc: a CTC head of the labels and the tap of the one that serves; missing, and None for `asr_inference`,
+            where there is none: their `ctc_weight` has to be 0 then.
+
     Raises:
-        ConfigError: no transducer head writes the translation.
+        ConfigError: no transducer and no attention decoder writes what ESPnet asks for.
     """
 
     def __init__(self, model: JSTModel, args: argparse.Namespace) -> None:
         super().__init__()
         self.model = model
         name = serving_head(model)
-        self.reads = model.specs[name].reads
-        head = model.head[name]
-        assert isinstance(head, TransducerHead)
-        self.decoder = DecoderView(head)
-        self.st_joint_network = head.joint
-        self.st_use_transducer_decoder, self.use_multidecoder, self.use_speech_attn = True, False, False
+        spec, head = model.specs[name], model.head[name]
+        self.reads = spec.reads
+        transduces = isinstance(head, TransducerHead)
+        self.st_use_transducer_decoder = self.use_transducer_decoder = transduces
+        self.use_multidecoder = self.use_speech_attn = False
+        if isinstance(head, TransducerHead):
+            self.decoder: DecoderView | nn.Module = DecoderView(head)
+            self.joint_network = self.st_joint_network = head.joint
+        else:
+            assert isinstance(head, AttentionHead)
+            self.decoder = head.decoder
+        self.blank_id = head.blank
+        beside = [
+            module
+            for other, module in model.head.items()
+            if isinstance(module, CTCHead) and model.specs[other].reads == spec.reads
+            if model.specs[other].writes == spec.writes
+        ]
+        self.ctc = CTCView(beside[0]) if beside else None
+        if self.ctc is not None:
+            self.st_ctc = self.ctc
         lists = {"tgt": args.token_list, "src": getattr(args, "src_token_list", None) or args.token_list}
         self.token_list = list(lists[vocabulary_of(model.specs[name], lists)])
         self.src_token_list = list(lists["src"])
@@ -129,16 +166,21 @@ class ESPnetView(nn.Module):
 
 
 def serving_head(model: JSTModel) -> str:
-    """The transducer head that ESPnet's scripts decode: the one that writes the translation alone, else serialized.
+    """The head that ESPnet's scripts decode: of the translation where something writes it, else of the transcript; one
+    that writes nothing else, and reads the later encoder, as they hear whole utterances.
 
     Raises:
         ConfigError: there is none.
     """
+    written = {lane for spec in model.specs.values() for lane in spec.lanes}
+    lane = TRANSLATION if TRANSLATION in written else TRANSCRIPT
     heads = [
-        (len(spec.lanes), name)
+        (len(spec.lanes), not spec.reads.startswith("hier_encoder"), name)
         for name, spec in model.specs.items()
-        if spec.kind == "transducer" and TRANSLATION in spec.lanes
+        if spec.kind in SEARCHED and lane in spec.lanes
     ]
     if not heads:
-        raise ConfigError("ESPnet's st_inference needs a transducer head on the translation: use jst_inference")
-    return min(heads)[1]
+        raise ConfigError(
+            f"ESPnet's own inference needs a transducer or an attention decoder on the {lane}: use jst_inference"
+        )
+    return min(heads)[-1]

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
-from espnet2.bin import st_inference
+from espnet2.bin import asr_inference, st_inference
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.inference import Speech2Text
 from espnet_jst.tasks.espnet_view import ESPnetView
 from espnet_jst.tasks.jst import JSTTask
 from tests.inference import tiny
+from tests.inference.test_attention_decoder import AED, TWO_PASSES
+from tests.inference.test_chains import full_context_above
 
 
 @pytest.fixture
 def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(st_inference, "STTask", JSTTask)
+    monkeypatch.setattr(asr_inference, "ASRTask", JSTTask)
     yield
 
 
@@ -89,10 +95,87 @@ def test_the_first_encoder_is_espnets_intermediate_output(folders: dict) -> None
     assert lengths.tolist() == lower_lengths.tolist() == [12 + 1]
 
 
-def test_a_model_that_does_not_translate_cannot_be_dressed() -> None:
-    model, args = tiny.tiny_model(tiny.config({"asr": tiny.TWO_HEADS["asr"]}))
-    with pytest.raises(ConfigError, match="transducer head on the translation"):
+def test_a_model_without_a_head_that_can_be_searched_cannot_be_dressed() -> None:
+    model, args = tiny.tiny_model(tiny.config({"ctc": tiny.TWO_HEADS["ctc"]}))
+    with pytest.raises(ConfigError, match="a transducer or an attention decoder on the transcript"):
         ESPnetView(model, args)
+
+
+@pytest.mark.parametrize("ctc_weight", [0.0, 0.4])
+def test_their_asr_inference_decodes_the_attention_decoder_of_a_transcript_as_ours_does(
+    patched: None, tmp_path: Path, ctc_weight: float
+) -> None:
+    files = _recognizer(TWO_PASSES, tmp_path)
+    names = {"asr_train_config": files["st_train_config"], "asr_model_file": files["st_model_file"]}
+    flags = {"beam_size": 4, "nbest": 4, "ctc_weight": ctc_weight, "penalty": -0.2}
+    theirs = asr_inference.Speech2Text(**names, **flags)
+    ours = Speech2Text(**files, **flags, search_heads=["offline"])
+    _write_alike(theirs, ours)
+
+
+def test_their_asr_inference_decodes_the_transducer_that_hears_everything(patched: None, tmp_path: Path) -> None:
+    head = {"kind": "transducer", "lanes": ["transcript"], "predictor_conf": {"size": 24}}
+    files = _recognizer({"a_stream": head, "offline": {**copy.deepcopy(head), "reads": "hier_encoder"}}, tmp_path)
+    names = {"asr_train_config": files["st_train_config"], "asr_model_file": files["st_model_file"]}
+    theirs = asr_inference.Speech2Text(**names, beam_size=1, transducer_conf={})
+    ours = Speech2Text(**files, max_symbols=1, search_heads=["offline"])
+    speech = tiny.speech(2.0, seed=1)
+    assert theirs(speech)[0][2] == ours(speech)[0][2] != []
+
+
+def test_their_command_writes_its_folder_from_a_transcripts_pack(patched: None, tmp_path: Path) -> None:
+    files = _recognizer(TWO_PASSES, tmp_path / "exp")
+    soundfile.write(tmp_path / "a.wav", tiny.speech(2.0, seed=1), 8000)
+    (tmp_path / "wav.scp").write_text(f"utt1 {tmp_path / 'a.wav'}\n", encoding="utf-8")
+    flags = ["--output_dir", str(tmp_path / "out"), "--beam_size", "4", "--ctc_weight", "0.3"]
+    flags += ["--asr_train_config", files["st_train_config"], "--asr_model_file", files["st_model_file"]]
+    flags += ["--data_path_and_name_and_type", f"{tmp_path / 'wav.scp'},speech,sound", "--ngpu", "0"]
+    asr_inference.main([*flags, "--num_workers", "0"])
+    names = {"asr_train_config": files["st_train_config"], "asr_model_file": files["st_model_file"]}
+    theirs = asr_inference.Speech2Text(**names, beam_size=4, ctc_weight=0.3)
+    [(text, tokens, *_)] = theirs(soundfile.read(tmp_path / "a.wav", dtype="float32")[0])
+    found = tmp_path / "out" / "1best_recog"
+    assert (found / "text").read_text(encoding="utf-8") == f"utt1 {text}\n"
+    assert (found / "token").read_text(encoding="utf-8") == f"utt1 {' '.join(tokens)}\n"
+
+
+def test_their_st_inference_decodes_an_attention_decoder_of_the_translation(patched: None, tmp_path: Path) -> None:
+    files = _saved(full_context_above(AED), tmp_path)
+    flags = {"beam_size": 4, "nbest": 4, "ctc_weight": 0.0, "penalty": -0.2}
+    _write_alike(st_inference.Speech2Text(**files, **flags), Speech2Text(**files, **flags, search_heads=["st"]))
+
+
+def _write_alike(theirs: Callable, ours: Speech2Text) -> None:
+    for seed in range(3):
+        speech = tiny.speech(2.0, seed=seed)
+        # What is at the greatest length ends for nothing in ESPnet's search.
+        expected = next((text, ids, float(hyp.score)) for text, _, ids, hyp in theirs(speech) if len(ids) < 25)
+        assert expected in [(text, ids, pytest.approx(hyp.score, abs=1e-3)) for text, _, ids, hyp in ours(speech)]
+
+
+def _recognizer(heads: dict, folder: Path) -> dict[str, str]:
+    """A model with one token list, that of the transcript, saved."""
+    conf = full_context_above(heads)
+    beside = ["offline_ctc"] if "offline_ctc" in heads else []
+    searches = {"two": {"heads": ["offline", *beside], "second_pass_of": next(iter(heads))}}
+    conf["model_conf"] = {**conf["model_conf"], "searches": searches}
+    conf |= {"token_list": tiny.SOURCE, "src_token_list": None, "src_token_type": None}
+    return _saved(conf, folder)
+
+
+def _saved(conf: dict, folder: Path) -> dict[str, str]:
+    model, args = tiny.tiny_model(conf)
+    model = copy.deepcopy(model)
+    for head in model.head.values():
+        output = head.decoder.output_layer if isinstance(head, AttentionHead) else getattr(head, "output", None)
+        if output is None:
+            continue
+        # Decisions, as a trained model makes them; ESPnet's search would also write blanks.
+        ends, blanks = (12.0, -99.0) if isinstance(head, AttentionHead) else (-99.0, 6.0)
+        with torch.no_grad():
+            output.weight.mul_(4.0)
+            output.bias[[0, -1]] = torch.tensor([blanks, ends])
+    return tiny.save(model, copy.deepcopy(args), folder)
 
 
 def test_espnets_pack_packs_it_and_both_classes_load_the_pack(
