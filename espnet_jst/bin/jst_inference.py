@@ -39,13 +39,13 @@ REFUSED = {
     "allow_variable_data_keys": "decoding reads speech alone",
 }
 DECODING = (
-    *("beam_size", "nbest", "chunk_s", "left_chunks", "blank_penalty", "max_symbols", "search_heads"),
+    *("beam_size", "nbest", "chunk_s", "left_chunks", "look_ahead_s", "blank_penalty", "max_symbols", "search_heads"),
     *("ctc_weight", "penalty", "maxlenratio", "minlenratio"),
     *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang", "mt_model", "revise"),
 )
 PACKED = {
     **{"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None},
-    **dict.fromkeys(["ctc_weight", "penalty", "maxlenratio", "minlenratio"]),
+    **dict.fromkeys(["look_ahead_s", "ctc_weight", "penalty", "maxlenratio", "minlenratio"]),
 }
 """What --model_tag may know better, and its value where neither it nor the user says anything."""
 SOUND, LANGUAGES = ("speech", "sound"), ("tgt_lang", "text")
@@ -112,6 +112,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="N|ENCODER=N,...",
         help="chunks of left context of the first encoder, -1: all, or of each; default: the model's own",
     )
+    group.add_argument("--look_ahead_s", type=float, help="look-ahead of overlapping blocks; default: the model's own")
     add_refused(parser, REFUSED)
     return parser
 

@@ -45,6 +45,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="N|ENCODER=N,...",
         help="chunks of left context of the first encoder, -1: all, or of each; default: the model's own",
     )
+    parser.add_argument("--look_ahead_s", type=float, help="look-ahead of overlapping blocks; default: the model's own")
     parser.add_argument("--beam_size", type=int, help="hypotheses kept; 1: greedy; default: the pack's, or 1")
     parser.add_argument(
         "--blank_penalty",
@@ -98,7 +99,9 @@ class _Transcription:
         from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
 
         args = self.args
-        options = ("beam_size", "blank_penalty", "chunk_s", "left_chunks", "tgt_lang", "mt_model", "revise")
+        options = (
+            *("beam_size", "blank_penalty", "chunk_s", "left_chunks", "look_ahead_s", "tgt_lang", "mt_model", "revise"),
+        )
         self.given = {key: getattr(args, key) for key in options}
         self.given = {key: value for key, value in self.given.items() if value is not None}
         if args.raw_fs is not None and not MIN_FS <= args.raw_fs <= MAX_FS:

@@ -81,16 +81,19 @@ class Chain:
         """Every encoder's own context: that of validation, and of decoding where nothing else is asked for."""
         return ChainContext({link.name: link.encoder.context for link in self.links})
 
-    def given(self, chunk_s: float | None = None, left_chunks: LeftChunks = None) -> ChainContext:
+    def given(
+        self, chunk_s: float | None = None, left_chunks: LeftChunks = None, look_ahead_s: float | None = None
+    ) -> ChainContext:
         """The contexts of a chunk of the first encoder; an upper one keeps its own ratio to it, or stays whole.
 
         Args:
             chunk_s: seconds of that chunk; 0 or infinity for the whole utterance, None for the encoders' own.
             left_chunks: chunks of left context, -1 for all: of the first encoder, or a mapping of encoders to theirs.
+            look_ahead_s: seconds that the first encoder hears behind its chunk, None for its own.
 
         Raises:
             ConfigError: the chunk is negative, shorter than a frame, no whole number of frames for an upper encoder, or
-                none that an encoder can have.
+                none that an encoder can have, or so is the look-ahead.
         """
         left = {FIRST: left_chunks} if isinstance(left_chunks, int) else dict(left_chunks or {})
         check_keys(left, [link.name for link in self.links], "left_chunks")
@@ -98,14 +101,15 @@ class Chain:
         for link in self.links:
             own = link.encoder.context
             frames = own.chunk_frames if chunk_s is None else self._frames(link, chunk_s, contexts)
-            contexts[link.name] = ChunkContext(frames, left.get(link.name, own.left_chunks))
+            ahead, shift_s = own.look_ahead_frames, self.shifts_s[link.name]
+            if look_ahead_s is not None and link.name == FIRST:
+                ahead = round(look_ahead_s / shift_s)
+            contexts[link.name] = ChunkContext(frames, left.get(link.name, own.left_chunks), ahead)
             try:
                 link.encoder.check_context(contexts[link.name])
             except ConfigError as error:
-                shift_s = self.shifts_s[link.name]
-                raise ConfigError(
-                    f"chunk_s={chunk_s} does not suit {link.name} (frames of {shift_s:g} s): {error}"
-                ) from error
+                asked = f"chunk_s={chunk_s}" if look_ahead_s is None else f"look_ahead_s={look_ahead_s}"
+                raise ConfigError(f"{asked} does not suit {link.name} (frames of {shift_s:g} s): {error}") from error
         return ChainContext(contexts)
 
     def drawn(self) -> ChainContext:

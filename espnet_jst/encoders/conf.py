@@ -78,12 +78,17 @@ class ContextualBlockConformerConf(Conf):
     past_frames: int = key(
         8, "frames that a block hears before them (block_size - hop_size - look_ahead)", low=0, high=4096
     )
-    look_ahead_frames: int = key(16, "frames that it hears behind them (look_ahead)", low=0, high=4096)
+    look_ahead_frames: int = key(
+        16, "frames that it hears behind them, for validation and decoding (look_ahead)", low=0, high=4096
+    )
     train_chunk_frames: Sequence[int] = key(
         (),
         "chunks drawn from in training, one a batch, 0 for the whole utterance; by default chunk_frames",
         low=0,
         high=4096,
+    )
+    train_look_ahead_frames: Sequence[int] = key(
+        (), "look-aheads drawn from in training, one a batch; by default look_ahead_frames", low=0, high=4096
     )
     place_vectors: bool = key(True, "context vectors have positions (ctx_pos_enc)")
     taps: Sequence[int] = key((), "layers (1-based) whose outputs may be read beside the top one", low=1, high=128)

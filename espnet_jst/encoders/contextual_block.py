@@ -100,7 +100,7 @@ class Projection(nn.Sequential):
 
 
 class ContextualBlockConformer(StreamingEncoder):
-    """Streaming Conformer whose blocks hear `past_frames` before their own frames and `look_ahead_frames` behind.
+    """Streaming Conformer whose blocks hear `past_frames` before their own frames and the context's look-ahead behind.
 
     A block's frames also attend to a vector that the block before has made in the layer below, so that they hear all
     of the past; a whole utterance of at most one block, or chunk 0, is an ordinary Conformer. `left_chunks` is -1: how
@@ -114,9 +114,13 @@ class ContextualBlockConformer(StreamingEncoder):
     def __init__(self, input_size: int, conf: ContextualBlockConformerConf) -> None:
         super().__init__()
         self.input_size, self.size, self.subsampling, self.taps = input_size, conf.size, conf.subsampling, conf.taps
-        self.past, self.look_ahead, self.place_vectors = conf.past_frames, conf.look_ahead_frames, conf.place_vectors
-        self.context = ChunkContext(conf.chunk_frames, -1)
-        self.train_contexts = [ChunkContext(chunk, -1) for chunk in conf.train_chunk_frames or [conf.chunk_frames]]
+        self.past, self.place_vectors = conf.past_frames, conf.place_vectors
+        self.context = ChunkContext(conf.chunk_frames, -1, conf.look_ahead_frames)
+        self.train_contexts = [
+            ChunkContext(chunk, -1, ahead)
+            for chunk in conf.train_chunk_frames or [conf.chunk_frames]
+            for ahead in conf.train_look_ahead_frames or [conf.look_ahead_frames]
+        ]
         self.tap_sizes = {name: TapSize(conf.size, conf.subsampling) for name in ("", *map(str, conf.taps))}
         self.embed: ConvSubsamplingWithoutPadding | Projection
         if conf.subsampling == 1:
@@ -144,6 +148,8 @@ class ContextualBlockConformer(StreamingEncoder):
                 f"left_chunks is {context.left_chunks}: a block hears {self.past} frames before its own, and all of "
                 "the past through its context vector; leave it at -1"
             )
+        if context.look_ahead_frames < 0:
+            raise ConfigError("a look-ahead is 0 or more")
 
     def encode(self, tap: Tap, context: ChunkContext) -> dict[str, Tap]:
         """See StreamingEncoder."""
@@ -175,7 +181,10 @@ class ContextualBlockConformer(StreamingEncoder):
             [0] * batch_size,
             torch.zeros(batch_size, self.size, device=device),
             torch.zeros(batch_size, len(self.encoders), self.size, device=device),
-            {name: torch.zeros(batch_size, self.look_ahead, self.size, device=device) for name in self.tap_sizes},
+            {
+                name: torch.zeros(batch_size, context.look_ahead_frames, self.size, device=device)
+                for name in self.tap_sizes
+            },
         )
 
     def ready(self, frames: int, context: ChunkContext) -> dict[str, int]:
@@ -189,13 +198,13 @@ class ContextualBlockConformer(StreamingEncoder):
         x, counts = self._subsampled(heard.x, heard.counts, [e and not s for e, s in zip(last, started, strict=True)])
         used = [had if ends else count * self.subsampling for had, count, ends in zip(heard.counts, counts, last)]
         frames = state.frames.append(x, counts)
-        size = self._block_frames(state.context)
+        size, ahead = self._block_frames(state.context), state.context.look_ahead_frames
         blocks = self._blocks(frames.x, frames.counts, state, last)
         out, given = blocks.frames, list(blocks.given)
         # At the end of a stream: what is no longer than a block is whole, and what its last block left over is due.
         ended = [row for row, ends in enumerate(last) if ends]
         short = [row for row in ended if not state.blocks[row] and 0 < frames.counts[row] <= size]
-        over = [row for row in ended if state.blocks[row] and not blocks.new[row] and self.look_ahead]
+        over = [row for row in ended if state.blocks[row] and not blocks.new[row] and ahead]
         if short:
             counts = [frames.counts[row] for row in short]
             whole = self._whole(frames.x[short, : max(counts)], counts)
@@ -205,7 +214,7 @@ class ContextualBlockConformer(StreamingEncoder):
         for row in short:
             given[row] = frames.counts[row]
         for row in over:
-            given[row] = self.look_ahead
+            given[row] = ahead
         lengths, shift_s = torch.tensor(given), tap.shift_s * self.subsampling
         offered = {name: Tap(zeroed(y[:, : max(given)], given), lengths, shift_s) for name, y in out.items()}
         left = [c if ends else n * state.context.chunk_frames for c, n, ends in zip(frames.counts, blocks.new, last)]
@@ -222,7 +231,7 @@ class ContextualBlockConformer(StreamingEncoder):
 
     def _block_frames(self, context: ChunkContext) -> int:
         """The longest sequence that is one block."""
-        return self.past + context.chunk_frames + self.look_ahead if context.chunk_frames else sys.maxsize
+        return self.past + context.chunk_frames + context.look_ahead_frames if context.chunk_frames else sys.maxsize
 
     def _complete(self, frames: int, done: int, context: ChunkContext) -> int:
         """Blocks that so many frames fill, from the next block's first one on; the first block waits for one more,
@@ -231,7 +240,7 @@ class ContextualBlockConformer(StreamingEncoder):
         size = self._block_frames(context)
         if frames < size + (not done):
             return 0
-        return (frames - self.past - self.look_ahead) // context.chunk_frames
+        return (frames - self.past - context.look_ahead_frames) // context.chunk_frames
 
     def _count(self, frames: int) -> int:
         """Subsampled frames of so many input frames."""
@@ -267,7 +276,7 @@ class ContextualBlockConformer(StreamingEncoder):
         """The blocks that frames (B, T, D) fill, from the next block's first one on, and at the end of a stream those
         that they begin.
         """
-        chunk, overlap = state.context.chunk_frames, self.past + self.look_ahead
+        chunk, overlap = state.context.chunk_frames, self.past + state.context.look_ahead_frames
         size = self._block_frames(state.context)
         new = []
         for count, done, ends in zip(counts, state.blocks, last, strict=True):

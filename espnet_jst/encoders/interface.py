@@ -11,6 +11,7 @@ import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor
 
+from espnet_jst.errors import ConfigError
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 
@@ -23,10 +24,12 @@ class ChunkContext:
         chunk_frames: frames of a chunk, at the rate of the encoder's top; frames of a chunk see each other. 0 means the
             whole utterance.
         left_chunks: chunks before its own that a frame sees; -1 means all.
+        look_ahead_frames: frames behind the chunk that are heard with it, by an encoder of blocks that overlap.
     """
 
     chunk_frames: int = 0
     left_chunks: int = -1
+    look_ahead_frames: int = 0
 
     def mask(self, frames: int, device: torch.device | str = "cpu", *, scale: int = 1) -> Tensor | None:
         """(frames, frames), True where the row's frame may attend to the column's; None where all may.
@@ -89,11 +92,13 @@ class StreamingEncoder(AbsEncoder):
         """Frames of every tap that `step` has given after so many input frames of a stream that goes on."""
 
     def check_context(self, context: ChunkContext) -> None:
-        """Refuse a chunk or left context that this encoder cannot have; one of any number of frames by default.
+        """Refuse a chunk or context that this encoder cannot have; by default a look-ahead.
 
         Raises:
             ConfigError: says what to give.
         """
+        if context.look_ahead_frames:
+            raise ConfigError("it hears its chunk and what lies before, and no look-ahead: give 0, or a longer chunk")
 
     def output_size(self) -> int:
         """Features of a frame of the top."""

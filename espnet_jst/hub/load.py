@@ -21,7 +21,7 @@ DECODING_KEY = "decoding"
 SAFETENSORS = "model.safetensors"
 # What a pack may say about decoding: numbers that change neither what is loaded nor where from.
 _DECODING = (
-    *("beam_size", "blank_penalty", "max_symbols", "chunk_s", "left_chunks"),
+    *("beam_size", "blank_penalty", "max_symbols", "chunk_s", "left_chunks", "look_ahead_s"),
     *("ctc_weight", "penalty", "maxlenratio", "minlenratio"),
 )
 _TAG = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?")

@@ -206,12 +206,14 @@ class _Run:
 def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: str | Path, **settings: Any) -> None:
     """`signature.json` beside the results: everything that a number made from them depends on."""
     schedule = speech2text.schedule
-    left = schedule.context.encoders[FIRST].left_chunks
+    first = schedule.context.encoders[FIRST]
+    left, ahead_s = first.left_chunks, first.look_ahead_frames * schedule.model.chain.shifts_s[FIRST]
     signature = {
         "system": ",".join(f"{name}:{search.kind}" for name, search in speech2text.decoder.searches.items()),
         "lanes": "+".join(speech2text.lanes),
         "chunk_s": round(schedule.chunk_s, 4) or "whole",
         "left_chunks": left if schedule.chunk_frames else "all",
+        **({"look_ahead_s": round(ahead_s, 4)} if ahead_s else {}),
         **settings,
         "checkpoint": _digest(weights),
         "version": __version__,

@@ -56,13 +56,15 @@ def frames_ready(model: JSTModel, samples: int, context: ChainContext) -> dict[s
     return model.chain.ready(model.source.ready(samples), context)
 
 
-def chunk_schedule(model: JSTModel, chunk_s: float | None, left_chunks: LeftChunks) -> ChunkSchedule:
+def chunk_schedule(
+    model: JSTModel, chunk_s: float | None, left_chunks: LeftChunks, look_ahead_s: float | None = None
+) -> ChunkSchedule:
     """The schedule for a chunk of `chunk_s` seconds (None: the model's own; 0 or infinity: the whole utterance).
 
     Raises:
         ConfigError: the chunk is negative, shorter than a frame, or too long (see Chain.given).
     """
-    context = model.chain.given(chunk_s, left_chunks)
+    context = model.chain.given(chunk_s, left_chunks, look_ahead_s)
     chunk_s = context.chunk_frames * model.chain.shifts_s[FIRST]
     if chunk_s > MAX_CHUNK_S:
         raise ConfigError(f"a chunk of {chunk_s:g} s is over {MAX_CHUNK_S:g} s: give chunk_s 0 for whole utterances")

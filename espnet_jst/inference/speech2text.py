@@ -116,7 +116,7 @@ class Speech2Text:
         self.nbest, self.tgt_lang = options.nbest, options.tgt_lang
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
-        self.schedule = chunk_schedule(model, options.chunk_s, options.left_chunks)
+        self.schedule = chunk_schedule(model, options.chunk_s, options.left_chunks, options.look_ahead_s)
         self.decoder = self._decoder(options)
         if options.revise and not any(search.follows for search in self.decoder.searches.values()):
             raise ConfigError("revise: no search is a second pass, name one in model_conf.searches (second_pass_of)")

@@ -32,8 +32,11 @@ class CRCTCConf(Conf):
 class PosteriorConsistencyConf(Conf):
     """Two CTC heads on taps of one rate whose posteriors agree frame by frame."""
 
-    between: Sequence[str] = required("the two CTC heads")
+    between: Sequence[str] = required("the two CTC heads, student and teacher where only one learns")
     weight: float = key(0.1, "factor in the loss", low=0, high=1e6)
+    detach: str = key(
+        "none", "which of both does not learn from it; none: each learns", choices=("teacher", "student", "none")
+    )
 
     def check(self) -> None:
         """Refuse other numbers of heads."""

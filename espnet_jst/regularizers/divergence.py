@@ -24,8 +24,17 @@ def symmetric_divergence(a: Tensor, b: Tensor, lengths: Tensor) -> Tensor:
     a, b = a.clamp(min=IMPOSSIBLE), b.clamp(min=IMPOSSIBLE)  # minus infinity less itself would be NaN
     # Both directions at once are a half of (p_b - p_a) (log p_b - log p_a). With the first factor standing still, the
     # gradient for the logits is that of two teachers, a half of p_a - p_b: what differs falls out in the softmax.
-    frames = 0.5 * ((b.exp() - a.exp()).detach() * (b - a)).sum(dim=-1)
-    return (frames * (torch.arange(a.size(1), device=a.device) < lengths[:, None])).sum(dim=1)
+    return _summed(0.5 * ((b.exp() - a.exp()).detach() * (b - a)).sum(dim=-1), lengths)
+
+
+def taught_divergence(student: Tensor, teacher: Tensor, lengths: Tensor) -> Tensor:
+    """KL(teacher || student), from which the teacher learns nothing; arguments and result as `symmetric_divergence`."""
+    teacher = teacher.detach().clamp(min=IMPOSSIBLE)
+    return _summed((teacher.exp() * (teacher - student.clamp(min=IMPOSSIBLE))).sum(dim=-1), lengths)
+
+
+def _summed(frames: Tensor, lengths: Tensor) -> Tensor:
+    return (frames * (torch.arange(frames.size(1), device=frames.device) < lengths[:, None])).sum(dim=1)
 
 
 def check_posteriors(key: str, name: str, head: Head) -> None:

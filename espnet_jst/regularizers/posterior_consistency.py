@@ -1,4 +1,4 @@
-"""Consistency of CTC posteriors between levels: two heads learn from each other."""
+"""Consistency of CTC posteriors between levels: two heads learn from each other, or one from the other."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.keys import takes
 from espnet_jst.regularizers.conf import PosteriorConsistencyConf
-from espnet_jst.regularizers.divergence import check_posteriors, symmetric_divergence
+from espnet_jst.regularizers.divergence import check_posteriors, symmetric_divergence, taught_divergence
 from espnet_jst.regularizers.interface import Regularizer
 from espnet_jst.taps import Tap
 
 
 class PosteriorConsistency(Regularizer):
-    """Symmetric Kullback-Leibler divergence of two heads that read different levels, summed over frames; each is the
-    other's teacher. What compares one head with itself on another view is `cr_ctc`.
+    """Kullback-Leibler divergence of two heads that read different levels, summed over frames: symmetric where each is
+    the other's teacher, else that of the student from its teacher. What compares one head with itself on another view is
+    `cr_ctc`.
     """
 
     part_names = ("divergence",)
@@ -27,7 +28,7 @@ class PosteriorConsistency(Regularizer):
     @takes(PosteriorConsistencyConf)
     def __init__(self, conf: PosteriorConsistencyConf) -> None:
         super().__init__()
-        self.needs, self.weight = tuple(conf.between), conf.weight
+        self.needs, self.weight, self.detach = tuple(conf.between), conf.weight, conf.detach
 
     def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]) -> None:
         for name in self.needs:
@@ -43,5 +44,10 @@ class PosteriorConsistency(Regularizer):
 
     def forward(self, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> tuple[Tensor, dict[str, Tensor]]:
         first, last = (outputs[name].exposed["log_probs"] for name in self.needs)
-        loss = symmetric_divergence(first.x, last.x, first.lengths)
+        if self.detach == "none":
+            loss = symmetric_divergence(first.x, last.x, first.lengths)
+        elif self.detach == "teacher":
+            loss = taught_divergence(first.x, last.x, first.lengths)
+        else:
+            loss = taught_divergence(last.x, first.x, first.lengths)
         return loss, {"divergence": loss.detach()}

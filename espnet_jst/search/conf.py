@@ -93,7 +93,7 @@ def read_penalty(entry: Mapping[str, Penalty], where: str) -> PenaltyConf:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingConf(Conf):
-    """Keyword arguments of `Speech2Text`; the first nine may stand in the decoding configuration of a pack."""
+    """Keyword arguments of `Speech2Text`; the first ten may stand in the decoding configuration of a pack."""
 
     beam_size: int = key(1, "hypotheses kept; 1 is greedy search", low=1, high=1000)
     blank_penalty: float | Mapping[str, float | Mapping[str, Penalty]] = key(
@@ -118,6 +118,12 @@ class DecodingConf(Conf):
         "default the model's own",
         low=-1,
         high=100_000,
+    )
+    look_ahead_s: float | None = key(
+        None,
+        "seconds that a first encoder of overlapping blocks hears behind its chunk; by default its own",
+        low=0,
+        high=60,
     )
     ctc_weight: float | None = key(
         None,

@@ -65,13 +65,23 @@ def contexts(unit: int) -> list[ChunkContext]:
     return [ChunkContext(chunk * unit, left) for chunk, left in chunks]
 
 
-def _alone(
-    build: Callable[[], StreamingEncoder], unit: int = 1, *, left: int | None = None, unheard: int = 1
-) -> System:
+def _alone(build: Callable[[], StreamingEncoder], unit: int = 1, *, unheard: int = 1) -> System:
     def links() -> list[Link]:
         return [Link(FIRST, build(), None)]
 
-    found = [context if left is None else replace(context, left_chunks=left) for context in contexts(unit)]
+    return System(links, [ChainContext({FIRST: context}) for context in contexts(unit)], unheard)
+
+
+def _blocks(build: Callable[[], StreamingEncoder], *, ahead: Sequence[int], unheard: int = 1) -> System:
+    """Blocks hear all of the past; their look-aheads are drawn from in turn."""
+
+    def links() -> list[Link]:
+        return [Link(FIRST, build(), None)]
+
+    found = [
+        replace(context, left_chunks=-1, look_ahead_frames=ahead[place % len(ahead)])
+        for place, context in enumerate(contexts(1))
+    ]
     return System(links, [ChainContext({FIRST: context}) for context in found], unheard)
 
 
@@ -81,11 +91,12 @@ def _stacked(
     reads: str,
     chunks: Sequence[tuple[int, int, int, int]],
     unheard: int = 1,
+    ahead: int = 0,
 ) -> System:
     def links() -> list[Link]:
         return [Link(FIRST, lower(), None), Link(UPPER, upper(), reads)]
 
-    found = [ChainContext({FIRST: ChunkContext(a, b), UPPER: ChunkContext(c, d)}) for a, b, c, d in chunks]
+    found = [ChainContext({FIRST: ChunkContext(a, b, ahead), UPPER: ChunkContext(c, d)}) for a, b, c, d in chunks]
     return System(links, found, unheard)
 
 
@@ -110,10 +121,10 @@ SYSTEMS = {
     "conformer, 8": _alone(lambda: conformer(subsampling=8)),
     "conformer, 4 and 2": _alone(lambda: conformer(subsampling=4, output_subsampling=2)),
     "conformer, 1 and 3": _alone(lambda: conformer(subsampling=1, output_subsampling=3)),
-    "contextual block, 1": _alone(lambda: contextual_block(subsampling=1), left=-1),
-    "contextual block, 4": _alone(lambda: contextual_block(subsampling=4, past_frames=0), left=-1, unheard=3),
-    "contextual block, 6, without look-ahead": _alone(
-        lambda: contextual_block(subsampling=6, look_ahead_frames=0, past_frames=1, macaron=False), left=-1, unheard=5
+    "contextual block, 1": _blocks(lambda: contextual_block(subsampling=1), ahead=[2]),
+    "contextual block, 4": _blocks(lambda: contextual_block(subsampling=4, past_frames=0), ahead=[1, 4, 0], unheard=3),
+    "contextual block, 6, without look-ahead": _blocks(
+        lambda: contextual_block(subsampling=6, past_frames=1, macaron=False), ahead=[0], unheard=5
     ),
     "zipformer": _alone(zipformer, 2),
     "zipformer, last stack at full rate": _alone(lambda: zipformer(downsampling=[8, 2, 1], output_subsampling=4), 2),
@@ -132,6 +143,7 @@ SYSTEMS = {
         "encoder",
         [(4, -1, 8, 1), (2, -1, 0, -1)],
         unheard=3,
+        ahead=2,
     ),
     "zipformer on conformer": _stacked(
         lambda: conformer(subsampling=4, size=20, **WHOLE),

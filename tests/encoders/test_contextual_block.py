@@ -5,10 +5,12 @@ import torch
 from espnet2.asr.encoder.contextual_block_conformer_encoder import ContextualBlockConformerEncoder
 from torch import nn
 
+from espnet_jst.encoders.chain import FIRST, Chain, Link
 from espnet_jst.encoders.contextual_block import ContextualBlockConformer
 from espnet_jst.encoders.interface import ChunkContext
 from espnet_jst.errors import ConfigError
 from espnet_jst.taps import Tap
+from tests.encoders.systems import conformer, contextual_block
 
 LAYERS = {4: "conv2d", 6: "conv2d6", 8: "conv2d8", 1: "linear"}
 SIZES = {"size": 16, "heads": 2, "feed_forward_size": 24, "layers": 3, "kernel_size": 5}
@@ -87,3 +89,30 @@ def test_what_cannot_be_built_is_one_message(conf, message):
 def test_a_left_context_of_chunks_is_refused():
     with pytest.raises(ConfigError, match="left_chunks is 2: a block hears 3 frames before its own"):
         pair(4)[1].check_context(ChunkContext(4, 2))
+
+
+@torch.no_grad()
+def test_a_look_ahead_is_that_of_an_encoder_which_was_built_with_it():
+    _, ours = pair(4)
+    other = ContextualBlockConformer(
+        20, subsampling=4, macaron=True, **SIZES, **{**BLOCK, "look_ahead_frames": 1}
+    ).eval()
+    other.load_state_dict(ours.state_dict())
+    tap = Tap(torch.randn(2, 163, 20), torch.tensor([163, 101]), 0.01)
+    found, expected = ours.encode(tap, ChunkContext(4, -1, 1))[""], other.encode(tap, other.context)[""]
+    torch.testing.assert_close(found.x, expected.x)
+    assert not torch.allclose(found.x, ours.encode(tap, ours.context)[""].x, atol=1e-3)
+    drawn = ContextualBlockConformer(
+        20, **SIZES, **BLOCK, train_chunk_frames=[2, 4], train_look_ahead_frames=[0, 3]
+    ).train_contexts
+    assert {(context.chunk_frames, context.look_ahead_frames) for context in drawn} == {(2, 0), (2, 3), (4, 0), (4, 3)}
+
+
+def test_a_look_ahead_of_an_encoder_of_chunks_is_refused():
+    chain = Chain([Link(FIRST, conformer(subsampling=8), None)], 0.01)
+    with pytest.raises(
+        ConfigError, match="look_ahead_s=0.16 does not suit encoder .frames of 0.08 s.: it hears its chunk"
+    ):
+        chain.given(None, None, 0.16)
+    blocks = Chain([Link(FIRST, contextual_block(subsampling=8), None)], 0.01)
+    assert blocks.given(None, None, 0.16).encoders[FIRST].look_ahead_frames == 2

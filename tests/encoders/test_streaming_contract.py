@@ -18,7 +18,7 @@ streamed = pytest.mark.parametrize(("name", "context"), STREAMED, ids=lambda val
 def _shown(value):
     if isinstance(value, str):
         return value
-    return "-".join(f"{own.chunk_frames}x{own.left_chunks}" for own in value.encoders.values())
+    return "-".join(f"{own.chunk_frames}x{own.left_chunks}+{own.look_ahead_frames}" for own in value.encoders.values())
 
 
 def noise(rows, frames, seed=0):

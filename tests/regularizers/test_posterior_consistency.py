@@ -47,6 +47,22 @@ def test_it_is_the_divergence_of_both_heads():
     assert torch.equal(loss, expected) and torch.equal(loss, parts["divergence"])
 
 
+@pytest.mark.parametrize("detach", ["teacher", "student"])
+def test_one_head_may_learn_from_the_other_alone(detach):
+    logits = {name: torch.randn(2, 5, 4, requires_grad=True) for name in "ab"}
+    regularizer = PosteriorConsistency(between=["a", "b"], detach=detach)
+    loss, _ = regularizer({}, outputs(logits, [5, 3]))
+    learns, teaches = ("a", "b") if detach == "teacher" else ("b", "a")
+    of_student, of_teacher = (logits[name].log_softmax(-1) for name in (learns, teaches))
+    valid = torch.arange(5) < torch.tensor([[5], [3]])
+    expected = torch.nn.functional.kl_div(of_student, of_teacher, reduction="none", log_target=True).sum(-1)
+    torch.testing.assert_close(loss, (expected * valid).sum(1))
+    loss.sum().backward()
+    assert logits[teaches].grad is None
+    right = (of_student.exp() - of_teacher.exp()) * valid[..., None]
+    torch.testing.assert_close(logits[learns].grad, right.detach())
+
+
 def test_a_model_adds_it_in_training_and_reports_it():
     plain, tied = (
         model({}),

@@ -142,6 +142,7 @@ class Zipformer(StreamingEncoder, Scheduled):
 
     def check_context(self, context: ChunkContext) -> None:
         """See StreamingEncoder."""
+        super().check_context(context)
         if context.chunk_frames and not self.conf.causal:
             raise ConfigError("a Zipformer with causal: false takes whole utterances only: give no chunk")
         self.conf.check_chunk("chunk_frames", context.chunk_frames)
