@@ -162,7 +162,7 @@ def _run(args: argparse.Namespace) -> None:
     logging.basicConfig(level=args.log_level, format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s")
     from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
     from espnet_jst.inference import Speech2Text
-    from espnet_jst.inference.files import decode_files, write_signature
+    from espnet_jst.inference.files import decode_files, write_cost, write_signature
     from espnet_jst.progress import progress
 
     packed: dict[str, Any] = {}
@@ -203,6 +203,7 @@ def _run(args: argparse.Namespace) -> None:
             tgt_langs=tgt_langs,
             on_progress=advance,
         )
+    write_cost(args.output_dir, done)
     rate = done.elapsed_s / done.audio_s if done.audio_s else 0.0
     left_out = f", {len(done.skipped)} left out (see {Path(args.output_dir) / 'skipped.jsonl'})" if done.skipped else ""
     print(f"{done.decoded} utterances, {done.audio_s:.0f} s of audio, real-time factor {rate:.3f}{left_out}")

@@ -25,6 +25,8 @@ def _main(flags: Sequence[str]) -> None:
         _compare(options, flags)
     elif options.run.sweep:
         _sweep(options)
+    elif options.run.latency:
+        _report_latency(options)
     else:
         _run(options)
 
@@ -112,6 +114,24 @@ def _sweep(options: Options) -> None:
     searches = {mode: search_options(args) for mode, args in asked.items()}
     with workers(options.run.scheduler):
         run_stages(sweep_stages(sweep, options, searches), force=options.run.force, say=partial(print, flush=True))
+
+
+def _report_latency(options: Options) -> None:
+    from espnet_jst.bin.jst_inference import check_flags
+    from espnet_jst.jobs.workers import workers
+    from espnet_jst.recipe.latency_report import LatencyReport, report_stages
+    from espnet_jst.recipe.options.option import check_words
+    from espnet_jst.recipe.stage import run_stages
+    from espnet_jst.recipe.stages.decoding import check_search
+
+    options.run.check()
+    check_words("inference_args", options.decoding.inference_args)
+    report = LatencyReport.read(Path(options.run.latency))
+    for name in report.settings:
+        asked = check_flags(report.flags(options, name))
+        check_search(options.exp / "config.yaml", asked.search_heads, asked.blank_penalty)
+    with workers(options.run.scheduler):
+        run_stages(report_stages(report, options), force=options.run.force, say=partial(print, flush=True))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from espnet_jst.config import json_text
 from espnet_jst.data.bad_item import BadItem
@@ -224,6 +226,15 @@ def write_signature(output_dir: str | Path, speech2text: Speech2Text, weights: s
     folder = Path(output_dir) / "1best_recog"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "signature.json").write_text(json_text(signature, indent=1) + "\n", encoding="utf-8")
+
+
+def write_cost(output_dir: str | Path, done: Summary) -> None:
+    """`cost.json` beside the results: seconds of audio and of computation, the process's most memory, its threads."""
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cost = {"audio_s": round(done.audio_s, 3), "elapsed_s": round(done.elapsed_s, 3)}
+    cost |= {"peak_memory_mb": round(peak_mb, 1), "threads": torch.get_num_threads()}
+    path = Path(output_dir) / "1best_recog" / "cost.json"
+    path.write_text(json_text(cost, indent=1) + "\n", encoding="utf-8")
 
 
 def _digest(weights: str | Path) -> str:

@@ -19,8 +19,8 @@ from espnet_jst.taps import Tap
 
 class PosteriorConsistency(Regularizer):
     """Kullback-Leibler divergence of two heads that read different levels, summed over frames: symmetric where each is
-    the other's teacher, else that of the student from its teacher. What compares one head with itself on another view is
-    `cr_ctc`.
+    the other's teacher, else that of the student from its teacher. What compares one head with itself on another view
+    is `cr_ctc`.
     """
 
     part_names = ("divergence",)

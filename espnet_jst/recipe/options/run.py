@@ -34,6 +34,9 @@ class RunOptions:
         "", "file with several systems and seeds: train, decode and score them all, and make one table"
     )
     sweep: str = option("", "file with blank penalties: decode the validation set with each, and make one table")
+    latency: str = option(
+        "", "file with ways of decoding: decode a set as streams in each, and make one table of delays"
+    )
     compare_nj: int = option(1, "runs of a comparison at a time")
 
     def runs(self, *stages: int, skip: bool = False) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from espnet_jst.config import check_choice, read_yaml
+from espnet_jst.config import check_choice, json_text, read_yaml
 from espnet_jst.data import kaldi
 from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import DataError
@@ -23,6 +24,7 @@ from espnet_jst.text.lines import read_lines
 
 SHARD = 100  # fewer utterances are not worth the start of a further process
 WRITTEN = ("text", "words.jsonl")  # src_text as well, where the model has a transcript
+COST = "cost.json"
 
 
 def check_search(config: Path, search_heads: Sequence[str] | None, blank_penalty: object) -> None:
@@ -154,4 +156,14 @@ def join_outputs(folders: list[Path], out: Path, keys: list[str]) -> int:
     signature = next((path for folder in folders for path in sorted(folder.rglob("signature.json"))), None)
     if signature is not None:
         shutil.copyfile(signature, out / "signature.json")
+    _join_costs([path for folder in folders for path in sorted(folder.rglob(COST))], out / COST)
     return len(set(keys) - set(kaldi.read_table(out / "text")))
+
+
+def _join_costs(paths: Sequence[Path], out: Path) -> None:
+    """What processes took in all, and the most memory of one."""
+    costs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    if costs:
+        joined = {key: sum(cost[key] for cost in costs) for key in ("audio_s", "elapsed_s")}
+        joined |= {key: max(cost[key] for cost in costs) for key in ("peak_memory_mb", "threads")}
+        out.write_text(json_text(joined, indent=1) + "\n", encoding="utf-8")

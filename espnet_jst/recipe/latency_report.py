@@ -1,0 +1,120 @@
+"""How fast and how well one model decodes in each of several ways (`run.sh --latency FILE`)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from espnet_jst.config import check_choice, shown
+from espnet_jst.errors import ConfigError
+from espnet_jst.keys import Conf, key, read, required
+from espnet_jst.recipe.dump import UTT2AUDIO
+from espnet_jst.recipe.options import Options
+from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.decoding import COST, decode, decoded_files, model_inputs
+from espnet_jst.recipe.stages.scoring import REFERENCES, reading_of
+from espnet_jst.recipe.stages.statistics import plugins
+from espnet_jst.recipe.stamp import present
+from espnet_jst.untrusted.config_file import read_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyConf(Conf):
+    """Keys of the file."""
+
+    title: str | None = key(None, "one line for the table; by default the name of the file")
+    set: str | None = key(None, "data set; by default the validation set")
+    settings: Mapping[str, str] = required("name: further flags of jst_inference, such as --chunk_s 0.32")
+
+
+@dataclass(frozen=True)
+class LatencyReport:
+    """What a file asks for.
+
+    Attributes:
+        settings: name -> flags of `jst_inference`.
+    """
+
+    name: str
+    title: str
+    set: str | None
+    settings: Mapping[str, list[str]]
+
+    @classmethod
+    def read(cls, path: Path) -> LatencyReport:
+        """Read the file.
+
+        Raises:
+            ConfigError: a key is unknown, a value cannot be used, or there is no setting.
+        """
+        conf = read(LatencyConf, read_yaml(path), str(path))
+        if not conf.settings:
+            raise ConfigError(f"{path}: settings names none: give name: flags of jst_inference")
+        for name in conf.settings:
+            if not name.isidentifier():
+                raise ConfigError(f"{path}: settings: {shown(name)} cannot be a name: use letters, digits and '_'")
+        settings = {name: shlex.split(flags) for name, flags in conf.settings.items()}
+        return cls(path.stem, conf.title or path.stem, conf.set, settings)
+
+    def flags(self, options: Options, name: str) -> list[str]:
+        """All flags of a setting: those of the recipe's streaming decoding, then its own."""
+        return [*options.decoding.flags("streaming"), *self.settings[name]]
+
+
+def report_stages(report: LatencyReport, options: Options) -> Iterator[Stage]:
+    """Decode a set as streams with every setting, one process at a time, then the table and the picture."""
+    data, decoding, exp = options.data, options.decoding, options.exp
+    name = report.set or data.valid_set
+    check_choice(name, {data.valid_set, *data.tests}, "the set of the latency report")
+    folder, model = data.raw / name, (exp / "config.yaml", exp / decoding.inference_st_model)
+    out = decoding.folder(exp, f"latency_{report.name}", name)
+    folders = {setting: out / setting for setting in report.settings}
+    for setting, path in folders.items():
+        yield Stage(
+            number=12,
+            name=f"decode {name} as {setting}",
+            run=partial(decode, folder / "wav.scp", path, *model, nj=1, ngpu=options.run.ngpu),
+            uses={"flags": report.flags(options, setting)},
+            inputs=[
+                *model_inputs(*model),
+                folder / "wav.scp",
+                *present(folder / UTT2AUDIO),
+                *decoding.config_files,
+            ],
+            outputs=[path / "text", path / "words.jsonl", path / COST],
+            facts=plugins,
+            stamp=path / ".stages" / "12.json",
+        )
+    yield Stage(
+        number=13,
+        name=f"table of {report.name}",
+        run=partial(tabulate, report, folders, folder, out),
+        uses={"reading": reading_of(options.text, exp / "config.yaml")},
+        inputs=[
+            *(file for path in folders.values() for file in decoded_files(path)),
+            *(path / COST for path in folders.values()),
+            *(folder / text for text in options.text.files.names),
+            *present(*(folder / extra for extra in REFERENCES)),
+        ],
+        outputs=[out / f"{report.name}.md"],
+        stamp=out / ".stages" / "13.json",
+    )
+
+
+def tabulate(
+    report: LatencyReport, folders: Mapping[str, Path], reference: Path, out: Path, *, reading: Mapping[str, Any]
+) -> str:
+    """Score every setting and write the table and the picture."""
+    from espnet_jst.evaluation.directory import score_directory
+    from espnet_jst.evaluation.files import read_object
+    from espnet_jst.evaluation.mode_table import Mode, write_modes
+
+    modes = {
+        name: Mode(score_directory(path, reference, **reading), read_object(path / COST, "decode again"))
+        for name, path in folders.items()
+    }
+    return f"{write_modes(report.title, modes, out, report.name)}"
