@@ -33,11 +33,16 @@ class ComparisonConf(Conf):
     seeds: Sequence[int] = required("of training", low=0)
     baseline: str | None = key(None, "the system that the others are tested against; by default the first")
     systems: Mapping[str, str | None] = required("name: further flags")
+    trainings: str | None = key(
+        None,
+        "name of another file whose trainings are these, to decode them in another way (give an --inference_tag); by "
+        "default that of the file",
+    )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a file asks for, nothing left open; experiments are called `<name of the file>_<system>_<seed>`."""
+    """What a file asks for, nothing left open; experiments are called `<trainings>_<system>_<seed>`."""
 
     name: str
     title: str
@@ -45,6 +50,7 @@ class Comparison:
     seeds: tuple[int, ...]
     baseline: str
     systems: Mapping[str, str]
+    trainings: str
 
     @classmethod
     def read(cls, path: Path) -> Comparison:
@@ -66,7 +72,7 @@ class Comparison:
         if baseline not in systems:
             raise ConfigError(f"{path}: baseline {baseline!r} is not one of {', '.join(systems)}")
         title, flags = values.title or path.stem, values.flags or ""
-        return cls(path.stem, title, flags, tuple(values.seeds), baseline, systems)
+        return cls(path.stem, title, flags, tuple(values.seeds), baseline, systems, values.trainings or path.stem)
 
     @property
     def preparation(self) -> list[str]:
@@ -78,7 +84,7 @@ class Comparison:
 
     def arguments(self, system: str, seed: int) -> list[str]:
         """Flags of run.sh for one run."""
-        own = ["--st_tag", f"{self.name}_{system}_{seed}", "--seed", str(seed)]
+        own = ["--st_tag", f"{self.trainings}_{system}_{seed}", "--seed", str(seed)]
         return [*shlex.split(self.flags), *shlex.split(self.systems[system]), *own]
 
 

@@ -60,6 +60,22 @@ def test_each_run_has_a_name_a_seed_and_the_flags_of_its_system(comparison: Comp
     ]
 
 
+def test_the_trainings_of_another_comparison_are_decoded_in_another_way(comparison: Comparison, tmp_path: Path) -> None:
+    text = FILE.replace("decode.yaml", "decode.yaml --inference_tag other") + "trainings: two\n"
+    (tmp_path / "other.yaml").write_text(text)
+    other = Comparison.read(tmp_path / "other.yaml")
+    for system in ("both", "single"):
+        for seed in (0, 1):
+            make_decoded(tmp_path / "exp" / f"st_two_{system}_{seed}" / "other_streaming" / "test", RIGHT)
+    assert other.arguments("single", 1)[-4:] == ["--st_tag", "two_single_1", "--seed", "1"]
+    first, table = (comparison_table(each, [], n_bootstrap=100) for each in (comparison, other))
+    assert (first.name, table.name, table.cpu_s) == ("two", "other", first.cpu_s)
+    wer = next(column for column in table.scores["test, streaming"] if column.title == "WER")
+    assert (
+        table.scores["test, streaming"][wer]["single"].mean == 0.0 < first.scores["test, streaming"][wer]["single"].mean
+    )
+
+
 def test_the_table_has_quality_latency_and_cost_of_every_system(comparison: Comparison, tmp_path: Path) -> None:
     table = comparison_table(comparison, [], n_bootstrap=100)
     scores = {column.title: row for column, row in table.scores["test, streaming"].items()}
