@@ -39,9 +39,7 @@ class CascadeState(DecoderState):
         return self.shown[row]
 
     def result(self, row: int) -> list[Word]:
-        written = self.text.decoding.result(row)
-        lanes = {word.lane for word in written}
-        return [word for word in super().result(row) if word.lane not in lanes] + written
+        return self.text.decoding.streams[row].revised(self.streams[row].revised(self.shown[row]))
 
     def emissions(self, row: int) -> dict[str, list[Emission]]:
         return {**_named(self.text.decoding.emissions(row)), **super().emissions(row)}

@@ -183,9 +183,13 @@ class WordStream:
     @property
     def result(self) -> list[Word]:
         """The words in which those of a second pass stand in place of those of the first, whether shown or not."""
+        return self.revised(self.words)
+
+    def revised(self, words: list[Word]) -> list[Word]:
+        """Words, such as those of this stream, in which those of its second pass that were not shown stand."""
         if self._revises or not self._twice:
-            return self.words
-        return [word for word in self.words if word.lane not in self._twice] + self._beside
+            return words
+        return [word for word in words if word.lane not in self._twice] + self._beside
 
     @property
     def broken_words(self) -> int:

@@ -41,7 +41,7 @@ def test_it_is_searched_on_either_encoder_and_as_a_second_pass():
     heads, speech = {"streaming": STREAMING, "offline": OFFLINE}, tiny.speech(4.0, seed=3)
     texts = [tiny.speech2text(conf(heads), search_heads=[name])(speech)[0][0] for name in heads]
     assert texts[0] and texts[0] != texts[1]
-    session = tiny.speech2text(conf(heads, SECOND)).session()
+    session = tiny.speech2text(conf(heads, SECOND), revise=True).session()
     session.push(speech)
     assert " ".join(word.text for word in session.finish()) == texts[1]
 

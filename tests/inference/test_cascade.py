@@ -143,13 +143,22 @@ def test_words_of_a_first_pass_wait_for_the_second(mt):
     head = {"kind": "transducer", "lanes": ["transcript"], "predictor_conf": {"size": 24}}
     conf = tiny.config({"streaming": head, "offline": {**head, "reads": "hier_encoder"}}, two_encoders=True)
     conf["model_conf"]["searches"] = {"two_pass": {"heads": ["offline"], "second_pass_of": "streaming"}}
-    decoder, audio = tiny.speech2text(conf, mt_model=str(mt), max_symbols=4), tiny.speech(4.0, seed=3)
+    audio, options = tiny.speech(4.0, seed=3), {"mt_model": str(mt), "max_symbols": 4}
+    decoder = tiny.speech2text(conf, revise=True, **options)
     session = decoder.session(FS)
     cut(session, audio, 1)
     translator = translator_of(mt)
     [expected] = translator([" ".join(word.text for word in of(session.words, "transcript"))])
     assert [word.text for word in of(session.words, "translation")] == [word.text for word in expected]
     alike(decoder(audio)[0][3].words, session.words)
+    # Where the stream stands, it is what is translated, at once; the second pass is beside it.
+    stands = tiny.speech2text(conf, **options).session(FS)
+    cut(stands, audio, 1)
+    alone = tiny.speech2text(conf, search_heads=["streaming"], **options)
+    alike(stands.words, alone(audio)[0][3].words)
+    assert min(word.emission_s for word in of(stands.words, "translation")) < 4.0
+    assert [w.text for w in of(stands.result, "transcript")] == [w.text for w in of(session.words, "transcript")]
+    assert of(stands.result, "translation") == of(stands.words, "translation")
 
 
 def test_the_translation_of_a_recognizer_that_translates_itself_gives_way(mt):

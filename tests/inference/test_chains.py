@@ -67,7 +67,7 @@ def test_full_context_above_a_streaming_encoder_stays_full_in_a_session(chunk_s:
 def test_a_second_pass_replaces_the_words_of_the_stream_at_its_end() -> None:
     conf = full_context_above(ON_BOTH)
     conf["model_conf"]["searches"] = {"two_pass": {"heads": ["offline"], "second_pass_of": "streaming"}}
-    speech, speech2text = tiny.speech(6.0, seed=3), tiny.speech2text(conf)
+    speech, speech2text = tiny.speech(6.0, seed=3), tiny.speech2text(conf, revise=True)
     session = speech2text.session()
     shown = session.push(speech)
     assert shown and not any(word.final for word in shown)
