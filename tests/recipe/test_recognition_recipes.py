@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from espnet_jst.recipe.stamp import variables_of
+from tests.data.corpora.test_csj import japanese
 from tests.data.corpora.test_recognition_corpora import libri, ted
 from tests.recipe.test_telephone_recipes import ENCODER, HEAD, ROOT, run
 
@@ -47,14 +52,33 @@ def copied(root: Path, name: str) -> Path:
     return made
 
 
+@pytest.mark.parametrize(
+    ("name", "variable"), [("librispeech", "LIBRISPEECH"), ("tedlium3", "TEDLIUM3"), ("csj", "CSJ")]
+)
+def test_a_corpus_that_is_not_given_is_one_message(name: str, variable: str, monkeypatch, tmp_path: Path) -> None:
+    script = ROOT / "egs2" / name / "asr1_md" / "local" / "data.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop(variable, None)
+    command = [sys.executable, str(script), "--data_dir", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "is not given" in done.stderr and f"{variable}=FOLDER ./run.sh" in done.stderr
+    monkeypatch.setenv(variable, "/somewhere")
+    assert variable in variables_of([script])  # stage 1 runs again when it changes
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("name", "variable", "corpus", "test"),
-    [("librispeech", "LIBRISPEECH", libri, "test_clean"), ("tedlium3", "TEDLIUM3", ted, "test")],
+    ("name", "variable", "corpus", "test", "options"),
+    [
+        ("librispeech", "LIBRISPEECH", libri, "test_clean", []),
+        ("tedlium3", "TEDLIUM3", ted, "test", []),
+        ("csj", "CSJ", japanese, "eval1", ["--local_data_opts", "--dev_utterances 4"]),
+    ],
 )
-def test_a_recipe_goes_from_the_corpus_to_a_pack(name, variable, corpus, test, tmp_path: Path) -> None:
+def test_a_recipe_goes_from_the_corpus_to_a_pack(name, variable, corpus, test, options, tmp_path: Path) -> None:
     recipe, environment = copied(tmp_path, name), {variable: str(corpus(tmp_path / "corpus"))}
-    flags = ["--st_config", "tiny.yaml", "--st_tag", "x", "--token_type", "char", "--max_wav_duration", "60"]
+    flags = ["--st_config", "tiny.yaml", "--st_tag", "x", "--token_type", "char", "--max_wav_duration", "60", *options]
     said = run(recipe, environment, *flags)
     assert "failed" not in said and "up to date" not in said
     exp = recipe / "exp" / "st_x"
