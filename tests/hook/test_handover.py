@@ -86,7 +86,8 @@ def test_espnets_st_inference_writes_the_files_of_ours(models: dict[str, Path], 
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     run("st_inference", *options, "--output_dir", theirs, env=environment(tmp_path), cwd=tmp_path)
     assert jst_inference.main([*options, "--output_dir", str(ours)]) == 0
-    written = sorted(path.name for path in (ours / "1best_recog").iterdir())
+    # What it cost is in cost.json, which no two runs have alike.
+    written = sorted(path.name for path in (ours / "1best_recog").iterdir() if path.name != "cost.json")
     assert {"text", "src_text", "token", "score", "words.jsonl"} <= set(written)
     for name in written:
         assert (theirs / "1best_recog" / name).read_text() == (ours / "1best_recog" / name).read_text(), name
