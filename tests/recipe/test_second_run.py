@@ -77,7 +77,7 @@ CHANGES: dict[str, list[str]] = {
 }
 ELSEWHERE = {
     *("stage", "stop_stage", "force", "skip_data_prep", "skip_eval", "skip_packing", "skip_upload_hf", "scheduler"),
-    *("feats_type", "speed_perturb_factors", "compare", "sweep"),  # one value, refused, and other programs
+    *("feats_type", "speed_perturb_factors", "compare", "sweep", "latency"),  # one value, refused, and other programs
     *("corpus_dir", "aligner", "aligner_model", "finetune", "finetune_anyway"),  # tests of their own
 }
 
