@@ -40,9 +40,9 @@ def as_markdown(title: str, modes: Mapping[str, Mode]) -> str:
         f"# {title}",
         "",
         "Waits: how long a frame waits at most for the end of its chunk and the look-ahead behind it. First word:",
-        "after the start of the audio. Delay: of the words that are right, after the end of the word in the forced",
-        "alignment; both median and 90 %. RTF: computation for a second of audio, one process. Memory: the most of",
-        "that process. 95 % intervals over utterances; - is not known.",
+        "after the start of the audio. Delay: of the words that are right, after the end of the word in word_times.ref",
+        "or word_times (a forced alignment); both median and 90 %. RTF: computation for a second of audio, one",
+        "process. Memory: the most of that process. 95 % intervals over utterances; - is not known.",
     ]
     for lane in _lanes(modes):
         metric = headline(lane)

@@ -112,9 +112,14 @@ def tabulate(
     from espnet_jst.evaluation.directory import score_directory
     from espnet_jst.evaluation.files import read_object
     from espnet_jst.evaluation.mode_table import Mode, write_modes
+    from espnet_jst.evaluation.time_errors import write_ends
 
+    truth = reference / "word_times.ref"
+    ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
     modes = {
-        name: Mode(score_directory(path, reference, **reading), read_object(path / COST, "decode again"))
+        name: Mode(
+            score_directory(path, reference, **reading, word_times=ends), read_object(path / COST, "decode again")
+        )
         for name, path in folders.items()
     }
     return f"{write_modes(report.title, modes, out, report.name)}"

@@ -62,6 +62,7 @@ def test_every_way_is_decoded_once_and_has_its_row(
         cost = found[name]["cost"]
         assert cost["peak_memory_mb"] > 100 and cost["threads"] >= 1 and cost["audio_s"] == pytest.approx(5.4)
         assert f"{cost['peak_memory_mb']:.0f}" in rows[name][7]
+        assert found[name]["scores"]["lanes"]["transcript"]["latency"]["word_lag"]["words"] >= 0
     waits = found["whole"]["scores"]["lanes"]["transcript"]["latency"]
     assert waits["FTL_P50"] == pytest.approx(1800) and rows["whole"][3].strip().startswith("1.80")
     assert (page.parent / "revised" / "signature.json").read_text().count("revise") == 1
