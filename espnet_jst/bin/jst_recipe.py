@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from espnet_jst.bin.arguments import run_main
 from espnet_jst.recipe.options import Options, parse_flags, parse_options
+
+if TYPE_CHECKING:
+    from espnet_jst.recipe.stage import Stage
 
 
 def main(cmd: Sequence[str] | None = None) -> int:
@@ -98,40 +102,45 @@ def _compare(options: Options, flags: Sequence[str]) -> None:
 
 def _sweep(options: Options) -> None:
     from espnet_jst.bin.jst_inference import check_flags, search_options
-    from espnet_jst.jobs.workers import workers
-    from espnet_jst.recipe.options.option import check_words
-    from espnet_jst.recipe.stage import run_stages
     from espnet_jst.recipe.stages.decoding import check_search
     from espnet_jst.recipe.sweep import Sweep, sweep_stages
 
-    options.run.check()
-    check_words("inference_args", options.decoding.inference_args)
+    _check_decoding(options)
     sweep = Sweep.read(Path(options.run.sweep))
     asked = {mode: check_flags(options.decoding.flags(mode)) for mode in options.decoding.modes}
     for args in asked.values():
         for penalty in sweep.penalties.values():
             check_search(options.exp / "config.yaml", args.search_heads, penalty)
     searches = {mode: search_options(args) for mode, args in asked.items()}
-    with workers(options.run.scheduler):
-        run_stages(sweep_stages(sweep, options, searches), force=options.run.force, say=partial(print, flush=True))
+    _run_all(sweep_stages(sweep, options, searches), options)
 
 
 def _report_latency(options: Options) -> None:
     from espnet_jst.bin.jst_inference import check_flags
-    from espnet_jst.jobs.workers import workers
     from espnet_jst.recipe.latency_report import LatencyReport, report_stages
-    from espnet_jst.recipe.options.option import check_words
-    from espnet_jst.recipe.stage import run_stages
     from espnet_jst.recipe.stages.decoding import check_search
 
-    options.run.check()
-    check_words("inference_args", options.decoding.inference_args)
+    _check_decoding(options)
     report = LatencyReport.read(Path(options.run.latency))
     for name in report.settings:
         asked = check_flags(report.flags(options, name))
         check_search(options.exp / "config.yaml", asked.search_heads, asked.blank_penalty)
+    _run_all(report_stages(report, options), options)
+
+
+def _check_decoding(options: Options) -> None:
+    from espnet_jst.recipe.options.option import check_words
+
+    options.run.check()
+    check_words("inference_args", options.decoding.inference_args)
+
+
+def _run_all(stages: Iterable[Stage], options: Options) -> None:
+    from espnet_jst.jobs.workers import workers
+    from espnet_jst.recipe.stage import run_stages
+
     with workers(options.run.scheduler):
-        run_stages(report_stages(report, options), force=options.run.force, say=partial(print, flush=True))
+        run_stages(stages, force=options.run.force, say=partial(print, flush=True))
 
 
 if __name__ == "__main__":

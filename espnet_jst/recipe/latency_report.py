@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from espnet_jst.config import check_choice, shown
 from espnet_jst.errors import ConfigError
@@ -16,10 +16,13 @@ from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.decoding import COST, decode, decoded_files, model_inputs
-from espnet_jst.recipe.stages.scoring import REFERENCES, reading_of
+from espnet_jst.recipe.stages.scoring import REFERENCES, reading_of, scored
 from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import present
 from espnet_jst.untrusted.config_file import read_yaml
+
+if TYPE_CHECKING:
+    from espnet_jst.evaluation.lanes import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,20 +109,14 @@ def report_stages(report: LatencyReport, options: Options) -> Iterator[Stage]:
 
 
 def tabulate(
-    report: LatencyReport, folders: Mapping[str, Path], reference: Path, out: Path, *, reading: Mapping[str, Any]
+    report: LatencyReport, folders: Mapping[str, Path], reference: Path, out: Path, *, reading: Reading
 ) -> str:
     """Score every setting and write the table and the picture."""
-    from espnet_jst.evaluation.directory import score_directory
     from espnet_jst.evaluation.files import read_object
     from espnet_jst.evaluation.mode_table import Mode, write_modes
-    from espnet_jst.evaluation.time_errors import write_ends
 
-    truth = reference / "word_times.ref"
-    ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
     modes = {
-        name: Mode(
-            score_directory(path, reference, **reading, word_times=ends), read_object(path / COST, "decode again")
-        )
+        name: Mode(scored(path, reference, names=reading), read_object(path / COST, "decode again"))
         for name, path in folders.items()
     }
     return f"{write_modes(report.title, modes, out, report.name)}"

@@ -18,7 +18,8 @@ from espnet_jst.recipe.stamp import present
 if TYPE_CHECKING:
     from espnet_jst.evaluation.lanes import Reading
 
-REFERENCES = ("word_times", "word_times.ref", "alignment", "alignment.ref")
+TRUE_TIMES = "word_times.ref"
+REFERENCES = ("word_times", TRUE_TIMES, "alignment", "alignment.ref")
 
 
 def scoring_stages(
@@ -85,15 +86,13 @@ def score(job: tuple[Path, Path], *, names: Reading) -> str:
     Args:
         job: decode directory and data directory.
     """
-    from espnet_jst.evaluation import score_directory
     from espnet_jst.evaluation.results import lanes_of
     from espnet_jst.evaluation.shown import number
-    from espnet_jst.evaluation.time_errors import write_ends, write_time_errors
+    from espnet_jst.evaluation.time_errors import write_time_errors
 
     out, reference = job
-    truth = reference / "word_times.ref"
-    ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
-    scores = score_directory(out, reference, **names, word_times=ends)
+    truth = reference / TRUE_TIMES
+    scores = scored(out, reference, names=names)
     heads = [(lane.headline, scores["lanes"][lane.name]["quality"][lane.headline]) for lane in lanes_of([scores])]
     parts = [f"{name} {number(entry['score'], 2)}" for name, entry in heads]
     if truth.exists():
@@ -101,6 +100,16 @@ def score(job: tuple[Path, Path], *, names: Reading) -> str:
         if errors["words"]:
             parts.append(f"word ends off by {errors['median_end_s']:.3f} s (median)")
     return ", ".join(parts)
+
+
+def scored(out: Path, reference: Path, *, names: Reading) -> dict:
+    """What `score_directory` finds; delays are counted from the true ends of words where they are known."""
+    from espnet_jst.evaluation import score_directory
+    from espnet_jst.evaluation.time_errors import write_ends
+
+    truth = reference / TRUE_TIMES
+    ends = write_ends(truth, out / "word_times.ends") if truth.exists() else None
+    return score_directory(out, reference, **names, word_times=ends)
 
 
 def report(exp: Path, raw: Path, texts: Texts, decoded: Sequence[Path]) -> str:
