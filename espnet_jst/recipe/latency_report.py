@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 from espnet_jst.config import check_choice, shown
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, read, required
-from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stages.decoding import COST, decode, decoded_files, model_inputs
+from espnet_jst.recipe.stages.decoding import COST, decoded_files, decoding_stage
 from espnet_jst.recipe.stages.scoring import REFERENCES, reading_of, scored
-from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import present
 from espnet_jst.untrusted.config_file import read_yaml
 
@@ -73,25 +71,14 @@ def report_stages(report: LatencyReport, options: Options) -> Iterator[Stage]:
     data, decoding, exp = options.data, options.decoding, options.exp
     name = report.set or data.valid_set
     check_choice(name, {data.valid_set, *data.tests}, "the set of the latency report")
-    folder, model = data.raw / name, (exp / "config.yaml", exp / decoding.inference_st_model)
+    folder = data.raw / name
     out = decoding.folder(exp, f"latency_{report.name}", name)
     folders = {setting: out / setting for setting in report.settings}
+    alone = replace(options.run, inference_nj=1)  # processes beside each other would slow each other's figures
     for setting, path in folders.items():
-        yield Stage(
-            number=12,
-            name=f"decode {name} as {setting}",
-            run=partial(decode, folder / "wav.scp", path, *model, nj=1, ngpu=options.run.ngpu),
-            uses={"flags": report.flags(options, setting)},
-            inputs=[
-                *model_inputs(*model),
-                folder / "wav.scp",
-                *present(folder / UTT2AUDIO),
-                *decoding.config_files,
-            ],
-            outputs=[path / "text", path / "words.jsonl", path / COST],
-            facts=plugins,
-            stamp=path / ".stages" / "12.json",
-        )
+        flags = report.flags(options, setting)
+        stage = decoding_stage(f"decode {name} as {setting}", folder, path, flags, decoding, exp, alone)
+        yield replace(stage, outputs=[*stage.outputs, path / COST])
     yield Stage(
         number=13,
         name=f"table of {report.name}",

@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-import soundfile
 
 from espnet_jst.bin import jst_recipe
 from espnet_jst.errors import ConfigError
 from espnet_jst.evaluation.mode_table import Mode, as_markdown
 from espnet_jst.recipe.latency_report import LatencyReport
-from tests.inference import tiny
 from tests.inference.test_attention_decoder import TWO_PASSES
 from tests.inference.test_chains import full_context_above
+from tests.recipe.trained import write_trained
 
 FILE = """
 title: Three ways
@@ -31,17 +30,8 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.chdir(tmp_path)
     conf = full_context_above(TWO_PASSES)
     conf["model_conf"]["searches"] = {"two": {"heads": ["offline", "offline_ctc"], "second_pass_of": "streaming"}}
-    tiny.save(*tiny.tiny_model(conf), tmp_path / "exp" / "st_x")
-    valid = tmp_path / "dump" / "raw" / "valid"
-    valid.mkdir(parents=True)
-    lines: dict[str, list[str]] = {"wav.scp": [], "text.lc.en": [], "word_times": []}
-    for n in range(3):
-        soundfile.write(tmp_path / f"u{n}.wav", tiny.speech(1.5 + 0.3 * n, seed=n), 8000)
-        lines["wav.scp"].append(f"u{n} u{n}.wav")
-        lines["text.lc.en"].append(f"u{n} one two one two")
-        lines["word_times"].append(f"u{n} 0.2 0.4 0.6 0.8")
-    for name, content in lines.items():
-        (valid / name).write_text("".join(f"{line}\n" for line in content))
+    tables = {"text.lc.en": "one two one two", "word_times": "0.2 0.4 0.6 0.8"}
+    write_trained(tmp_path, conf, [1.5, 1.8, 2.1], tables)
     (tmp_path / "modes.yaml").write_text(FILE)
     flags = "--src_lang en --tgt_lang none --src_case lc --st_exp exp/st_x --latency modes.yaml"
     return flags.split()

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-import soundfile
 
 from espnet_jst.bin import jst_recipe
 from espnet_jst.errors import ConfigError
@@ -15,6 +14,7 @@ from espnet_jst.evaluation.sweep_table import as_markdown, sweep_table, write_sw
 from espnet_jst.recipe.sweep import Sweep
 from tests.evaluation.decoded import REFERENCES, make_decoded, make_reference
 from tests.inference import tiny
+from tests.recipe.trained import write_trained
 
 RIGHT = {key: value[:2] for key, value in REFERENCES.items()}
 SHORT = {**RIGHT, "a3": ("one six", "")}
@@ -81,17 +81,8 @@ def test_the_table_says_which_penalty_is_best_and_how_sure_that_is(tmp_path: Pat
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A trained model and a validation set as stages 1 to 11 leave them; the flags of run.sh."""
     monkeypatch.chdir(tmp_path)
-    tiny.save(*tiny.tiny_model(tiny.config(tiny.SERIALIZED)), tmp_path / "exp" / "st_x")
-    valid = tmp_path / "dump" / "raw" / "valid"
-    valid.mkdir(parents=True)
-    lines = {"wav.scp": [], "text.lc.en": [], "text.lc.de": []}
-    for n in range(4):
-        soundfile.write(tmp_path / f"u{n}.wav", tiny.speech(0.7 + 0.3 * n, seed=n), 8000)
-        lines["wav.scp"].append(f"u{n} u{n}.wav")
-        lines["text.lc.en"].append(f"u{n} one two")
-        lines["text.lc.de"].append(f"u{n} eins und zwei")
-    for name, content in lines.items():
-        (valid / name).write_text("".join(f"{line}\n" for line in content))
+    tables = {"text.lc.en": "one two", "text.lc.de": "eins und zwei"}
+    write_trained(tmp_path, tiny.config(tiny.SERIALIZED), [0.7, 1.0, 1.3, 1.6], tables)
     flags = "--src_lang en --tgt_lang de --src_case lc --tgt_case lc --st_exp exp/st_x --inference_nj 1"
     return [*flags.split(), "--sweep", "penalties.yaml"]
 

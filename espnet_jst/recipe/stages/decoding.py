@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -62,29 +64,43 @@ def decoding_stages(
     data: DataOptions, decoding: DecodingOptions, exp: Path, run: RunOptions, *, skip: str
 ) -> Iterator[Stage]:
     """Every test set, chunk by chunk, whole, or both."""
-    configs = decoding.config_files
     for mode in decoding.modes:
         for name in data.tests:
-            out, folder = decoding.folder(exp, mode, name), data.raw / name
-            model = (exp / "config.yaml", exp / decoding.inference_st_model)
-            yield Stage(
-                number=12,
-                name=f"decode {name}, {mode}",
-                run=partial(decode, folder / "wav.scp", out, *model, nj=run.inference_nj, ngpu=run.ngpu),
-                uses={"flags": decoding.flags(mode)},
-                inputs=[
-                    *model_inputs(*model),
-                    folder / "wav.scp",
-                    *present(folder / UTT2AUDIO, folder / TGT_LANGS),
-                    *configs,
-                    *named_files(decoding.inference_args, *configs),
-                    *translator_inputs(decoding.mt_model, exp),
-                ],
-                outputs=[out / lane for lane in WRITTEN],
-                facts=plugins,
-                stamp=out / ".stages" / "12.json",
-                skip=skip,
+            out = decoding.folder(exp, mode, name)
+            stage = decoding_stage(
+                f"decode {name}, {mode}", data.raw / name, out, decoding.flags(mode), decoding, exp, run
             )
+            yield replace(stage, skip=skip)
+
+
+def decoding_stage(
+    name: str, folder: Path, out: Path, flags: Sequence[str], decoding: DecodingOptions, exp: Path, run: RunOptions
+) -> Stage:
+    """One set in one way.
+
+    Args:
+        folder: the set in the dump folder.
+        flags: of `jst_inference`, how to search.
+    """
+    model = (exp / "config.yaml", exp / decoding.inference_st_model)
+    configs = decoding.config_files
+    return Stage(
+        number=12,
+        name=name,
+        run=partial(decode, folder / "wav.scp", out, *model, nj=run.inference_nj, ngpu=run.ngpu),
+        uses={"flags": list(flags)},
+        inputs=[
+            *model_inputs(*model),
+            folder / "wav.scp",
+            *present(folder / UTT2AUDIO, folder / TGT_LANGS),
+            *configs,
+            *named_files(shlex.join(flags), *configs),
+            *translator_inputs(decoding.mt_model, exp),
+        ],
+        outputs=[out / lane for lane in WRITTEN],
+        facts=plugins,
+        stamp=out / ".stages" / "12.json",
+    )
 
 
 def translator_inputs(mt_model: str, exp: Path) -> list[Path]:
