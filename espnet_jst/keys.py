@@ -61,6 +61,7 @@ class Conf:
     """
 
     any_key: ClassVar[bool] = False  # of a constructor that takes `**keys` which nobody knows
+    written: ClassVar[tuple[str, ...]] = ()  # keys that a training writes, without which a trained model is not built
 
     def __post_init__(self) -> None:
         types_of = typing.get_type_hints(type(self))

@@ -25,6 +25,7 @@ TABLE: dict[str, dict[str, type | str]] = {
         "log_mel": "espnet_jst.inputs.log_mel:LogMel",
         "kaldi_fbank": "espnet_jst.inputs.kaldi_fbank:KaldiFbank",
         "nemo_mel": "espnet_jst.inputs.nemo_mel:NemoMel",
+        "pretrained": "espnet_jst.inputs.pretrained.frontend:Pretrained",
     },
     "specaug": {"lhotse_specaug": "espnet_jst.inputs.specaug:LhotseSpecAug"},
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},

@@ -76,6 +76,10 @@ class StreamingFrontend(AbsFrontend):
     begin_s: float = 0.0
     channels: int = 1
 
+    def written(self) -> dict[str, Any]:
+        """Keys that a training writes into `frontend_conf`, so that a trained model is built from its own files."""
+        return {}
+
     @abstractmethod
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
         """State before the first sample."""

@@ -106,6 +106,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
                 f"frontend {args.frontend!r}: {type(frontend).__name__} is no StreamingFrontend, which a stream needs: "
                 f"use {', '.join(names('frontend'))}"
             )
+        args.frontend_conf = {**(args.frontend_conf or {}), **frontend.written()}
         # Statistics are what the normalization is made from: it cannot exist while they are collected.
         normalize = None if getattr(args, "collect_stats", False) else make("normalize")
         _check_size(normalize, frontend.output_size())

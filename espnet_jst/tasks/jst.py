@@ -234,6 +234,8 @@ class JSTTask(st.STTask):
         else:
             model = cls._build(args)
         if getattr(args, "init", None) is not None:
+            if args.frontend_conf and "architecture" in args.frontend_conf:
+                raise ConfigError("--init draws all weights anew, those of --frontend pretrained as well: leave it out")
             initialize(model, args.init)
         return model
 
