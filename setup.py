@@ -44,6 +44,7 @@ REQUIREMENTS = [
     "packaging>=22",
     "PyYAML>=6",
     "safetensors>=0.5",
+    "transformers>=5,<6",  # encoders of others as frontends; 5.24 was tried
     "huggingface_hub>=1,<3",
     "soundfile>=0.12",
     "soxr>=0.5",
@@ -67,7 +68,6 @@ TEST_REQUIREMENTS = [
 ]
 
 EXTRAS = {
-    "ssl": ["transformers>=4.40,<6"],  # WavLM, HuBERT and others as frontends
     "neural": ["simalign>=0.4"],  # word alignment by a multilingual BERT
     "ez": ["six"],  # ESPnet-EZ imports it without declaring it
     "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean
