@@ -102,7 +102,9 @@ def unknown_option(option: str, parser: argparse.ArgumentParser) -> str:
 
 
 def _names(parser: argparse.ArgumentParser) -> list[str]:
-    return [name for action in options_of(parser) for name in action.option_strings]
+    names = [name for action in options_of(parser) for name in action.option_strings]
+    below = [action.choices for action in options_of(parser) if isinstance(action, argparse._SubParsersAction)]
+    return names + [name for commands in below for command in commands.values() for name in _names(command)]
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -20,6 +20,7 @@ COMMANDS = {
     "convert-pipes": ("espnet_jst.bin.jst_convert_pipes", "run the commands of a wav.scp once, into audio files"),
     "diagnose": ("espnet_jst.bin.jst_diagnose", "what each policy costs, before any training"),
     "similarity": ("espnet_jst.bin.similarity", "what the branches of models find alike"),
+    "units": ("espnet_jst.bin.units", "speech as discrete units: learn and extract them"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
     "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
 }

@@ -1,24 +1,24 @@
-"""A set of units: the centroids, and what they are centroids of. Its digest tells it from every other."""
+"""A set of units in one file: the centroids, what they are centroids of, and the weights that make it from audio."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from espnet_jst.config import read_json
-from espnet_jst.errors import ConfigError, DataError
-from espnet_jst.weights import atomic_save
+from espnet_jst.config import json_text
+from espnet_jst.errors import CheckpointError, DataError
 
-ABOUT, CENTROIDS = "units.json", "centroids.safetensors"
-MAX_NUMBERS = 1 << 28  # 1 GB of centroids: 65,536 units of 4,096 features
+CENTROIDS, WEIGHTS, ABOUT = "centroids", "features.", "unit_set"
+MAX_ABOUT = 2**20
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class UnitSet:
     """What has to be equal for two files of units to mean the same.
 
     Attributes:
-        features: what was clustered: the encoder with a digest of its weights, the layer, the frame shift in seconds.
+        features: what was clustered, such as {"frontend": "pretrained", "frontend_conf": {...}}.
         centroids: (K, D), float32.
+        weights: of what computes the features; none where nothing is trained.
     """
 
     features: Mapping[str, Any]
     centroids: Tensor
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def clusters(self) -> int:
@@ -40,53 +42,51 @@ class UnitSet:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of features and centroids."""
-        hashed = hashlib.sha256(json.dumps(self.features, sort_keys=True).encode())
-        hashed.update(repr(tuple(self.centroids.shape)).encode())
-        hashed.update(self.centroids.contiguous().numpy().tobytes())
+        """16 hexadecimal digits of the SHA-256 of features, weights and centroids."""
+        hashed = hashlib.sha256(json_text(dict(self.features), sort_keys=True).encode())
+        for name, tensor in sorted({**self.weights, CENTROIDS: self.centroids}.items()):
+            hashed.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            hashed.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return hashed.hexdigest()[:16]
 
     def about(self) -> dict[str, Any]:
-        """What `units.json` says, and a file of units beside it."""
+        """What a file of units says of its set."""
         return {"digest": self.digest, "clusters": self.clusters, "features": dict(self.features)}
 
-    def save(self, folder: str | Path, **more: Any) -> None:
-        """Write `centroids.safetensors` and `units.json`, which comes last: where it is, the set is complete.
-
-        Args:
-            more: what else is known of it, such as how it was made; it is not part of the digest.
-        """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{CENTROIDS}.tmp"
-        save_file({"centroids": self.centroids.contiguous()}, partial)
-        partial.replace(folder / CENTROIDS)
-        text = json.dumps({**self.about(), **more}, indent=1) + "\n"
-        atomic_save(lambda stream: stream.write(text.encode()), folder / ABOUT)
+    def save(self, path: str | Path) -> None:
+        """Write the file; it appears whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {CENTROIDS: self.centroids, **{f"{WEIGHTS}{name}": value for name, value in self.weights.items()}}
+        partial = path.with_name(f".{path.name}.tmp")
+        # Copies: tensors of a model may share their memory, which safetensors refuses.
+        kept = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        save_file(kept, partial, metadata={ABOUT: json_text(self.about())})
+        partial.replace(path)
 
     @classmethod
-    def load(cls, folder: str | Path) -> UnitSet:
-        """Read a set.
+    def load(cls, path: str | Path) -> UnitSet:
+        """Read a set; nothing in the file is executed.
 
         Raises:
-            ConfigError: there is none, or its files do not belong together.
+            CheckpointError: it is missing, damaged, or something else.
         """
-        folder = Path(folder)
-        about, path = read_json(folder / ABOUT), folder / CENTROIDS
-        features, clusters = about.get("features"), about.get("clusters")
-        if not path.is_file() or not isinstance(features, dict) or type(clusters) is not int:
-            raise ConfigError(f"{folder} holds no unit set ({ABOUT} and {CENTROIDS}): learn one, or correct the folder")
-        if path.stat().st_size > 4 * MAX_NUMBERS + 2**20:
-            raise ConfigError(f"{path} is larger than centroids are")
+        path, tensors = Path(path), dict[str, Tensor]()
+        if not path.is_file():
+            raise CheckpointError(f"{path}: there is no such file; `espnet-jst units learn` makes a unit set")
         try:
-            centroids = load_file(path)["centroids"].float()
-        except Exception as error:  # those of safetensors
-            raise ConfigError(f"{path} is damaged ({error}): learn the units again") from error
-        if centroids.dim() != 2 or not torch.isfinite(centroids).all():
-            raise ConfigError(f"{path} holds no centroids: learn the units again")
-        found = cls(features, centroids)
-        if found.digest != about.get("digest"):
-            raise ConfigError(f"{folder}: {ABOUT} and {CENTROIDS} are of two unit sets: learn the units again")
+            with safe_open(path, framework="pt") as file:
+                about = json.loads(((file.metadata() or {}).get(ABOUT) or "{}")[:MAX_ABOUT])
+            tensors = load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged or no unit set ({error}): learn the units again") from error
+        centroids = tensors.pop(CENTROIDS, torch.zeros(0))
+        if not isinstance(about, dict) or not isinstance(about.get("features"), dict) or centroids.dim() != 2:
+            raise CheckpointError(f"{path} is no unit set: `espnet-jst units learn` makes one")
+        weights = {name.removeprefix(WEIGHTS): tensor for name, tensor in tensors.items()}
+        found = cls(about["features"], centroids.float(), weights)
+        if not torch.isfinite(found.centroids).all() or found.digest != about.get("digest"):
+            raise CheckpointError(f"{path} is not as it was written: learn the units again")
         return found
 
 
@@ -102,11 +102,19 @@ def check_same(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str) 
     """
     if found.get("digest") == wanted.get("digest"):
         return
-    theirs, ours = ({"clusters": x.get("clusters"), **(x.get("features") or {})} for x in (found, wanted))
+    theirs, ours = ({"clusters": x.get("clusters"), **_flat(x.get("features") or {})} for x in (found, wanted))
     differ = [
         f"{key} {theirs.get(key)!r}, not {ours.get(key)!r}"
         for key in dict.fromkeys([*ours, *theirs])
         if theirs.get(key) != ours.get(key)
     ]
-    why = "; ".join(differ) or "the centroids differ"
+    why = "; ".join(differ[:3]) or "the centroids or weights differ"
     raise DataError(f"{where} has units of another set ({why}): extract them again with this one")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as `frontend_conf.layer`."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
