@@ -85,11 +85,13 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self.frontend, self.specaug, self.normalize = frontend, specaug, normalize
         self.encoder, self.hier_encoder, self.heads, self.specs = encoder, hier_encoder, heads, dict(specs)
         self.tgt_langs = tgt_langs
-        self.inputs = nn.ModuleDict(dict(inputs or {}))  # type: ignore[arg-type]
+        # Inputs that share an embedding are no modules: parameters are there once.
+        self.inputs = nn.ModuleDict({name: one for name, one in (inputs or {}).items() if isinstance(one, nn.Module)})
         self.regularizers = nn.ModuleDict() if regularizers is None else regularizers
         self.token_lists = token_lists or TokenLists({}, {})
         self.speech = None if frontend is None else SpeechInput(frontend, normalize, specaug)
         self.source = self.speech or next(entry for entry in (inputs or {}).values() if entry.into == FIRST)
+        self._ways: list[Input] = [*filter(None, [self.speech]), *(inputs or {}).values()]
         links = [Link("encoder", encoder, None)]
         if hier_encoder is not None:
             links.append(Link("hier_encoder", hier_encoder, hier_reads, hier_gradient))
@@ -225,10 +227,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
         return taps if self.tgt_langs is None else self.tgt_langs(taps, languages)
 
     def _input_of(self, batch: Mapping[str, Tensor]) -> Input:
-        known: list[Input] = [*filter(None, [self.speech]), *self.inputs.values()]  # type: ignore[list-item]
-        found = [entry for entry in known if entry.key in batch]
+        found = [entry for entry in self._ways if entry.key in batch]
         if len(found) != 1:
-            keys = ", ".join(entry.key for entry in known)
+            keys = ", ".join(entry.key for entry in self._ways)
             raise DataError(f"a batch holds one input of {keys}; this one has {', '.join(batch)}")
         return found[0]
 

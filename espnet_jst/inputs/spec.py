@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from espnet_jst import registry
+from espnet_jst.config import check_choice
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, read_table, required
 from espnet_jst.text.token_list import token_list_of
@@ -33,6 +34,11 @@ class InputSpec(Conf):
         "token list: src (--src_token_list) or tgt (--token_list); by default src where there is one",
         choices=("src", "tgt"),
     )
+    shares: str | None = key(
+        None,
+        "another input of tokens, whose embedding it enters: units and words through the same parameters "
+        "(arXiv:2309.15826). Both have one vocabulary",
+    )
     conf: Mapping = field(default_factory=dict)
 
     @property
@@ -59,7 +65,16 @@ def parse_inputs(inputs: object) -> dict[str, InputSpec]:
     Raises:
         ConfigError: a key is missing or unknown, or a value cannot be used.
     """
-    return read_table(inputs, WHERE, _parse)
+    specs = read_table(inputs, WHERE, _parse)
+    for name, spec in specs.items():
+        if spec.shares is not None:
+            check_choice(spec.shares, set(specs) - {name}, f"{WHERE}.{name}.shares")
+            owner = specs[spec.shares]
+            if owner.shares is not None:
+                raise ConfigError(f"{WHERE}.{name}.shares: {spec.shares!r} has no embedding: name {owner.shares!r}")
+            if (spec.into, spec.vocabulary) != (owner.into, owner.vocabulary):
+                raise ConfigError(f"{WHERE}.{name}.shares: {spec.shares!r} enters elsewhere, or has other tokens")
+    return specs
 
 
 def _parse(name: str, entry: Mapping, where: str) -> InputSpec:

@@ -30,10 +30,10 @@ class TokenInput(nn.Module, Input):
         self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float | None, conf: TokenInputConf
     ) -> None:
         super().__init__()
-        self.key, self.into, self.repeat = key, into, conf.repeat
-        self.shift_s = 1 / conf.repeat if shift_s is None else shift_s
+        self.key, self.into, self.repeat = key, into, int(conf.repeat)
+        self.shift_s = 1 / self.repeat if shift_s is None else shift_s
         self.embedding = nn.Embedding(vocab_size, size)
-        self.places = nn.Parameter(torch.randn(conf.repeat, size)) if conf.places else None
+        self.places = nn.Parameter(torch.randn(self.repeat, size)) if conf.places else None
 
     def output_size(self) -> int:
         """Features of a frame."""
@@ -41,7 +41,7 @@ class TokenInput(nn.Module, Input):
 
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
         """(B, U) ids, padding -1, and their lengths -> (views * B, U * repeat, D); the views are equal."""
-        frames, lengths = self._frames(x), lengths * self.repeat
+        frames, lengths = self.frames(x, self.repeat), lengths * self.repeat
         return Tap(frames.repeat(views, 1, 1), lengths.repeat(views), self.shift_s)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
@@ -51,11 +51,43 @@ class TokenInput(nn.Module, Input):
     def step(self, x: Tap, state: RowState, last: Sequence[bool]) -> tuple[Tap, RowState]:
         """Further tokens, (B, n), the first `lengths` of each row -> their frames."""
         lengths = x.lengths * self.repeat
-        return Tap(zeroed(self._frames(x.x), lengths.tolist()), lengths, self.shift_s), state
+        return Tap(zeroed(self.frames(x.x, self.repeat), lengths.tolist()), lengths, self.shift_s), state
 
     def ready(self, elements: int) -> int:
         return elements * self.repeat
 
-    def _frames(self, ids: Tensor) -> Tensor:
-        frames = self.embedding(ids.clamp(min=0)).repeat_interleave(self.repeat, dim=1)
+    def frames(self, ids: Tensor, repeat: int) -> Tensor:
+        """(B, U) ids, padding -1 -> (B, U * repeat, D)."""
+        frames = self.embedding(ids.clamp(min=0)).repeat_interleave(repeat, dim=1)
         return frames if self.places is None else frames + self.places.repeat(ids.size(1), 1)
+
+
+class SharingInput(Input):
+    """Tokens in the embedding of another input, a number of times of their own: speech as units and text through the
+    same parameters (arXiv:2309.15826). It has no parameters.
+
+    Args:
+        key: its name in a batch.
+        owner: the input that has the embedding; both enter the same encoder.
+        repeat: frames of a token.
+    """
+
+    def __init__(self, key: str, owner: TokenInput, repeat: int) -> None:
+        self.key, self.into, self.owner, self.repeat = key, owner.into, owner, repeat
+        self.shift_s = owner.shift_s  # its frames are those of the other: the encoder knows one shift
+
+    def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
+        """As `TokenInput.embed`."""
+        frames, lengths = self.owner.frames(x, self.repeat), lengths * self.repeat
+        return Tap(frames.repeat(views, 1, 1), lengths.repeat(views), self.shift_s)
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
+        return RowState()
+
+    def step(self, x: Tap, state: RowState, last: Sequence[bool]) -> tuple[Tap, RowState]:
+        """As `TokenInput.step`."""
+        lengths = x.lengths * self.repeat
+        return Tap(zeroed(self.owner.frames(x.x, self.repeat), lengths.tolist()), lengths, self.shift_s), state
+
+    def ready(self, elements: int) -> int:
+        return elements * self.repeat

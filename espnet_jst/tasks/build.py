@@ -117,7 +117,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
             setattr(args, f"{name}_conf", {})
         size = args.input_size
         texts = build_inputs(_text_alone(args, inputs), vocab_sizes, {FIRST: (size, None)})
-        [shift_s] = [text.shift_s for text in texts.values()]
+        shift_s = next(iter(texts.values())).shift_s
     encoder = make("encoder", input_size=size)
     feeds, links = {"encoder": (size, shift_s)}, [Link("encoder", encoder, None)]
     chain = Chain(links, shift_s)
@@ -147,14 +147,17 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
 
 
 def _text_alone(args: argparse.Namespace, inputs: Mapping[str, InputSpec]) -> dict[str, InputSpec]:
-    """The text that feeds the first encoder of a model that hears no speech."""
+    """The texts that feed the first encoder of a model that hears no speech; of several, all but one share its
+    embedding.
+    """
     size, found = args.input_size, {name: spec for name, spec in inputs.items() if spec.into == FIRST}
     if type(size) is not int or not 0 < size <= MAX_INPUT_SIZE:
         raise ConfigError(f"input_size is {shown(size)}: give the features of a frame of text, 1 to {MAX_INPUT_SIZE}")
-    if len(found) != 1:
+    owners = [name for name, spec in found.items() if spec.shares is None]
+    if len(owners) != 1:
         raise ConfigError(
             "input_size: no speech is heard, so one entry of model_conf.inputs must feed the encoder, and "
-            f"{len(found)} do: src_text: {{kind: tokens, repeat: 4, into: encoder}}"
+            f"{len(owners)} do: src_text: {{kind: tokens, repeat: 4, into: encoder}} (others may share its embedding)"
         )
     return found
 

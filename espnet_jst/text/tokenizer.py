@@ -11,7 +11,7 @@ from espnet_jst.text.sentencepiece_model import check_model
 from espnet_jst.text.token_list import BLANK, SOS_EOS, SPACE, TOKEN_TYPES, UNK, WORD_START, is_tag, read_tokens
 from espnet_jst.text.units import Glued, extends, has_blanks, may_extend, split_units
 
-_CACHE_WORDS = 200_000
+_CACHE_WORDS, _CACHE_CHARACTERS = 200_000, 50  # a longer run comes once: units of an utterance, a sentence
 _MODEL_BYTES = 2**26
 
 
@@ -196,7 +196,9 @@ class Tokenizer:
                 raise DataError(f"{wrong!r} is not one word: split the text at white space before encoding")
             if len(self._cache) >= _CACHE_WORDS:
                 self._cache.clear()
-            ids = self._cache[key] = [self._id(piece) for piece in self._run_pieces(run)]
+            ids = [self._id(piece) for piece in self._run_pieces(run)]
+            if len(key) <= _CACHE_CHARACTERS:
+                self._cache[key] = ids
         return ids
 
     def _run_pieces(self, run: Sequence[str]) -> list[str]:

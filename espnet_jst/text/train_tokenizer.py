@@ -47,8 +47,42 @@ def train_tokenizer(
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise DataError("no text to train the tokenizer on: check the text files of the training set")
-    model = _train(texts, vocab_size, model_type, list(tags))
-    out_dir = Path(out_dir)
+    _write_tokenizer(Path(out_dir), _train(texts, vocab_size, model_type, list(tags)))
+
+
+def join_tokenizers(directories: Sequence[str | Path], out_dir: str | Path) -> None:
+    """One token list and one SentencePiece model of several, whose texts have no character in common: each text is cut
+    into the same pieces as by its own model. That is how units of speech and words share a vocabulary
+    (arXiv:2309.15826).
+
+    Args:
+        directories: of `train_tokenizer`; the first one's tokens come first.
+        out_dir: directory to write to.
+
+    Raises:
+        ConfigError: the models are of several kinds.
+    """
+    from sentencepiece import sentencepiece_model_pb2
+
+    joined, known = sentencepiece_model_pb2.ModelProto(), set[str]()
+    for place, directory in enumerate(map(Path, directories)):
+        model = sentencepiece_model_pb2.ModelProto()
+        model.ParseFromString((directory / "bpe.model").read_bytes())
+        if place == 0:
+            joined.CopyFrom(model)
+        elif model.trainer_spec.model_type != joined.trainer_spec.model_type:
+            raise ConfigError(
+                f"{directory}: a SentencePiece model of another kind than {directories[0]}: give both one"
+            )
+        else:
+            joined.pieces.extend(piece for piece in model.pieces if piece.piece not in known)
+        known |= {piece.piece for piece in model.pieces}
+    joined.trainer_spec.vocab_size = len(joined.pieces)
+    _write_tokenizer(Path(out_dir), joined.SerializeToString())
+
+
+def _write_tokenizer(out_dir: Path, model: bytes) -> None:
+    """`bpe.model`, and its pieces in ESPnet's order."""
     out_dir.mkdir(parents=True, exist_ok=True)
     tokens = [BLANK, UNK, *(piece for piece in _pieces(model) if piece != UNK), SOS_EOS]
     _write(out_dir / "bpe.model", model)

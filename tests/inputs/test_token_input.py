@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from espnet_jst.inputs.tokens import TokenInput
+from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.spec import parse_inputs
+from espnet_jst.inputs.tokens import SharingInput, TokenInput
 from espnet_jst.taps import Tap
+from tests.inference import tiny
 
 
 @pytest.fixture
@@ -59,3 +62,65 @@ def test_places_tell_one_token_from_two_equal_ones(tokens):
 def test_without_speech_a_token_takes_a_second():
     tokens = TokenInput(key="k", into="encoder", vocab_size=7, size=5, shift_s=None, repeat=4)
     assert tokens.shift_s == 0.25 and tokens.ready(3) == 12
+
+
+def test_an_input_that_shares_an_embedding_has_its_own_number_of_frames_and_no_parameters(tokens):
+    shared = SharingInput("input_units", tokens, 2)
+    ids, lengths = torch.tensor([[1, 4, 2], [6, -1, -1]]), torch.tensor([3, 1])
+    x, n, shift_s = shared.embed(ids, lengths, views=2)
+    assert x.shape == (4, 6, 5) and n.tolist() == [6, 2, 6, 2] and shift_s == tokens.shift_s
+    assert torch.equal(x[0, 2], tokens.embedding.weight[4]) and torch.equal(x[:2], x[2:])
+    streamed, _ = shared.step(Tap(ids, lengths, 0.0), shared.init_state(2), [True, True])
+    assert torch.equal(streamed.x[0], x[0]) and not streamed.x[1, 2:].any() and shared.ready(3) == 6
+    x.sum().backward()
+    assert tokens.embedding.weight.grad.any() and not isinstance(shared, torch.nn.Module)
+
+
+HARD = {
+    "units": {"kind": "tokens", "into": "encoder"},
+    "src_text": {"kind": "tokens", "into": "encoder", "repeat": 4, "shares": "units"},
+}
+
+
+def test_units_and_text_go_through_the_same_parameters():
+    def model(inputs):
+        conf = tiny.config({"st": {"kind": "transducer", "lanes": ["translation"], "predictor_conf": {"size": 24}}})
+        conf |= {"input_size": 20, "frontend": None, "normalize": None, "normalize_conf": {}}
+        conf["encoder_conf"] = {**conf["encoder_conf"], "subsampling": 1, "taps": []}
+        conf["model_conf"] = {**conf["model_conf"], "inputs": inputs}
+        return tiny.tiny_model(conf)[0]
+
+    both, alone = model(HARD), model({"units": HARD["units"]})
+    assert both.state_dict().keys() == alone.state_dict().keys()
+    ids, lengths = torch.tensor([[2, 3, 4]]), torch.tensor([3])
+    target = {"target_st": torch.tensor([[7, 8]]), "target_st_lengths": torch.tensor([2])}
+    both.eval()
+    losses = [
+        both(**{f"input_{name}": x, f"input_{name}_lengths": n}, **target)[0].item()
+        for name, x, n in (
+            ("units", ids.repeat_interleave(4, dim=1), lengths * 4),
+            ("src_text", ids, lengths),
+            ("units", ids, lengths),
+        )
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"shares": "unit"}, "src_text.shares: 'unit' is not one of"),
+        ({"shares": "units", "into": "hier_encoder"}, "enters elsewhere, or has other tokens"),
+        ({"shares": "units", "vocabulary": "tgt"}, "enters elsewhere, or has other tokens"),
+        ({"shares": "units", "repeat": "auto"}, "repeat is 'auto': give a whole number"),
+    ],
+)
+def test_what_cannot_share_is_one_message(entry, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_inputs({**HARD, "src_text": {**HARD["src_text"], **entry}})
+
+
+def test_nothing_shares_what_is_shared():
+    third = {"kind": "tokens", "into": "encoder", "shares": "src_text"}
+    with pytest.raises(ConfigError, match="'src_text' has no embedding: name 'units'"):
+        parse_inputs({**HARD, "third": third})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer, find_tokenizer
-from espnet_jst.text.train_tokenizer import train_tokenizer
+from espnet_jst.text.train_tokenizer import join_tokenizers, train_tokenizer
+from espnet_jst.units.alphabet import as_text
 
 LINES = [
     line.split()
@@ -168,3 +170,27 @@ def test_a_token_list_is_read_for_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         find_tokenizer(str(tmp_path / "gone.txt"), None)
     assert find_tokenizer(None, None) is None
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_joined_tokenizers_cut_each_text_as_their_own_did(tmp_path, model_type):
+    generator = random.Random(0)
+    units = [as_text(generator.choices(range(20), k=30), 20) for _ in range(60)]
+    words = [generator.choices(["casa", "casas", "perro", "perros", "el", "la", "azul"], k=6) for _ in range(60)]
+    train_tokenizer([[text] for text in units], tmp_path / "units", vocab_size=60, model_type=model_type, tags=())
+    train_tokenizer(words, tmp_path / "words", vocab_size=40, model_type=model_type, tags=())
+    join_tokenizers([tmp_path / "units", tmp_path / "words"], tmp_path / "both")
+    both, *own = (Tokenizer.load(tmp_path / name) for name in ("both", "units", "words"))
+    assert len(set(both.tokens)) == len(both.tokens) >= sum(len(one.tokens) for one in own) - 5
+    for tokenizer, texts in zip(own, ([[text] for text in units], words), strict=True):
+        for text in texts:
+            ids = both.encode(text)
+            assert [both.tokens[i] for i in ids] == [tokenizer.tokens[i] for i in tokenizer.encode(text)]
+            assert both.decode(ids) == text and both.unk_id not in ids
+
+
+def test_models_of_two_kinds_are_not_joined(tmp_path):
+    for kind in ("unigram", "bpe"):
+        train_tokenizer([["abab", "baba"]], tmp_path / kind, vocab_size=8, model_type=kind, tags=())
+    with pytest.raises(ConfigError, match="another kind than"):
+        join_tokenizers([tmp_path / "unigram", tmp_path / "bpe"], tmp_path / "both")
