@@ -106,7 +106,7 @@ def check_fit(name: str, labels: Sequence[object], samples: int, fs: int, limits
     Raises:
         BadItem: names the number of labels and of frames.
     """
-    needed = len(labels) + sum(first == second for first, second in pairwise(labels))
+    needed = ctc_frames(labels)
     frames = int(samples / fs / limits.frame_s)
     if needed > frames:
         raise BadItem(
@@ -115,6 +115,11 @@ def check_fit(name: str, labels: Sequence[object], samples: int, fs: int, limits
             "check that text and audio belong together, or subsample less",
             "text-over-frames",
         )
+
+
+def ctc_frames(labels: Sequence[object]) -> int:
+    """Frames that CTC needs for labels: one each, and one more between two equal ones."""
+    return len(labels) + sum(first == second for first, second in pairwise(labels))
 
 
 def check_alignment(value: str, source_words: int, target_words: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from espnet_jst.hub.about import About
+from espnet_jst.inputs.spec import reads_text
 from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.languages import language
 from espnet_jst.version import __version__
@@ -121,7 +122,7 @@ def model_card(
             *([info.notes.strip(), ""] if info.notes.strip() else [""]),
             "## Use",
             "",
-            *(_TEXT_USE if config.get("input_size") else _USE),
+            *(_TEXT_USE if reads_text(config) else _USE),
             *([f"The model listens at {fs} Hz; other rates are resampled."] if fs else []),
             *_licenses(info.license, data_license, base),
             *(["", "## How it was made", "", *how] if how else []),
@@ -148,13 +149,15 @@ def _abilities(config: Mapping[str, Any]) -> tuple[str, list[str]]:
     """What a model does, in words and as tags of the hub: a model of one lane does one thing."""
     heads = ((config.get("model_conf") or {}).get("heads") or {}).values()
     lanes = {lane for head in heads for lane in head.get("lanes", ())}
-    if config.get("input_size"):
+    if reads_text(config):
         return "streaming text translation", ["translation"]
+    # Units and encoders of others are made of whole utterances.
+    how = "" if config.get("input_size") is not None or config.get("frontend") == "pretrained" else "streaming "
     if lanes == {TRANSCRIPT}:
-        return "streaming speech recognition", ["automatic-speech-recognition"]
+        return f"{how}speech recognition", ["automatic-speech-recognition"]
     if lanes == {TRANSLATION}:
-        return "streaming speech translation", ["speech-translation"]
-    return "joint streaming speech recognition and translation", ["automatic-speech-recognition", "speech-translation"]
+        return f"{how}speech translation", ["speech-translation"]
+    return f"joint {how}speech recognition and translation", ["automatic-speech-recognition", "speech-translation"]
 
 
 def _licenses(license: str, data_license: bool, base: About | None) -> list[str]:

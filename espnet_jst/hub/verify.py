@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.errors import CheckpointError
+from espnet_jst.inputs.spec import reads_text
 
 _TIMEOUT_S = 900
 
@@ -33,7 +34,7 @@ def verify(pack: str | Path, trial: str | Path, config: Mapping[str, Any]) -> di
     Raises:
         CheckpointError: the pack does not load or decode; with the end of what the process wrote.
     """
-    hears_text = config.get("input_size") is not None
+    hears_text = reads_text(config)
     languages = ((config.get("model_conf") or {}).get("tgt_langs") or {}).get("codes") or []
     program = ["translate"] if hears_text else ["transcribe", "--format", "json"]
     flags = ["--tgt_lang", languages[0]] if languages else []

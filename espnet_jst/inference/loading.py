@@ -10,9 +10,14 @@ from pathlib import Path
 import torch
 
 from espnet_jst.compat import float32_by_default
+from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import ConfigError
 from espnet_jst.inference.device import check_device
+from espnet_jst.inputs.tokens import TokenInput
+from espnet_jst.inputs.unit_input import UnitInput
 from espnet_jst.model import JSTModel
+from espnet_jst.tasks.arguments import build_tokenizers, inputs_of
+from espnet_jst.units.unit_set import UnitSet
 
 
 def load_model(
@@ -29,6 +34,29 @@ def load_model(
     with float32_by_default():
         model, args = JSTTask.load_model(st_train_config, st_model_file, device)
     return model.eval(), args
+
+
+def reading_units(model: JSTModel, args: argparse.Namespace) -> JSTModel:
+    """A model that was trained on units of speech, with what makes them from audio; the parameters are the same.
+
+    Raises:
+        ConfigError: it was trained on text.
+        CheckpointError: its unit set is missing or damaged.
+    """
+    specs = inputs_of(args)
+    name = next(name for name, spec in specs.items() if spec.into == FIRST and spec.shares is None)
+    conf, owner = specs[name].conf, model.inputs[name]
+    if not conf.get("unit_set") or not isinstance(owner, TokenInput):
+        raise ConfigError("the model reads text: translate with espnet-jst translate, or give it as mt_model")
+    tokenizers = build_tokenizers(args)
+    tokenizer = tokenizers[specs[name].vocabulary_in(tokenizers)]
+    units = UnitSet.load(conf["unit_set"])
+    heard = UnitInput(units, conf.get("unit_case", "rm"), lambda text: tokenizer.encode([text]), owner)
+    device = next(model.parameters()).device
+    model = copy.copy(model)
+    model._modules = dict(model._modules)  # torch's copy has the dictionary of the original
+    model.source, model.fs = heard.eval().to(device), heard.fs
+    return model
 
 
 def quantized(model: JSTModel) -> JSTModel:

@@ -8,6 +8,7 @@ from espnet_jst.encoders.chain import FIRST, ChainContext, LeftChunks
 from espnet_jst.errors import ConfigError
 from espnet_jst.model import JSTModel
 
+NEVER = 2**62  # samples
 MAX_CHUNK_S = 60.0  # a chunk is computed at once, with memory of its length squared
 
 
@@ -70,6 +71,8 @@ def chunk_schedule(
         raise ConfigError(f"a chunk of {chunk_s:g} s is over {MAX_CHUNK_S:g} s: give chunk_s 0 for whole utterances")
     if not context.chunk_frames:
         return ChunkSchedule(model, context, 0.0, 0, 0)
+    if model.source.whole:  # the encoders see no more than their chunks, but all of them at the end
+        return ChunkSchedule(model, context, chunk_s, NEVER, 1)
     period = round(chunk_s * model.fs)
     low, high = 0, period
     while not frames_ready(model, high, context)[FIRST]:

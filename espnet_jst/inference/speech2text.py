@@ -21,7 +21,7 @@ from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, Speech, decode_batch
 from espnet_jst.inference.cascade import CascadeDecoder, load_translator
 from espnet_jst.inference.decoder import Decoder
-from espnet_jst.inference.loading import load_model, quantized
+from espnet_jst.inference.loading import load_model, quantized, reading_units
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
@@ -108,7 +108,7 @@ class Speech2Text:
     ) -> None:
         work_after_fork()
         if model.speech is None:
-            raise ConfigError("the model reads text: translate with espnet-jst translate, or give it as mt_model")
+            model = reading_units(model, args)
         if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_jst.config import shown
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, required
 
@@ -229,16 +228,11 @@ class LhotseSpecAugConf(Conf):
 class TokenInputConf(Conf):
     """Text as an input: an embedding of each token, several times (arXiv:2309.15826, 2412.15415)."""
 
-    repeat: int | str = key(
-        1,
-        "frames of a token, so that text is about as long as speech; auto: a recipe takes the ratio of the lengths of "
-        "units and words in its data",
-        low=1,
-        high=64,
-    )
+    repeat: int = key(1, "frames of a token, so that text is about as long as speech", low=1, high=64)
     places: bool = key(False, "a vector for each frame of a token, so that one is told from two equal ones in a row")
-
-    def check(self) -> None:
-        """Refuse what nobody has counted."""
-        if not isinstance(self.repeat, int):
-            raise ConfigError(f"repeat is {shown(self.repeat)}: give a whole number (a recipe makes one of auto)")
+    unit_set: Path | str | None = key(
+        None, "file of a unit set, where the tokens are units of speech: the model reads audio with it"
+    )
+    unit_case: str = key(
+        "rm", "rm: each run of a unit once, ts: a unit a frame, as ESPnet's asr2.sh", choices=("rm", "ts")
+    )

@@ -26,12 +26,14 @@ class Input(ABC):
         into: the encoder that it feeds, "encoder" or "hier_encoder".
         shift_s: seconds from one frame of what it makes to the next. Where there is no speech, a token takes a second.
         begin_s: where its first frame begins, see StreamingFrontend.
+        whole: whether it hears whole utterances, so that a stream has nothing before its end.
     """
 
     key: str
     into: str
     shift_s: float
     begin_s: float = 0.0
+    whole: bool = False
 
     @abstractmethod
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
@@ -69,12 +71,14 @@ class StreamingFrontend(AbsFrontend):
         begin_s: where in the recording the window of the first frame begins; a window that is there before the first
             sample begins below 0.
         channels: channels of the samples that it takes; 1 is (B, N), more are (B, N, C).
+        whole: whether it hears whole utterances, so that a stream has nothing before its end.
     """
 
     fs: int
     hop_s: float
     begin_s: float = 0.0
     channels: int = 1
+    whole: bool = False
 
     def written(self) -> dict[str, Any]:
         """Keys that a training writes into `frontend_conf`, so that a trained model is built from its own files."""

@@ -77,6 +77,13 @@ def parse_inputs(inputs: object) -> dict[str, InputSpec]:
     return specs
 
 
+def reads_text(config: Mapping) -> bool:
+    """Whether the model of a configuration is given text; one that was trained on units of speech reads audio."""
+    entries = ((config.get("model_conf") or {}).get("inputs") or {}).values()
+    units = any(isinstance(entry, Mapping) and entry.get("unit_set") for entry in entries)
+    return config.get("input_size") is not None and not units
+
+
 def _parse(name: str, entry: Mapping, where: str) -> InputSpec:
     if name == SPEECH:
         raise ConfigError(f"{where}: speech is there by itself, give the input another name")

@@ -42,7 +42,7 @@ class SpeechInput(Input):
         self, frontend: StreamingFrontend, normalize: AbsNormalize | None = None, specaug: AbsSpecAug | None = None
     ) -> None:
         self.frontend, self.normalize, self.specaug = frontend, normalize, specaug
-        self.shift_s, self.begin_s = frontend.hop_s, frontend.begin_s
+        self.shift_s, self.begin_s, self.whole = frontend.hop_s, frontend.begin_s, frontend.whole
 
     def check_views(self, regularizer: str) -> None:
         """Refuse a regularizer that compares differently masked views where nothing masks.

@@ -30,7 +30,7 @@ class TokenInput(nn.Module, Input):
         self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float | None, conf: TokenInputConf
     ) -> None:
         super().__init__()
-        self.key, self.into, self.repeat = key, into, int(conf.repeat)
+        self.key, self.into, self.repeat = key, into, conf.repeat
         self.shift_s = 1 / self.repeat if shift_s is None else shift_s
         self.embedding = nn.Embedding(vocab_size, size)
         self.places = nn.Parameter(torch.randn(self.repeat, size)) if conf.places else None

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from espnet_jst.config import config_files, read_yaml
+from espnet_jst.config import config_files, json_text, read_yaml
 from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import ConfigError, JSTError
 from espnet_jst.jobs.command import python, run_logged
@@ -24,6 +24,7 @@ from espnet_jst.recipe.options.known import frontend_default
 from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage, perform
 from espnet_jst.recipe.stages.statistics import plugins
+from espnet_jst.recipe.stages.units import WORDS
 from espnet_jst.recipe.stamp import named_files
 from espnet_jst.recipe.training_files import BATCH_NAMES
 from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
@@ -54,6 +55,7 @@ def check_training(options: Options) -> None:
             "minutes": training.minutes,
             "model": training.finetune,
             "data": tried_data(options),
+            "words": bool(options.text.text_share),
             "made": [options.data.datadir, options.data.dumpdir],
         },
         inputs=[*config_files(config), *named_files(training.st_args, config), *model_inputs(training.finetune)],
@@ -68,7 +70,10 @@ def check_training(options: Options) -> None:
 def tried_data(options: Options) -> list[str]:
     """Names of everything that training may read of a set."""
     lanes = options.text.files.by_lane
-    names = ["speech", *(name for lane, name in BATCH_NAMES.items() if lane in lanes)]
+    names = [
+        "units" if options.text.has_units else "speech",
+        *(name for lane, name in BATCH_NAMES.items() if lane in lanes),
+    ]
     names += ["alignment"] if options.text.files.both else []
     names += ["tgt_lang"] if may_have(TGT_LANGS, options) else []
     times = options.text.files.transcript is not None and may_have("word_times", options)
@@ -99,6 +104,7 @@ def try_configuration(
     minutes: float,
     model: str,
     data: Sequence[str],
+    words: bool,
     made: Sequence[str],
 ) -> None:
     """Let `jst_train` build what the configuration asks for, each run of it.
@@ -120,6 +126,7 @@ def try_configuration(
             _check_lanes(values, where, joint, data)
             _check_groups(values, where, made)
             arguments = _stand_ins(folder, tags, sides, [name for name in data if hears or name != "speech"])
+            arguments += _stand_in_words(folder) if words else []
             if normalize and hears:
                 arguments += ["--normalize", normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
             if minutes > 0:
@@ -150,6 +157,13 @@ def _stand_ins(folder: Path, tags: Sequence[str], sides: Sequence[str], data: Se
             flags += [f"--{side}_data_path_and_name_and_type", f"{tokens.as_posix()},{name},{kind}"]
         flags += [f"--{side}_shape_file", f"{tokens}"]
     return flags
+
+
+def _stand_in_words(folder: Path) -> list[str]:
+    """Flags for the text that goes through the same parameters as units."""
+    tokens = (folder / "tokens.txt").as_posix()
+    data = [[tokens, WORDS, "text"], [tokens, BATCH_NAMES[TRANSLATION], "text"]]
+    return ["--train_groups", json_text({WORDS: {"data": data, "shape_files": [tokens], "share": 0.5}})]
 
 
 def _alone(words: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from espnet_jst.recipe.stages.scoring import scoring_stages
 from espnet_jst.recipe.stages.statistics import statistics_stage
 from espnet_jst.recipe.stages.tokens import tokens_stage
 from espnet_jst.recipe.stages.training import training_stages
+from espnet_jst.recipe.stages.units import unit_fitting_stages, unit_stages
 from espnet_jst.recipe.stages.uploading import uploading_stages
 
 
@@ -32,7 +33,7 @@ def check_options(options: Options) -> None:
     options.text.check()
     local_data.check(options.data, options.run)
     formatting.check(options.data)
-    training.check(options.training, options.run)
+    training.check(options.training, options.run, options.text)
     check_words("inference_args", options.decoding.inference_args)  # what the decoder refuses, jst_recipe asks it
     packing.check(options.release, options.run)
     uploading.check(options.release, options.run)
@@ -64,7 +65,12 @@ def data_stages(options: Options) -> Iterator[Stage]:
         yield format_stage(data, text, name, nj=run.nj, skip=skip)
     for name in data.training_sets:
         yield remove_stage(data, text, name, skip=skip)
+    if text.has_units:
+        yield from unit_stages(data, text, options.training.expdir, run, skip=skip)
     yield tokens_stage(data, text, options.training, skip=skip)
     yield alignment_stage(data, text, run, skip=skip)
-    yield fitting_stage(data, text, skip=skip)
+    if text.has_units:
+        yield from unit_fitting_stages(data, text, skip=skip)
+    else:
+        yield fitting_stage(data, text, skip=skip)
     yield diagnosis_stage(data, text, skip=skip)

@@ -11,6 +11,7 @@ from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stages.fitting import shape_file
 from espnet_jst.recipe.stages.tokens import reader_dir, token_files
+from espnet_jst.recipe.stages.units import UnitFiles, lengths_file
 from espnet_jst.recipe.stamp import present
 from espnet_jst.text.lanes import LANES
 
@@ -31,9 +32,10 @@ class TrainingFiles:
     data: Mapping[str, Sequence[tuple[Path, str, str]]]
     shapes: Mapping[str, Path]
     audio: Sequence[Path]
+    units: UnitFiles | None = None
 
     @classmethod
-    def of(cls, data: DataOptions, text: TextOptions, *, corrupt: float = 0.0) -> TrainingFiles:
+    def of(cls, data: DataOptions, text: TextOptions, *, corrupt: float = 0.0, expdir: str = "exp") -> TrainingFiles:
         """The files of a recipe; with `corrupt`, the training links are those of `--corrupt_links`."""
         tokens = text.token_dirs(data.datadir)
         sets = {side: data.raw / name for side, name in zip(("train", "valid"), data.training_sets)}
@@ -42,17 +44,22 @@ class TrainingFiles:
         languages = all((path / TGT_LANGS).exists() for path in sets.values())
         files: dict[str, Sequence[tuple[Path, str, str]]] = {}
         for side, folder in sets.items():
-            read = [(folder / "wav.scp", "speech", "sound")]
+            heard = (text.units_text, "units", "text") if text.has_units else ("wav.scp", "speech", "sound")
+            read = [(folder / heard[0], *heard[1:])]
             lanes = text.files.by_lane
             read += [(folder / lanes[lane], name, "text") for lane, name in BATCH_NAMES.items() if lane in lanes]
             if text.files.both:
                 read.append((links_file(folder, corrupt if side == "train" else 0.0), "alignment", "text"))
             read += [(folder / TGT_LANGS, "tgt_lang", "text")] if languages else []
             files[side] = read + ([(folder / "word_times", "word_times", "text")] if times else [])
+        reader = reader_dir(tokens)
+        if text.has_units:
+            shapes = {side: lengths_file(folder, reader) for side, folder in sets.items()}
+            return cls(tokens=tokens, data=files, shapes=shapes, audio=[], units=UnitFiles.of(data, text, expdir))
         return cls(
             tokens=tokens,
             data=files,
-            shapes={side: shape_file(folder, reader_dir(tokens)) for side, folder in sets.items()},
+            shapes={side: shape_file(folder, reader) for side, folder in sets.items()},
             audio=present(*(folder / UTT2AUDIO for folder in sets.values())),
         )
 
@@ -65,6 +72,7 @@ class TrainingFiles:
     def inputs(self) -> list[Path]:
         """The files, whose contents count."""
         read = [path for side in self.data.values() for path, _, _ in side]
+        read += self.units.inputs if self.units else []
         return list(dict.fromkeys([*read, *self.audio, *self.shapes.values(), *token_files(self.tokens)]))
 
     @property
@@ -79,7 +87,7 @@ class TrainingFiles:
         for side, entries in self.data.items():
             for path, name, kind in entries:
                 flags += [f"--{side}_data_path_and_name_and_type", f"{path.as_posix()},{name},{kind}"]
-        return flags
+        return flags + (self.units.flags if self.units else [])
 
     @property
     def shape_flags(self) -> list[str]:

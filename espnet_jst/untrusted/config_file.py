@@ -23,14 +23,14 @@ from espnet_jst.untrusted.file_names import check_name
 TRAINING_ONLY_KEYS = frozenset(
     {
         *("config", "output_dir", "init_param", "pretrain_path", "rir_scp", "noise_scp", "dist_init_method"),
-        *("train_shape_file", "train_data_path_and_name_and_type"),
+        *("train_shape_file", "train_data_path_and_name_and_type", "train_groups"),
         *("valid_shape_file", "valid_data_path_and_name_and_type"),
         *("wandb_project", "wandb_id", "wandb_entity", "wandb_name"),
     }
 )
 VOCABULARY_KEYS = frozenset({"token_list", "src_token_list"})  # lists of tokens, none of them a path
 # Where a string names a file, or may: what a model is made from when it is loaded.
-FILE_KEYS = frozenset({"token_list", "src_token_list", "bpemodel", "src_bpemodel", "stats_file"})
+FILE_KEYS = frozenset({"token_list", "src_token_list", "bpemodel", "src_bpemodel", "stats_file", "unit_set"})
 _MODEL_CONFS = frozenset({f"{name}_conf" for name in ("frontend", "specaug", "normalize", "encoder", "hier_encoder")})
 _PICKLES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".pkl", ".pickle", ".joblib", ".th"})
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")

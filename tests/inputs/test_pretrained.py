@@ -213,3 +213,13 @@ def test_a_packed_configuration_may_not_name_a_model_to_read(tmp_path: Path) -> 
     config.write_text(yaml.safe_dump(vars(args)))
     with pytest.raises(CheckpointError, match="frontend_conf has no architecture, which a training writes"):
         Speech2Text(**files)
+
+
+def test_chunks_of_the_encoder_above_change_nothing_of_when_words_come() -> None:
+    model, args = tiny.tiny_model(model_conf("whisper", layer=2))
+    decode = Speech2Text.from_model(model, args, chunk_s=0.32)
+    speech = tiny.speech(1.3, fs=FS)
+    session = decode.session()
+    assert not session.push(speech) and session.finish()
+    assert spoken(decode.stream_result(session)) == spoken(decode(speech)[0])
+    assert {word.emission_s for word in session.words} == {1.3}

@@ -112,7 +112,6 @@ def test_units_and_text_go_through_the_same_parameters():
         ({"shares": "unit"}, "src_text.shares: 'unit' is not one of"),
         ({"shares": "units", "into": "hier_encoder"}, "enters elsewhere, or has other tokens"),
         ({"shares": "units", "vocabulary": "tgt"}, "enters elsewhere, or has other tokens"),
-        ({"shares": "units", "repeat": "auto"}, "repeat is 'auto': give a whole number"),
     ],
 )
 def test_what_cannot_share_is_one_message(entry, message):

@@ -28,6 +28,8 @@ class Heard(RowState):
 class Pretrained(StreamingFrontend):
     """It hears whole utterances: a stream gathers its samples, and at its end has all frames at once."""
 
+    whole = True
+
     @takes(PretrainedConf)
     def __init__(self, conf: PretrainedConf) -> None:
         super().__init__()

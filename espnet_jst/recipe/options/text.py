@@ -8,6 +8,7 @@ from pathlib import Path
 from espnet_jst.data.texts import Texts
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options.option import option
+from espnet_jst.recipe.options.units import UnitOptions
 from espnet_jst.text.align.external import ALIGNERS
 from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
 from espnet_jst.text.tags import SCHEMES, Tags
@@ -18,8 +19,8 @@ NO_TEXT = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextOptions:
-    """Languages, token lists, word alignment."""
+class TextOptions(UnitOptions):
+    """Languages, token lists, word alignment, and units where speech is written in them."""
 
     src_lang: str = option("en", "language of the transcript: text.<src_case>.<src_lang>; none: there is no transcript")
     tgt_lang: str = option(
@@ -62,6 +63,7 @@ class TextOptions:
         """
         if not self.languages:
             raise ConfigError(f"--src_lang {NO_TEXT} --tgt_lang {NO_TEXT}: a corpus needs a text, name a language")
+        self.check_units()
 
     @property
     def files(self) -> Texts:
@@ -92,13 +94,21 @@ class TextOptions:
 
     @property
     def token_sides(self) -> list[str]:
-        """The token lists: "tgt", and "src" where that is not joint or the transcript has pieces of its own as well."""
-        return ["tgt"] if self.joint and not self.src_token_type else ["tgt", "src"]
+        """The token lists: "tgt", and "src" where that is not joint or the transcript has pieces of its own as well, as
+        it has beside units.
+        """
+        own = self.src_token_type or self.kmeans_feature
+        return ["tgt"] if self.joint and not own else ["tgt", "src"]
 
     def token_dirs(self, datadir: str) -> dict[str, Path]:
         """Token list folders by side, see `token_sides`."""
         base = Path(datadir) / f"{'_'.join(self.languages)}_token_list"
         return {side: base / f"{side}_{self._pieces(side, mode=True)}" for side in self.token_sides}
+
+    @property
+    def has_units(self) -> bool:
+        """Whether speech is read as units."""
+        return bool(self.kmeans_feature)
 
     def pieces(self, side: str) -> str:
         """Kind of pieces of a token list."""
@@ -118,6 +128,9 @@ class TextOptions:
         return "_".join([*self.languages, *(self._pieces(side, mode=False) for side in self.token_sides)])
 
     def _pieces(self, side: str, *, mode: bool) -> str:
+        units = f"{self.unit_pieces}_" if side == "src" and self.has_units else ""
         if self.pieces(side) != "bpe":
-            return self.pieces(side)
-        return f"bpe_{self.bpemode_of(side)}{self.nbpe_of(side)}" if mode else f"bpe{self.nbpe_of(side)}"
+            return units + self.pieces(side)
+        return (
+            units + f"bpe_{self.bpemode_of(side)}{self.nbpe_of(side)}" if mode else units + f"bpe{self.nbpe_of(side)}"
+        )

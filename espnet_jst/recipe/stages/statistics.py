@@ -28,6 +28,8 @@ def statistics_stage(
     unused = "--feats_normalize none" if training.feats_normalize == "none" else ""
     if training.finetune:
         unused = "--finetune keeps the model's own"
+    elif text.has_units:
+        unused = "units have no features"
     folder, config = training.stats_dir(text.tag), Path(training.st_config)
     last = training_runs(config, training.exp(text.tag))[-1]
     files = TrainingFiles.of(data, text)

@@ -18,7 +18,7 @@ from espnet_jst.jobs.command import run_logged
 from espnet_jst.jobs.workers import workers
 from espnet_jst.recipe.experiment import beginning, open_experiment
 from espnet_jst.recipe.finetune import model_files, model_inputs, training_config
-from espnet_jst.recipe.options import DataOptions, Options, RunOptions, TrainingOptions
+from espnet_jst.recipe.options import DataOptions, Options, RunOptions, TextOptions, TrainingOptions
 from espnet_jst.recipe.options.option import check_least, check_words
 from espnet_jst.recipe.runs import HANDED_ON, TrainingRun, training_runs
 from espnet_jst.recipe.stage import Stage
@@ -30,7 +30,7 @@ from espnet_jst.text.align.pharaoh import read_pharaoh, write_pharaoh
 from espnet_jst.text.units import split_units
 
 
-def check(training: TrainingOptions, run: RunOptions) -> None:
+def check(training: TrainingOptions, run: RunOptions, text: TextOptions) -> None:
     """Refuse a training that could not begin.
 
     Raises:
@@ -43,10 +43,15 @@ def check(training: TrainingOptions, run: RunOptions) -> None:
     config = Path(training.st_config)
     config_files(config)
     last = training_runs(config, Path())[-1]
-    if last.hears_text:
+    if last.hears_text and not text.has_units:
         raise ConfigError(
             f"{config}: its model hears text, and a recipe ends with one that hears speech: name both as runs, the "
             "latter last, or train the text alone by espnet-jst train"
+        )
+    if text.has_units and not last.hears_text:
+        raise ConfigError(
+            f"--kmeans_feature: {config} has no input_size: give a configuration whose model reads units, such as "
+            "conf/units_hard_sharing.yaml"
         )
     if last.name and training.finetune:
         raise ConfigError(f"--finetune {training.finetune}: {config} names runs; give a configuration of one training")
@@ -62,10 +67,10 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
     data, text, training = options.data, options.text, options.training
     if training.corrupt_links > 0 and text.files.both:
         yield corruption_stage(data, f"{text.files.translation}", training.corrupt_links, skip=skip)
-    every = TrainingFiles.of(data, text, corrupt=training.corrupt_links)
+    every = TrainingFiles.of(data, text, corrupt=training.corrupt_links, expdir=training.expdir)
     for run in training_runs(Path(training.st_config), options.exp):
         last = run.folder == options.exp
-        files = every.without_speech() if run.hears_text else every
+        files = every.without_speech() if run.hears_text and not text.has_units else every
         stats = [stats_file(options.stats_dir)] if training.uses_stats and not run.hears_text else []
         inputs = [*run.inputs, *files.inputs, *named_files(training.st_args, Path(training.st_config))]
         inputs += [*model_inputs(training.finetune), *stats]
