@@ -98,11 +98,13 @@ def as_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     return [line.decode(encoding, errors="replace").strip("\r\ufeff") for line in lines]
 
 
-def write_set(out: Path, readings: Sequence[Reading], *, src: str, tgt: str | None) -> None:
+def write_set(
+    out: Path, readings: Sequence[Reading], *, src: str, tgt: str | None, cases: tuple[str, str] = (CASE, CASE)
+) -> None:
     """Write a data directory of all usable turns, and `skipped.jsonl` of the others.
 
-    Further references of a translation become `text.lc.rm.<tgt>.1` and so on; without `tgt` there are transcripts
-    alone.
+    Further references of a translation become `text.<case>.<tgt>.1` and so on; without `tgt` there are transcripts
+    alone. `cases` are the forms of transcript and translation, in the names of their files.
 
     Raises:
         ConfigError: a recording is compressed, and nothing there to unpack it (`sphere_files.unpack`).
@@ -126,7 +128,8 @@ def write_set(out: Path, readings: Sequence[Reading], *, src: str, tgt: str | No
     if not turns:
         first = f" (first: {problems[0]})" if problems else ""
         raise DataError(f"{out}: no utterance can be used{first}; are these the folders of the corpus?")
-    _write_tables(out, [*turns.values()], files, src, tgt)
+    transcript, translation = (f"text.{case}.{code}" for case, code in zip(cases, (src, tgt), strict=True))
+    _write_tables(out, [*turns.values()], files, transcript, translation if tgt is not None else None)
     write_skipped(out, problems)
     said = f", {len(problems)} left out (listed in {out / SKIPPED}; first: {problems[0]})" if problems else ""
     print(f"{len(turns)} utterances in {out}{said}", file=sys.stderr)
@@ -184,7 +187,9 @@ def _checked(turn: Turn, lengths: _Lengths) -> Turn:
     return replace(turn, end_s=min(turn.end_s, length))
 
 
-def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], src: str, tgt: str | None) -> None:
+def _write_tables(
+    out: Path, turns: Sequence[Turn], files: Mapping[str, Path], transcript: str, translation: str | None
+) -> None:
     wav, channels = {}, {}
     segments, speakers, transcripts = {}, {}, {}
     # Where one corpus of several has further references, a set of all has none.
@@ -199,19 +204,18 @@ def _write_tables(out: Path, turns: Sequence[Turn], files: Mapping[str, Path], s
         speakers[key], transcripts[key] = turn.speaker, turn.transcript
         for table, text in zip(translations, turn.translations):
             table[key] = text
-    text = f"text.{CASE}"
-    tables = {"utt2spk": speakers, f"{text}.{src}": transcripts}
+    tables = {"utt2spk": speakers, transcript: transcripts}
     if segments:
         tables["segments"] = segments
-    if tgt is not None:
-        tables[f"{text}.{tgt}"] = translations[0]
+    if translation is not None:
+        tables[translation] = translations[0]
     write_table(out / "wav.scp", wav)
     # Tables of an earlier run, of another copy of the corpus, would be read as well.
-    for path in (out / "segments", out / CHANNELS, out / TGT_LANGS, *out.glob(f"{text}.{tgt}.*")):
+    for path in (out / "segments", out / CHANNELS, out / TGT_LANGS, *out.glob(f"{translation}.*")):
         path.unlink(missing_ok=True)
     if channels:
         write_table(out / CHANNELS, channels)
     languages = {turn.utt_id: turn.tgt_lang for turn in turns if turn.tgt_lang is not None}
     write_data_dir(out, {**tables, TGT_LANGS: languages} if languages else tables)
     for number, table in enumerate(translations[1:], start=1):
-        write_table(out / f"{text}.{tgt}.{number}", table)
+        write_table(out / f"{translation}.{number}", table)

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# CoVoST 2: read sentences of Common Voice 4 as discrete units, translated by parameters that text goes through as well
+# (arXiv:2309.15826). Corpora and the encoder that units are made with are the user's own:
+#   COMMON_VOICE=/folder/with/en COVOST2=/folder/with/tsv ./run.sh --kmeans_feature /models/wavlm-large/21 --ngpu 1
+#   ... ./run.sh --src_lang fr --tgt_lang en --kmeans_feature /models/mhubert-147/9 --ngpu 1
+# Single-task: --text_share 0 --st_config conf/train_single.yaml. All options: ./run.sh --help.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+. ../../path.sh
+
+src=en
+tgt=de
+options=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --src_lang) src=${2:?--src_lang needs a language such as en}; shift 2 ;;
+        --src_lang=*) src=${1#*=}; shift ;;
+        --tgt_lang) tgt=${2:?--tgt_lang needs a language such as de}; shift 2 ;;
+        --tgt_lang=*) tgt=${1#*=}; shift ;;
+        *) options+=("$1"); shift ;;
+    esac
+done
+export COVOST2_SRC=$src COVOST2_TGT=$tgt
+
+exec "$python" -m espnet_jst.bin.jst_recipe \
+    --datadir "data/$src-$tgt" --dumpdir "dump/$src-$tgt" --expdir "exp/$src-$tgt" \
+    --train_set train \
+    --valid_set dev \
+    --test_sets test \
+    --src_lang "$src" --src_case lc.rm \
+    --tgt_lang "$tgt" --tgt_case tc \
+    --token_joint false --src_token_type bpe --src_nbpe 4000 --nbpe 4000 \
+    --kmeans_feature microsoft/wavlm-large/21 --nclusters 2000 --unit_case rm --unit_nbpe 4000 \
+    --text_share 0.5 --upsample 4 \
+    --st_config conf/train.yaml \
+    --inference_config conf/decode.yaml \
+    --use_streaming false \
+    --corpus covost2 --license cc0-1.0 \
+    ${options[@]+"${options[@]}"}
