@@ -33,7 +33,7 @@ TINY = {
 TINY_SPEECH = {**SMALL, "base": "train.yaml", "encoder_conf": {"base": None, **SMALL["encoder_conf"], "taps": []}}
 TINY_SPEECH["model_conf"] = {"heads": {"joint": {"predictor_conf": {"size": 16}, "joint_size": 16, "prune_range": 5}}}
 TINY_SPEECH["model_conf"]["heads"]["ctc"] = {"reads": "encoder"}
-UNITS = "--kmeans_feature log_mel --nclusters 30 --unit_nbpe 50 --src_nbpe 30 --nbpe 30 --fs 8k"
+UNITS = "--kmeans_feature log_mel --nclusters 30 --unit_nbpe 50 --src_nbpe 40 --nbpe 50 --fs 8k"
 
 
 def copied(root: Path, name: str, conf: dict) -> Path:

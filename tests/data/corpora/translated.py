@@ -44,8 +44,8 @@ def make_must_c(corpus: Path, *, tgt: str = "de", counts: dict[str, int] | None 
             soundfile.write(folder / "wav" / wav, *soundfile.read(CORPUS / f"{speaker}.flac"))
             for start_s, end_s, digits in spoken(speaker, (counts or {}).get(name, 6)):
                 lines["yaml"].append(
-                    f"- {{duration: {end_s - start_s:.3f}, offset: {start_s:.6f}, rW: 3, speaker_id: spk.{talk}, uW: 0, "
-                    f"wav: {wav}}}"
+                    f"- {{duration: {end_s - start_s:.6f}, offset: {start_s:.6f}, speaker_id: spk.{talk}, "
+                    f"uW: 0, wav: {wav}}}"
                 )
                 lines["en"].append(text(DIGITS["en"], digits))
                 lines[tgt].append(text(DIGITS["de"], digits))
