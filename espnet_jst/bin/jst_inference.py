@@ -42,6 +42,7 @@ DECODING = (
     *("beam_size", "nbest", "chunk_s", "left_chunks", "look_ahead_s", "blank_penalty", "max_symbols", "search_heads"),
     *("ctc_weight", "penalty", "maxlenratio", "minlenratio"),
     *("lm_train_config", "lm_file", "lm_weight", "phrase_bonus", "quantize_model", "tgt_lang", "mt_model", "revise"),
+    "rescore",
 )
 PACKED = {
     **{"beam_size": 1, "blank_penalty": 0.0, "max_symbols": 20, "chunk_s": None, "left_chunks": None},
@@ -104,6 +105,12 @@ def get_parser() -> argparse.ArgumentParser:
         type=truth,
         default=False,
         help="true: a second pass replaces what the stream has shown (false: beside)",
+    )
+    group.add_argument(
+        "--rescore",
+        type=truth,
+        default=False,
+        help="true: a second pass writes nothing, it chooses among the hypotheses of the first one, which needs a beam",
     )
     group.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole utterance; default: the model's own")
     group.add_argument(
@@ -189,8 +196,7 @@ def _run(args: argparse.Namespace) -> None:
         settings["phrase_bonus"] = args.phrase_bonus
     if args.quantize_model:
         settings["quantized"] = "qint8"
-    if args.revise:
-        settings["revise"] = True
+    settings |= {key: True for key in ("revise", "rescore") if getattr(args, key)}
     settings["mode"] = "streaming" if args.streaming else "offline"
     write_signature(args.output_dir, speech2text, args.st_model_file, **settings)
     with progress("decode", len(items)) as advance:

@@ -53,7 +53,7 @@ def build_decoder(
     """
     conf = args.model_conf or {}
     lanes = parse_lanes(conf.get("lanes"))
-    specs = parse_searches(model.specs, conf.get("searches"), options.search_heads)
+    specs = parse_searches(model.specs, conf.get("searches"), options.search_heads, rescore=options.rescore)
     if not specs:
         raise ConfigError(f"the model has no head to search; train one with kind: {' or '.join(SEARCHED)}")
     _check_attention_options(options, {model.specs[spec.searched].kind for spec in specs.values()})

@@ -156,6 +156,11 @@ class DecodingConf(Conf):
         "in a stream, the words of a second pass replace those shown before, which are withdrawn; else they are a "
         "result beside the stream",
     )
+    rescore: bool = key(
+        False,
+        "a second pass writes nothing, it chooses among the hypotheses of the first pass, which needs a beam; by "
+        "default as model_conf.searches says (rescores)",
+    )
     nbest: int = key(1, "length of the n-best list; more than 1 needs a beam", low=1, high=1000)
     search_heads: Sequence[str] | None = key(
         None, "names of the heads to search; by default those of model_conf.searches"

@@ -44,7 +44,11 @@ class SearchSpec(Conf):
 
 
 def parse_searches(
-    specs: Mapping[str, HeadSpec], conf: Mapping[str, Any] | None = None, only: Sequence[str] | None = None
+    specs: Mapping[str, HeadSpec],
+    conf: Mapping[str, Any] | None = None,
+    only: Sequence[str] | None = None,
+    *,
+    rescore: bool = False,
 ) -> dict[str, SearchSpec]:
     """The searches of a model, first passes first; without `model_conf.searches` every transducer and every attention
     decoder is searched, this with the CTC head of its labels that reads most of what it reads.
@@ -53,6 +57,7 @@ def parse_searches(
         specs: the heads.
         conf: `model_conf.searches`; a second pass may name a head that has no entry.
         only: heads to search, instead of all.
+        rescore: every second pass rescores, whatever its entry says.
 
     Returns:
         Searches by name; none where no head can be searched.
@@ -67,6 +72,10 @@ def parse_searches(
         searches.setdefault(str(name), _search_of(str(name), specs))
     if only:
         searches = _chosen(searches, only, searchable, specs)
+    if rescore:
+        if not any(search.second_pass_of for search in searches.values()):
+            raise ConfigError(f"rescore: no search is a second pass, name one in {WHERE} (second_pass_of)")
+        searches = {name: replace(one, rescores=one.second_pass_of is not None) for name, one in searches.items()}
     for search in searches.values():
         _check_second_pass(search, searches, specs, searchable)
     _check_lanes(searches, specs)

@@ -1,5 +1,7 @@
 """A second pass that chooses among the sequences of the first one."""
 
+import copy
+
 import pytest
 import torch
 
@@ -112,3 +114,17 @@ def test_what_cannot_be_rescored_is_one_message(entry, options, message):
         del heads["streaming"]
     with pytest.raises(ConfigError, match=message):
         tiny.speech2text(conf(heads, {"offline": {"heads": ["offline"], **entry}}), **options)
+
+
+def test_a_second_pass_that_writes_is_asked_to_rescore_instead():
+    settings = conf(HEADS, RESCORED)
+    settings["model_conf"]["heads"] = {name: HEADS[name] for name in ("streaming", "offline", "ctc")}
+    writes = copy.deepcopy(settings)
+    for entry in writes["model_conf"]["searches"].values():
+        entry.pop("rescores")
+    speech = tiny.speech(6.0, seed=3)
+    rescored = [result[0] for result in tiny.speech2text(settings, beam_size=4, nbest=4)(speech)]
+    assert [result[0] for result in tiny.speech2text(writes, beam_size=4, nbest=4, rescore=True)(speech)] == rescored
+    assert tiny.speech2text(writes, beam_size=4)(speech)[0][0] != rescored[0]
+    with pytest.raises(ConfigError, match="rescore: no search is a second pass"):
+        tiny.speech2text(writes, beam_size=4, rescore=True, search_heads=["streaming"])
