@@ -126,7 +126,7 @@ def try_configuration(
             _check_lanes(values, where, joint, data)
             _check_groups(values, where, made)
             arguments = _stand_ins(folder, tags, sides, [name for name in data if hears or name != "speech"])
-            arguments += _stand_in_words(folder) if words else []
+            arguments += _stand_in_words(folder) if words and WORDS in run.further_inputs else []
             if normalize and hears:
                 arguments += ["--normalize", normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
             if minutes > 0:

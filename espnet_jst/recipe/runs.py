@@ -50,8 +50,16 @@ class TrainingRun:
     @property
     def hears_text(self) -> bool:
         """Whether its model hears text and no speech."""
-        values = self.values or (read_yaml(self.config) if self.config.is_file() else {})
-        return values.get("input_size") is not None
+        return self._said.get("input_size") is not None
+
+    @property
+    def further_inputs(self) -> list[str]:
+        """Names of `model_conf.inputs`."""
+        return list((self._said.get("model_conf") or {}).get("inputs") or {})
+
+    @property
+    def _said(self) -> Mapping[str, Any]:
+        return self.values or (read_yaml(self.config) if self.config.is_file() else {})
 
     @property
     def uses(self) -> dict[str, object]:

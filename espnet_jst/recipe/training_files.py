@@ -11,7 +11,7 @@ from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stages.fitting import shape_file
 from espnet_jst.recipe.stages.tokens import reader_dir, token_files
-from espnet_jst.recipe.stages.units import UnitFiles, lengths_file
+from espnet_jst.recipe.stages.units import WORDS, UnitFiles, lengths_file
 from espnet_jst.recipe.stamp import present
 from espnet_jst.text.lanes import LANES
 
@@ -67,6 +67,12 @@ class TrainingFiles:
         """What a model reads that hears text; the lengths are still those of the speech, which the text's follow."""
         data = {side: [row for row in rows if row[1] != "speech"] for side, rows in self.data.items()}
         return replace(self, data=data, audio=[])
+
+    def of_inputs(self, names: Sequence[str]) -> TrainingFiles:
+        """What a model with these further inputs reads: text beside units only where it has an input for it."""
+        if self.units is None or WORDS in names:
+            return self
+        return replace(self, units=replace(self.units, words=()))
 
     @property
     def inputs(self) -> list[Path]:

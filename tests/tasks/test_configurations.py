@@ -8,6 +8,7 @@ import torch
 
 from espnet_jst.recipe.runs import training_runs
 from espnet_jst.tasks.jst import JSTTask
+from tests.inputs.pretrained_models import saved
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
@@ -24,6 +25,8 @@ def test_a_shipped_configuration_builds_models_that_hear_and_write(path, tmp_pat
         tokens = ["--output_dir", str(tmp_path), "--token_list", str(tmp_path / "tokens.txt")]
         args = JSTTask.get_parser().parse_args(["--config", str(run.written(tmp_path)), *tokens])
         bands = (args.frontend_conf or {}).get("n_mels", 80)
+        if args.frontend == "pretrained":  # the user says which one
+            args.frontend_conf, bands = {"model": saved("whisper"), "layer": 2}, 32
         np.savez(tmp_path / "stats.npz", count=1, sum=np.full(bands, -9.0), sum_square=np.full(bands, 90.0))
         args.normalize_conf = {"stats_file": str(tmp_path / "stats.npz")}
         model = JSTTask.build_model(args)

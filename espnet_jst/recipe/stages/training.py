@@ -71,6 +71,7 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
     for run in training_runs(Path(training.st_config), options.exp):
         last = run.folder == options.exp
         files = every.without_speech() if run.hears_text and not text.has_units else every
+        files = files.of_inputs(run.further_inputs)
         stats = [stats_file(options.stats_dir)] if training.uses_stats and not run.hears_text else []
         inputs = [*run.inputs, *files.inputs, *named_files(training.st_args, Path(training.st_config))]
         inputs += [*model_inputs(training.finetune), *stats]
