@@ -23,7 +23,10 @@ class ChunkConformerConf(Conf):
     feed_forward_size: int = key(1024, "hidden size of the feed-forward modules", low=1, high=32768)
     kernel_size: int = key(15, "taps of the causal depthwise convolution", low=1, high=512)
     subsampling: int = key(
-        4, "input frames per output frame, a multiple of 4; 1 only projects (an encoder on an encoder)", low=1, high=64
+        4,
+        "input frames per output frame: 2 or a multiple of 4; 1 only projects (an encoder on an encoder)",
+        low=1,
+        high=64,
     )
     subsampling_channels: tuple[int, int] = key(
         (16, 32), "channels of the two subsampling convolutions", low=1, high=256
@@ -47,8 +50,8 @@ class ChunkConformerConf(Conf):
         """Refuse sizes that do not divide, layers that do not exist, nothing to draw from."""
         if self.size % (2 * self.heads):
             raise ConfigError(f"size={self.size} must be a multiple of 2 * heads={2 * self.heads}")
-        if self.subsampling != 1 and self.subsampling % 4:
-            raise ConfigError(f"subsampling must be a multiple of 4, not {self.subsampling}")
+        if self.subsampling not in (1, 2) and self.subsampling % 4:
+            raise ConfigError(f"subsampling must be 1, 2 or a multiple of 4, not {self.subsampling}")
         if any(tap > self.layers for tap in self.taps):
             raise ConfigError(f"taps {list(self.taps)} must lie in 1..{self.layers}")
         if not self.train_chunk_frames or not self.train_left_chunks:

@@ -1,4 +1,4 @@
-"""Causal, narrow convolutional subsampling: two stride-2 convolutions, then frames are stacked."""
+"""Causal, narrow convolutional subsampling: stride-2 convolutions, then frames are stacked."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ class ConvSubsampling(nn.Module):
     Args:
         input_size: features per input frame.
         size: features per output frame.
-        factor: 4, 8 or another multiple of 4.
+        factor: 2, which takes one convolution; 4, 8 or another multiple of 4, which take two.
         channels: channels of the first and the second convolution.
     """
 
-    def __init__(self, *, input_size: int, size: int, factor: int = 4, channels: tuple[int, int] = (16, 32)) -> None:
+    def __init__(self, *, input_size: int, size: int, factor: int = 4, channels: Sequence[int] = (16, 32)) -> None:
         super().__init__()
-        if factor % 4:
-            raise ConfigError(f"subsampling must be a multiple of 4, not {factor}")
+        if factor % 4 and factor != 2:
+            raise ConfigError(f"subsampling must be 2 or a multiple of 4, not {factor}")
+        channels = channels[:1] if factor == 2 else channels
+        self.stacked = factor // 2 ** len(channels)
         self.factor, self.input_size = factor, input_size
         self.convs = nn.ModuleList()
         self.widths = (1, *channels)
@@ -43,7 +45,7 @@ class ConvSubsampling(nn.Module):
         for out in channels:
             self.convs.append(nn.Conv2d(width, out, kernel_size=3, stride=2, padding=(0, 1)))
             bins, width = (bins + 1) // 2, out
-        self.output = nn.Linear(width * bins * (factor // 4), size)
+        self.output = nn.Linear(width * bins * self.stacked, size)
         # Without it the signal enters the residual stream ten times weaker than the layers' own biases.
         self.norm = nn.LayerNorm(size)
 
@@ -88,7 +90,7 @@ class ConvSubsampling(nn.Module):
 
     def _joined(self, y: Tensor) -> Tensor:
         B, _C, T, _F = y.shape
-        y = y.transpose(1, 2).reshape(B, T * 4 // self.factor, -1)
+        y = y.transpose(1, 2).reshape(B, T // self.stacked, -1)
         return self.norm(self.output(y))
 
 

@@ -118,6 +118,7 @@ class System:
 WHOLE = {"chunk_frames": 0, "train_chunk_frames": [0]}
 SYSTEMS = {
     "conformer, 1": _alone(lambda: conformer(subsampling=1)),
+    "conformer, 2": _alone(lambda: conformer(subsampling=2)),
     "conformer, 8": _alone(lambda: conformer(subsampling=8)),
     "conformer, 4 and 2": _alone(lambda: conformer(subsampling=4, output_subsampling=2)),
     "conformer, 1 and 3": _alone(lambda: conformer(subsampling=1, output_subsampling=3)),
