@@ -15,7 +15,7 @@ import soundfile
 from espnet_jst.data.kaldi import read_table
 from tests.data.corpora.translated import make_covost2, make_killkan, make_must_c
 from tests.recipe.spoken_digits import SMALL
-from tests.recipe.test_units import ENCODER
+from tests.recipe.test_hard_sharing import ENCODER
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
