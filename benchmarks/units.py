@@ -47,6 +47,7 @@ def extraction(model: str, layer: int, rounds: int) -> None:
     import torch
 
     from espnet_jst.inference import units as pipeline
+    from espnet_jst.inference.recordings import batches
     from espnet_jst.inputs.unit_features import UnitFeatures, UnitReader, parse_features, unit_set
 
     fs = 16_000
@@ -63,10 +64,10 @@ def extraction(model: str, layer: int, rounds: int) -> None:
         units.save(folder / "units.safetensors")
         reader = UnitReader(units)
         order = sorted(speech, key=lambda item: len(item[1]))
-        batches = [[samples for _, samples in some] for some in pipeline._batches(order, fs)]
+        together = [[samples for _, samples in some] for some in batches(order, fs)]
         rows = {
-            "features alone": lambda: [features(batch) for batch in batches],
-            "features and units": lambda: [reader(batch) for batch in batches],
+            "features alone": lambda: [features(batch) for batch in together],
+            "features and units": lambda: [reader(batch) for batch in together],
             "audio files to unit files": lambda: pipeline.extract_units(
                 items, folder / "units.safetensors", folder / "out"
             ),

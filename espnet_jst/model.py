@@ -22,7 +22,8 @@ from espnet_jst.heads.build import by_name
 from espnet_jst.heads.interface import Head, HeadOutput
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.inputs.interface import Input, StreamingFrontend
-from espnet_jst.inputs.speech import SpeechInput
+from espnet_jst.inputs.spec import FRAMES
+from espnet_jst.inputs.speech import FramesInput, SpeechInput
 from espnet_jst.regularizers.interface import Regularizer
 from espnet_jst.scheduled import Scheduled
 from espnet_jst.streams import RowState
@@ -92,6 +93,8 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self.speech = None if frontend is None else SpeechInput(frontend, normalize, specaug)
         self.source = self.speech or next(entry for entry in (inputs or {}).values() if entry.into == FIRST)
         self._ways: list[Input] = [*filter(None, [self.speech]), *(inputs or {}).values()]
+        if self.speech is not None and self.speech.frozen:
+            self._ways.insert(1, FramesInput(self.speech))
         links = [Link("encoder", encoder, None)]
         if hier_encoder is not None:
             links.append(Link("hier_encoder", hier_encoder, hier_reads, hier_gradient))
@@ -116,7 +119,8 @@ class JSTModel(AbsESPnetModel, Scheduled):
 
         Args:
             utt_id: names, for messages.
-            batch: one input, `speech` samples (B, N) or `input_<name>` (B, U), and `<input>_lengths` (B,); for the
+            batch: one input, `speech` samples (B, N), or `frames` (B, T, F) of a frozen frontend, or `input_<name>`
+                (B, U), and `<input>_lengths` (B,); for the
                 heads that it reaches `target_<name>` (B, U) padded with -1 and `target_<name>_lengths` (B,). A head
                 without a target, or without a tap, has no part in the loss, and NaN in the statistics. `tgt_lang`
                 (B, 1) says which of `tgt_langs.codes` is translated into; without it their tap is not there.
@@ -162,9 +166,11 @@ class JSTModel(AbsESPnetModel, Scheduled):
             module.at(step, epoch)
 
     def collect_feats(
-        self, speech: Tensor | None = None, speech_lengths: Tensor | None = None, **_: Tensor
+        self, speech: Tensor | None = None, speech_lengths: Tensor | None = None, **others: Tensor
     ) -> dict[str, Tensor]:
         """Features before normalization, for ESPnet's statistics; there are none without speech."""
+        if FRAMES in others:
+            return {"feats": others[FRAMES].float(), "feats_lengths": others[f"{FRAMES}_lengths"]}
         if speech is None or speech_lengths is None or self.speech is None:
             return {}
         feats, lengths = self.speech.features(speech, speech_lengths)

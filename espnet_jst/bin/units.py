@@ -63,7 +63,8 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _learn(args: argparse.Namespace) -> None:
-    from espnet_jst.inference.units import hours_of, learn_units
+    from espnet_jst.inference.recordings import hours_of
+    from espnet_jst.inference.units import learn_units
     from espnet_jst.inputs.unit_features import parse_features
     from espnet_jst.keys import read
     from espnet_jst.units.conf import KMeansConf

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,10 @@ import torch
 
 from espnet_jst.config import json_text
 from espnet_jst.data import kaldi
-from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.data.unit_files import write_units
 from espnet_jst.errors import DataError
-from espnet_jst.inference.audio.recording import Recording, read_audio
-from espnet_jst.inference.audio.resample import resample
-from espnet_jst.inference.remarks import item_error
+from espnet_jst.inference.recordings import SHARD, Items, each_batch, read_problems, shard_name, write_problems
 from espnet_jst.inputs.unit_features import UnitFeatures, UnitReader, unit_set
 from espnet_jst.jobs.shards import run_shards, split
 from espnet_jst.progress import progress
@@ -30,11 +25,6 @@ from espnet_jst.units.conf import KMeansConf
 from espnet_jst.units.kmeans import first_centroids, lloyd
 from espnet_jst.units.quality import usage
 from espnet_jst.units.unit_set import UnitSet
-
-SHARD = 128  # utterances; the same whatever the number of workers is, so that batches and results are too
-BATCH_S = 60.0  # seconds of padded audio at once
-Items = Sequence[tuple[str, str]]
-"""(utterance, audio file) pairs."""
 
 
 def learn_units(
@@ -81,18 +71,6 @@ def learn_units(
     return units
 
 
-def hours_of(items: Items) -> float:
-    """Hours of recordings, by their headers; those that cannot be read count for nothing."""
-    seconds = 0.0
-    for _, path in items:
-        try:
-            with Recording(path) as recording:
-                seconds += recording.duration_s or 0.0
-        except DataError:
-            continue
-    return seconds / 3600
-
-
 def extract_units(items: Items, units: Path, out: Path, *, nj: int = 1, device: str = "cpu") -> dict[str, list[int]]:
     """Units of recordings, into `out` (`units`, `units.json`), with what could not be used in `skipped.jsonl`.
 
@@ -119,9 +97,9 @@ def frames_of_shard(
     folder: Path, features: str, share: float, seed: int, device: str, items: Items
 ) -> tuple[Path, list[Problem]]:
     """Some frames of every recording, drawn by seed and name, into a file of half precision, (N, D)."""
-    path = folder / f"{_name(items, features, share, seed)}.npy"
+    path = folder / f"{shard_name(items, features, share, seed)}.npy"
     if path.exists():
-        return path, _read_problems(path)
+        return path, read_problems(path)
     made, rows = _features(features, device), dict[str, np.ndarray]()
 
     def batch(keys: Sequence[str], speech: Sequence[np.ndarray]) -> None:
@@ -129,9 +107,9 @@ def frames_of_shard(
             drawn = np.random.default_rng((seed, zlib.crc32(key.encode()))).random(len(frames)) < share
             rows[key] = frames[torch.from_numpy(drawn)].half().cpu().numpy()
 
-    problems = _each_batch(items, made.fs, batch)
+    problems = each_batch(items, made.fs, batch)
     kept = [rows[key] for key, _ in items if key in rows]
-    _write_problems(path, problems)
+    write_problems(path, problems)
     with open(path.with_name(f".{path.name}"), "wb") as stream:
         np.save(stream, np.concatenate(kept) if kept else np.zeros((0, 1), dtype=np.float16))
     path.with_name(f".{path.name}").replace(path)
@@ -140,71 +118,25 @@ def frames_of_shard(
 
 def units_of_shard(folder: Path, units: Path, digest: str, device: str, items: Items) -> tuple[Path, list[Problem]]:
     """Units of some recordings, into a file of their own."""
-    path = folder / f"{_name(items, digest)}.txt"
+    path = folder / f"{shard_name(items, digest)}.txt"
     if path.exists():
-        return path, _read_problems(path)
+        return path, read_problems(path)
     reader, table = _reader(units, digest, device), dict[str, str]()
 
     def batch(keys: Sequence[str], speech: Sequence[np.ndarray]) -> None:
         for key, found in zip(keys, reader(speech), strict=True):
             table[key] = " ".join(map(str, found))
 
-    problems = _each_batch(items, reader.features.fs, batch)
-    _write_problems(path, problems)
+    problems = each_batch(items, reader.features.fs, batch)
+    write_problems(path, problems)
     kaldi.write_table(path, table)
     return path, problems
-
-
-def _write_problems(path: Path, problems: Sequence[Problem]) -> None:
-    """What a shard left out, beside what it made and before it: a run that goes on lists it as well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".skipped").write_text(json_text([asdict(problem) for problem in problems]), encoding="utf-8")
-
-
-def _read_problems(path: Path) -> list[Problem]:
-    return [Problem(**entry) for entry in json.loads(path.with_suffix(".skipped").read_text(encoding="utf-8"))]
 
 
 def _remove(paths: Sequence[Path]) -> None:
     for path in paths:
         path.with_suffix(".skipped").unlink(missing_ok=True)
         path.unlink()
-
-
-def _each_batch(items: Items, fs: int, work: Callable[[Sequence[str], Sequence[np.ndarray]], None]) -> list[Problem]:
-    """Recordings of about the same length together; one that fails in a batch is tried alone."""
-    problems: list[Problem] = []
-    heard: list[tuple[str, np.ndarray]] = []
-    for key, file in items:
-        try:
-            samples, rate = read_audio(file)
-            samples = resample(samples, rate, fs) if rate != fs else samples
-            if not len(samples):
-                raise DataError("the audio is empty")
-            heard.append((key, samples))
-        except Exception as error:  # one file must not end the others
-            problems.append(_problem(key, error))
-    for some in _batches(sorted(heard, key=lambda item: (len(item[1]), item[0])), fs):
-        try:
-            work([key for key, _ in some], [samples for _, samples in some])
-        except DataError:
-            for key, samples in some:
-                try:
-                    work([key], [samples])
-                except DataError as error:
-                    problems.append(_problem(key, error))
-    return problems
-
-
-def _batches(heard: Sequence[tuple[str, np.ndarray]], fs: int) -> Iterator[list[tuple[str, np.ndarray]]]:
-    some: list[tuple[str, np.ndarray]] = []
-    for item in heard:  # the shortest first, so that the one that comes is the longest
-        if some and (len(some) + 1) * len(item[1]) > BATCH_S * fs:
-            yield some
-            some = []
-        some.append(item)
-    if some:
-        yield some
 
 
 def _clustered(
@@ -245,14 +177,3 @@ def _reader(units: Path, digest: str, device: str) -> UnitReader:
 
 def _frozen(features: Mapping[str, Any]) -> str:
     return json_text(dict(features), sort_keys=True)
-
-
-def _name(items: Items, *others: object) -> str:
-    """Of what a shard makes: another for other recordings or settings."""
-    return hashlib.sha256(repr([*map(tuple, items), *others]).encode()).hexdigest()[:24]
-
-
-def _problem(key: str, error: Exception) -> Problem:
-    if isinstance(error, BadItem):
-        return Problem.of(key, error)
-    return Problem(key, item_error(error), "correct or remove the recording", "audio")

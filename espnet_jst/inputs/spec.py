@@ -14,6 +14,7 @@ from espnet_jst.text.token_list import token_list_of
 WHERE = "model_conf.inputs"
 ENCODERS = ("encoder", "hier_encoder")  # in the order of the chain
 SPEECH = "speech"
+FRAMES = "frames"  # of the frontend, computed before
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from espnet2.asr.specaug.specaug import SpecAug
 from espnet2.layers.abs_normalize import AbsNormalize
 from torch import Tensor
 
-from espnet_jst.errors import ConfigError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inputs.interface import Input, StreamingFrontend, StreamingNormalize, ViewSpecAug
+from espnet_jst.inputs.spec import FRAMES
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 
@@ -66,7 +67,10 @@ class SpeechInput(Input):
 
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
         """See Input; (B, N) samples in [-1, 1]."""
-        feats, lengths = self.features(x, lengths)
+        return self.of_frames(*self.features(x, lengths), views=views)
+
+    def of_frames(self, feats: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
+        """(B, T, F) frames of the frontend -> normalized, and masked in training."""
         if self.normalize is not None:
             with torch.set_grad_enabled(feats.requires_grad):
                 feats, lengths = self.normalize(feats, lengths)
@@ -91,6 +95,11 @@ class SpeechInput(Input):
     def ready(self, elements: int) -> int:
         return self.frontend.ready(elements)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing of the frontend is trained, so that its frames may be computed before."""
+        return not any(parameter.requires_grad for parameter in self.frontend.parameters())
+
     def _masked(self, feats: Tensor, lengths: Tensor, views: int) -> tuple[Tensor, Tensor]:
         """SpecAugment: all views of an utterance are warped alike, so that their frames belong together, and each is
         masked for itself.
@@ -108,3 +117,38 @@ class SpeechInput(Input):
             if mask is not None:
                 feats, lengths = mask(feats, lengths)
         return feats, lengths
+
+
+class FramesInput(Input):
+    """Frames of a frozen frontend that were computed before: for training, in place of the speech.
+
+    Args:
+        speech: what they are the frames of.
+    """
+
+    key = FRAMES
+
+    def __init__(self, speech: SpeechInput) -> None:
+        self._speech, self.into, self.shift_s, self.begin_s = speech, speech.into, speech.shift_s, speech.begin_s
+
+    def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
+        """See Input; (B, T, F), of any precision.
+
+        Raises:
+            DataError: they are of another frontend.
+        """
+        size = self._speech.frontend.output_size()
+        if x.dim() != 3 or x.size(2) != size:
+            raise DataError(
+                f"frames of the shape {tuple(x.shape)}, and the frontend makes {size} features: dump them again"
+            )
+        return self._speech.of_frames(x[:, : int(lengths.max())].float(), lengths, views=views)
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
+        raise NotImplementedError("a stream is heard, by the frontend itself")
+
+    def step(self, x: Tap, state: RowState, last: Sequence[bool]) -> tuple[Tap, RowState]:
+        raise NotImplementedError("a stream is heard, by the frontend itself")
+
+    def ready(self, elements: int) -> int:
+        raise NotImplementedError("a stream is heard, by the frontend itself")

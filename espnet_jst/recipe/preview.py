@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from espnet_jst.config import config_files, json_text, read_yaml
 from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.inputs.spec import FRAMES, SPEECH
 from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.finetune import model_inputs, training_config
@@ -71,7 +72,7 @@ def tried_data(options: Options) -> list[str]:
     """Names of everything that training may read of a set."""
     lanes = options.text.files.by_lane
     names = [
-        "units" if options.text.has_units else "speech",
+        "units" if options.text.has_units else FRAMES if options.training.cache_frames else SPEECH,
         *(name for lane, name in BATCH_NAMES.items() if lane in lanes),
     ]
     names += ["alignment"] if options.text.files.both else []
@@ -125,7 +126,9 @@ def try_configuration(
                 _check_rate(values, where, fs, flags)
             _check_lanes(values, where, joint, data)
             _check_groups(values, where, made)
-            arguments = _stand_ins(folder, tags, sides, [name for name in data if hears or name != "speech"])
+            arguments = _stand_ins(
+                folder, tags, sides, [name for name in data if hears or name not in (SPEECH, FRAMES)]
+            )
             arguments += _stand_in_words(folder) if words and WORDS in run.further_inputs else []
             if normalize and hears:
                 arguments += ["--normalize", normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
@@ -153,7 +156,7 @@ def _stand_ins(folder: Path, tags: Sequence[str], sides: Sequence[str], data: Se
         flags += [f"--{prefix}token_type", "word", f"--{prefix}token_list", f"{tokens}"]
     for side in ("train", "valid"):
         for name in data:
-            kind = "sound" if name == "speech" else "text"
+            kind = {SPEECH: "sound", FRAMES: "npy"}.get(name, "text")
             flags += [f"--{side}_data_path_and_name_and_type", f"{tokens.as_posix()},{name},{kind}"]
         flags += [f"--{side}_shape_file", f"{tokens}"]
     return flags

@@ -13,6 +13,7 @@ from espnet_jst.recipe.stages.cleaning import remove_stage
 from espnet_jst.recipe.stages.decoding import decoding_stages
 from espnet_jst.recipe.stages.fitting import fitting_stage
 from espnet_jst.recipe.stages.formatting import format_stage
+from espnet_jst.recipe.stages.frames import frames_stages
 from espnet_jst.recipe.stages.local_data import local_data_stage
 from espnet_jst.recipe.stages.packing import packing_stage
 from espnet_jst.recipe.stages.scoring import scoring_stages
@@ -46,6 +47,7 @@ def recipe_stages(options: Options) -> Iterator[Stage]:
     for number, name in ((6, "LM statistics"), (7, "LM training"), (8, "LM perplexity"), (9, "n-gram LM")):
         yield Stage.skipped(number, name, "no language model")
     skip = "--skip_train" if run.skip_train else ""
+    yield from frames_stages(options.data, options.training, run, skip=skip)
     yield statistics_stage(options.data, options.text, options.training, run, skip=skip)
     yield from training_stages(options, skip=skip)
     skip = "--skip_eval" if run.skip_eval else ""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from espnet_jst.data.utterances import TGT_LANGS
+from espnet_jst.inputs.spec import FRAMES
 from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stages.fitting import shape_file
+from espnet_jst.recipe.stages.frames import frames_file
 from espnet_jst.recipe.stages.tokens import reader_dir, token_files
 from espnet_jst.recipe.stages.units import WORDS, UnitFiles, lengths_file
 from espnet_jst.recipe.stamp import present
@@ -35,8 +38,21 @@ class TrainingFiles:
     units: UnitFiles | None = None
 
     @classmethod
-    def of(cls, data: DataOptions, text: TextOptions, *, corrupt: float = 0.0, expdir: str = "exp") -> TrainingFiles:
-        """The files of a recipe; with `corrupt`, the training links are those of `--corrupt_links`."""
+    def of(
+        cls,
+        data: DataOptions,
+        text: TextOptions,
+        *,
+        corrupt: float = 0.0,
+        expdir: str = "exp",
+        frames: Mapping[str, Any] | None = None,
+    ) -> TrainingFiles:
+        """The files of a recipe.
+
+        Args:
+            corrupt: as `--corrupt_links`: the training links are those that it has spoilt.
+            frames: the frontend whose frames stand for the speech, see `frames_file`.
+        """
         tokens = text.token_dirs(data.datadir)
         sets = {side: data.raw / name for side, name in zip(("train", "valid"), data.training_sets)}
         # Both sets or none: ESPnet wants the same names in training and validation.
@@ -44,8 +60,11 @@ class TrainingFiles:
         languages = all((path / TGT_LANGS).exists() for path in sets.values())
         files: dict[str, Sequence[tuple[Path, str, str]]] = {}
         for side, folder in sets.items():
-            heard = (text.units_text, "units", "text") if text.has_units else ("wav.scp", "speech", "sound")
-            read = [(folder / heard[0], *heard[1:])]
+            read = [(folder / "wav.scp", "speech", "sound")]
+            if text.has_units:
+                read = [(folder / text.units_text, "units", "text")]
+            elif frames is not None:
+                read = [(frames_file(folder, frames), FRAMES, "npy")]
             lanes = text.files.by_lane
             read += [(folder / lanes[lane], name, "text") for lane, name in BATCH_NAMES.items() if lane in lanes]
             if text.files.both:
@@ -65,7 +84,7 @@ class TrainingFiles:
 
     def without_speech(self) -> TrainingFiles:
         """What a model reads that hears text; the lengths are still those of the speech, which the text's follow."""
-        data = {side: [row for row in rows if row[1] != "speech"] for side, rows in self.data.items()}
+        data = {side: [row for row in rows if row[1] not in ("speech", FRAMES)] for side, rows in self.data.items()}
         return replace(self, data=data, audio=[])
 
     def of_inputs(self, names: Sequence[str]) -> TrainingFiles:

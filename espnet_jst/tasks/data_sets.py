@@ -10,7 +10,7 @@ from espnet2.train.dataset import DATA_TYPES
 
 from espnet_jst.config import closest
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.spec import SPEECH, InputSpec
+from espnet_jst.inputs.spec import FRAMES, SPEECH, InputSpec
 from espnet_jst.tasks.preprocessor import JSTPreprocessor
 
 TRAIN = "--train_data_path_and_name_and_type"
@@ -82,7 +82,7 @@ def check_files(where: str, data: Iterable[Sequence[str]], shape_files: Iterable
 
 def _input(preprocess: JSTPreprocessor, where: str, names: Collection[str]) -> InputSpec | None:
     """What enters the model from a data set; None for speech."""
-    known = preprocess.text_names | {SPEECH}
+    known = preprocess.text_names | {SPEECH, FRAMES}
     for name in names:
         if name not in known:
             raise ConfigError(
@@ -91,13 +91,26 @@ def _input(preprocess: JSTPreprocessor, where: str, names: Collection[str]) -> I
             )
     if SPEECH in names and not preprocess.channels:
         raise ConfigError(f"{where}: the model hears no speech (input_size): leave speech out, give the texts alone")
-    if SPEECH in names:
+    if FRAMES in names:
+        _check_frames(preprocess, where, names)
+    if SPEECH in names or FRAMES in names:
         return None
     entries = [entry for entry in preprocess.inputs.values() if entry.text in names]
     if len(entries) != 1:
         several = f"{len(entries)} inputs, {' and '.join(entry.name for entry in entries)}" if entries else "no input"
         raise ConfigError(f"{where}: the data have {several}: give speech, or the text of one of model_conf.inputs")
     return entries[0]
+
+
+def _check_frames(preprocess: JSTPreprocessor, where: str, names: Collection[str]) -> None:
+    if SPEECH in names or not preprocess.channels:
+        raise ConfigError(f"{where}: frames stand for speech: give one of them, to a model that hears it")
+    conf = preprocess.conf
+    if conf.speed_prob or conf.noise_prob or conf.equalizer_prob or conf.gain_db != (0.0, 0.0):
+        raise ConfigError(
+            f"{where}: preprocessor_conf changes recordings, and frames are made of them as they are: leave out "
+            "speed_prob, noise_prob, equalizer_prob and gain_db, or the frames"
+        )
 
 
 def _missing(preprocess: JSTPreprocessor, head: str, names: Collection[str]) -> list[str]:

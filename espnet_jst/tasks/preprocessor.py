@@ -15,7 +15,7 @@ from espnet_jst.encoders.conf import TargetLanguagesConf
 from espnet_jst.encoders.tgt_langs import TGT_LANG, place_of
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.spec import HeadSpec, vocabulary_of
-from espnet_jst.inputs.spec import SPEECH, InputSpec
+from espnet_jst.inputs.spec import FRAMES, SPEECH, InputSpec
 from espnet_jst.keys import read
 from espnet_jst.text.align.pharaoh import parse_pharaoh
 from espnet_jst.text.lanes import LANES, Lane
@@ -102,6 +102,8 @@ class JSTPreprocessor(AbsPreprocessor):
             # In training the loss of such audio is NaN: the batch is skipped and the utterance written down.
             speech = checked_speech(uid, data[SPEECH], finite=not self.train, channels=self.channels)
             out[SPEECH] = augment(speech, self.conf) if self.train else speech
+        elif FRAMES in data:
+            out[FRAMES] = np.asarray(data[FRAMES], dtype=np.float32)
         else:
             out.update({spec.key: self._tokens(uid, spec, data) for spec in self.inputs.values() if spec.text in data})
         if self.tgt_langs is not None and TGT_LANG in data:

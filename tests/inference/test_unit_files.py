@@ -84,7 +84,7 @@ def test_any_number_of_workers_gives_the_same_files(recordings: Path) -> None:
 def test_a_run_that_was_stopped_goes_on(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert learn(recordings, "log_mel") == 0 and extract(recordings) == 0
     wanted, heard = (recordings / "out" / "units").read_bytes(), list[int]()
-    whole = pipeline._each_batch
+    whole = pipeline.each_batch
 
     def counted(items, fs, work):
         heard.append(len(items))
@@ -92,7 +92,7 @@ def test_a_run_that_was_stopped_goes_on(recordings: Path, monkeypatch: pytest.Mo
             raise KeyboardInterrupt
         return whole(items, fs, work)
 
-    monkeypatch.setattr(pipeline, "_each_batch", counted)
+    monkeypatch.setattr(pipeline, "each_batch", counted)
     with pytest.raises(KeyboardInterrupt):
         pipeline.extract_units(
             list(line.split() for line in (recordings / "wav.scp").read_text().splitlines()),

@@ -3,7 +3,7 @@
 # repository or a packed form of it (local/data.py says which):
 #   KILLKAN=/path/of/killkan ./run.sh
 #   KILLKAN=/path/of/killkan ./run.sh --st_config conf/tuning/train_pretrained.yaml \
-#       --st_args "--frontend_conf model=/models/whisper-base --frontend_conf layer=5"
+#       --cache_frames true --st_args "--frontend_conf model=/models/whisper-base --frontend_conf layer=5"
 # Parts: ./run.sh --stage 3 --stop_stage 5. All options: ./run.sh --help.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"

@@ -25,6 +25,9 @@ class TrainingOptions:
     st_tag: str = option("", "name of the experiment; made from the configuration's name when empty")
     st_exp: str = option("", "folder of the experiment, instead of <expdir>/st_<tag>")
     st_stats_dir: str = option("", "folder of the statistics, instead of <expdir>/st_stats_raw_<token lists>")
+    cache_frames: bool = option(
+        False, "compute the frames of a frontend that nothing trains once, before stage 10, and not in every epoch"
+    )
     finetune: str = option(
         "", "packed zip, experiment folder or hub tag: train this model further instead of a new one"
     )

@@ -14,6 +14,7 @@ from espnet_jst.jobs.shards import split_evenly
 from espnet_jst.recipe.options import DataOptions, RunOptions, TextOptions, TrainingOptions
 from espnet_jst.recipe.runs import TrainingRun, training_runs
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.frames import cached_frontend
 from espnet_jst.recipe.stamp import named_files
 from espnet_jst.recipe.training_files import TrainingFiles
 from espnet_jst.registry import PLUGINS_VARIABLE
@@ -32,7 +33,7 @@ def statistics_stage(
         unused = "units have no features"
     folder, config = training.stats_dir(text.tag), Path(training.st_config)
     last = training_runs(config, training.exp(text.tag))[-1]
-    files = TrainingFiles.of(data, text)
+    files = TrainingFiles.of(data, text, frames=cached_frontend(training))
     return Stage(
         number=10,
         name="collect statistics",

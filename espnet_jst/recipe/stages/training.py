@@ -22,6 +22,7 @@ from espnet_jst.recipe.options import DataOptions, Options, RunOptions, TextOpti
 from espnet_jst.recipe.options.option import check_least, check_words
 from espnet_jst.recipe.runs import HANDED_ON, TrainingRun, training_runs
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.frames import cached_frontend
 from espnet_jst.recipe.stages.statistics import plugins, stats_file, train_command
 from espnet_jst.recipe.stamp import named_files
 from espnet_jst.recipe.training_files import TrainingFiles, links_file
@@ -67,7 +68,9 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
     data, text, training = options.data, options.text, options.training
     if training.corrupt_links > 0 and text.files.both:
         yield corruption_stage(data, f"{text.files.translation}", training.corrupt_links, skip=skip)
-    every = TrainingFiles.of(data, text, corrupt=training.corrupt_links, expdir=training.expdir)
+    every = TrainingFiles.of(
+        data, text, corrupt=training.corrupt_links, expdir=training.expdir, frames=cached_frontend(training)
+    )
     for run in training_runs(Path(training.st_config), options.exp):
         last = run.folder == options.exp
         files = every.without_speech() if run.hears_text and not text.has_units else every
