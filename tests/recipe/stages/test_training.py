@@ -202,7 +202,7 @@ def test_a_recipe_ends_with_a_model_that_hears_speech():
     Path("text.yaml").write_text("input_size: 8\n", encoding="utf-8")
     options = OPTIONS.changed(st_config="text.yaml")
     with pytest.raises(ConfigError, match="its model hears text, and a recipe ends with one that hears speech"):
-        training.check(options.training, options.run)
+        training.check(options.training, options.run, options.text)
 
 
 def test_target_languages_are_read_where_both_training_sets_have_them():
