@@ -286,7 +286,7 @@ def limit_parameters(most: int, where: str | Path) -> Iterator[None]:
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal taken
-        if parameter is None or threading.get_ident() != thread:
+        if parameter is None or threading.get_ident() != thread or parameter.is_meta:  # which takes no memory
             return
         taken += parameter.numel()
         if taken > max(most, SMALL_MODEL):

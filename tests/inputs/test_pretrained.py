@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 
+from espnet_jst import weights
 from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.speech2text import Result
@@ -223,3 +224,18 @@ def test_chunks_of_the_encoder_above_change_nothing_of_when_words_come() -> None
     assert not session.push(speech) and session.finish()
     assert spoken(decode.stream_result(session)) == spoken(decode(speech)[0])
     assert {word.emission_s for word in session.words} == {2.3}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_encoder_asks_for_as_many_numbers_as_its_weights_have(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for those that a constructor makes and throws away: a pack is granted what its weights have."""
+    made = Pretrained(model=saved(kind), layer=2)
+    numbers = sum(parameter.numel() for parameter in made.parameters())
+    monkeypatch.setattr(weights, "SMALL_MODEL", 0)
+    with weights.limit_parameters(numbers, "the weights"):
+        again = Pretrained(architecture=made.architecture.as_conf(), layer=2)
+    again.load_state_dict(made.state_dict())
+    again.eval(), made.eval()
+    assert torch.equal(again(batch(), LENGTHS)[0], made(batch(), LENGTHS)[0])
+    with pytest.raises(CheckpointError, match="asks for more"), weights.limit_parameters(numbers - 1, "the weights"):
+        Pretrained(architecture=made.architecture.as_conf(), layer=2)

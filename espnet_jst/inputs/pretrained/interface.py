@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -28,3 +31,25 @@ class PretrainedEncoder(nn.Module):
 
         An utterance has the same frames in any batch.
         """
+
+
+def made_of_zeros(make: Callable[[], Any]) -> Any:
+    """A module of transformers whose weights are read afterwards.
+
+    It is made without memory first: what its constructor makes and throws away, such as a weight that becomes two by
+    weight norm, is then not counted against the weights of a model (`weights.limit_parameters`), and takes no time.
+    """
+    with torch.device("meta"):
+        made = make()
+    for module in made.modules():
+        for name, parameter in list(module._parameters.items()):
+            if parameter is not None:
+                zeros = torch.zeros(parameter.shape, dtype=parameter.dtype, device="cpu")
+                module.register_parameter(name, nn.Parameter(zeros, requires_grad=parameter.requires_grad))
+        for name, buffer in list(module._buffers.items()):
+            if buffer is None:
+                continue
+            if name in module._non_persistent_buffers_set:
+                raise ValueError(f"{type(module).__name__}.{name} is not among the weights that are read")
+            module.register_buffer(name, torch.zeros(buffer.shape, dtype=buffer.dtype, device="cpu"))
+    return made

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from espnet_jst.inputs.pretrained.interface import PretrainedEncoder
+from espnet_jst.inputs.pretrained.interface import PretrainedEncoder, made_of_zeros
 from espnet_jst.streams import zeroed
 
 
@@ -38,7 +38,7 @@ class WaveEncoder(PretrainedEncoder):
         config, model = kinds[kind]
         own = {**sizes, "num_hidden_layers": layers, "layerdrop": 0.0, "apply_spec_augment": False}
         own |= {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # else there is a vector for what is masked
-        self.model = model(config(**own))
+        self.model = made_of_zeros(lambda: model(config(**own)))
         self.normalize, self.layers, self.size = normalize, layers, self.model.config.hidden_size
         conf = self.model.config
         self.kernels, self.strides = list(conf.conv_kernel), list(conf.conv_stride)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from espnet_jst.inputs.pretrained.interface import PretrainedEncoder
+from espnet_jst.inputs.pretrained.interface import PretrainedEncoder, made_of_zeros
 from espnet_jst.streams import zeroed
 
 WINDOW, HOP = 400, 160
@@ -36,8 +36,13 @@ class WhisperFrames(PretrainedEncoder):
 
         config = WhisperConfig(**{**sizes, "encoder_layers": layers})
         config._attn_implementation = "sdpa"
-        self.model = WhisperEncoder(config)
-        del self.model.layer_norm  # it follows the last layer, and the frames are read before
+
+        def make() -> nn.Module:
+            encoder = WhisperEncoder(config)
+            del encoder.layer_norm  # it follows the last layer, and the frames are read before
+            return encoder
+
+        self.model = made_of_zeros(make)
         self.layers, self.size, self.positions = layers, config.d_model, config.max_source_positions
         self.chunk_frames = round(chunk_s * self.fs / self.hop_samples)
         filters = mel_filter_bank(
