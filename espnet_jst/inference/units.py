@@ -26,6 +26,8 @@ from espnet_jst.units.kmeans import first_centroids, lloyd
 from espnet_jst.units.quality import usage
 from espnet_jst.units.unit_set import UnitSet
 
+SPREAD = 3  # so many times as many recordings as are needed are read, and of each a third of its frames kept
+
 
 def learn_units(
     items: Items,
@@ -50,6 +52,9 @@ def learn_units(
     """
     made = UnitFeatures(features, trusted=True)
     share = min(1.0, conf.max_frames * made.hop_s / max(hours * 3600, 1e-9))
+    heard = min(1.0, SPREAD * share)  # of much speech, most recordings need not be read at all
+    items = [item for item in items if _drawn(conf.seed, f"recording {item[0]}").random() < heard] or items
+    share /= heard
     work = partial(frames_of_shard, out / "frames", _frozen(features), share, conf.seed, device)
     paths = run_shards(work, split(items, SHARD), nj=nj, title="frames")
     shards = [np.load(path, mmap_mode="r") for path, _ in paths]
@@ -104,7 +109,7 @@ def frames_of_shard(
 
     def batch(keys: Sequence[str], speech: Sequence[np.ndarray]) -> None:
         for key, frames in zip(keys, made(speech), strict=True):
-            drawn = np.random.default_rng((seed, zlib.crc32(key.encode()))).random(len(frames)) < share
+            drawn = _drawn(seed, key).random(len(frames)) < share
             rows[key] = frames[torch.from_numpy(drawn)].half().cpu().numpy()
 
     problems = each_batch(items, made.fs, batch)
@@ -131,6 +136,10 @@ def units_of_shard(folder: Path, units: Path, digest: str, device: str, items: I
     write_problems(path, problems)
     kaldi.write_table(path, table)
     return path, problems
+
+
+def _drawn(seed: int, name: str) -> np.random.Generator:
+    return np.random.default_rng((seed, zlib.crc32(name.encode())))
 
 
 def _remove(paths: Sequence[Path]) -> None:

@@ -125,10 +125,22 @@ def test_k_means_goes_on_from_its_last_pass(recordings: Path, monkeypatch: pytes
     assert passes == [0, 0, 0] and sets[0] == sets[1]
 
 
-def test_few_frames_are_kept_of_much_speech(recordings: Path) -> None:
-    assert learn(recordings, "log_mel", "--max_frames", "60") == 0
+def test_few_frames_are_kept_of_much_speech_and_few_recordings_read(
+    recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, whole = list[str](), pipeline.each_batch
+
+    def counted(items, fs, work):
+        read.extend(key for key, _ in items)
+        return whole(items, fs, work)
+
+    monkeypatch.setattr(pipeline, "each_batch", counted)
+    assert learn(recordings, "log_mel", "--max_frames", "60", "--seed", "1") == 0
     frames = json.loads((recordings / "set" / "kmeans.json").read_text())["frames"]
-    assert 30 < frames < 100
+    assert 12 <= frames < 150 and 1 <= len(read) < 11
+    read.clear()
+    assert learn(recordings, "log_mel", out="all") == 0
+    assert len(read) == 13
 
 
 def test_units_of_another_set_are_refused(recordings: Path) -> None:
