@@ -92,11 +92,27 @@ def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> N
     """Build the model of every system once, so that a wrong key in the last one is not found after hours.
 
     Raises:
+        ConfigError: a system is decoded in other ways, or on other sets, than the first one: there would be no table.
         JSTError: a training configuration cannot be used; the message names the system.
     """
     seed = comparison.seeds[0]
     systems = [(system, parse_options([*flags, *comparison.arguments(system, seed)])) for system in comparison.systems]
+    _check_decoding(comparison, dict(systems))
     run_each(_try_system, systems, nj=jobs, title="configurations")
+
+
+def _check_decoding(comparison: Comparison, systems: Mapping[str, Options]) -> None:
+    [(first_name, first), *others] = systems.items()
+    for name, options in others:
+        for flag, own, wanted in (
+            ("--use_streaming", options.decoding.use_streaming, first.decoding.use_streaming),
+            ("--test_sets", options.data.test_sets, first.data.test_sets),
+        ):
+            if own != wanted:
+                raise ConfigError(
+                    f"{name}: {flag} {own}, and {first_name} has {wanted}: a table compares what is decoded "
+                    f"alike: give it under flags, or make another file with trainings: {comparison.trainings}"
+                )
 
 
 def _try_system(system: tuple[str, Options]) -> None:

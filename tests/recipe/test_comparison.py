@@ -246,6 +246,15 @@ def test_a_lane_that_a_system_does_not_have_has_no_score(comparison: Comparison,
     assert "| single | 14.29" in write_table(table, tmp_path / "exp").read_text()
 
 
+@pytest.mark.parametrize("flag", ["--use_streaming false", "--test_sets other"])
+def test_systems_that_are_decoded_differently_are_refused_before_any_training(
+    comparison: Comparison, flag: str
+) -> None:
+    systems = {"both": "", "single": flag}
+    with pytest.raises(ConfigError, match=f"single: {flag}, and both has .*: a table compares what is decoded alike"):
+        try_systems(replace(comparison, systems=systems), ["--token_type", "word", "--compare", ""], jobs=1)
+
+
 @pytest.mark.slow
 def test_a_system_whose_model_cannot_be_built_is_named_before_any_stage(comparison: Comparison, tmp_path: Path) -> None:
     base = Path(__file__).resolve().parents[2] / "conf" / "tsot.yaml"
