@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,15 @@ from espnet_jst.data import kaldi
 from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.data.names import file_name
 from espnet_jst.errors import DataError
-from espnet_jst.inference.recordings import SHARD, Items, each_batch, read_problems, shard_name, write_problems
-from espnet_jst.inputs.unit_features import UnitFeatures
+from espnet_jst.inference.recordings import (
+    SHARD,
+    Items,
+    each_batch,
+    features_of,
+    read_problems,
+    shard_name,
+    write_problems,
+)
 from espnet_jst.jobs.shards import run_shards, split
 
 TABLE = "frames.scp"
@@ -53,7 +59,7 @@ def frames_of_shard(log: Path, folder: Path, features: str, device: str, items: 
     path = log / f"{name}.scp"
     if path.exists():
         return path, read_problems(path)
-    made, table = _features(features, device), dict[str, str]()
+    made, table = features_of(features, device), dict[str, str]()
     (folder / name).mkdir(parents=True, exist_ok=True)
 
     def batch(keys: Sequence[str], speech: Sequence[np.ndarray]) -> None:
@@ -66,8 +72,3 @@ def frames_of_shard(log: Path, folder: Path, features: str, device: str, items: 
     write_problems(path, problems)
     kaldi.write_table(path, table)
     return path, problems
-
-
-@lru_cache(maxsize=1)
-def _features(features: str, device: str) -> UnitFeatures:
-    return UnitFeatures(json.loads(features), trusted=True).to(device)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from espnet_jst.errors import DataError
 from espnet_jst.inference.audio.recording import Recording, read_audio
 from espnet_jst.inference.audio.resample import resample
 from espnet_jst.inference.remarks import item_error
+from espnet_jst.inputs.unit_features import UnitFeatures
 
 SHARD = 128  # utterances; the same whatever the number of workers is, so that batches and results are too
 BATCH_S = 60.0  # seconds of padded audio at once
@@ -34,6 +36,12 @@ def hours_of(items: Items) -> float:
         except DataError:
             continue
     return seconds / 3600
+
+
+@lru_cache(maxsize=1)
+def features_of(features: str, device: str) -> UnitFeatures:
+    """Features that a worker needs for shard after shard, from their JSON."""
+    return UnitFeatures(json.loads(features), trusted=True).to(device)
 
 
 def each_batch(items: Items, fs: int, work: Callable[[Sequence[str], Sequence[np.ndarray]], None]) -> list[Problem]:

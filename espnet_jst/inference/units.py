@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
@@ -17,7 +16,15 @@ from espnet_jst.data import kaldi
 from espnet_jst.data.checks import Problem, write_skipped
 from espnet_jst.data.unit_files import write_units
 from espnet_jst.errors import DataError
-from espnet_jst.inference.recordings import SHARD, Items, each_batch, read_problems, shard_name, write_problems
+from espnet_jst.inference.recordings import (
+    SHARD,
+    Items,
+    each_batch,
+    features_of,
+    read_problems,
+    shard_name,
+    write_problems,
+)
 from espnet_jst.inputs.unit_features import UnitFeatures, UnitReader, unit_set
 from espnet_jst.jobs.shards import run_shards, split
 from espnet_jst.progress import progress
@@ -55,7 +62,7 @@ def learn_units(
     heard = min(1.0, SPREAD * share)  # of much speech, most recordings need not be read at all
     items = [item for item in items if _drawn(conf.seed, f"recording {item[0]}").random() < heard] or items
     share /= heard
-    work = partial(frames_of_shard, out / "frames", _frozen(features), share, conf.seed, device)
+    work = partial(frames_of_shard, out / "frames", json_text(dict(features), sort_keys=True), share, conf.seed, device)
     paths = run_shards(work, split(items, SHARD), nj=nj, title="frames")
     shards = [np.load(path, mmap_mode="r") for path, _ in paths]
     skipped = [problem for _, problems in paths for problem in problems]
@@ -105,7 +112,7 @@ def frames_of_shard(
     path = folder / f"{shard_name(items, features, share, seed)}.npy"
     if path.exists():
         return path, read_problems(path)
-    made, rows = _features(features, device), dict[str, np.ndarray]()
+    made, rows = features_of(features, device), dict[str, np.ndarray]()
 
     def batch(keys: Sequence[str], speech: Sequence[np.ndarray]) -> None:
         for key, frames in zip(keys, made(speech), strict=True):
@@ -175,14 +182,5 @@ def _clustered(
 
 
 @lru_cache(maxsize=1)
-def _features(features: str, device: str) -> UnitFeatures:
-    return UnitFeatures(json.loads(features), trusted=True).to(device)
-
-
-@lru_cache(maxsize=1)
 def _reader(units: Path, digest: str, device: str) -> UnitReader:
     return UnitReader(UnitSet.load(units)).to(device)
-
-
-def _frozen(features: Mapping[str, Any]) -> str:
-    return json_text(dict(features), sort_keys=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from espnet_jst.inputs.interface import Input
 from espnet_jst.inputs.tokens import TokenInput
 from espnet_jst.inputs.unit_features import UnitReader
+from espnet_jst.inputs.whole import step_whole
 from espnet_jst.streams import RowState, Waiting
 from espnet_jst.taps import Tap
 from espnet_jst.units.alphabet import as_text, without_repeats
@@ -56,19 +57,7 @@ class UnitInput(nn.Module, Input):
         return 0
 
     def step(self, x: Tap, state: Waiting, last: Sequence[bool]) -> tuple[Tap, RowState]:
-        waiting = state.append(x.x, x.lengths.tolist())
-        ended = [row for row, ends in enumerate(last) if ends and waiting.counts[row]]
-        counts = torch.zeros(len(last), dtype=torch.long)
-        if not ended:
-            return Tap(x.x.new_zeros(len(last), 0, self._owner[0].output_size()), counts, self.shift_s), waiting
-        rows = torch.tensor(ended)
-        heard = waiting.select(rows)
-        tap = self.embed(heard.x, torch.tensor(heard.counts))
-        frames = tap.x.new_zeros(len(last), *tap.x.shape[1:])
-        frames[rows.to(frames.device)] = tap.x
-        counts[rows] = tap.lengths.cpu()
-        passed = [count if ends else 0 for count, ends in zip(waiting.counts, last, strict=True)]
-        return Tap(frames, counts, self.shift_s), waiting.drop(passed)
+        return step_whole(x, state, last, self.embed, self._owner[0].output_size(), self.shift_s)
 
     def _tokens(self, units: Sequence[int]) -> list[int]:
         kept = without_repeats(units) if self.case == "rm" else units

@@ -98,7 +98,7 @@ class Architecture:
         return cls(conf.model_type, conf.model_type != "whisper" and _normalizes(model), sizes, source)
 
     def build(self, layers: int | None, *, chunk_s: float = 0.0) -> PretrainedEncoder:
-        """The encoder with random weights, up to a layer (None: all).
+        """The encoder up to a layer (None: all), whose weights are still to be read.
 
         Raises:
             ConfigError: it has no such layer, or a size cannot be used.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -13,16 +12,10 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.pretrained.architecture import Architecture, read_encoder
 from espnet_jst.inputs.pretrained.conf import PretrainedConf
+from espnet_jst.inputs.whole import step_whole
 from espnet_jst.keys import takes
-from espnet_jst.streams import RowState, Waiting
+from espnet_jst.streams import Waiting
 from espnet_jst.taps import Tap
-
-
-@dataclass
-class Heard(RowState):
-    """All samples of a stream that goes on."""
-
-    samples: Waiting
 
 
 class Pretrained(StreamingFrontend):
@@ -73,26 +66,18 @@ class Pretrained(StreamingFrontend):
         shares = self.weights.softmax(0)
         return sum((share * layer for share, layer in zip(shares, layers, strict=True)), start=torch.zeros(())), lengths
 
-    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> Heard:
-        return Heard(Waiting.none(batch_size, device=device))
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> Waiting:
+        return Waiting.none(batch_size, device=device)
 
     def ready(self, samples: int) -> int:
         """None before the end."""
         return 0
 
-    def step(self, samples: Tap, state: Heard, last: Sequence[bool]) -> tuple[Tap, Heard]:
+    def step(self, samples: Tap, state: Waiting, last: Sequence[bool]) -> tuple[Tap, Waiting]:
         """See StreamingFrontend."""
-        waiting = state.samples.append(samples.x, samples.lengths.tolist())
-        ended = [row for row, ends in enumerate(last) if ends and waiting.counts[row]]
-        counts = torch.zeros(len(last), dtype=torch.long)
-        if not ended:
-            return Tap(samples.x.new_zeros(len(last), 0, self.output_size()), counts, self.hop_s), Heard(waiting)
-        rows = torch.tensor(ended)
-        heard = waiting.select(rows)
-        lengths = torch.tensor(heard.counts, device=heard.x.device)
-        frames, found = self(heard.x[:, : max(heard.counts)], lengths)
-        x = frames.new_zeros(len(last), *frames.shape[1:])
-        x[rows.to(x.device)] = frames
-        counts[rows] = found.cpu()
-        passed = [count if ends else 0 for count, ends in zip(waiting.counts, last, strict=True)]
-        return Tap(x, counts, self.hop_s), Heard(waiting.drop(passed))
+
+        def embed(x: Tensor, lengths: Tensor) -> Tap:
+            frames, counts = self(x, lengths)
+            return Tap(frames, counts, self.hop_s)
+
+        return step_whole(samples, state, last, embed, self.output_size(), self.hop_s)
