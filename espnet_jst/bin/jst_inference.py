@@ -1,4 +1,7 @@
-"""Decode a Kaldi-style list of recordings: the flags and output folders of espnet2.bin.st_inference, and both lanes."""
+"""Decode a Kaldi-style list of recordings: the flags and output folders of espnet2.bin.st_inference, and both lanes.
+
+Models that were trained on units take files of units as well, with those of espnet2.bin.mt_inference.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from espnet_jst.bin.arguments import (
     add_refused,
@@ -21,6 +24,9 @@ from espnet_jst.bin.arguments import (
 )
 from espnet_jst.config import CommandParser, truth
 from espnet_jst.errors import ConfigError
+
+if TYPE_CHECKING:
+    from espnet_jst.units.unit_set import UnitSet
 
 _NO_LM = "the search takes one recurrent language model over its labels: --lm_train_config and --lm_file"
 _ONE_FOR_ALL = "all searches take the same: --beam_size, --ctc_weight, --penalty, --maxlenratio, --minlenratio"
@@ -36,7 +42,7 @@ REFUSED = {
     **dict.fromkeys(["token_type", "bpemodel", "src_token_type", "src_bpemodel"], _FROM_CONFIG),
     "transducer_conf": "use --beam_size, --nbest, --max_symbols and --blank_penalty",
     **dict.fromkeys(["enh_s2t_task", "hugging_face_decoder", "hugging_face_decoder_max_length"], "this model has none"),
-    "allow_variable_data_keys": "decoding reads speech alone",
+    "allow_variable_data_keys": "decoding reads one input",
 }
 DECODING = (
     *("beam_size", "nbest", "chunk_s", "left_chunks", "look_ahead_s", "blank_penalty", "max_symbols", "search_heads"),
@@ -50,6 +56,8 @@ PACKED = {
 }
 """What --model_tag may know better, and its value where neither it nor the user says anything."""
 SOUND, LANGUAGES = ("speech", "sound"), ("tgt_lang", "text")
+# Units: as ids, or as characters; the second name is that of ESPnet's discrete models in mt_inference.
+UNITS = tuple((name, kind) for name in ("units", "src_text") for kind in ("text_int", "text"))
 NEUTRAL = ("", "0", "0.0", "none", "false", "{}", "1")
 
 
@@ -66,13 +74,16 @@ def get_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--data_path_and_name_and_type",
         action="append",
-        help="wav.scp,speech,sound (required); utt2tgt_lang,tgt_lang,text: the language to translate each into",
+        help="wav.scp,speech,sound (required), or of a model that was trained on units FILE,units,text_int or, as "
+        "characters, FILE,units,text; utt2tgt_lang,tgt_lang,text: the language to translate each into",
         metavar="PATH,NAME,TYPE",
     )
     group.add_argument("--key_file", help="decode only the utterances that begin a line of this file")
     group = parser.add_argument_group("model")
-    group.add_argument("--st_train_config", help="config.yaml of the training run; default: beside the weights")
-    group.add_argument("--st_model_file", help="weights, .pth or .safetensors")
+    group.add_argument(
+        "--st_train_config", "--mt_train_config", help="config.yaml of the training run; default: beside the weights"
+    )
+    group.add_argument("--st_model_file", "--mt_model_file", help="weights, .pth or .safetensors")
     group.add_argument("--model_tag", help="instead of both: packed zip, folder or hub tag owner/name@revision")
     group.add_argument("--quantize_model", type=truth, default=False, help="true: 8-bit weights, faster on a CPU")
     group = parser.add_argument_group("search")
@@ -163,7 +174,8 @@ def _run(args: argparse.Namespace) -> None:
         raise ConfigError(f"--ngpu {args.ngpu}: decoding uses one GPU; start several processes with parts of the keys")
     if args.batch_size < 1:
         raise ConfigError(f"--batch_size {args.batch_size}: must be at least 1")
-    items, tgt_langs = _items(args.data_path_and_name_and_type, args.key_file)
+    source, tgt_langs = _sources(args.data_path_and_name_and_type)
+    items = _items(source.path, args.key_file)
     import logging
 
     logging.basicConfig(level=args.log_level, format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s")
@@ -182,6 +194,8 @@ def _run(args: argparse.Namespace) -> None:
     _check_output(args.output_dir)
     options, device = search_options(args, packed), "cuda" if args.ngpu else "cpu"
     speech2text = Speech2Text(args.st_train_config, args.st_model_file, device=device, **options)
+    if source.kind != SOUND:
+        items = _units(source, [key for key, _ in items], speech2text.units)
     tgt_langs = tgt_langs if speech2text.tgt_langs else {}
     for key, _ in items:
         speech2text.language(tgt_langs.get(key))
@@ -236,28 +250,49 @@ def _lines(path: str | None) -> list[str]:
         raise ConfigError(f"--phrases {path}: cannot be read ({error}); give a text file, one phrase a line") from error
 
 
-def _items(triples: Sequence[str] | None, key_file: str | None) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Utterances with their files, and the languages to translate them into where a file says so."""
+class _Source(NamedTuple):
+    path: str
+    kind: tuple[str, str]
+
+
+def _sources(triples: Sequence[str] | None) -> tuple[_Source, dict[str, str]]:
+    """What is to be decoded, and the languages to translate each utterance into where a file says so."""
     from espnet_jst.data.kaldi import read_table
 
     triples = [triples] if isinstance(triples, str) else triples or []
     paths = {tuple(data): path for path, *data in (triple.split(",") for triple in triples)}
-    if SOUND not in paths or len(paths) < len(triples) or not paths.keys() <= {SOUND, LANGUAGES}:
+    found = [_Source(path, kind) for kind, path in paths.items() if kind in (SOUND, *UNITS)]
+    if len(found) != 1 or len(paths) < len(triples) or not paths.keys() <= {SOUND, *UNITS, LANGUAGES}:
         given = " ".join(triples) or "nothing"
         raise ConfigError(
-            "--data_path_and_name_and_type must be given once as PATH,speech,sound, and may be given once more as "
-            f"PATH,tgt_lang,text; given: {given}"
+            "--data_path_and_name_and_type must be given once as PATH,speech,sound (or PATH,units,text_int, of a model "
+            f"on units), and may be given once more as PATH,tgt_lang,text; given: {given}"
         )
-    files = read_table(paths[SOUND])
-    tgt_langs = read_table(paths[LANGUAGES]) if LANGUAGES in paths else {}
-    if key_file is None:
-        return list(files.items()), tgt_langs
-    keys = read_table(key_file)
-    missing = [key for key in keys if key not in files]
+    return found[0], read_table(paths[LANGUAGES]) if LANGUAGES in paths else {}
+
+
+def _items(path: str, key_file: str | None) -> list[tuple[str, Any]]:
+    """Utterances with what the file says of them."""
+    from espnet_jst.data.kaldi import read_table
+
+    lines = read_table(path)
+    keys = lines if key_file is None else read_table(key_file)
+    missing = [key for key in keys if key not in lines]
     if missing:
-        where = f"--key_file {key_file}: {len(missing)} utterances are not in {paths[SOUND]}"
+        where = f"--key_file {key_file}: {len(missing)} utterances are not in {path}"
         raise ConfigError(f"{where} (first: {missing[0]}); make both from the same directory")
-    return [(key, files[key]) for key in keys], tgt_langs
+    return [(key, lines[key]) for key in keys]
+
+
+def _units(source: _Source, keys: Sequence[str], units: UnitSet | None) -> list[tuple[str, Any]]:
+    """Utterances with their units, which must be those of the model."""
+    from espnet_jst.data.unit_files import read_unit_text, read_units
+
+    if units is None:
+        raise ConfigError(f"{source.path}: the model was not trained on units: give recordings, PATH,speech,sound")
+    read = read_units if source.kind[1] == "text_int" else read_unit_text
+    table = read(source.path, units.about())
+    return [(key, table[key]) for key in keys]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from espnet_jst.config import json_text, read_json
 from espnet_jst.data import kaldi
 from espnet_jst.errors import DataError
+from espnet_jst.units.alphabet import from_text
 from espnet_jst.units.unit_set import check_same
 
 
@@ -47,4 +48,22 @@ def read_units(path: str | Path, wanted: Mapping[str, Any] | None = None) -> dic
         if units and (min(units) < 0 or (clusters is not None and max(units) >= clusters)):
             raise DataError(f"{path}: {key}: unit {max(units)} is none of the {clusters} units of this set")
         found[key] = units
+    return found
+
+
+def read_unit_text(path: str | Path, wanted: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Read units that stand as characters, `text.rm.<...>`, which say no set.
+
+    Args:
+        wanted: `UnitSet.about` of the set that they are of.
+
+    Raises:
+        DataError: a character stands for none of the units.
+    """
+    found: dict[str, list[int]] = {}
+    for key, line in kaldi.read_table(path).items():
+        try:
+            found[key] = from_text(line, wanted["clusters"])
+        except DataError as error:
+            raise DataError(f"{path}: {key}: {error}") from error
     return found

@@ -29,6 +29,7 @@ from espnet_jst.text.words import join_words
 from espnet_jst.version import __version__
 
 PACKET_S = 0.5
+Source = str | Sequence[int]  # path of a recording, or units
 
 
 @dataclass
@@ -93,7 +94,7 @@ class ResultWriter:
 
 def decode_files(
     speech2text: Speech2Text,
-    items: Sequence[tuple[str, str]],
+    items: Sequence[tuple[str, Source]],
     output_dir: str | Path,
     *,
     streaming: bool = False,
@@ -101,11 +102,11 @@ def decode_files(
     tgt_langs: Mapping[str, str] | None = None,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> Summary:
-    """Decode (utterance, audio file) pairs into `output_dir`; what cannot be used is listed in skipped.jsonl.
+    """Decode (utterance, audio file or units) pairs into `output_dir`; what cannot be used is listed in skipped.jsonl.
 
     Args:
         speech2text: the decoder.
-        items: utterance names and paths.
+        items: utterance names and paths, or units, a unit a frame, of a model that was trained on them.
         output_dir: gets `1best_recog/` and so on.
         streaming: run a session for each file instead of whole utterances.
         batch_size: whole utterances decoded at once.
@@ -152,11 +153,12 @@ class _Run:
         self.speech2text, self.streaming, self.notify, self.tgt_langs = speech2text, streaming, notify, tgt_langs
         self.skipped: list[Problem] = []
 
-    def decode(self, items: Sequence[tuple[str, str]], size: int) -> Iterator[tuple[str, list[Result] | None]]:
+    def decode(self, items: Sequence[tuple[str, Source]], size: int) -> Iterator[tuple[str, list[Result] | None]]:
         """Utterances with their results, None where there are none; short ones in batches of `size`."""
-        batch: list[tuple[str, Speech]] = []
-        for utt_id, path in items:
-            short, results = self._read(utt_id, path, alone=size == 1)
+        batch: list[tuple[str, Speech | Sequence[int]]] = []
+        for utt_id, source in items:
+            short: Speech | Sequence[int] | None
+            short, results = self._read(utt_id, source, alone=size == 1) if isinstance(source, str) else (source, None)
             if short is None:
                 if results is not None:
                     yield from self._decode_batch(batch)
@@ -180,10 +182,19 @@ class _Run:
             return Speech(np.concatenate(list(recording.blocks())), recording.fs, tgt_lang), None
         return None, None
 
-    def _decode_batch(self, batch: Sequence[tuple[str, Speech]]) -> Iterator[tuple[str, list[Result] | None]]:
+    def _decoded(self, batch: Sequence[tuple[str, Speech | Sequence[int]]]) -> list[list[Result]]:
+        speech = [entry for _, entry in batch if isinstance(entry, Speech)]
+        if speech:
+            return self.speech2text.decode(speech)
+        units = {utt_id: entry for utt_id, entry in batch if not isinstance(entry, Speech)}
+        return self.speech2text.decode_units([*units.values()], [self.tgt_langs.get(utt_id) for utt_id in units])
+
+    def _decode_batch(
+        self, batch: Sequence[tuple[str, Speech | Sequence[int]]]
+    ) -> Iterator[tuple[str, list[Result] | None]]:
         if len(batch) > 1:
             try:
-                results = self.speech2text.decode([speech for _, speech in batch])
+                results = self._decoded(batch)
             except Exception:  # of one of them, or all need too much memory: the others are not lost
                 for item in batch:
                     yield from self._decode_batch([item])
@@ -192,7 +203,7 @@ class _Run:
         for utt_id, speech in batch if len(batch) == 1 else ():
             found = None
             with self._blame(utt_id):
-                [found] = self.speech2text.decode([speech])
+                [found] = self._decoded([(utt_id, speech)])
             yield utt_id, found
 
     @contextmanager

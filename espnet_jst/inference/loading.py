@@ -14,7 +14,7 @@ from espnet_jst.encoders.chain import FIRST
 from espnet_jst.errors import ConfigError
 from espnet_jst.inference.device import check_device
 from espnet_jst.inputs.tokens import TokenInput
-from espnet_jst.inputs.unit_input import UnitInput
+from espnet_jst.inputs.unit_input import UnitIds, UnitInput
 from espnet_jst.model import JSTModel
 from espnet_jst.tasks.arguments import build_tokenizers, inputs_of
 from espnet_jst.units.unit_set import UnitSet
@@ -52,10 +52,19 @@ def reading_units(model: JSTModel, args: argparse.Namespace) -> JSTModel:
     tokenizer = tokenizers[specs[name].vocabulary_in(tokenizers)]
     units = UnitSet.load(conf["unit_set"])
     heard = UnitInput(units, conf.get("unit_case", "rm"), lambda text: tokenizer.encode([text]), owner)
-    device = next(model.parameters()).device
+    return _hearing(model, heard.eval().to(next(model.parameters()).device))
+
+
+def given_units(model: JSTModel) -> JSTModel | None:
+    """What `reading_units` gave, for units in place of audio; None of any other model."""
+    return _hearing(model, model.source.ids) if isinstance(model.source, UnitInput) else None
+
+
+def _hearing(model: JSTModel, source: UnitInput | UnitIds) -> JSTModel:
+    """A copy with the same parameters that hears something else."""
     model = copy.copy(model)
     model._modules = dict(model._modules)  # torch's copy has the dictionary of the original
-    model.source, model.fs = heard.eval().to(device), heard.fs
+    model.source, model.fs = source, source.fs
     return model
 
 

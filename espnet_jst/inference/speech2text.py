@@ -16,23 +16,25 @@ import torch
 from espnet_jst.compat import float32_by_default, work_after_fork
 from espnet_jst.data.signal import Remark
 from espnet_jst.encoders.tgt_langs import place_of
-from espnet_jst.errors import ConfigError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, Speech, decode_batch
 from espnet_jst.inference.cascade import CascadeDecoder, load_translator
 from espnet_jst.inference.decoder import Decoder
-from espnet_jst.inference.loading import load_model, quantized, reading_units
+from espnet_jst.inference.loading import given_units, load_model, quantized, reading_units
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.searches import build_decoder
 from espnet_jst.inference.session import Session
 from espnet_jst.inference.text2text import Text2Text
+from espnet_jst.inputs.unit_input import UnitInput
 from espnet_jst.model import JSTModel
 from espnet_jst.search.interface import Hypothesis as Found
 from espnet_jst.tasks.arguments import build_tokenizers
 from espnet_jst.text.lanes import in_order
 from espnet_jst.text.words import Word, join_words
+from espnet_jst.units.unit_set import UnitSet
 
 NOTHING = Found([], 0.0)  # a stream without a sample
 
@@ -113,6 +115,7 @@ class Speech2Text:
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
         self.st_model, self.st_train_args, self.options = model, args, options
+        self._given_units = given_units(self.st_model)
         self.nbest, self.tgt_lang = options.nbest, options.tgt_lang
         self.languages: dict[str, str] = {}
         self.tokenizers = build_tokenizers(args)
@@ -241,6 +244,40 @@ class Speech2Text:
                 decoded = decode_batch(self.st_model, self.schedule, self.decoder, batch)
             results |= {i: self.results(item) for i, item in zip(short, decoded, strict=True)}
         return [results[i] for i in range(len(utterances))]
+
+    @property
+    def units(self) -> UnitSet | None:
+        """The units that the model was trained on, if it was."""
+        source = self.st_model.source
+        return source.ids.units if isinstance(source, UnitInput) else None
+
+    @float32_by_default()
+    def decode_units(
+        self, utterances: Sequence[Sequence[int]], tgt_langs: Sequence[str | None] = ()
+    ) -> list[list[Result]]:
+        """Decode utterances that are units already, in one batch; the results are those of their audio.
+
+        Args:
+            utterances: of each its units, a unit a frame, of the set `units`.
+            tgt_langs: the language to translate each into, of a model that has several.
+
+        Raises:
+            ConfigError: the model was not trained on units.
+            DataError: an utterance cannot be decoded; `index` is its place.
+        """
+        model = self._given_units
+        if model is None:
+            raise ConfigError("the model was not trained on units: give it audio")
+        for place, units in enumerate(utterances):
+            if not units:
+                raise DataError("there is no unit", index=place)
+        codes = [self.language(code) for code in tgt_langs or [None] * len(utterances)]
+        # Numbers up to 2**24 are themselves in float32, and no set has as many units.
+        batch = [
+            Speech(np.asarray(units, dtype=np.float32), model.fs, code)
+            for units, code in zip(utterances, codes, strict=True)
+        ]
+        return [self.results(item) for item in decode_batch(model, self.schedule, self.decoder, batch)]
 
     def _whole(self, taken: list[np.ndarray], rest: Iterator[np.ndarray] | None, recording: Recording) -> np.ndarray:
         """All samples of a recording, as long as the model can hear them at once."""

@@ -25,9 +25,9 @@ from espnet_jst.recipe.options.known import frontend_default
 from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage, perform
 from espnet_jst.recipe.stages.statistics import plugins
-from espnet_jst.recipe.stages.units import WORDS
 from espnet_jst.recipe.stamp import named_files
 from espnet_jst.recipe.training_files import BATCH_NAMES
+from espnet_jst.recipe.unit_training import WORDS
 from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.token_list import BLANK, SOS_EOS, UNK
 from espnet_jst.training.conf import parse_groups

@@ -14,8 +14,8 @@ from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stages.fitting import shape_file
 from espnet_jst.recipe.stages.frames import frames_file
 from espnet_jst.recipe.stages.tokens import reader_dir, token_files
-from espnet_jst.recipe.stages.units import WORDS, UnitFiles, lengths_file
 from espnet_jst.recipe.stamp import present
+from espnet_jst.recipe.unit_training import WORDS, UnitFiles, lengths_file
 from espnet_jst.text.lanes import LANES
 
 BATCH_NAMES = {lane.name: lane.data for lane in reversed([*LANES.values()])}

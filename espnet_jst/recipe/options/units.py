@@ -29,6 +29,10 @@ class UnitOptions:
         0.0, "share of the steps on text in place of units, transcript and translation (input src_text); 0: none"
     )
     text_set: str = option("", "data set of that text, which needs no recordings; by default the training set")
+    text_ctc: bool = option(
+        False, "text trains the heads of the transcript as well, for which it is question and answer at once"
+    )
+    text_shuffled: bool = option(False, "a control: every transcript of that text with the translation of another one")
     upsample: str = option("auto", "frames of a token of text; auto: as many as make it as long as its units")
 
     def check_units(self) -> None:
@@ -44,6 +48,8 @@ class UnitOptions:
             raise ConfigError(f"--upsample {self.upsample}: give auto, or a whole number from 1 to 64")
         if (self.text_share or self.text_set) and not self.kmeans_feature:
             raise ConfigError("--text_share and --text_set go with units: give --kmeans_feature")
+        if (self.text_ctc or self.text_shuffled) and not self.text_share:
+            raise ConfigError("--text_ctc and --text_shuffled say how text is trained on: give --text_share")
 
     @property
     def unit_tag(self) -> str:

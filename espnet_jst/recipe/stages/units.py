@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from espnet_jst.config import json_text
+import numpy as np
+
 from espnet_jst.data import checks, kaldi
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem
@@ -17,15 +17,18 @@ from espnet_jst.recipe.dump import UTT2AUDIO, summary
 from espnet_jst.recipe.options import DataOptions, RunOptions, TextOptions
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stamp import present
+from espnet_jst.recipe.unit_training import (
+    WORDS,
+    lengths_file,
+    ratio_file,
+    repeats,
+    text_folder,
+    translations,
+    units_file,
+    words_file,
+)
 from espnet_jst.text.units import split_units
 from espnet_jst.units.alphabet import as_text, without_repeats
-
-WORDS = "words"  # the input, and its data, of text that goes through the same parameters
-
-
-def units_file(expdir: str, text: TextOptions) -> Path:
-    """The unit set of a recipe."""
-    return Path(expdir) / "kmeans" / text.unit_tag / "units.safetensors"
 
 
 def unit_stages(data: DataOptions, text: TextOptions, expdir: str, run: RunOptions, *, skip: str) -> Iterator[Stage]:
@@ -94,82 +97,6 @@ def extract(folder: Path, units: Path, out: Path, *, nj: int, device: str, case:
     return f"{len(table)} utterances, {frames} frames, {kept} units ({kept / max(1, frames):.0%})"
 
 
-@dataclass(frozen=True)
-class UnitFiles:
-    """What a training on units reads beside its sets.
-
-    Attributes:
-        units: the unit set, which the model keeps, so that it reads audio.
-        ratio: file with the tokens of units for one of the transcript.
-        words: (file, name in the batch) of the text that goes through the same parameters; none without it.
-    """
-
-    units: Path
-    case: str
-    ratio: Path
-    upsample: str
-    share: float
-    words: Sequence[tuple[Path, str]]
-    lengths: Path
-
-    @classmethod
-    def of(cls, data: DataOptions, text: TextOptions, expdir: str) -> UnitFiles:
-        """Those of a recipe."""
-        reader, folder = text.token_dirs(data.datadir)["src"], text_folder(data, text)
-        names = (
-            [] if not text.text_share else [(f"{text.files.transcript}", WORDS), (f"{text.files.translation}", "text")]
-        )
-        return cls(
-            units=units_file(expdir, text),
-            case=text.unit_case,
-            ratio=ratio_file(data.raw / data.train_set, reader),
-            upsample=text.upsample,
-            share=text.text_share,
-            words=[(folder / name, data_name) for name, data_name in names],
-            lengths=lengths_file(folder, reader, words=True),
-        )
-
-    @property
-    def inputs(self) -> list[Path]:
-        """The files, whose contents count."""
-        return [self.units, self.ratio, *((*(path for path, _ in self.words), self.lengths) if self.words else ())]
-
-    @property
-    def flags(self) -> list[str]:
-        """Options of `jst_train`."""
-        flags = ["--model_conf", f"inputs.units.unit_set={self.units.as_posix()}"]
-        flags += ["--model_conf", f"inputs.units.unit_case={self.case}"]
-        if self.words:
-            group = {
-                "data": [[path.as_posix(), name, "text"] for path, name in self.words],
-                "shape_files": [self.lengths.as_posix()],
-                "share": self.share,
-            }
-            flags += ["--model_conf", f"inputs.{WORDS}.repeat={repeats(self.ratio, self.upsample)}"]
-            flags += ["--train_groups", json_text({WORDS: group})]
-        return flags
-
-
-def repeats(ratio: Path, upsample: str) -> int:
-    """Frames of a token of text."""
-    return max(1, round(float(ratio.read_text()))) if upsample == "auto" else int(upsample)
-
-
-def text_folder(data: DataOptions, text: TextOptions) -> Path:
-    """The dump directory of the text that goes through the same parameters."""
-    return data.raw / (text.text_set or data.train_set)
-
-
-def lengths_file(folder: Path, reader: Path, *, words: bool = False) -> Path:
-    """Frames of the units of a set, or of its words, and only of utterances that can be trained on."""
-    return folder / f"utt2num_{WORDS if words else 'units'}.{reader.name}"
-
-
-def ratio_file(folder: Path, reader: Path) -> Path:
-    """How many tokens of units there are for one of the transcript."""
-    return folder / f"ratio.{reader.name}"
-
-
 def unit_fitting_stages(data: DataOptions, text: TextOptions, *, skip: str) -> Iterator[Stage]:
     """Utterances whose texts have a place in their units, and texts that have one in their up-sampled words."""
     folders = text.token_dirs(data.datadir)
@@ -191,15 +118,15 @@ def unit_fitting_stages(data: DataOptions, text: TextOptions, *, skip: str) -> I
         return
     out = text_folder(data, text)
     source = out if out in sets else Path(data.datadir) / out.name
-    ratio = ratio_file(sets[0], reader)
+    ratio, words = ratio_file(sets[0], reader), words_file(out, reader, text)
     yield Stage(
         number=5,
         name="text to train on",
         run=partial(choose_text, source, out, text, folders, ratio),
-        uses={"upsample": text.upsample},
+        uses={"upsample": text.upsample, "shuffled": text.text_shuffled},
         inputs=[*(source / name for name in text.files.names), ratio, *lists],
-        outputs=[lengths_file(out, reader, words=True), *(out / name for name in text.files.names if source != out)],
-        stamp=out / ".stages" / f"5-{WORDS}-{reader.name}.json",
+        outputs=[words, *(out / name for name in text.files.names if source != out)],
+        stamp=out / ".stages" / f"5-{words.name}.json",
         skip=skip,
     )
 
@@ -214,7 +141,8 @@ def choose_utterances(sets: Sequence[Path], text: TextOptions, folders: Mapping[
     for folder in sets:
         units = kaldi.read_table(folder / text.units_text)
         lines = {key: [line] if line else [] for key, line in units.items()}
-        kept, problems, ratio = _fitting(folder, text, folders, lines, 1)
+        texts = {name: kaldi.read_table(folder / name) for name in text.files.names}
+        kept, problems, ratio = _fitting(texts, text, folders, lines, 1)
         reader = folders["src"]
         kaldi.write_table(lengths_file(folder, reader), kept)
         checks.write_problems(folder / f"skipped.{reader.name}.jsonl", problems)
@@ -225,7 +153,14 @@ def choose_utterances(sets: Sequence[Path], text: TextOptions, folders: Mapping[
 
 
 def choose_text(
-    source: Path, out: Path, text: TextOptions, folders: Mapping[str, Path], ratio: Path, *, upsample: str
+    source: Path,
+    out: Path,
+    text: TextOptions,
+    folders: Mapping[str, Path],
+    ratio: Path,
+    *,
+    upsample: str,
+    shuffled: bool,
 ) -> str:
     """List what training takes of a text, which is copied where it has no dump directory yet.
 
@@ -237,16 +172,30 @@ def choose_text(
         for name, table in tables.items():
             kaldi.write_table(out / name, table)
         checks.write_skipped(out, problems)
+    texts = {name: kaldi.read_table(out / name) for name in text.files.names}
+    if shuffled:
+        texts[f"{text.files.translation}"] = others = shuffle(texts[f"{text.files.translation}"])
+        kaldi.write_table(out / translations(text), others)
     repeat = repeats(ratio, upsample)
-    lines = {key: split_units(line) for key, line in kaldi.read_table(out / f"{text.files.transcript}").items()}
-    kept, problems, _ = _fitting(out, text, folders, lines, repeat)
-    kaldi.write_table(lengths_file(out, folders["src"], words=True), kept)
+    lines = {key: split_units(line) for key, line in texts[f"{text.files.transcript}"].items()}
+    kept, problems, _ = _fitting(texts, text, folders, lines, repeat)
+    kaldi.write_table(words_file(out, folders["src"], text), kept)
     checks.write_problems(out / f"skipped.{WORDS}.{folders['src'].name}.jsonl", problems)
     return f"{summary(len(kept), problems, listed=f'skipped.{WORDS}.jsonl')}, {repeat} frames a token"
 
 
+def shuffle(table: Mapping[str, str]) -> dict[str, str]:
+    """To every key the line of another one, in an order that is always the same."""
+    order = np.random.default_rng(0).permutation(list(table))
+    return {key: table[other] for key, other in zip(order, np.roll(order, 1), strict=True)}
+
+
 def _fitting(
-    folder: Path, text: TextOptions, folders: Mapping[str, Path], lines: Mapping[str, list[str]], repeat: int
+    texts: Mapping[str, Mapping[str, str]],
+    text: TextOptions,
+    folders: Mapping[str, Path],
+    lines: Mapping[str, list[str]],
+    repeat: int,
 ) -> tuple[dict[str, int], list[Problem], float]:
     """Frames of the lines whose texts CTC can place in them, what is wrong with the others, and how many tokens of a
     line there are for one of the transcript.
@@ -254,13 +203,12 @@ def _fitting(
     from espnet_jst.text.tokenizer import Tokenizer
 
     tokenizers = {side: Tokenizer.load(place) for side, place in folders.items()}
-    tables = {name: kaldi.read_table(folder / name) for name in text.files.names}
     problems: list[Problem] = []
     kept, counts = dict[str, int](), [0, 0]
     for key, line in lines.items():
         frames = repeat * len(tokenizers["src"].encode(line))
         try:
-            for name, table in tables.items():
+            for name, table in texts.items():
                 side = "src" if name == text.files.transcript else "tgt"
                 labels = tokenizers[side].encode(split_units(table[key]))
                 if (needed := checks.ctc_frames(labels)) > frames:
@@ -274,5 +222,5 @@ def _fitting(
         except BadItem as bad:
             problems.append(Problem.of(key, bad))
     if not kept:
-        raise DataError(f"{folder}: every utterance was left out (first: {problems[0]})")
+        raise DataError(f"every utterance was left out (first: {problems[0]})")
     return kept, problems, counts[0] / max(1, counts[1])
