@@ -37,7 +37,7 @@ REFUSED = {
     **dict.fromkeys(["ngram_weight", "asr_lm_weight", "asr_ngram_weight", "src_ngram_file"], _NO_LM),
     **dict.fromkeys(["asr_ctc_weight", "asr_penalty", "asr_maxlenratio", "asr_minlenratio"], _ONE_FOR_ALL),
     **dict.fromkeys(["asr_nbest", "asr_beam_size"], _ONE_FOR_ALL),
-    "ctc_greedy": "no search of CTC alone: train a transducer or an attention decoder",
+    "ctc_greedy": "name the CTC head: --search_heads st_ctc --beam_size 1",
     "normalize_length": "a score is that of the whole sequence; see --penalty",
     **dict.fromkeys(["token_type", "bpemodel", "src_token_type", "src_bpemodel"], _FROM_CONFIG),
     "transducer_conf": "use --beam_size, --nbest, --max_symbols and --blank_penalty",

@@ -92,7 +92,8 @@ def _compare(options: Options, flags: Sequence[str]) -> None:
         _check(parse_options([*flags, *comparison.arguments(system, comparison.seeds[0])]))
     with workers(options.run.scheduler):
         try_systems(comparison, flags, jobs=options.run.compare_nj)
-    _run(parse_options([*flags, *comparison.preparation]), tried=True)
+    for preparation in comparison.preparations:
+        _run(parse_options([*flags, *preparation]), tried=True)
     check_shared(comparison, flags)
     with workers(options.run.scheduler):
         run_comparison(comparison, flags, jobs=options.run.compare_nj, logs=exp / "logs")

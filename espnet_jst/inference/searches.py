@@ -22,6 +22,7 @@ from espnet_jst.search.attention import CTC_WEIGHT, AttentionSearch
 from espnet_jst.search.beam import BeamSearch
 from espnet_jst.search.blank_penalty import BlankPenalty, Steering
 from espnet_jst.search.clocks import Clock, CTCLabels, Seconds, Silent
+from espnet_jst.search.ctc import CTCSearch
 from espnet_jst.search.followed import LanePenalty, lane_penalties
 from espnet_jst.search.greedy import GreedySearch
 from espnet_jst.search.interface import Search
@@ -88,7 +89,11 @@ def _search(
     scorers: Sequence[LabelScorer],
     penalty: BlankPenalty,
 ) -> Search[Any]:
-    """The search that the kind of its head and the beam ask for."""
+    """The search that the kind of its head and the beam ask for.
+
+    Raises:
+        ConfigError: a CTC head alone is to be searched with a beam, or with a penalty that adapts.
+    """
     module, reads = model.head[spec.searched], model.specs[spec.searched].reads
     if isinstance(module, AttentionHead):
         ctc = model.head[spec.ctc] if spec.ctc else None
@@ -102,6 +107,12 @@ def _search(
             scorers=scorers,
             **{name: value for name in ATTENTION_OPTIONS if (value := getattr(options, name)) is not None},
         )
+    if isinstance(module, CTCHead):
+        if penalty.steering:
+            raise ConfigError(f"blank_penalty: the CTC head {spec.searched!r} takes a number, nothing that adapts")
+        if options.beam_size > 1:
+            raise ConfigError(f"beam_size: the CTC head {spec.searched!r} is searched greedily, give 1")
+        return CTCSearch(module, reads=reads, blank_penalty=float(penalty.values[0]))
     assert isinstance(module, TransducerHead)
     common: dict[str, Any] = {"reads": reads, "max_symbols": options.max_symbols, "blank_penalty": penalty}
     if options.beam_size > 1:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, required
@@ -236,3 +237,20 @@ class TokenInputConf(Conf):
     unit_case: str = key(
         "rm", "rm: each run of a unit once, ts: a unit a frame, as ESPnet's asr2.sh", choices=("rm", "ts")
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedConf(Conf):
+    """An encoder that this package has trained, up to one of its layers, as it is: its frames are the features."""
+
+    model: Path | str | None = key(None, "folder of an experiment, with config.yaml and valid.loss.ave.pth")
+    layer: int | None = key(None, "whose frames are read, 1 to as many as it has; by default the last one", low=1)
+    architecture: Mapping[str, Any] | None = key(
+        None, "its parts and sizes: written by a training, so that a trained model needs nothing but its own files"
+    )
+    written: ClassVar[tuple[str, ...]] = ("architecture",)
+
+    def check(self) -> None:
+        """Refuse neither a model nor parts."""
+        if self.model is None and self.architecture is None:
+            raise ConfigError("model is missing: give the folder of an experiment")

@@ -110,7 +110,8 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
     """What `--kmeans_feature` names, in the manner of ESPnet's `asr2.sh`.
 
     Args:
-        text: "log_mel"; or "MODEL/LAYER", a model as transformers saves it or a name on the hub, and the layer.
+        text: "log_mel"; or "MODEL/LAYER", a model as transformers saves it, a name on the hub or an experiment of ours,
+            and the layer.
         fs: sampling rate of the recordings in Hz.
 
     Raises:
@@ -126,6 +127,8 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
         )
     if not Path(model).exists() and model.count("/") > 1:
         raise ConfigError(f"--kmeans_feature {text}: there is no folder {model}")
+    if (Path(model) / "config.yaml").is_file():  # an experiment of ours
+        return {"frontend": "trained", "frontend_conf": {"model": model, "layer": int(layer)}, "center": False}
     return {"frontend": "pretrained", "frontend_conf": {"model": model, "layer": int(layer)}, "center": False}
 
 

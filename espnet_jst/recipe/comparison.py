@@ -33,6 +33,12 @@ class ComparisonConf(Conf):
     seeds: Sequence[int] = required("of training", low=0)
     baseline: str | None = key(None, "the system that the others are tested against; by default the first")
     systems: Mapping[str, str | None] = required("name: further flags")
+    prepare: str = key(
+        "once",
+        "the data: once, with the flags of the baseline; or each, with those of every system, where these train on "
+        "different data",
+        choices=("once", "each"),
+    )
     trainings: str | None = key(
         None,
         "name of another file whose trainings are these, to decode them in another way (give an --inference_tag); by "
@@ -51,6 +57,7 @@ class Comparison:
     baseline: str
     systems: Mapping[str, str]
     trainings: str
+    prepare: str = "once"
 
     @classmethod
     def read(cls, path: Path) -> Comparison:
@@ -72,15 +79,20 @@ class Comparison:
         if baseline not in systems:
             raise ConfigError(f"{path}: baseline {baseline!r} is not one of {', '.join(systems)}")
         title, flags = values.title or path.stem, values.flags or ""
-        return cls(path.stem, title, flags, tuple(values.seeds), baseline, systems, values.trainings or path.stem)
+        seeds, trainings = tuple(values.seeds), values.trainings or path.stem
+        return cls(path.stem, title, flags, seeds, baseline, systems, trainings, values.prepare)
 
     @property
-    def preparation(self) -> list[str]:
-        """Flags of run.sh that make what all runs share: data, tokens, links and statistics.
+    def preparations(self) -> list[list[str]]:
+        """Flags of run.sh that make what runs read: data, tokens, links and statistics.
 
-        They are those of the baseline, whose training configuration says which features there are statistics of.
+        What all share is made with those of the baseline, whose training configuration says which features there are
+        statistics of.
         """
-        return [*shlex.split(self.flags), *shlex.split(self.systems[self.baseline]), "--stop_stage", "10"]
+        systems = [self.baseline] if self.prepare == "once" else [*self.systems]
+        return [
+            [*shlex.split(self.flags), *shlex.split(self.systems[system]), "--stop_stage", "10"] for system in systems
+        ]
 
     def arguments(self, system: str, seed: int) -> list[str]:
         """Flags of run.sh for one run."""
@@ -127,10 +139,17 @@ def check_shared(comparison: Comparison, flags: Sequence[str]) -> None:
     """Refuse a system that would need other data, token lists or links than those that are prepared for all.
 
     Raises:
-        ConfigError: names the system and the stage that it would have to run again.
+        ConfigError: names the system and the stage that it would have to run again; or that another has run again.
     """
     shared = _shared_stages(comparison, flags, comparison.baseline)
     for system in comparison.systems:
+        if comparison.prepare == "each":
+            if undone := [stage for stage in _shared_stages(comparison, flags, system) if not stage.is_done()]:
+                raise ConfigError(
+                    f"{system}: its results of stage {undone[0].number} ({undone[0].name}) were written over by those "
+                    "of another system: give each a --dumpdir and --datadir of its own"
+                )
+            continue
         for stage, prepared in zip(_shared_stages(comparison, flags, system), shared):
             if prepared.is_done() and not stage.is_done():
                 raise ConfigError(

@@ -91,7 +91,8 @@ def lengths_file(folder: Path, reader: Path) -> Path:
 
 def words_file(folder: Path, reader: Path, text: TextOptions) -> Path:
     """The same of the words of a text."""
-    return folder / f"utt2num_{WORDS}{SHUFFLED if text.text_shuffled else ''}.{reader.name}"
+    name = f"utt2num_{WORDS}_x{text.upsample}{SHUFFLED if text.text_shuffled else ''}"
+    return folder / f"{name}.{reader.name}"
 
 
 def ratio_file(folder: Path, reader: Path) -> Path:

@@ -13,7 +13,7 @@ from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.keys import Conf, key, read, read_table, required
 
 WHERE = "model_conf.searches"
-SEARCHED = ("transducer", "attention")
+SEARCHED = ("transducer", "attention")  # by themselves; a CTC head where it is named, or where there is nothing else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,8 @@ class SearchSpec(Conf):
 
     name: str
     heads: tuple[str, ...] = required(
-        "the head that it searches: a transducer, or an attention decoder, and with that a CTC head of the same labels"
+        "the head that it searches: a transducer, a CTC head, or an attention decoder, and with that a CTC head of the "
+        "same labels"
     )
     second_pass_of: str | None = key(None, "search whose words this one's replace, where both write a lane")
     rescores: bool = key(False, "write nothing, but choose among the sequences of that search, which needs a beam")
@@ -51,7 +52,8 @@ def parse_searches(
     rescore: bool = False,
 ) -> dict[str, SearchSpec]:
     """The searches of a model, first passes first; without `model_conf.searches` every transducer and every attention
-    decoder is searched, this with the CTC head of its labels that reads most of what it reads.
+    decoder is searched, this with the CTC head of its labels that reads most of what it reads. A model that has neither
+    writes every lane with the CTC head of it that hears most.
 
     Args:
         specs: the heads.
@@ -65,10 +67,10 @@ def parse_searches(
     Raises:
         ConfigError: an entry cannot be used, a head has no search, or two searches would write the same lane.
     """
-    searchable = [name for name, spec in specs.items() if spec.kind in SEARCHED]
+    searchable, unnamed = [name for name, spec in specs.items() if spec.kind in (*SEARCHED, "ctc")], _unnamed(specs)
     searches = read_table(conf, WHERE, lambda name, entry, where: _parsed(name, entry, where, specs, searchable))
     firsts = [search.second_pass_of for search in searches.values() if search.second_pass_of in searchable]
-    for name in firsts if searches else searchable:
+    for name in firsts if searches else unnamed:
         searches.setdefault(str(name), _search_of(str(name), specs))
     if only:
         searches = _chosen(searches, only, searchable, specs)
@@ -80,6 +82,18 @@ def parse_searches(
         _check_second_pass(search, searches, specs, searchable)
     _check_lanes(searches, specs)
     return dict(sorted(searches.items(), key=lambda item: item[1].second_pass_of is not None))
+
+
+def _unnamed(specs: Mapping[str, HeadSpec]) -> list[str]:
+    """The heads that are searched where the configuration names none."""
+    found = [name for name, spec in specs.items() if spec.kind in SEARCHED]
+    if found:
+        return found
+    ctc = sorted(
+        (name for name, spec in specs.items() if spec.kind == "ctc"),
+        key=lambda name: specs[name].reads.startswith("hier_encoder"),
+    )
+    return [*{specs[name].lanes: name for name in ctc}.values()]
 
 
 def _parsed(
@@ -94,8 +108,8 @@ def _parsed(
     if head not in searchable:
         named = f": name {' or '.join(searchable)}" if searchable else ""
         raise ConfigError(f"{where}: head {head!r} is of the kind {kind}, which has no search{named}")
-    if kind == "transducer" and len(spec.heads) != 1:
-        raise ConfigError(f"{where}.heads must name one transducer head, not {list(spec.heads)}")
+    if kind != "attention" and len(spec.heads) != 1:
+        raise ConfigError(f"{where}.heads must name one {kind} head, not {list(spec.heads)}")
     for other in spec.heads[1:]:
         if len(spec.heads) > 2 or specs[other].kind != "ctc" or specs[other].writes != specs[head].writes:
             raise ConfigError(

@@ -144,9 +144,9 @@ def test_what_the_runs_share_is_prepared_with_the_flags_of_all_and_the_configura
     comparison: Comparison,
 ) -> None:
     flags = ["--test_sets", "test", "--inference_config", "conf/decode.yaml"]
-    assert comparison.preparation == [*flags, "--stop_stage", "10"]
+    assert comparison.preparations == [[*flags, "--stop_stage", "10"]]
     single = replace(comparison, baseline="single")
-    assert single.preparation == [*flags, "--st_args", "--max_epoch 2", "--stop_stage", "10"]
+    assert single.preparations == [[*flags, "--st_args", "--max_epoch 2", "--stop_stage", "10"]]
 
 
 def test_a_comparison_needs_no_conf_train_yaml(
@@ -233,6 +233,27 @@ def test_a_system_that_needs_other_data_than_the_baseline_is_named(
     for other in ("--token_type char", "--fs 16k", "--aligner simalign", "--max_wav_duration 3"):
         with pytest.raises(ConfigError, match="^single: its flags ask for other results of stage [345] "):
             check_shared(replace(comparison, flags="", systems={"both": "", "single": other}), flags)
+
+
+def test_systems_whose_data_differ_are_prepared_one_by_one(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recipe"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    second_run.make_recipe(folder)
+    second_run.replace_programs(monkeypatch)
+    flags = second_run.BASE.split()
+    apart = {"both": "", "other": "--dumpdir dump/other --datadir data/other --max_wav_duration 3"}
+    each = replace(comparison, flags="", systems=apart, prepare="each")
+    for preparation in each.preparations:
+        run_stages(recipe_stages(parse_options([*flags, *preparation])), last=5, say=str)
+    check_shared(each, flags)
+    mixed = replace(each, systems={"both": "", "other": "--max_wav_duration 3"})
+    for preparation in mixed.preparations:
+        run_stages(recipe_stages(parse_options([*flags, *preparation])), last=5, say=str)
+    with pytest.raises(ConfigError, match=r"^both: its results of stage 4 .* were written over"):
+        check_shared(mixed, flags)
 
 
 def test_a_lane_that_a_system_does_not_have_has_no_score(comparison: Comparison, tmp_path: Path) -> None:

@@ -23,7 +23,16 @@ def searches(heads: dict, conf: dict | None = None, only: list[str] | None = Non
 def test_every_transducer_is_searched_where_nothing_is_said() -> None:
     heads = {"asr": TRANSCRIPT, "ctc": CTC, "st": TRANSLATION}
     assert searches(heads) == {"asr": (("asr",), None), "st": (("st",), None)}
-    assert searches({"ctc": CTC}) == {}
+
+
+def test_a_ctc_head_is_searched_where_it_is_named_or_there_is_nothing_else() -> None:
+    heads = {"asr": TRANSCRIPT, "ctc": CTC}
+    assert searches(heads, only=["ctc"]) == searches(heads, {"ctc": {"heads": ["ctc"]}}) == {"ctc": (("ctc",), None)}
+    above = {"kind": "ctc", "lanes": ["transcript"], "reads": "hier_encoder"}
+    other = {"kind": "ctc", "lanes": ["translation"]}
+    assert searches({"upper": above, "lower": CTC, "st": other}) == {"st": (("st",), None), "upper": (("upper",), None)}
+    second = {"two_pass": {"heads": ["asr"], "second_pass_of": "ctc"}}
+    assert searches(heads, second) == {"ctc": (("ctc",), None), "two_pass": (("asr",), "ctc")}
 
 
 def test_a_second_pass_follows_its_first() -> None:
@@ -61,13 +70,16 @@ def test_two_searches_of_one_lane_are_refused_with_both_ways_out(heads: dict) ->
         ("all", "give a mapping of names to entries"),
         ({"a": {"second_pass_of": "streaming"}}, "'heads' is missing"),
         ({"a": {"heads": "streaming"}}, "heads is 'streaming'"),
-        ({"a": {"heads": ["ctc"]}}, "kind ctc, which has no search: name streaming or offline or st"),
+        ({"a": {"heads": ["ctc", "st"]}}, "one ctc head"),
         ({"a": {"heads": ["ofline"]}}, "did you mean 'offline'"),
         ({"a": {"heads": ["streaming", "offline"]}}, "one transducer head"),
         ({"a": {"heads": ["offline"], "second_pass": "streaming"}}, "did you mean 'second_pass_of'"),
-        ({"a": {"heads": ["offline"], "second_pass_of": "straming"}}, "one of st, streaming .did you mean 'streaming'"),
-        ({"a": {"heads": ["offline"], "second_pass_of": "a"}}, "is not one of st, streaming"),
-        ({"a": {"heads": ["offline"], "second_pass_of": "offline"}}, "is not one of st, streaming"),
+        (
+            {"a": {"heads": ["offline"], "second_pass_of": "straming"}},
+            "one of ctc, st, streaming .did you mean 'streaming'",
+        ),
+        ({"a": {"heads": ["offline"], "second_pass_of": "a"}}, "is not one of ctc, st, streaming"),
+        ({"a": {"heads": ["offline"], "second_pass_of": "offline"}}, "is not one of ctc, st, streaming"),
         ({"a": {"heads": ["st"], "second_pass_of": "streaming"}}, "writes none of the lanes"),
         ({**TWO_PASS, "b": {"heads": ["streaming"], "second_pass_of": "two_pass"}}, "second pass itself"),
     ],
