@@ -13,6 +13,7 @@ from torch import Tensor
 
 from espnet_jst import registry
 from espnet_jst.config import check_keys, shown
+from espnet_jst.encoders.conf import ChunkConformerConf
 from espnet_jst.encoders.interface import ChunkContext
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.conf import TrainedConf
@@ -97,7 +98,7 @@ def _cut(parts: Mapping[str, Any], layer: int) -> dict[str, Any]:
         raise ConfigError(
             f"layer: of encoder {shown(parts.get('encoder'))} the last one alone can be read: leave it out"
         )
-    most = read(registry.conf_of("encoder", "chunk_conformer"), conf, "encoder_conf").layers
+    most = read(ChunkConformerConf, conf, "encoder_conf").layers
     if layer > most:
         raise ConfigError(f"layer is {layer}, and the encoder has layers 1 to {most}")
     return {**conf, "layers": layer, "taps": [], "output_subsampling": 1}

@@ -30,6 +30,8 @@ from espnet_jst.recipe.unit_training import (
 from espnet_jst.text.units import split_units
 from espnet_jst.units.alphabet import as_text, without_repeats
 
+MODEL_FILES = ("config.json", "config.yaml", "valid.loss.ave.pth")  # of transformers, and of an experiment of ours
+
 
 def unit_stages(data: DataOptions, text: TextOptions, expdir: str, run: RunOptions, *, skip: str) -> Iterator[Stage]:
     """Learn them, and write both training sets in them."""
@@ -46,7 +48,7 @@ def unit_stages(data: DataOptions, text: TextOptions, expdir: str, run: RunOptio
             "max_frames": text.kmeans_frames,
             "seed": text.kmeans_seed,
         },
-        inputs=[train / "wav.scp", *present(train / UTT2AUDIO, model / "config.json")],
+        inputs=[train / "wav.scp", *present(train / UTT2AUDIO, *(model / name for name in MODEL_FILES))],
         outputs=[units, units.parent / "kmeans.json"],
         stamp=units.parent / ".stages" / "5.json",
         skip=skip,
