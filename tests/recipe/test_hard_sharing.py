@@ -15,6 +15,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.recipe import check_options
+from espnet_jst.recipe.stages.units import shuffle
 from espnet_jst.recipe.unit_training import repeats
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.units.alphabet import is_unit
@@ -117,6 +118,7 @@ def test_units_and_text_become_a_model_that_reads_audio_in_an_empty_folder(corpu
         ({"kmeans_feature": "log_mel", "text_share": 1.0}, "units need a share of the steps"),
         ({"kmeans_feature": "log_mel", "upsample": "four"}, "--upsample four: give auto, or a whole number"),
         ({"kmeans_feature": "log_mel", "nclusters": 0}, "--nclusters 0: at least 1"),
+        ({"kmeans_feature": "log_mel", "text_ctc": True}, "say how text is trained on: give --text_share"),
     ],
 )
 def test_options_that_do_not_go_together_are_one_message(options: dict, message: str, tmp_path: Path) -> None:
@@ -129,6 +131,30 @@ def test_a_configuration_that_hears_speech_trains_no_units(corpus: Path, monkeyp
     (corpus / "speech.yaml").write_text(yaml.safe_dump({"encoder": "chunk_conformer"}))
     with pytest.raises(ConfigError, match="--kmeans_feature: speech.yaml has no input_size"):
         check_options(Options.of(kmeans_feature="log_mel", st_config="speech.yaml", corpus_dir="mine"))
+
+
+def test_shuffled_text_gives_every_transcript_another_translation() -> None:
+    table = {f"u{n}": f"line {n}" for n in range(7)}
+    found = shuffle(table)
+    assert found.keys() == table.keys() and sorted(found.values()) == sorted(table.values())
+    assert all(found[key] != line for key, line in table.items()) and shuffle(table) == found
+
+
+@pytest.mark.long
+def test_the_control_trains_on_shuffled_text_and_the_transcripts_ctc_on_text(corpus: Path) -> None:
+    flags = [*FLAGS.split(), "--stop_stage", "11"]
+    recipe(corpus, *flags, "--text_shuffled", "true", "--text_ctc", "true")
+    train = corpus / "dump" / "raw" / "train"
+    [shuffled] = train.glob("text.lc.de.shuffled")
+    translations, others = read_table(train / "text.lc.de"), read_table(shuffled)
+    conf = yaml.safe_load((corpus / "exp" / "st_x" / "config.yaml").read_text())
+    data = {name: path for path, name, _ in conf["train_groups"]["words"]["data"]}
+    assert data.keys() == {"words", "text", "src_text"} and data["text"].endswith("text.lc.de.shuffled")
+    assert data["words"] == data["src_text"] and others.keys() == translations.keys()
+    assert sum(others[key] == translations[key] for key in others) < len(others) / 2
+    recipe(corpus, *flags, "--st_tag", "y", "--stage", "5")
+    again = recipe(corpus, *flags, "--text_shuffled", "true", "--text_ctc", "true")
+    assert "train ..." not in again  # the other one has files of its own
 
 
 def test_text_is_as_many_times_as_long_as_its_units(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ ELSEWHERE = {
     *("stage", "stop_stage", "force", "skip_data_prep", "skip_eval", "skip_packing", "skip_upload_hf", "scheduler"),
     *("feats_type", "speed_perturb_factors", "compare", "sweep", "latency"),  # one value, refused, and other programs
     *("corpus_dir", "aligner", "aligner_model", "finetune", "finetune_anyway"),  # tests of their own
-    *("kmeans_feature", "text_share", "text_set", "cache_frames"),  # test_hard_sharing, test_cached_frames
+    *("kmeans_feature", "text_share", "text_set", "text_ctc", "text_shuffled"),  # test_hard_sharing
+    "cache_frames",  # test_cached_frames
 }
 
 
