@@ -160,7 +160,9 @@ def train(
     command = [*train_command(files, config), "--output_dir", str(run.folder), "--ngpu", str(machines.ngpu)]
     command += ["--init_param", *init] if init else []
     command += ["--seed", str(seed), *files.shape_flags]
-    for file in stats:
+    # A copy: statistics of another frontend of this recipe take the place of these.
+    copies = {file: run.folder / file.name for file in stats}
+    for file in copies.values():
         command += ["--normalize", normalize, "--normalize_conf", f"stats_file={file.as_posix()}"]
     if minutes > 0 and "max_train_minutes" not in values:
         command += ["--max_train_minutes", f"{minutes:g}"]
@@ -168,6 +170,8 @@ def train(
     resume, note = open_experiment(run.folder, begun, force=machines.force)
     if note:
         print(note, flush=True)
+    for file, copy in copies.items():
+        shutil.copyfile(file, copy)
     with workers() as pool:
         pool.close()  # a training may take days: no worker waits for its end
     command += [*distributed_flags(machines, run.folder), "--resume", "true" if resume else "false"]
