@@ -53,7 +53,8 @@ def _features(parser: argparse.ArgumentParser, *, audio: bool = True) -> None:
     parser.add_argument(
         "--kmeans_feature",
         required=True,
-        help="log_mel, or MODEL/LAYER: a folder that transformers saved or a name on the hub, and the layer",
+        help="log_mel, or MODEL/LAYER: a folder that transformers saved, a name on the hub or an original checkpoint, "
+        "and the layer",
     )
     parser.add_argument("--fs", type=int, default=16_000, help="sampling rate of log_mel in Hz (default: %(default)s)")
 

@@ -110,7 +110,7 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
     """What `--kmeans_feature` names, in the manner of ESPnet's `asr2.sh`.
 
     Args:
-        text: "log_mel"; or "MODEL/LAYER", a model as transformers saves it or a name on the hub, and the layer.
+        text: "log_mel"; or "MODEL/LAYER", what the frontend `pretrained` takes as its model, and the layer.
         fs: sampling rate of the recordings in Hz.
 
     Raises:
@@ -121,11 +121,11 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
     model, _, layer = text.rpartition("/")
     if not model or not layer.isdigit():
         raise ConfigError(
-            f"--kmeans_feature {text}: give log_mel, or MODEL/LAYER, a folder that transformers saved (or a name on "
-            "the hub) and the number of a layer, such as models/wavlm-large/21"
+            f"--kmeans_feature {text}: give log_mel, or MODEL/LAYER, a folder that transformers saved (a name on the "
+            "hub, an original checkpoint) and the number of a layer, such as models/wavlm-large/21"
         )
     if not Path(model).exists() and model.count("/") > 1:
-        raise ConfigError(f"--kmeans_feature {text}: there is no folder {model}")
+        raise ConfigError(f"--kmeans_feature {text}: there is no folder or file {model}")
     return {"frontend": "pretrained", "frontend_conf": {"model": model, "layer": int(layer)}, "center": False}
 
 

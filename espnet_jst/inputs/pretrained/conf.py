@@ -18,7 +18,9 @@ class PretrainedConf(Conf):
     """An encoder that is trained already, WavLM, HuBERT, wav2vec 2.0 or Whisper: its frames are the features."""
 
     model: Path | str | None = key(
-        None, "folder that transformers saved, or a name on the Hugging Face hub; its weights are the first ones"
+        None,
+        "folder that transformers saved, a name on the Hugging Face hub, or an original checkpoint (.pt) of WavLM "
+        "(HuBERT and wav2vec 2.0: as S3PRL converts them); its weights are the first ones",
     )
     layer: int | None = key(
         None,
@@ -45,4 +47,6 @@ class PretrainedConf(Conf):
     def check(self) -> None:
         """Refuse neither a model nor sizes."""
         if self.model is None and self.architecture is None:
-            raise ConfigError("model is missing: give the folder of a model as transformers saves it, or its name")
+            raise ConfigError(
+                "model is missing: give the folder of a model as transformers saves it, its name, or a checkpoint"
+            )

@@ -18,7 +18,7 @@ class UnitOptions:
     kmeans_feature: str = option(
         "",
         "train on discrete units of speech, clusters of these frames: log_mel, or MODEL/LAYER, a folder that "
-        "transformers saved or a name on the hub, and the layer, such as models/wavlm-large/21",
+        "transformers saved, a name on the hub or an original checkpoint, and the layer, such as models/wavlm-large/21",
     )
     nclusters: int = option(2000, "number of units")
     kmeans_frames: int = option(500_000, "frames, drawn over all training speech, that are clustered")

@@ -43,7 +43,11 @@ def unit_stages(data: DataOptions, text: TextOptions, expdir: str, run: RunOptio
             "max_frames": text.kmeans_frames,
             "seed": text.kmeans_seed,
         },
-        inputs=[train / "wav.scp", *present(train / UTT2AUDIO, model / "config.json")],
+        inputs=[
+            train / "wav.scp",
+            *present(train / UTT2AUDIO, model / "config.json"),
+            *([model] if model.is_file() else []),
+        ],
         outputs=[units, units.parent / "kmeans.json"],
         stamp=units.parent / ".stages" / "5.json",
         skip=skip,
