@@ -57,7 +57,7 @@ def _features(parser: argparse.ArgumentParser, *, audio: bool = True) -> None:
         "--kmeans_feature",
         required=True,
         help="log_mel, or MODEL/LAYER: a folder that transformers saved, a name on the hub or an original checkpoint, "
-        "and the layer",
+        "and the layer; or s3prl:NAME/LAYER, an upstream of S3PRL",
     )
     parser.add_argument("--fs", type=int, default=16_000, help="sampling rate of log_mel in Hz (default: %(default)s)")
 

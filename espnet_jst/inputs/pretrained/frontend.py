@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,20 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.pretrained.architecture import Architecture, fill, saved_weights
 from espnet_jst.inputs.pretrained.conf import PretrainedConf
 from espnet_jst.inputs.pretrained.original import read_original
-from espnet_jst.inputs.whole import step_whole
+from espnet_jst.inputs.whole import WholeFrontend
 from espnet_jst.keys import takes
-from espnet_jst.streams import Waiting
-from espnet_jst.taps import Tap
 
 
-class Pretrained(StreamingFrontend):
+class Pretrained(WholeFrontend):
     """It hears whole utterances: a stream gathers its samples, and at its end has all frames at once."""
-
-    whole = True
 
     @takes(PretrainedConf)
     def __init__(self, conf: PretrainedConf) -> None:
@@ -71,19 +65,3 @@ class Pretrained(StreamingFrontend):
             return layers[-1], lengths
         shares = self.weights.softmax(0)
         return sum((share * layer for share, layer in zip(shares, layers, strict=True)), start=torch.zeros(())), lengths
-
-    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> Waiting:
-        return Waiting.none(batch_size, device=device)
-
-    def ready(self, samples: int) -> int:
-        """None before the end."""
-        return 0
-
-    def step(self, samples: Tap, state: Waiting, last: Sequence[bool]) -> tuple[Tap, Waiting]:
-        """See StreamingFrontend."""
-
-        def embed(x: Tensor, lengths: Tensor) -> Tap:
-            frames, counts = self(x, lengths)
-            return Tap(frames, counts, self.hop_s)
-
-        return step_whole(samples, state, last, embed, self.output_size(), self.hop_s)

@@ -32,7 +32,7 @@ def unit_stages(data: DataOptions, text: TextOptions, expdir: str, run: RunOptio
     """Learn them, and write both training sets in them."""
     units, device = units_file(expdir, text), "cuda" if run.ngpu else "cpu"
     train = data.raw / data.train_set
-    model = Path(text.kmeans_feature).parent
+    model = Path(text.kmeans_feature.rpartition(":")[2]).parent  # of s3prl:NAME:FILE/LAYER the file
     yield Stage(
         number=5,
         name=f"units {text.unit_tag}",
