@@ -54,6 +54,16 @@ def import_espnet_tasks(tasks: Sequence[str]) -> dict[str, types.ModuleType]:
         return {task: importlib.import_module(f"espnet2.tasks.{task}") for task in tasks}
 
 
+def import_s3prl_upstream() -> Any:
+    """S3PRL's `S3PRLUpstream`, imported only when somebody asks for it: half a minute, for all upstreams at once.
+
+    espnet-s3prl 2026.5.14, which ESPnet 202511 and 202611 name, imports with torchaudio 2.11 as it is; s3prl 0.4.18
+    wants `torchaudio.set_audio_backend`, which is gone. Its modules print, and warn of PyTorch's older functions.
+    """
+    with _quiet():
+        return importlib.import_module("s3prl.nn.upstream").S3PRLUpstream
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """ESPnet's modules without their lines about an optional package that is missing, and without warnings.

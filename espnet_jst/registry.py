@@ -27,6 +27,7 @@ TABLE: dict[str, dict[str, type | str]] = {
         "nemo_mel": "espnet_jst.inputs.nemo_mel:NemoMel",
         "pretrained": "espnet_jst.inputs.pretrained.frontend:Pretrained",
         "trained": "espnet_jst.inputs.trained:Trained",
+        "s3prl_upstream": "espnet_jst.inputs.pretrained.upstream:Upstream",
     },
     "specaug": {"lhotse_specaug": "espnet_jst.inputs.specaug:LhotseSpecAug"},
     "normalize": {"running_mvn": "espnet_jst.inputs.normalize:RunningMVN"},

@@ -30,6 +30,7 @@ from espnet_jst.hub.made import made_lines, portable
 from espnet_jst.hub.portable import check_portable, portable_config, strip_sentencepiece
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.hub.verify import verify
+from espnet_jst.inputs.pretrained.conf import UPSTREAM
 from espnet_jst.untrusted.config_file import read_yaml
 from espnet_jst.version import __version__, installed
 
@@ -156,10 +157,23 @@ def _write_card(
 
 def _stage_config(path: Path, staging: Path) -> dict[str, Any]:
     config, files = portable_config(read_yaml(path), path)
+    _check_own(config, files, path)
     for name, source in files.items():
         _stage_file(source, staging / name)
     _write(staging / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return config
+
+
+def _check_own(config: Mapping[str, Any], files: Mapping[str, Path], where: Path) -> None:
+    """Refuse a model that needs an upstream of S3PRL, which only S3PRL's code and downloads can build."""
+    from espnet_jst.units.unit_set import frontend_of
+
+    sets = [path for path in files.values() if path.suffix == ".safetensors"]
+    if config.get("frontend") == UPSTREAM or any(frontend_of(path) == UPSTREAM for path in sets):
+        raise CheckpointError(
+            f"{where} hears audio by {UPSTREAM}, and no pack can hold an upstream of S3PRL: use the frontend "
+            "pretrained, with a folder of transformers or an original checkpoint of WavLM, HuBERT or wav2vec 2.0"
+        )
 
 
 def _stage_file(source: Path, target: Path) -> None:

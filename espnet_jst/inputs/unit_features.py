@@ -15,12 +15,14 @@ from espnet_jst import registry
 from espnet_jst.config import check_keys, closest, shown
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.interface import StreamingFrontend
+from espnet_jst.inputs.pretrained.conf import UPSTREAM
 from espnet_jst.keys import read
 from espnet_jst.units.kmeans import assign
 from espnet_jst.units.unit_set import UnitSet
 from espnet_jst.weights import limit_parameters, load_strict
 
 LOG_MEL = {"frontend": "log_mel", "center": True}  # a frame in 20 ms, as pretrained encoders have
+S3PRL = "s3prl:"
 KEYS = ("frontend", "frontend_conf", "center")
 
 
@@ -110,8 +112,9 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
     """What `--kmeans_feature` names, in the manner of ESPnet's `asr2.sh`.
 
     Args:
-        text: "log_mel"; or "MODEL/LAYER", a model as transformers saves it, a name on the hub or an experiment of ours,
-            and the layer.
+        text: "log_mel"; or "MODEL/LAYER", what the frontend `pretrained` takes as its model, or an experiment of ours,
+            and the layer; or "s3prl:NAME/LAYER" or "s3prl:NAME:PATH/LAYER", an upstream of S3PRL, its checkpoint, and
+            the layer.
         fs: sampling rate of the recordings in Hz.
 
     Raises:
@@ -120,13 +123,17 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
     if text == "log_mel":
         return {**LOG_MEL, "frontend_conf": {"fs": fs, "hop_s": 0.02, "window_s": 0.04}}
     model, _, layer = text.rpartition("/")
+    if model.startswith(S3PRL) and layer.isdigit():
+        upstream, _, path = model.removeprefix(S3PRL).partition(":")
+        conf = {"upstream": upstream, "path_or_url": path or None, "layer": int(layer)}
+        return {"frontend": UPSTREAM, "frontend_conf": conf, "center": False}
     if not model or not layer.isdigit():
         raise ConfigError(
-            f"--kmeans_feature {text}: give log_mel, or MODEL/LAYER, a folder that transformers saved (or a name on "
-            "the hub) and the number of a layer, such as models/wavlm-large/21"
+            f"--kmeans_feature {text}: give log_mel, or MODEL/LAYER, a folder that transformers saved (a name on the "
+            "hub, an original checkpoint) and the number of a layer, such as models/wavlm-large/21"
         )
     if not Path(model).exists() and model.count("/") > 1:
-        raise ConfigError(f"--kmeans_feature {text}: there is no folder {model}")
+        raise ConfigError(f"--kmeans_feature {text}: there is no folder or file {model}")
     if (Path(model) / "config.yaml").is_file():  # an experiment of ours
         return {"frontend": "trained", "frontend_conf": {"model": model, "layer": int(layer)}, "center": False}
     return {"frontend": "pretrained", "frontend_conf": {"model": model, "layer": int(layer)}, "center": False}

@@ -72,6 +72,11 @@ def _why_not(choices: Any, name: Any) -> str:
         return ""
     if name == "utterance_mvn":
         return ": utterance_mvn takes the mean of the whole utterance, which a stream has not heard yet"
+    if name == "s3prl":
+        return (
+            ": ESPnet's S3prlFrontend has no step, and an utterance depends on its batch. Of WavLM, HuBERT and wav2vec "
+            "2.0 pretrained takes the checkpoint too (frontend_conf: {model: FILE.pt}), s3prl_upstream others' names"
+        )
     if choices.name in ("encoder", "hier_encoder"):
         return f": {choices.classes[name].__name__} has no taps and no step, which JSTModel needs"
     return f": {choices.classes[name].__name__} has no step, which a stream needs"

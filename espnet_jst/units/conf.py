@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from espnet_jst.keys import Conf, key
 
+MOST_CLUSTERS = 65_536  # two bytes
+
 
 @dataclass(frozen=True, kw_only=True)
 class KMeansConf(Conf):
     """How clusters are found (Lloyd's algorithm)."""
 
-    clusters: int = key(2000, "number of units; arXiv:2309.15826 has 2000", low=1, high=65_536)
+    clusters: int = key(2000, "number of units; arXiv:2309.15826 has 2000", low=1, high=MOST_CLUSTERS)
     init: str = key(
         "random",
         "first centroids. random: frames that are drawn; k-means++: each far from those before, of up to 50,000 frames",

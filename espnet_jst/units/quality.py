@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,23 +37,34 @@ def usage(sequences: Sequence[Sequence[int]], clusters: int) -> Usage:
     return Usage(int((counts > 0).sum()), float(np.exp(entropy)) if total else 0.0, total, kept / max(1, total))
 
 
-def phone_information(units: Sequence[int], phones: Sequence[object]) -> float:
-    """PNMI: the share of what there is to know of a frame's phone that its unit tells, I(unit; phone) / H(phone).
+class Agreement(NamedTuple):
+    """What units and phones say of each other (arXiv:2106.07447).
 
-    Source: arXiv:2106.07447.
+    Attributes:
+        pnmi: the share of what there is to know of a frame's phone that its unit tells, I(unit; phone) / H(phone).
+        phone_purity: share of the frames that have the most frequent phone of their unit.
+        cluster_purity: share of the frames that have the most frequent unit of their phone.
+    """
+
+    pnmi: float
+    phone_purity: float
+    cluster_purity: float
+
+
+def phone_agreement(counts: Mapping[tuple[int, str], int]) -> Agreement:
+    """How well units and phones agree.
 
     Args:
-        units, phones: one entry a frame.
+        counts: frames of each pair of a unit and a phone; at least one frame.
     """
-    if len(units) != len(phones):
-        raise ValueError(f"{len(units)} units and {len(phones)} phones: one of each a frame")
-    kinds, first = np.unique(np.asarray(units), return_inverse=True)
-    names, second = np.unique([str(phone) for phone in phones], return_inverse=True)
+    kinds, first = np.unique([unit for unit, _ in counts], return_inverse=True)
+    names, second = np.unique([phone for _, phone in counts], return_inverse=True)
     joint = np.zeros((len(kinds), len(names)))
-    np.add.at(joint, (first, second), 1)
+    joint[first, second] = list(counts.values())
     joint /= joint.sum()
     of_unit, of_phone = joint.sum(1, keepdims=True), joint.sum(0, keepdims=True)
     some = joint > 0
     information = float((joint[some] * np.log((joint / (of_unit * of_phone))[some])).sum())
     entropy = -float((of_phone[of_phone > 0] * np.log(of_phone[of_phone > 0])).sum())
-    return information / entropy if entropy > 0 else 0.0
+    purities = float(joint.max(1).sum()), float(joint.max(0).sum())
+    return Agreement(information / entropy if entropy > 0 else 0.0, *purities)

@@ -75,8 +75,7 @@ class UnitSet:
         if not path.is_file():
             raise CheckpointError(f"{path}: there is no such file; `espnet-jst units learn` makes a unit set")
         try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads(((file.metadata() or {}).get(ABOUT) or "{}")[:MAX_ABOUT])
+            about = _read_about(path)
             tensors = load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged or no unit set ({error}): learn the units again") from error
@@ -88,6 +87,21 @@ class UnitSet:
         if not torch.isfinite(found.centroids).all() or found.digest != about.get("digest"):
             raise CheckpointError(f"{path} is not as it was written: learn the units again")
         return found
+
+
+def _read_about(path: Path) -> Any:
+    with safe_open(path, framework="pt") as file:
+        return json.loads(((file.metadata() or {}).get(ABOUT) or "{}")[:MAX_ABOUT])
+
+
+def frontend_of(path: str | Path) -> str:
+    """What a file of a unit set names as the frontend of its features; empty for any other file."""
+    try:
+        about = _read_about(Path(path))
+    except (SafetensorError, OSError, ValueError):
+        return ""
+    features = about.get("features") if isinstance(about, dict) else None
+    return str(features.get("frontend", "")) if isinstance(features, dict) else ""
 
 
 def check_same(found: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> None:

@@ -186,7 +186,7 @@ def test_centroids_of_asr2_are_taken_over_and_a_pickle_only_on_request(recording
     ("feature", "message"),
     [
         ("wavlm_large", "give log_mel, or MODEL/LAYER"),
-        ("no/where/at/all/3", "there is no folder no/where/at/all"),
+        ("no/where/at/all/3", "there is no folder or file no/where/at/all"),
         ("log_mel/3", "no folder of a model"),
     ],
 )

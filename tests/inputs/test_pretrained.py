@@ -188,6 +188,7 @@ def test_streams_of_any_age_are_heard_together() -> None:
         ({"architecture": {"kind": "hubert", "normalize": True, "sizes": {"auto_map": 1}}}, "'auto_map' is not one of"),
         ({"architecture": {"kind": "hubert", "normalize": True, "sizes": {"hidden_size": 1e9}}}, "no encoder has such"),
         ({"architecture": {"kind": "hubert", "normalize": True, "sizes": {}}}, "says None layers"),
+        ({"architecture": {"kind": "hubert", "normalize": True, "sizes": {}, "epsilon": 0}}, "epsilon is 0: give a"),
     ],
 )
 def test_what_cannot_be_used_is_one_message(keys: dict, message: str, tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 
 from espnet_jst.errors import DataError
 from espnet_jst.text.units import has_blanks, split_units
 from espnet_jst.units.alphabet import ASR2_FIRST, as_text, first_code, from_text, is_unit, with_counts, without_repeats
-from espnet_jst.units.quality import phone_information, usage
+from espnet_jst.units.quality import Agreement, phone_agreement, usage
 
 
 @pytest.mark.parametrize("clusters", [1, 100, 2000, 6400, 6401, 65_000])
@@ -55,8 +56,13 @@ def test_use_of_units() -> None:
     assert found.perplexity == pytest.approx(math.exp(-(0.6 * math.log(0.6) + 0.4 * math.log(0.4))))
 
 
-def test_phone_information() -> None:
-    assert phone_information([0, 0, 1, 1], ["a", "a", "b", "b"]) == pytest.approx(1.0)
-    assert phone_information([0, 1, 0, 1], ["a", "a", "b", "b"]) == pytest.approx(0.0)
-    assert phone_information([0, 1, 2, 2], ["a", "a", "b", "b"]) == pytest.approx(1.0)  # finer units lose nothing
-    assert phone_information([0, 0], ["a", "a"]) == 0.0
+def agreement(units: list[int], phones: str) -> Agreement:
+    return phone_agreement(Counter(zip(units, phones, strict=True)))
+
+
+def test_what_units_tell_of_phones() -> None:
+    assert agreement([0, 0, 1, 1], "aabb") == pytest.approx((1, 1, 1))
+    assert agreement([0, 1, 0, 1], "aabb") == pytest.approx((0, 0.5, 0.5))
+    assert agreement([0, 1, 2, 2], "aabb") == pytest.approx((1, 1, 0.75))  # finer units lose nothing
+    assert agreement([0, 0, 0, 1], "aabb") == pytest.approx((0.311278, 0.75, 0.75), abs=1e-6)  # H(3/4) - 1/2
+    assert agreement([0, 0], "aa") == (0, 1, 1)

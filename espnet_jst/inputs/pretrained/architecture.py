@@ -33,6 +33,7 @@ SIZES = {
     "whisper": _WHISPER,
 }
 MAX_SIZE = 65_536
+EPSILON = 1e-7  # of transformers' feature extractors
 Tensors = dict[str, Tensor]
 
 
@@ -44,17 +45,20 @@ class Architecture:
         kind: a key of `SIZES`.
         normalize: whether it wants utterances of mean 0 and variance 1.
         sizes: values of the keys in `SIZES`.
-        source: the model on the hub, or the name of the folder, for people.
+        source: the model on the hub, or the name of the folder or file, for people.
+        epsilon: added to the variance of an utterance that is normalized: transformers and fairseq differ.
     """
 
     kind: str
     normalize: bool
     sizes: Mapping[str, Any]
     source: str = ""
+    epsilon: float = EPSILON
 
     def as_conf(self) -> dict[str, Any]:
         """For `frontend_conf.architecture`."""
-        return {"kind": self.kind, "normalize": self.normalize, "sizes": dict(self.sizes), "source": self.source}
+        conf = {"kind": self.kind, "normalize": self.normalize, "sizes": dict(self.sizes), "source": self.source}
+        return conf if self.epsilon == EPSILON else {**conf, "epsilon": self.epsilon}
 
     @classmethod
     def read(cls, values: Mapping[str, Any], where: str) -> Architecture:
@@ -74,7 +78,10 @@ class Architecture:
                     not isinstance(item, str) and not 0 <= item <= MAX_SIZE
                 ):
                     raise ConfigError(f"{where}.sizes.{name} is {shown(value)}: no encoder has such a size")
-        return cls(kind, normalize, sizes, str(values.get("source", ""))[:200])
+        epsilon = values.get("epsilon", EPSILON)
+        if type(epsilon) is not float or not 0 < epsilon < 1:
+            raise ConfigError(f"{where}.epsilon is {shown(epsilon)}: give a small number")
+        return cls(kind, normalize, sizes, str(values.get("source", ""))[:200], epsilon)
 
     @classmethod
     def of_model(cls, model: str | Path) -> Architecture:
@@ -118,16 +125,17 @@ class Architecture:
         try:
             if self.kind == "whisper":
                 return WhisperFrames(layers, sizes=self.sizes, chunk_s=chunk_s)
-            return WaveEncoder(self.kind, layers, normalize=self.normalize, sizes=self.sizes)
+            epsilon = self.epsilon if self.normalize else None
+            return WaveEncoder(self.kind, layers, epsilon=epsilon, sizes=self.sizes)
         except (ValueError, TypeError, KeyError, RuntimeError) as error:  # what transformers makes of sizes
             raise ConfigError(f"architecture.sizes cannot be used: {str(error) or type(error).__name__}") from error
 
 
-def read_encoder(model: str | Path, architecture: Architecture, encoder: PretrainedEncoder) -> None:
-    """Read the weights of a model into its encoder; of a larger model the rest is left out.
+def saved_weights(model: str | Path, architecture: Architecture) -> Tensors:
+    """The weights that transformers saved, by its names.
 
     Raises:
-        ConfigError: a file is damaged or lacks weights.
+        ConfigError: a file is missing or damaged.
     """
     from transformers import AutoModel
 
@@ -135,13 +143,28 @@ def read_encoder(model: str | Path, architecture: Architecture, encoder: Pretrai
         whole = AutoModel.from_pretrained(str(model))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ConfigError(_no_model(model, error)) from error
-    found = whole.encoder.state_dict() if architecture.kind == "whisper" else whole.state_dict()
-    own = encoder.state_dict()
-    weights = {name.partition(".")[2]: name for name in own}
-    missing = [theirs for theirs in weights if theirs not in found]
+    return whole.encoder.state_dict() if architecture.kind == "whisper" else whole.state_dict()
+
+
+def fill(encoder: PretrainedEncoder, found: Mapping[str, Tensor], where: str) -> None:
+    """Give an encoder its weights; of a larger model the rest is left out.
+
+    Args:
+        found: by the names of transformers.
+        where: the model and its kind, for the message.
+
+    Raises:
+        ConfigError: some are missing, or of another size.
+    """
+    weights = {name: name.partition(".")[2] for name in encoder.state_dict()}
+    missing = [theirs for theirs in weights.values() if theirs not in found]
     if missing:
-        raise ConfigError(f"model {model} has no {missing[0]}: it is no {architecture.kind} as transformers saves it")
-    encoder.load_state_dict({ours: found[theirs] for theirs, ours in weights.items()})
+        raise ConfigError(f"{where} has no {missing[0]}: its weights are not all there")
+    try:
+        encoder.load_state_dict({ours: found[theirs] for ours, theirs in weights.items()})
+    except RuntimeError as error:
+        detail = " ".join(str(error).split()).partition(": ")[2][:200]
+        raise ConfigError(f"{where} has weights of other sizes than it says ({detail})") from error
 
 
 def _plain(value: Any) -> Any:
@@ -166,4 +189,4 @@ def _normalizes(model: str | Path) -> bool:
 
 def _no_model(model: str | Path, error: Exception) -> str:
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    return f"model {model} is no folder of a model as transformers saves it, nor one on the hub ({first[:200]})"
+    return f"model {model} is no folder of a model as transformers saves it, nor on the hub, nor a file ({first[:200]})"

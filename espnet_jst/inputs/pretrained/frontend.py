@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.pretrained.architecture import Architecture, read_encoder
+from espnet_jst.inputs.pretrained.architecture import Architecture, fill, saved_weights
 from espnet_jst.inputs.pretrained.conf import PretrainedConf
+from espnet_jst.inputs.pretrained.original import read_original
 from espnet_jst.inputs.whole import WholeFrontend
 from espnet_jst.keys import takes
 
@@ -20,13 +22,17 @@ class Pretrained(WholeFrontend):
     @takes(PretrainedConf)
     def __init__(self, conf: PretrainedConf) -> None:
         super().__init__()
-        if conf.architecture is None:
-            self.architecture = Architecture.of_model(str(conf.model))
-        else:
+        model, weights = str(conf.model), None
+        if conf.architecture is not None:
             self.architecture = Architecture.read(conf.architecture, "architecture")
+        elif Path(model).is_file():
+            self.architecture, weights = read_original(model)
+        else:
+            self.architecture = Architecture.of_model(model)
+            weights = saved_weights(model, self.architecture)
         self.encoder = self.architecture.build(conf.layer, chunk_s=conf.chunk_s)
-        if conf.architecture is None:
-            read_encoder(str(conf.model), self.architecture, self.encoder)
+        if weights is not None:
+            fill(self.encoder, weights, f"model {model} ({self.architecture.kind})")
         self.trainable = conf.trainable
         self.encoder.requires_grad_(conf.trainable)
         self.weights = nn.Parameter(torch.zeros(self.encoder.layers + 1)) if conf.weighted else None

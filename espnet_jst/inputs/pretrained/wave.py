@@ -22,11 +22,11 @@ class WaveEncoder(PretrainedEncoder):
     Args:
         kind: wav2vec2, hubert or wavlm.
         layers: of the Transformer, from the lowest on.
-        normalize: whether it wants utterances of mean 0 and variance 1.
+        epsilon: where it wants utterances of mean 0 and variance 1, what is added to the variance; else None.
         sizes: further arguments of the configuration in transformers.
     """
 
-    def __init__(self, kind: str, layers: int, *, normalize: bool, sizes: Mapping[str, Any]) -> None:
+    def __init__(self, kind: str, layers: int, *, epsilon: float | None, sizes: Mapping[str, Any]) -> None:
         super().__init__()
         import transformers
 
@@ -39,7 +39,7 @@ class WaveEncoder(PretrainedEncoder):
         own = {**sizes, "num_hidden_layers": layers, "layerdrop": 0.0, "apply_spec_augment": False}
         own |= {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}  # else there is a vector for what is masked
         self.model = made_of_zeros(lambda: model(config(**own)))
-        self.normalize, self.layers, self.size = normalize, layers, self.model.config.hidden_size
+        self.epsilon, self.layers, self.size = epsilon, layers, self.model.config.hidden_size
         conf = self.model.config
         self.kernels, self.strides = list(conf.conv_kernel), list(conf.conv_stride)
         self.hop_samples = int(torch.tensor(self.strides).prod())
@@ -49,7 +49,10 @@ class WaveEncoder(PretrainedEncoder):
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         lengths = lengths.to(samples.device)
-        samples = normalized(samples, lengths) if self.normalize else zeroed(samples, lengths.tolist())
+        if self.epsilon is None:
+            samples = zeroed(samples, lengths.tolist())
+        else:
+            samples = normalized(samples, lengths, self.epsilon)
         if samples.size(1) < self.span_samples:  # silence behind what is shorter than one frame
             samples = nn.functional.pad(samples, (0, self.span_samples - samples.size(1)))
         lengths = lengths.clamp(min=self.span_samples)
@@ -96,13 +99,13 @@ def hooked(encoder: Any, found: list[Tensor], valid: Tensor) -> Iterator[None]:
             hook.remove()
 
 
-def normalized(samples: Tensor, lengths: Tensor) -> Tensor:
+def normalized(samples: Tensor, lengths: Tensor, epsilon: float) -> Tensor:
     """Every utterance with mean 0 and variance 1 over its own samples, zeros behind them."""
     valid = torch.arange(samples.size(1), device=samples.device) < lengths[:, None]
     count = lengths.clamp(min=1)[:, None]
     mean = samples.where(valid, 0.0).sum(1, keepdim=True) / count
     centred = (samples - mean).where(valid, 0.0)
-    return centred / (centred.square().sum(1, keepdim=True) / count + 1e-7).sqrt()
+    return centred / (centred.square().sum(1, keepdim=True) / count + epsilon).sqrt()
 
 
 def group_normalized(x: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:

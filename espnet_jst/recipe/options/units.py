@@ -18,7 +18,8 @@ class UnitOptions:
     kmeans_feature: str = option(
         "",
         "train on discrete units of speech, clusters of these frames: log_mel, or MODEL/LAYER, a folder that "
-        "transformers saved or a name on the hub, and the layer, such as models/wavlm-large/21",
+        "transformers saved, a name on the hub or an original checkpoint, and the layer, such as "
+        "models/wavlm-large/21; or s3prl:NAME/LAYER, an upstream of S3PRL",
     )
     nclusters: int = option(2000, "number of units")
     kmeans_frames: int = option(500_000, "frames, drawn over all training speech, that are clustered")
@@ -55,7 +56,7 @@ class UnitOptions:
     def unit_tag(self) -> str:
         """What a unit set is called in folders and files: `wavlm-large_21_km2000`."""
         model, _, layer = self.kmeans_feature.rpartition("/")
-        feature = f"{Path(model).name}_{layer}" if model else layer
+        feature = f"{Path(model).name.replace(':', '_')}_{layer}" if model else layer
         return f"{feature}_km{self.nclusters}"
 
     @property

@@ -56,7 +56,8 @@ def frames_stages(data: DataOptions, training: TrainingOptions, run: RunOptions,
     frontend = cached_frontend(training)
     if frontend is None:
         return
-    model = Path(str(frontend["frontend_conf"].get("model", "")))
+    conf = frontend["frontend_conf"]
+    model = Path(str(conf.get("model") or conf.get("path_or_url") or ""))
     for name in data.training_sets:
         folder = data.raw / name
         out = frames_file(folder, frontend)
@@ -65,7 +66,11 @@ def frames_stages(data: DataOptions, training: TrainingOptions, run: RunOptions,
             name=f"frames of {name}",
             run=partial(dump, folder / "wav.scp", out.parent, nj=run.nj, device="cuda" if run.ngpu else "cpu"),
             uses={"frontend": frontend},
-            inputs=[folder / "wav.scp", *present(folder / UTT2AUDIO, model / "config.json")],
+            inputs=[
+                folder / "wav.scp",
+                *present(folder / UTT2AUDIO, model / "config.json"),
+                *([model] if model.is_file() else []),
+            ],
             outputs=[out],
             stamp=out.parent / ".stages" / "10.json",
             skip=skip,

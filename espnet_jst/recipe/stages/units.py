@@ -33,11 +33,16 @@ from espnet_jst.units.alphabet import as_text, without_repeats
 MODEL_FILES = ("config.json", "config.yaml", "valid.loss.ave.pth")  # of transformers, and of an experiment of ours
 
 
+def model_files(model: Path) -> list[Path]:
+    """What says whether units are still those of a model: an original checkpoint, or files of a folder."""
+    return [model] if model.is_file() else [model / name for name in MODEL_FILES]
+
+
 def unit_stages(data: DataOptions, text: TextOptions, expdir: str, run: RunOptions, *, skip: str) -> Iterator[Stage]:
     """Learn them, and write both training sets in them."""
     units, device = units_file(expdir, text), "cuda" if run.ngpu else "cpu"
     train = data.raw / data.train_set
-    model = Path(text.kmeans_feature).parent
+    model = Path(text.kmeans_feature.rpartition(":")[2]).parent  # of s3prl:NAME:FILE/LAYER the file
     yield Stage(
         number=5,
         name=f"units {text.unit_tag}",
@@ -48,7 +53,7 @@ def unit_stages(data: DataOptions, text: TextOptions, expdir: str, run: RunOptio
             "max_frames": text.kmeans_frames,
             "seed": text.kmeans_seed,
         },
-        inputs=[train / "wav.scp", *present(train / UTT2AUDIO, *(model / name for name in MODEL_FILES))],
+        inputs=[train / "wav.scp", *present(train / UTT2AUDIO, *model_files(model))],
         outputs=[units, units.parent / "kmeans.json"],
         stamp=units.parent / ".stages" / "5.json",
         skip=skip,
