@@ -12,9 +12,8 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.pretrained.architecture import Architecture, read_encoder
 from espnet_jst.inputs.pretrained.conf import PretrainedConf
-from espnet_jst.inputs.whole import step_whole
 from espnet_jst.keys import takes
-from espnet_jst.streams import Waiting
+from espnet_jst.streams import Waiting, step_whole
 from espnet_jst.taps import Tap
 
 
