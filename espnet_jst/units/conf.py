@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from espnet_jst.keys import Conf, key
 
+UNIT_INITS = ("normal", "mean_cov", "mean")  # how rows of units are drawn for an embedding that was trained on text
+
 
 @dataclass(frozen=True, kw_only=True)
 class KMeansConf(Conf):
