@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options.option import check_least, option
+from espnet_jst.units.conf import UNIT_INITS
 
 UNIT_CASES = ("rm", "ts")
 
@@ -30,6 +31,17 @@ class UnitOptions:
     )
     text_set: str = option("", "data set of that text, which needs no recordings; by default the training set")
     upsample: str = option("auto", "frames of a token of text; auto: as many as make it as long as its units")
+    mbart: str = option(
+        "",
+        "begin as an mBART: folder of mbart-large-cc25 or mbart-large-50 as transformers saves it; both texts have its "
+        "pieces",
+    )
+    unit_init: str = option(
+        "normal",
+        "of --mbart: its rows for units are drawn by the mean and variance of each feature of its embedding, or by the "
+        "covariance of all (mean_cov), or are the mean",
+        UNIT_INITS,
+    )
 
     def check_units(self) -> None:
         """Refuse what cannot be.
@@ -44,6 +56,10 @@ class UnitOptions:
             raise ConfigError(f"--upsample {self.upsample}: give auto, or a whole number from 1 to 64")
         if (self.text_share or self.text_set) and not self.kmeans_feature:
             raise ConfigError("--text_share and --text_set go with units: give --kmeans_feature")
+        if self.mbart and not self.kmeans_feature:
+            raise ConfigError("--mbart goes with units, which share its parameters: give --kmeans_feature")
+        if self.mbart and not self.unit_nbpe:
+            raise ConfigError("--unit_nbpe 0: beside the pieces of --mbart units have pieces too: give their number")
 
     @property
     def unit_tag(self) -> str:
