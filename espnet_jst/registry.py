@@ -17,6 +17,7 @@ from espnet_jst.keys import Conf, T, declared, keys_of, kind_of, read, signature
 ENCODERS: dict[str, type | str] = {
     "chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer",
     "contextual_block": "espnet_jst.encoders.contextual_block:ContextualBlockConformer",
+    "mbart": "espnet_jst.encoders.mbart:MBartEncoder",
     "zipformer": "espnet_jst.encoders.zipformer.zipformer:Zipformer",
 }
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.

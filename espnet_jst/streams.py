@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+from espnet_jst.errors import DataError
+from espnet_jst.taps import Tap
 
 
 @dataclass
@@ -77,6 +80,46 @@ class Waiting(RowState):
         longest = max(state.x.size(1) for state in states)
         x = torch.cat([_padded(state.x, longest) for state in states])
         return cls(x, [count for state in states for count in state.counts])
+
+
+def step_whole(
+    heard: Tap,
+    waiting: Waiting,
+    last: Sequence[bool],
+    embed: Callable[[Tensor, Tensor], Tap],
+    size: int,
+    shift_s: float,
+) -> tuple[Tap, Waiting]:
+    """Of what hears whole utterances: further samples (or frames) of each row -> the frames of those that end now, and
+    what waits of the others.
+
+    Args:
+        heard: samples (B, n), or frames (B, n, F), of each row the first `lengths`.
+        waiting: all that these streams have heard so far.
+        last: for each row, whether nothing follows.
+        embed: whole utterances and their lengths (N,) -> their frames.
+        size: features of a frame.
+        shift_s: seconds from one frame to the next.
+
+    Raises:
+        DataError: whatever `embed` refuses; `index` is the row here.
+    """
+    waiting = waiting.append(heard.x, heard.lengths.tolist())
+    ended = [row for row, ends in enumerate(last) if ends and waiting.counts[row]]
+    counts = torch.zeros(len(last), dtype=torch.long)
+    if not ended:
+        return Tap(heard.x.new_zeros(len(last), 0, size), counts, shift_s), waiting
+    rows = torch.tensor(ended)
+    whole = waiting.select(rows)
+    try:
+        tap = embed(whole.x[:, : max(whole.counts)], torch.tensor(whole.counts, device=whole.x.device))
+    except DataError as error:
+        raise DataError(str(error), index=None if error.index is None else ended[error.index]) from error
+    frames = tap.x.new_zeros(len(last), *tap.x.shape[1:])
+    frames[rows.to(frames.device)] = tap.x
+    counts[rows] = tap.lengths.cpu()
+    passed = [count if ends else 0 for count, ends in zip(waiting.counts, last, strict=True)]
+    return Tap(frames, counts, shift_s), waiting.drop(passed)
 
 
 def zeroed(x: Tensor, counts: Sequence[int]) -> Tensor:

@@ -109,6 +109,36 @@ class ContextualBlockConformerConf(Conf):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MBartEncoderConf(Conf):
+    """mBART's encoder (arXiv:2001.08210), for whole utterances; the defaults are the sizes of mbart-large."""
+
+    size: int = key(1024, "model dimension, which is input_size as well", low=1, high=4096)
+    layers: int = key(12, "Transformer layers", low=1, high=128)
+    heads: int = key(16, "attention heads", low=1, high=64)
+    feed_forward_size: int = key(4096, "hidden size of the feed-forward modules", low=1, high=32768)
+    activation: str = key("gelu", "of the feed-forward modules", choices=("gelu", "relu"))
+    positions: int = key(
+        1024, "learned positions: the most frames, those of `before` and `after` among them", low=1, high=65_536
+    )
+    before: int = key(
+        0, "learned vectors before the frames of an utterance: 1 in mBART-50, its language", low=0, high=16
+    )
+    after: int = key(
+        2, "learned vectors behind them: 2 in mbart-large-cc25, end and language; 1 in mBART-50", low=0, high=16
+    )
+    scale_embedding: bool = key(True, "frames and these vectors are multiplied by the square root of size")
+    dropout: float = key(0.1, "dropout of the input and of residual branches", low=0, high=1)
+    attention_dropout: float = key(0.0, "dropout of attention weights", low=0, high=1)
+
+    def check(self) -> None:
+        """Refuse sizes that do not divide, and no position for a frame."""
+        if self.size % self.heads:
+            raise ConfigError(f"size={self.size} must be a multiple of heads={self.heads}")
+        if self.positions <= self.before + self.after:
+            raise ConfigError(f"positions={self.positions} leaves none for a frame: give more than before + after")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TargetLanguagesConf(Conf):
     """The languages that a model translates into, one an utterance (`utt2tgt_lang`, `--tgt_lang`)."""
 

@@ -1,4 +1,6 @@
-"""Attention head: ESPnet's Transformer decoder over one lane or several serialized lanes, and its steps in a search."""
+"""Attention head: ESPnet's Transformer decoder, or mBART's (arXiv:2001.08210), over one lane or several serialized
+ones, and its steps in a search.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from espnet_jst.errors import ConfigError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.heads.conf import AttentionHeadConf
 from espnet_jst.heads.interface import LABELS, Head, HeadOutput
+from espnet_jst.heads.labels import NORM_EPS, ESPnetLabels, MBartLabels, TiedOutput
 from espnet_jst.keys import takes
 from espnet_jst.losses.checks import check_labels, checked
 from espnet_jst.taps import Tap
@@ -38,7 +41,7 @@ class Written:
     Attributes:
         keys: of every layer, (B, K, H, U, d).
         values: likewise.
-        labels: U.
+        labels: U, with what begins the sequences.
     """
 
     keys: list[Tensor]
@@ -55,11 +58,14 @@ class Written:
 class AttentionHead(Head):
     """A Transformer decoder that hears whole utterances; labels are predicted with smoothing.
 
-    A sequence begins and ends with the last symbol of the token list, `<sos/eos>`. Training, and so every parameter's
-    name, is ESPnet's; `begin` and `step` compute the same label by label, and project each frame and label once.
+    A sequence begins and ends with the last symbol of the token list, `<sos/eos>`; with `style: mbart` it begins with
+    vectors of its own. Training, and so every parameter's name, is ESPnet's; `begin` and `step` compute the same label
+    by label, and project each frame and label once. mBART's layers are ESPnet's with another activation; what enters
+    them, and the output layer, is `labels.MBartLabels` and `TiedOutput`.
 
     Attributes:
         end: id of `<sos/eos>`.
+        most_labels: that a sequence may have, beside its end; None: any number.
     """
 
     exposes = {"decoder": LABELS}
@@ -75,8 +81,9 @@ class AttentionHead(Head):
                 f"an attention decoder is as wide as what it reads: {encoder_size} is no multiple of {conf.heads} heads"
             )
         self.blank, self.vocab_size, self.end, self.smoothing = blank, vocab_size, vocab_size - 1, conf.label_smoothing
+        mbart = conf.style == "mbart"
         self.decoder = TransformerDecoder(
-            vocab_size,
+            0 if mbart else vocab_size,  # of an embedding that is replaced
             encoder_size,
             attention_heads=conf.heads,
             linear_units=conf.feed_forward_size,
@@ -86,7 +93,32 @@ class AttentionHead(Head):
             self_attention_dropout_rate=conf.attention_dropout,
             src_attention_dropout_rate=conf.attention_dropout,
             use_flash_attn=False,  # another mask of padding, and a package that need not be there
+            use_output_layer=not mbart,
         )
+        labels = ESPnetLabels(*self.decoder.embed) if not mbart else self._as_mbart(vocab_size, encoder_size, conf)
+        self.decoder.embed, self.starts = labels, labels.starts
+        self.most_labels = None if labels.most is None else labels.most - labels.starts
+        if conf.activation == "gelu":
+            for layer in self.decoder.decoders:
+                layer.feed_forward.activation = nn.GELU()
+
+    def _as_mbart(self, vocab_size: int, size: int, conf: AttentionHeadConf) -> MBartLabels:
+        """What mBART's decoder has beside the layers."""
+        labels = MBartLabels(
+            vocab_size,
+            size,
+            starts=conf.starts,
+            positions=conf.positions,
+            scaled=conf.scale_embedding,
+            dropout=conf.dropout,
+        )
+        self.decoder.output_layer = TiedOutput(labels.embedding)
+        for layer in self.decoder.decoders:
+            layer.feed_forward.dropout.p = 0.0  # mBART has dropout behind the module alone
+        for part in self.decoder.modules():
+            if isinstance(part, nn.LayerNorm):
+                part.eps = NORM_EPS
+        return labels
 
     @property
     def part_names(self) -> tuple[str, ...]:
@@ -115,12 +147,20 @@ class AttentionHead(Head):
         """
         x, lengths = tap.x, tap.lengths.to(tap.x.device)
         check_labels(targets, lengths, target_lengths, frames=x.size(1), vocab_size=self.vocab_size, blank=self.blank)
+        if self.most_labels is not None and targets.size(1) > self.most_labels:
+            longest = int(target_lengths.argmax())
+            raise DataError(
+                f"{int(target_lengths[longest])} labels, and the decoder has positions for {self.most_labels}: leave "
+                "the utterance out, or cut it",
+                index=longest,
+            )
         place = torch.arange(targets.size(1) + 1, device=x.device)
         ends = nn.functional.pad(targets, (0, 1), value=self.end).masked_fill(
             place >= target_lengths[:, None], self.end
         )
-        begins = nn.functional.pad(ends[:, :-1], (1, 0), value=self.end)
-        (logits, hidden), _ = self.decoder(x, lengths, begins, target_lengths + 1, return_hs=True)
+        begins = nn.functional.pad(ends[:, :-1], (self.starts, 0), value=self.end)
+        (logits, hidden), _ = self.decoder(x, lengths, begins, target_lengths + self.starts, return_hs=True)
+        logits, hidden = logits[:, self.starts - 1 :], hidden[:, self.starts - 1 :]
         return logits.float().log_softmax(dim=-1), ends, place <= target_lengths[:, None], hidden
 
     def _smoothed(self, logp: Tensor, labels: Tensor) -> Tensor:
@@ -140,13 +180,23 @@ class AttentionHead(Head):
         hidden = torch.arange(x.size(1), device=x.device) >= lengths.to(x.device)[:, None]
         B, H, _, d = keys[0].shape
         nothing = [x.new_zeros(B, 1, H, 0, d) for _ in keys]
-        return Memory(keys, values, hidden[:, None, None]), Written(nothing, list(nothing))
+        memory, written = Memory(keys, values, hidden[:, None, None]), Written(nothing, list(nothing))
+        for _ in range(self.starts - 1):
+            written = self._hear(torch.full((B, 1), self.end, device=x.device), memory, written)[1]
+        return memory, written
 
     def step(self, labels: Tensor, memory: Memory, written: Written) -> tuple[Tensor, Written]:
-        """The last labels of hypotheses, (B, K) -> log-probabilities of the next ones, (B, K, V), and the cache."""
-        embedding, position = self.decoder.embed
-        position.extend_pe(position.pe.new_zeros(1, written.labels + 1))
-        x = embedding(labels) * position.xscale + position.pe[:, written.labels].to(labels.device)
+        """The last labels of hypotheses, (B, K) -> log-probabilities of the next ones, (B, K, V), and the cache.
+
+        The first labels of all are `end`.
+        """
+        x, written = self._hear(labels, memory, written)
+        logits = self.decoder.output_layer(self.decoder.after_norm(x))
+        return logits.float().log_softmax(dim=-1), written
+
+    def _hear(self, labels: Tensor, memory: Memory, written: Written) -> tuple[Tensor, Written]:
+        """Labels (B, K) behind those of the cache -> what the last layer makes of them, (B, K, D), and the cache."""
+        x = self.decoder.embed.at(labels, written.labels)
         all_keys, all_values = [], []
         for number, layer in enumerate(self.decoder.decoders):
             own, heard = layer.self_attn, layer.src_attn
@@ -163,8 +213,7 @@ class AttentionHead(Head):
             x = x + layer.feed_forward(layer.norm3(x))
             all_keys.append(keys)
             all_values.append(values)
-        logits = self.decoder.output_layer(self.decoder.after_norm(x))
-        return logits.float().log_softmax(dim=-1), Written(all_keys, all_values, written.labels + 1)
+        return x, Written(all_keys, all_values, written.labels + 1)
 
 
 def _split(x: Tensor, heads: int) -> Tensor:

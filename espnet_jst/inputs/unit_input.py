@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from espnet_jst.inputs.interface import Input
 from espnet_jst.inputs.tokens import TokenInput
 from espnet_jst.inputs.unit_features import UnitReader
-from espnet_jst.inputs.whole import step_whole
-from espnet_jst.streams import RowState, Waiting
+from espnet_jst.streams import RowState, Waiting, step_whole
 from espnet_jst.taps import Tap
 from espnet_jst.units.alphabet import as_text, without_repeats
 from espnet_jst.units.unit_set import UnitSet

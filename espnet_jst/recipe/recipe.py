@@ -20,7 +20,8 @@ from espnet_jst.recipe.stages.scoring import scoring_stages
 from espnet_jst.recipe.stages.statistics import statistics_stage
 from espnet_jst.recipe.stages.tokens import tokens_stage
 from espnet_jst.recipe.stages.training import training_stages
-from espnet_jst.recipe.stages.units import unit_fitting_stages, unit_stages
+from espnet_jst.recipe.stages.unit_fitting import unit_fitting_stages
+from espnet_jst.recipe.stages.units import unit_stages
 from espnet_jst.recipe.stages.uploading import uploading_stages
 
 

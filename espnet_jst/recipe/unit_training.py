@@ -84,6 +84,12 @@ def text_folder(data: DataOptions, text: TextOptions) -> Path:
     return data.raw / (text.text_set or data.train_set)
 
 
+def text_source(data: DataOptions, text: TextOptions) -> Path:
+    """The data directory that this text is taken from: that folder, where another stage has made it."""
+    out = text_folder(data, text)
+    return out if out.name in data.training_sets else Path(data.datadir) / out.name
+
+
 def lengths_file(folder: Path, reader: Path) -> Path:
     """Frames of the units of a set, and only of utterances that can be trained on."""
     return folder / f"utt2num_units.{reader.name}"

@@ -146,6 +146,8 @@ class AttentionSearch(GatheringSearch):
             int(-ratio) if ratio < 0 else int(ratio * frames) for ratio in (self.minlenratio, self.maxlenratio)
         )
         most = max(1, most) if self.maxlenratio else frames
+        if self.head.most_labels is not None:
+            most = min(most, self.head.most_labels)
         return min(least, most), most
 
     def _end(self, scores: Tensor, last: Tensor, labels: Tensor, gains: Tensor, ended: list[list[_Ended]]) -> Tensor:

@@ -133,6 +133,11 @@ class ESPnetView(nn.Module):
             self.joint_network = self.st_joint_network = head.joint
         else:
             assert isinstance(head, AttentionHead)
+            if head.starts > 1:
+                raise ConfigError(
+                    f"ESPnet's own inference begins a sequence with one symbol, head {name!r} with {head.starts} "
+                    "vectors: use jst_inference"
+                )
             self.decoder = head.decoder
         self.blank_id = head.blank
         beside = [

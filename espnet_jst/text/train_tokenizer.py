@@ -47,7 +47,7 @@ def train_tokenizer(
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise DataError("no text to train the tokenizer on: check the text files of the training set")
-    _write_tokenizer(Path(out_dir), _train(texts, vocab_size, model_type, list(tags)))
+    write_tokenizer(Path(out_dir), _train(texts, vocab_size, model_type, list(tags)))
 
 
 def join_tokenizers(directories: Sequence[str | Path], out_dir: str | Path) -> None:
@@ -78,11 +78,11 @@ def join_tokenizers(directories: Sequence[str | Path], out_dir: str | Path) -> N
             joined.pieces.extend(piece for piece in model.pieces if piece.piece not in known)
         known |= {piece.piece for piece in model.pieces}
     joined.trainer_spec.vocab_size = len(joined.pieces)
-    _write_tokenizer(Path(out_dir), joined.SerializeToString())
+    write_tokenizer(Path(out_dir), joined.SerializeToString())
 
 
-def _write_tokenizer(out_dir: Path, model: bytes) -> None:
-    """`bpe.model`, and its pieces in ESPnet's order."""
+def write_tokenizer(out_dir: Path, model: bytes) -> None:
+    """Write `bpe.model`, and its pieces in ESPnet's order as `tokens.txt`."""
     out_dir.mkdir(parents=True, exist_ok=True)
     tokens = [BLANK, UNK, *(piece for piece in _pieces(model) if piece != UNK), SOS_EOS]
     _write(out_dir / "bpe.model", model)

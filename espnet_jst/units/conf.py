@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from espnet_jst.keys import Conf, key
 
 MOST_CLUSTERS = 65_536  # two bytes
+UNIT_INITS = ("normal", "mean_cov", "mean")  # how rows of units are drawn for an embedding that was trained on text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from espnet_jst.encoders.chain import FIRST, Chain, ChainContext, Link
 from espnet_jst.encoders.chunk_conformer import ChunkConformer
 from espnet_jst.encoders.contextual_block import ContextualBlockConformer
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
+from espnet_jst.encoders.mbart import MBartEncoder
 from espnet_jst.encoders.zipformer.zipformer import Zipformer
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
@@ -59,6 +60,12 @@ def on_features(input_size: int = FEATURES, **changes: Any) -> Zipformer:
     return zipformer(input_size, **{**two, **changes})
 
 
+def mbart(input_size: int = FEATURES, **changes: Any) -> MBartEncoder:
+    """Two layers, one vector before the frames and two behind them."""
+    sizes = {"size": input_size, "layers": 2, "heads": 2, "feed_forward_size": 48, "before": 1, "after": 2}
+    return MBartEncoder(input_size, **{**sizes, "positions": 1024, "dropout": 0.0, **changes})
+
+
 def contexts(unit: int) -> list[ChunkContext]:
     """Chunks of `unit` frames or several, with every kind of left context."""
     chunks = ((4, 2), (3, 0), (8, -1), (1, 5), (0, -1))
@@ -70,6 +77,10 @@ def _alone(build: Callable[[], StreamingEncoder], unit: int = 1, *, unheard: int
         return [Link(FIRST, build(), None)]
 
     return System(links, [ChainContext({FIRST: context}) for context in contexts(unit)], unheard)
+
+
+def _whole(build: Callable[[], StreamingEncoder]) -> System:
+    return System(lambda: [Link(FIRST, build(), None)], [ChainContext({FIRST: ChunkContext(0, -1)})])
 
 
 def _blocks(build: Callable[[], StreamingEncoder], *, ahead: Sequence[int], unheard: int = 1) -> System:
@@ -127,6 +138,7 @@ SYSTEMS = {
     "contextual block, 6, without look-ahead": _blocks(
         lambda: contextual_block(subsampling=6, past_frames=1, macaron=False), ahead=[0], unheard=5
     ),
+    "mbart": _whole(mbart),
     "zipformer": _alone(zipformer, 2),
     "zipformer, last stack at full rate": _alone(lambda: zipformer(downsampling=[8, 2, 1], output_subsampling=4), 2),
     "zipformer on features": _alone(on_features, 4),

@@ -166,7 +166,7 @@ def test_a_long_stream_stays_equal_to_the_whole_and_its_state_small(name):
         sizes.append(numbers(state))
         for tap, found in taps.items():
             outputs[tap].append(found.x)
-    assert max(sizes[12:]) <= max(sizes[6:12])
+    assert context.hears_whole or max(sizes[12:]) <= max(sizes[6:12])
     for tap, found in module.encode(packet(x), context).items():
         torch.testing.assert_close(torch.cat(outputs[tap], dim=1), found.x, **CLOSE)
 

@@ -1,5 +1,7 @@
 """The attention head: ESPnet's loss, and its steps against ESPnet's decoder."""
 
+import copy
+
 import pytest
 import torch
 from espnet2.st.espnet_model import LabelSmoothingLoss
@@ -9,6 +11,8 @@ from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.taps import Tap
 
 V, D = 11, 16
+MBART = {"style": "mbart", "activation": "gelu", "positions": 12}
+EVERY = pytest.mark.parametrize("conf", [{}, {**MBART, "starts": 1}, {**MBART, "starts": 3}], ids=["espnet", "1", "3"])
 
 
 def make(**conf):
@@ -34,8 +38,9 @@ def test_the_loss_is_espnets(smoothing):
     assert output.exposed["decoder"].x.shape == (2, 4, D) and output.exposed["decoder"].lengths.tolist() == [4, 2]
 
 
-def test_padding_and_the_other_utterances_change_nothing():
-    head, (tap, targets, lengths) = make(), data()
+@EVERY
+def test_padding_and_the_other_utterances_change_nothing(conf):
+    head, (tap, targets, lengths) = make(**conf), data()
     together = head(tap, targets, lengths)
     alone = head(Tap(tap.x[1:, :5], tap.lengths[1:], 0.04), targets[1:, :1], lengths[1:])
     torch.testing.assert_close(together.loss[1:], alone.loss)
@@ -59,7 +64,41 @@ def test_steps_are_those_of_espnets_decoder_for_every_hypothesis():
         sequences = torch.cat([sequences[torch.arange(2)[:, None], parents], last[..., None]], dim=2)
 
 
+@EVERY
+def test_the_labels_of_a_search_score_what_the_whole_sequence_does(conf):
+    head, (tap, targets, lengths) = make(**conf), data()
+    memory, written = head.begin(tap.x, tap.lengths)
+    last, total = torch.full((2, 1), head.end), torch.zeros(2)
+    for place in range(4):
+        logp, written = head.step(last, memory, written)
+        due = targets[:, place] if place < 3 else torch.full((2,), -1)
+        due = due.where(due >= 0, head.end)
+        total += logp[:, 0].gather(1, due[:, None])[:, 0] * (place <= lengths)
+        last = due[:, None]
+    torch.testing.assert_close(total, head.score(tap, targets, lengths), atol=1e-5, rtol=1e-4)
+
+
+def test_an_embedding_that_is_the_output_layer_too_is_one_parameter():
+    head, (tap, targets, lengths) = make(**MBART), data()
+    assert [name for name in head.state_dict() if "output_layer" in name] == ["decoder.output_layer.bias"]
+    copied = copy.deepcopy(head)
+    copied.decoder.embed.embedding.weight.data.mul_(2.0)
+    assert torch.equal(copied.decoder.output_layer.weight, 2.0 * head.decoder.output_layer.weight)
+    head(tap, targets, lengths).loss.sum().backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+def test_labels_without_a_position_are_refused_by_training_and_not_written_by_a_search():
+    head, (tap, *_) = make(**MBART, starts=2), data()
+    assert head.most_labels == 10
+    with pytest.raises(DataError, match="11 labels, and the decoder has positions for 10") as caught:
+        head(Tap(tap.x, torch.tensor([7, 7]), 0.04), torch.full((2, 11), 3), torch.tensor([4, 11]))
+    assert caught.value.index == 1
+
+
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match="positions, starts and scale_embedding belong to style: mbart"):
+        make(starts=2)
     with pytest.raises(ConfigError, match="as wide as what it reads: 16 is no multiple of 3 heads"):
         AttentionHead(encoder_size=D, vocab_size=V, heads=3)
     tap, targets, lengths = data()

@@ -15,7 +15,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.recipe import check_options
-from espnet_jst.recipe.stages.units import shuffle
+from espnet_jst.recipe.stages.unit_fitting import shuffle
 from espnet_jst.recipe.unit_training import repeats
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.units.alphabet import is_unit

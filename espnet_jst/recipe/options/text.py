@@ -64,6 +64,9 @@ class TextOptions(UnitOptions):
         if not self.languages:
             raise ConfigError(f"--src_lang {NO_TEXT} --tgt_lang {NO_TEXT}: a corpus needs a text, name a language")
         self.check_units()
+        kinds = {side: self.pieces(side) for side in self.token_sides}
+        if self.mbart and set(kinds.values()) != {"bpe"}:
+            raise ConfigError("--mbart has pieces of its own: give --token_type bpe, and no other for source or target")
 
     @property
     def files(self) -> Texts:
@@ -129,6 +132,8 @@ class TextOptions(UnitOptions):
 
     def _pieces(self, side: str, *, mode: bool) -> str:
         units = f"{self.unit_pieces}_" if side == "src" and self.has_units else ""
+        if self.mbart:
+            return units + Path(self.mbart).name
         if self.pieces(side) != "bpe":
             return units + self.pieces(side)
         return (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options.option import check_least, option
+from espnet_jst.units.conf import UNIT_INITS
 
 UNIT_CASES = ("rm", "ts")
 
@@ -35,6 +36,17 @@ class UnitOptions:
     )
     text_shuffled: bool = option(False, "a control: every transcript of that text with the translation of another one")
     upsample: str = option("auto", "frames of a token of text; auto: as many as make it as long as its units")
+    mbart: str = option(
+        "",
+        "begin as an mBART: folder of mbart-large-cc25 or mbart-large-50 as transformers saves it; both texts have its "
+        "pieces",
+    )
+    unit_init: str = option(
+        "normal",
+        "of --mbart: its rows for units are drawn by the mean and variance of each feature of its embedding, or by the "
+        "covariance of all (mean_cov), or are the mean",
+        UNIT_INITS,
+    )
 
     def check_units(self) -> None:
         """Refuse what cannot be.
@@ -51,6 +63,10 @@ class UnitOptions:
             raise ConfigError("--text_share and --text_set go with units: give --kmeans_feature")
         if (self.text_ctc or self.text_shuffled) and not self.text_share:
             raise ConfigError("--text_ctc and --text_shuffled say how text is trained on: give --text_share")
+        if self.mbart and not self.kmeans_feature:
+            raise ConfigError("--mbart goes with units, which share its parameters: give --kmeans_feature")
+        if self.mbart and not self.unit_nbpe:
+            raise ConfigError("--unit_nbpe 0: beside the pieces of --mbart units have pieces too: give their number")
 
     @property
     def unit_tag(self) -> str:

@@ -13,6 +13,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.finetune import copy_token_lists, model_inputs
 from espnet_jst.recipe.options import DataOptions, TextOptions, TrainingOptions
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.mbart import PIECES, read_texts, trim_token_lists
 from espnet_jst.text.units import split_units
 
 
@@ -38,9 +39,16 @@ def tokens_stage(data: DataOptions, text: TextOptions, training: TrainingOptions
     units = train / text.units_text if text.has_units else None
     run: Callable[..., str]
     uses: dict[str, object]
+    inputs: list[Path] = []
     if training.finetune:
         run = partial(copy_token_lists, folders, texts)
         uses = {"model": training.finetune, "anyway": training.finetune_anyway, "languages": text.languages}
+    elif text.mbart:
+        assert units is not None
+        read = read_texts(data, text)
+        run = partial(trim_token_lists, folders, read, units, text)
+        uses = {"joint": text.joint, "unit_nbpe": text.unit_nbpe}
+        inputs = [folder / name for folder in read[1:] for name in text.files.names] + [Path(text.mbart) / PIECES]
     else:
         run = partial(train_token_lists, folders, [*texts.values()], units=units)
         pieces = {side: Pieces.of(text, side) for side in folders}
@@ -52,7 +60,7 @@ def tokens_stage(data: DataOptions, text: TextOptions, training: TrainingOptions
         name="token list",
         run=run,
         uses=uses,
-        inputs=[*texts.values(), *([units] if units else []), *model_inputs(training.finetune)],
+        inputs=[*texts.values(), *([units] if units else []), *model_inputs(training.finetune), *inputs],
         outputs=lists,
         stamp=lists[0].parent / ".stages" / "5.json",
         skip=skip,

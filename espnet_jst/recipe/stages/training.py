@@ -22,6 +22,7 @@ from espnet_jst.recipe.options import DataOptions, Options, RunOptions, TextOpti
 from espnet_jst.recipe.options.option import check_least, check_words
 from espnet_jst.recipe.runs import HANDED_ON, TrainingRun, training_runs
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages import mbart
 from espnet_jst.recipe.stages.frames import cached_frontend
 from espnet_jst.recipe.stages.statistics import plugins, stats_file, train_command
 from espnet_jst.recipe.stamp import named_files
@@ -54,6 +55,8 @@ def check(training: TrainingOptions, run: RunOptions, text: TextOptions) -> None
             f"--kmeans_feature: {config} has no input_size: give a configuration whose model reads units, such as "
             "conf/units_hard_sharing.yaml"
         )
+    if text.mbart:
+        mbart.check(training, text)
     if last.name and training.finetune:
         raise ConfigError(f"--finetune {training.finetune}: {config} names runs; give a configuration of one training")
     if run.ngpu > 0 and run.num_nodes == 1:
@@ -68,6 +71,9 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
     data, text, training = options.data, options.text, options.training
     if training.corrupt_links > 0 and text.files.both:
         yield corruption_stage(data, f"{text.files.translation}", training.corrupt_links, skip=skip)
+    starts = [mbart.initial_weights(training, text, options.exp)] if text.mbart else []
+    if text.mbart:
+        yield mbart.weights_stage(data, text, training, options.exp, skip=skip)
     every = TrainingFiles.of(
         data, text, corrupt=training.corrupt_links, expdir=training.expdir, frames=cached_frontend(training)
     )
@@ -77,7 +83,7 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
         files = files.of_inputs(run.further_inputs)
         stats = [stats_file(options.stats_dir)] if training.uses_stats and not run.hears_text else []
         inputs = [*run.inputs, *files.inputs, *named_files(training.st_args, Path(training.st_config))]
-        inputs += [*model_inputs(training.finetune), *stats]
+        inputs += [*model_inputs(training.finetune), *stats, *starts]
         yield Stage(
             number=11,
             name=f"train {run.name}".strip(),
@@ -89,6 +95,7 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
                 "minutes": training.minutes,
                 "model": training.finetune,
                 **run.uses,
+                **({"init": [f"{file}" for file in starts]} if starts else {}),
             },
             inputs=inputs,
             outputs=[
