@@ -113,7 +113,7 @@ class Text2Text:
         if model.speech is not None:
             raise ConfigError("the model hears speech and no text: give it to Speech2Text, or espnet-jst transcribe")
         self.model = quantized(model.eval()) if options.quantize_model else model.eval()
-        [spec] = [spec for spec in inputs_of(args).values() if spec.into == FIRST and spec.shares is None]
+        spec = next(spec for spec in inputs_of(args).values() if spec.into == FIRST and spec.shares is None)
         self.args, self.options, self.tokenizers = args, options, build_tokenizers(args)
         self.reads, self.tokenizer = spec.text, self.tokenizers[spec.vocabulary_in(self.tokenizers)]
         self.decoder = self._decoder(options)

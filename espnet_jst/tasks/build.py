@@ -152,17 +152,16 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
 
 
 def _text_alone(args: argparse.Namespace, inputs: Mapping[str, InputSpec]) -> dict[str, InputSpec]:
-    """The texts that feed the first encoder of a model that hears no speech; of several, all but one share its
-    embedding.
+    """The texts that feed the first encoder of a model that hears no speech; of several, it decodes the first one that
+    has an embedding of its own.
     """
     size, found = args.input_size, {name: spec for name, spec in inputs.items() if spec.into == FIRST}
     if type(size) is not int or not 0 < size <= MAX_INPUT_SIZE:
         raise ConfigError(f"input_size is {shown(size)}: give the features of a frame of text, 1 to {MAX_INPUT_SIZE}")
-    owners = [name for name, spec in found.items() if spec.shares is None]
-    if len(owners) != 1:
+    if all(spec.shares is not None for spec in found.values()):
         raise ConfigError(
-            "input_size: no speech is heard, so one entry of model_conf.inputs must feed the encoder, and "
-            f"{len(owners)} do: src_text: {{kind: tokens, repeat: 4, into: encoder}} (others may share its embedding)"
+            "input_size: no speech is heard, so an entry of model_conf.inputs must feed the encoder, and none does: "
+            "src_text: {kind: tokens, repeat: 4, into: encoder}"
         )
     return found
 

@@ -93,7 +93,7 @@ def test_a_pack_is_tried_out_with_a_text(exp, translator, tmp_path):
                     "inputs": {"src_text": {**text_model.INPUTS["src_text"], "into": "hier_encoder"}},
                 },
             },
-            "no speech is heard, so one entry of model_conf.inputs must feed the encoder, and 0 do",
+            "no speech is heard, so an entry of model_conf.inputs must feed the encoder, and none does",
         ),
         ({"input_size": 0}, "input_size is 0: give the features of a frame of text"),
     ],
