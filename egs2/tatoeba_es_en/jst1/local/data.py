@@ -81,7 +81,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data_dir", type=Path, default=Path("data"), help="where the sets are written")
     parser.add_argument("--corpus", type=Path, default=os.environ.get("TATOEBA_ES_EN"), help="folder of the corpus")
     parser.add_argument("--spoken", type=int, help="sentences of the training set that are heard (default: all)")
-    parser.add_argument("--text", type=Path, help="table of all sentences, for data/text (default: train.tsv)")
+    parser.add_argument(
+        "--text",
+        type=Path,
+        default=os.environ.get("TATOEBA_ES_EN_TEXT"),
+        help="table of all sentences, for data/text (default: train.tsv)",
+    )
     args = parser.parse_args(argv)
     if args.corpus is None:
         raise ConfigError(
