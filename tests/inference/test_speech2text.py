@@ -157,7 +157,7 @@ def test_a_saved_model_decodes_as_the_model_in_memory(tmp_path: Path) -> None:
         ({"chunk_s": -1.0}, "must be positive"),
         ({"chunk_s": 0.01}, "shorter than one encoder frame: give at least 0.08 s"),
         ({"search_heads": ["jiont"]}, "did you mean 'joint'"),
-        ({"search_heads": ["ctc"]}, "'ctc' is not one of joint"),
+        ({"search_heads": ["asr"]}, "'asr' is not one of ctc, joint"),
         ({"beam_sise": 2}, "did you mean 'beam_size'"),
         ({"phrases": ["one two"]}, "give a beam_size of 2 or more"),
         ({"phrases": ["one four"], "beam_size": 2}, "'one four' cannot be written"),

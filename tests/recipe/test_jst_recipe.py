@@ -47,7 +47,7 @@ def test_what_the_decoder_would_refuse_after_training_is_refused_before_the_firs
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ("--search_heads ctc", "search_heads: 'ctc' is not one of joint"),
+        ("--search_heads asr", "search_heads: 'asr' is not one of ctc, joint"),
         ("--blank_penalty transkript=1", "blank_penalty: unknown key 'transkript' (did you mean 'transcript'?)"),
     ],
 )

@@ -10,7 +10,7 @@ from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.stages import training
-from espnet_jst.recipe.stages.statistics import spaced
+from espnet_jst.recipe.stages.statistics import spaced, stats_file
 from espnet_jst.recipe.stages.training import distributed_flags, start_on_nodes
 from espnet_jst.recipe.training_files import TrainingFiles
 from tests.recipe.stages.one_stage import do, numbered
@@ -109,6 +109,9 @@ def test_a_file_below_the_configuration_is_an_input_of_the_training():
 
 def start(options: Options, capsys: pytest.CaptureFixture) -> str:
     """Train with a program that does nothing but leave a checkpoint; returns what the terminal said."""
+    stats = stats_file(options.stats_dir)
+    stats.parent.mkdir(parents=True, exist_ok=True)
+    stats.touch()
     do(options, "train")
     (options.exp / "checkpoint.pth").write_text(f"{options.training.seed}")
     return capsys.readouterr().out
