@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,7 +18,27 @@ from espnet_jst.units.alphabet import as_text, without_repeats
 from espnet_jst.units.unit_set import UnitSet
 
 
-class UnitIds(nn.Module, Input):
+class _WholeInput(nn.Module, Input):
+    """What both hear: whole utterances, so that a stream has all frames at once, at its end."""
+
+    whole = True
+
+    @abstractmethod
+    def output_size(self) -> int:
+        """Features of a frame."""
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> Waiting:
+        return Waiting.none(batch_size, device=device)
+
+    def ready(self, elements: int) -> int:
+        """None before the end."""
+        return 0
+
+    def step(self, x: Tap, state: Waiting, last: Sequence[bool]) -> tuple[Tap, RowState]:
+        return step_whole(x, state, last, self.embed, self.output_size(), self.shift_s)
+
+
+class UnitIds(_WholeInput):
     """Units that somebody has made already, a unit a frame; it has no parameters of its own.
 
     Args:
@@ -31,7 +52,7 @@ class UnitIds(nn.Module, Input):
         fs: elements in a second, of which one is a unit.
     """
 
-    key, whole = "units", True
+    key = "units"
 
     def __init__(
         self,
@@ -64,23 +85,13 @@ class UnitIds(nn.Module, Input):
             ids[place, : len(row)] = torch.tensor(row, device=device)
         return self._owner[0].embed(ids, counts, views=views)
 
-    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> Waiting:
-        return Waiting.none(batch_size, device=device)
-
-    def ready(self, elements: int) -> int:
-        """None before the end."""
-        return 0
-
-    def step(self, x: Tap, state: Waiting, last: Sequence[bool]) -> tuple[Tap, RowState]:
-        return step_whole(x, state, last, self.embed, self.output_size(), self.shift_s)
-
     def _tokens(self, units: Sequence[int]) -> list[int]:
         kept = without_repeats(units) if self.case == "rm" else units
         return self._encode(as_text(kept, self.units.clusters))
 
 
-class UnitInput(nn.Module, Input):
-    """It hears whole utterances: a stream gathers its samples, and at its end has all frames at once.
+class UnitInput(_WholeInput):
+    """Audio, as units.
 
     Args:
         units: the unit set.
@@ -91,7 +102,7 @@ class UnitInput(nn.Module, Input):
         ids: the input for units that are made already.
     """
 
-    key, whole = "speech", True
+    key = "speech"
 
     def __init__(self, units: UnitSet, case: str, encode: Callable[[str], list[int]], owner: TokenInput) -> None:
         super().__init__()
@@ -105,12 +116,5 @@ class UnitInput(nn.Module, Input):
         rows = self.reader([np.ascontiguousarray(row) for row in speech])
         return self.ids.embed_rows(rows, x.device, views=views)
 
-    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> Waiting:
-        return Waiting.none(batch_size, device=device)
-
-    def ready(self, elements: int) -> int:
-        """None before the end."""
-        return 0
-
-    def step(self, x: Tap, state: Waiting, last: Sequence[bool]) -> tuple[Tap, RowState]:
-        return step_whole(x, state, last, self.embed, self.ids.output_size(), self.shift_s)
+    def output_size(self) -> int:
+        return self.ids.output_size()

@@ -218,15 +218,19 @@ def test_what_is_significant_is_marked_and_what_is_undefined_is_not() -> None:
         assert "| both | 10.00 |" in page
 
 
-def test_a_system_that_needs_other_data_than_the_baseline_is_named(
-    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "recipe"
+def in_a_recipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Go to a new recipe whose programs do nothing; returns its flags."""
     folder.mkdir()
     monkeypatch.chdir(folder)
     second_run.make_recipe(folder)
     second_run.replace_programs(monkeypatch)
-    flags = second_run.BASE.split()
+    return second_run.BASE.split()
+
+
+def test_a_system_that_needs_other_data_than_the_baseline_is_named(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = in_a_recipe(tmp_path / "recipe", monkeypatch)
     run_stages(recipe_stages(parse_options(flags)), last=5, say=str)
     same = {"both": "", "single": "--seed 7 --feats_normalize global_mvn --st_config conf/other.yaml"}
     check_shared(replace(comparison, flags="", systems=same), flags)
@@ -238,12 +242,7 @@ def test_a_system_that_needs_other_data_than_the_baseline_is_named(
 def test_systems_whose_data_differ_are_prepared_one_by_one(
     comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "recipe"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    second_run.make_recipe(folder)
-    second_run.replace_programs(monkeypatch)
-    flags = second_run.BASE.split()
+    flags = in_a_recipe(tmp_path / "recipe", monkeypatch)
     apart = {"both": "", "other": "--dumpdir dump/other --datadir data/other --max_wav_duration 3"}
     each = replace(comparison, flags="", systems=apart, prepare="each")
     for preparation in each.preparations:

@@ -88,9 +88,8 @@ def initial_model(
         for prefix, part in (("encoder.", encoder), ("", attention)):
             for own, parameter in part.named_parameters():
                 if (theirs := mbart_name(prefix + own)) is not None:
-                    skipped = (
-                        2 if theirs.endswith("embed_positions.weight") else 0
-                    )  # fairseq's offset: nobody reads them
+                    # fairseq's offset: nobody reads the first two positions.
+                    skipped = 2 if theirs.endswith("embed_positions.weight") else 0
                     shape = (parameter.size(0) + skipped, *parameter.shape[1:])
                     parameter.copy_(source.take(theirs, shape)[skipped:])
     source.check_used(embedding)
