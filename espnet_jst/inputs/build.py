@@ -48,4 +48,4 @@ def _sharing(spec: InputSpec, owner: Input) -> SharingInput:
     conf = read(TokenInputConf, dict(spec.conf), where)
     if conf.places:
         raise ConfigError(f"{where}: places: what shares an embedding has no parameters of its own")
-    return SharingInput(spec.key, owner, conf.repeat)
+    return SharingInput(spec.key, owner, conf)

@@ -231,6 +231,10 @@ class TokenInputConf(Conf):
 
     repeat: int = key(1, "frames of a token, so that text is about as long as speech", low=1, high=64)
     places: bool = key(False, "a vector for each frame of a token, so that one is told from two equal ones in a row")
+    mask_share: float = key(
+        0.0, "of the frames of a sequence, set to zero in training at most, in stretches", low=0, high=1
+    )
+    mask_frames: int = key(10, "widths of those stretches are drawn from 0 to below this", low=2, high=1000)
     unit_set: Path | str | None = key(
         None, "file of a unit set, where the tokens are units of speech: the model reads audio with it"
     )

@@ -59,16 +59,16 @@ class LhotseSpecAug(ViewSpecAug):
         count = (hidden / conf.time_mask_frames).ceil().clamp(1, max(most, 1))
         widest = (hidden / count).floor().clamp(max=conf.time_mask_frames)
         most = min(most, math.ceil(conf.time_mask_share * ratio * T / conf.time_mask_frames))
-        frames = _stretches(most, count, widest, lengths, T)
+        frames = stretches(most, count, widest, lengths, T)
         whole = torch.ones_like(lengths)
-        bands = _stretches(conf.freq_masks, conf.freq_masks * whole, conf.freq_mask_bands * whole, F * whole, F)
+        bands = stretches(conf.freq_masks, conf.freq_masks * whole, conf.freq_mask_bands * whole, F * whole, F)
         valid = (torch.arange(T, device=x.device) < lengths[:, None])[..., None]
         masked = (torch.rand(B, 1, 1, device=x.device) < conf.prob) & valid & (frames[..., None] | bands[:, None])
         mean = x.masked_fill(~valid, 0.0).sum(dim=(1, 2)) / (lengths * F)
         return torch.where(masked, mean[:, None, None].to(x.dtype), x)
 
 
-def _stretches(most: int, count: Tensor, widest: Tensor, size: Tensor, positions: int) -> Tensor:
+def stretches(most: int, count: Tensor, widest: Tensor, size: Tensor, positions: int) -> Tensor:
     """Random stretches of the first `size` positions of each row, (B, positions).
 
     Args:

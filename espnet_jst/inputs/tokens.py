@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from espnet_jst.inputs.conf import TokenInputConf
 from espnet_jst.inputs.interface import Input
+from espnet_jst.inputs.specaug import stretches
 from espnet_jst.keys import takes
 from espnet_jst.streams import RowState, zeroed
 from espnet_jst.taps import Tap
@@ -30,7 +32,7 @@ class TokenInput(nn.Module, Input):
         self, *, key: str, into: str, vocab_size: int, size: int, shift_s: float | None, conf: TokenInputConf
     ) -> None:
         super().__init__()
-        self.key, self.into, self.repeat = key, into, conf.repeat
+        self.key, self.into, self.repeat, self.conf = key, into, conf.repeat, conf
         self.shift_s = 1 / self.repeat if shift_s is None else shift_s
         self.embedding = nn.Embedding(vocab_size, size)
         self.places = nn.Parameter(torch.randn(self.repeat, size)) if conf.places else None
@@ -40,9 +42,9 @@ class TokenInput(nn.Module, Input):
         return self.embedding.embedding_dim
 
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
-        """(B, U) ids, padding -1, and their lengths -> (views * B, U * repeat, D); the views are equal."""
-        frames, lengths = self.frames(x, self.repeat), lengths * self.repeat
-        return Tap(frames.repeat(views, 1, 1), lengths.repeat(views), self.shift_s)
+        """(B, U) ids, padding -1, and their lengths -> (views * B, U * repeat, D); masks are of each view."""
+        frames, lengths = self.frames(x, self.repeat).repeat(views, 1, 1), (lengths * self.repeat).repeat(views)
+        return Tap(masked(frames, lengths, self.conf) if self.training else frames, lengths, self.shift_s)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
         """Nothing: a token is complete by itself."""
@@ -69,17 +71,17 @@ class SharingInput(Input):
     Args:
         key: its name in a batch.
         owner: the input that has the embedding; both enter the same encoder.
-        repeat: frames of a token.
+        conf: of its own: frames of a token, and what is masked.
     """
 
-    def __init__(self, key: str, owner: TokenInput, repeat: int) -> None:
-        self.key, self.into, self.owner, self.repeat = key, owner.into, owner, repeat
+    def __init__(self, key: str, owner: TokenInput, conf: TokenInputConf) -> None:
+        self.key, self.into, self.owner, self.repeat, self.conf = key, owner.into, owner, conf.repeat, conf
         self.shift_s = owner.shift_s  # its frames are those of the other: the encoder knows one shift
 
     def embed(self, x: Tensor, lengths: Tensor, *, views: int = 1) -> Tap:
         """As `TokenInput.embed`."""
-        frames, lengths = self.owner.frames(x, self.repeat), lengths * self.repeat
-        return Tap(frames.repeat(views, 1, 1), lengths.repeat(views), self.shift_s)
+        frames, lengths = self.owner.frames(x, self.repeat).repeat(views, 1, 1), (lengths * self.repeat).repeat(views)
+        return Tap(masked(frames, lengths, self.conf) if self.owner.training else frames, lengths, self.shift_s)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
         return RowState()
@@ -91,3 +93,14 @@ class SharingInput(Input):
 
     def ready(self, elements: int) -> int:
         return elements * self.repeat
+
+
+def masked(frames: Tensor, lengths: Tensor, conf: TokenInputConf) -> Tensor:
+    """(B, T, D) with zeros in some stretches of each row."""
+    if not conf.mask_share:
+        return frames
+    T, most = frames.size(1), conf.mask_share * lengths
+    count = (most / conf.mask_frames).ceil().clamp(min=1)
+    widest = (most / count).floor().clamp(max=conf.mask_frames)
+    hidden = stretches(math.ceil(conf.mask_share * T / conf.mask_frames), count, widest, lengths, T)
+    return frames.masked_fill(hidden[..., None], 0.0)

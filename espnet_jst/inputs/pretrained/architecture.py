@@ -12,6 +12,7 @@ from torch import Tensor
 
 from espnet_jst.config import check_choice, shown
 from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.pretrained import espnet_ssl
 from espnet_jst.inputs.pretrained.interface import PretrainedEncoder
 from espnet_jst.inputs.pretrained.wave import WaveEncoder
 from espnet_jst.inputs.pretrained.whisper import WhisperFrames
@@ -31,6 +32,7 @@ SIZES = {
     "hubert": (*_WAVE, "feat_proj_layer_norm", "conv_pos_batch_norm"),
     "wav2vec2": _WAVE,
     "whisper": _WHISPER,
+    espnet_ssl.KIND: espnet_ssl.SIZES,
 }
 MAX_SIZE = 65_536
 EPSILON = 1e-7  # of transformers' feature extractors
@@ -110,7 +112,10 @@ class Architecture:
         Raises:
             ConfigError: it has no such layer, or a size cannot be used.
         """
-        most = self.sizes.get("encoder_layers" if self.kind == "whisper" else "num_hidden_layers")
+        if self.kind == espnet_ssl.KIND:
+            most = espnet_ssl.layers_of(self.sizes)
+        else:
+            most = self.sizes.get("encoder_layers" if self.kind == "whisper" else "num_hidden_layers")
         if type(most) is not int:
             raise ConfigError(f"architecture.sizes says {shown(most)} layers: give model instead")
         layers = most if layers is None else layers
@@ -125,6 +130,8 @@ class Architecture:
         try:
             if self.kind == "whisper":
                 return WhisperFrames(layers, sizes=self.sizes, chunk_s=chunk_s)
+            if self.kind == espnet_ssl.KIND:
+                return espnet_ssl.EspnetSslEncoder(layers, sizes=self.sizes)
             epsilon = self.epsilon if self.normalize else None
             return WaveEncoder(self.kind, layers, epsilon=epsilon, sizes=self.sizes)
         except (ValueError, TypeError, KeyError, RuntimeError) as error:  # what transformers makes of sizes

@@ -1,6 +1,8 @@
-"""Checkpoints in the names of fairseq: WavLM's as Microsoft gives them, HuBERT's and wav2vec 2.0's as S3PRL does.
+"""Checkpoints in the names of fairseq: WavLM's as Microsoft gives them, HuBERT's and wav2vec 2.0's as S3PRL does; and
+those of ESPnet's own self-supervised task.
 
-Sizes and weights become those of transformers, so that such a model is the same encoder as one from a folder.
+Sizes and weights of the first become those of transformers, so that such a model is the same encoder as one from a
+folder.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.inputs.pretrained import espnet_ssl
 from espnet_jst.inputs.pretrained.architecture import Architecture
 from espnet_jst.weights import safe_load
 
@@ -55,10 +59,13 @@ def read_original(path: str) -> tuple[Architecture, dict[str, Tensor]]:
         state = safe_load(path)
     except CheckpointError as error:
         raise CheckpointError(f"{error}; or {ADVICE}") from error
+    source = path.replace("\\", "/").rpartition("/")[2]
+    if espnet_ssl.is_espnet(Path(path)):
+        said = {"kind": espnet_ssl.KIND, "normalize": False, "sizes": espnet_ssl.sizes_of(Path(path)), "source": source}
+        return Architecture.read(said, where), state
     kind, conf, normalize, weights = _parts(state, where)
     sizes = _sizes(kind, conf, where)
     found = {_renamed(str(name)): value for name, value in weights.items() if isinstance(value, Tensor)}
-    source = path.replace("\\", "/").rpartition("/")[2]
     said = {"kind": kind, "normalize": normalize, "sizes": sizes, "source": source, "epsilon": EPSILON}
     return Architecture.read(said, where), found
 

@@ -47,6 +47,7 @@ def completed(options: Options) -> Options:
     if tags := _tags(values):
         _agree(options.text.tag_scheme, tags, f"{config}: tags of the heads", "tag_scheme", str)
         found["tag_scheme"] = tags
+    found["frame_tokens"] = _frame_tokens(values)
     for key, flag in (("source_languages", "src_lang"), ("target_languages", "tgt_lang")):
         found[key] = codes = _listed(_mapping(values, "preprocessor_conf").get(key))
         code = getattr(options.text, flag)
@@ -87,6 +88,16 @@ def _frame_s(values: Mapping[str, Any]) -> float | None:
     defaults: list[Any] = [keys[name].default if name in keys else 1 for name in FACTORS]
     frames = [default if value is None else value for value, default in zip(factors, defaults, strict=True)]
     return _rounded(math.prod([hop_s or default_hop_s, *frames]))
+
+
+def _frame_tokens(values: Mapping[str, Any]) -> int:
+    """Tokens for an output frame of the encoder, where it reads tokens; 1 if that is not known."""
+    encoder = values.get("encoder", ENCODER)
+    if encoder not in registry.names("encoder"):
+        return 1
+    keys, given = keys_of(registry.conf_of("encoder", encoder)), _mapping(values, "encoder_conf")
+    factors = [given.get(name, keys[name].default) for name in FACTORS if name in keys]
+    return math.prod(value if isinstance(value, int) and value > 0 else 1 for value in factors)
 
 
 def frontend_default(values: Mapping[str, Any], name: str) -> Any:

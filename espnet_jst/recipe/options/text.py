@@ -51,9 +51,10 @@ class TextOptions(UnitOptions):
     aligner_model: str = option("", "for simalign and awesome-align: folder or name of the pre-trained model")
     symmetrization: str = option("grow-diag-final-and", "of the word aligner", tuple(SYMMETRIZATIONS))
 
-    # Of the training configuration, which names several where one model has several; no flags.
+    # Of the training configuration, which names several languages where one model has several; no flags.
     source_languages: tuple[str, ...] = ()
     target_languages: tuple[str, ...] = ()
+    frame_tokens: int = 1  # for an output frame of the encoder
 
     def check(self) -> None:
         """Refuse a corpus without any text.

@@ -40,7 +40,7 @@ def unit_fitting_stages(data: DataOptions, text: TextOptions, *, skip: str) -> I
         number=5,
         name="utterances to train on",
         run=partial(choose_utterances, sets, text, folders),
-        uses={"most": most},
+        uses={"most": most, "frame_tokens": text.frame_tokens},
         inputs=[*(folder / name for folder in sets for name in (text.units_text, *text.files.names)), *lists],
         outputs=[file for folder in sets for file in (lengths_file(folder, reader), ratio_file(folder, reader))],
         stamp=sets[0] / ".stages" / f"5-{reader.name}.json",
@@ -55,7 +55,12 @@ def unit_fitting_stages(data: DataOptions, text: TextOptions, *, skip: str) -> I
         number=5,
         name="text to train on",
         run=partial(choose_text, source, out, text, folders, ratio),
-        uses={"upsample": text.upsample, "shuffled": text.text_shuffled, "most": most},
+        uses={
+            "upsample": text.upsample,
+            "shuffled": text.text_shuffled,
+            "most": most,
+            "frame_tokens": text.frame_tokens,
+        },
         inputs=[*(source / name for name in text.files.names), ratio, *lists],
         outputs=[words, *(out / name for name in text.files.names if source != out)],
         stamp=out / ".stages" / f"5-{words.name}.json",
@@ -72,11 +77,19 @@ def most_positions(text: TextOptions) -> int:
     return read_config(Path(text.mbart))["max_position_embeddings"] - 2  # end and language, on both sides
 
 
-def choose_utterances(sets: Sequence[Path], text: TextOptions, folders: Mapping[str, Path], *, most: int = 0) -> str:
+def choose_utterances(
+    sets: Sequence[Path],
+    text: TextOptions,
+    folders: Mapping[str, Path],
+    *,
+    most: int = 0,
+    frame_tokens: int = 1,
+) -> str:
     """List what training takes of each set of units.
 
     Args:
         most: frames and labels that there are positions for, 0 for any number.
+        frame_tokens: tokens for an output frame of the encoder.
 
     Raises:
         DataError: nothing of a set is left.
@@ -86,7 +99,7 @@ def choose_utterances(sets: Sequence[Path], text: TextOptions, folders: Mapping[
         units = kaldi.read_table(folder / text.units_text)
         lines = {key: [line] if line else [] for key, line in units.items()}
         texts = {name: kaldi.read_table(folder / name) for name in text.files.names}
-        kept, problems, ratio = _fitting(texts, text, folders, lines, 1, most)
+        kept, problems, ratio = _fitting(texts, text, folders, lines, 1, most, frame_tokens)
         reader = folders["src"]
         kaldi.write_table(lengths_file(folder, reader), kept)
         checks.write_problems(folder / f"skipped.{reader.name}.jsonl", problems)
@@ -106,12 +119,13 @@ def choose_text(
     upsample: str,
     shuffled: bool = False,
     most: int = 0,
+    frame_tokens: int = 1,
 ) -> str:
     """List what training takes of a text, which is copied where it has no dump directory yet.
 
     Args:
         shuffled: every transcript gets the translation of another one.
-        most: as in `choose_utterances`.
+        most, frame_tokens: as in `choose_utterances`.
 
     Raises:
         DataError: nothing is left.
@@ -127,7 +141,7 @@ def choose_text(
         kaldi.write_table(out / translations(text), others)
     repeat = repeats(ratio, upsample)
     lines = {key: split_units(line) for key, line in texts[f"{text.files.transcript}"].items()}
-    kept, problems, _ = _fitting(texts, text, folders, lines, repeat, most)
+    kept, problems, _ = _fitting(texts, text, folders, lines, repeat, most, frame_tokens)
     kaldi.write_table(words_file(out, folders["src"], text), kept)
     checks.write_problems(out / f"skipped.{WORDS}.{folders['src'].name}.jsonl", problems)
     return f"{summary(len(kept), problems, listed=f'skipped.{WORDS}.jsonl')}, {repeat} frames a token"
@@ -146,6 +160,7 @@ def _fitting(
     lines: Mapping[str, list[str]],
     repeat: int,
     most: int,
+    frame_tokens: int,
 ) -> tuple[dict[str, int], list[Problem], float]:
     """Frames of the lines whose texts CTC can place in them, what is wrong with the others, and how many tokens of a
     line there are for one of the transcript.
@@ -164,11 +179,12 @@ def _fitting(
                 labels = tokenizers[side].encode(split_units(table[key]))
                 if side == "tgt":
                     _check_positions(len(labels), f"labels of {name}", most)
-                if (needed := checks.ctc_frames(labels)) > frames:
-                    reason = f"{name}: {len(labels)} tokens need {needed} frames, and there are {frames}"
-                    raise BadItem(
-                        reason, "fewer pieces of units, --unit_case ts, or more --upsample", "text-over-frames"
-                    )
+                room = -(-frames // frame_tokens)
+                if (needed := checks.ctc_frames(labels)) > room:
+                    reason = f"{name}: {len(labels)} tokens need {needed} frames, and there are {room}"
+                    reason += f" ({frames} before the encoder's subsampling)" if room < frames else ""
+                    advice = "fewer pieces of units, --unit_case ts, or more --upsample"
+                    raise BadItem(reason, advice, "text-over-frames")
                 if side == "src":
                     counts = [counts[0] + frames, counts[1] + len(labels)]
             kept[key] = frames
