@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.conf import TokenInputConf
 from espnet_jst.inputs.spec import parse_inputs
 from espnet_jst.inputs.tokens import SharingInput, TokenInput
 from espnet_jst.taps import Tap
@@ -65,7 +66,7 @@ def test_without_speech_a_token_takes_a_second():
 
 
 def test_an_input_that_shares_an_embedding_has_its_own_number_of_frames_and_no_parameters(tokens):
-    shared = SharingInput("input_units", tokens, 2)
+    shared = SharingInput("input_units", tokens, TokenInputConf(repeat=2))
     ids, lengths = torch.tensor([[1, 4, 2], [6, -1, -1]]), torch.tensor([3, 1])
     x, n, shift_s = shared.embed(ids, lengths, views=2)
     assert x.shape == (4, 6, 5) and n.tolist() == [6, 2, 6, 2] and shift_s == tokens.shift_s
@@ -74,6 +75,26 @@ def test_an_input_that_shares_an_embedding_has_its_own_number_of_frames_and_no_p
     assert torch.equal(streamed.x[0], x[0]) and not streamed.x[1, 2:].any() and shared.ready(3) == 6
     x.sum().backward()
     assert tokens.embedding.weight.grad.any() and not isinstance(shared, torch.nn.Module)
+
+
+@pytest.mark.parametrize("sharing", [False, True])
+def test_stretches_of_a_sequence_are_zeros_in_training_alone(sharing):
+    torch.manual_seed(0)
+    conf = {"repeat": 2, "mask_share": 0.3, "mask_frames": 8}
+    owner = TokenInput(key="k", into="encoder", vocab_size=7, size=5, shift_s=None, **({} if sharing else conf))
+    tokens = SharingInput("other", owner, TokenInputConf(**conf)) if sharing else owner
+    ids = torch.randint(7, (40, 50))
+    lengths = torch.full((40,), 50)
+    ids[1::2, 20:], lengths[1::2] = -1, 20
+    x, counts, _ = tokens.embed(ids, lengths, views=2)
+    hidden = (x == 0).all(-1)
+    for row, count in enumerate(counts.tolist()):  # at most a share of its own frames, and no frame of padding
+        assert hidden[row, :count].sum() <= 0.3 * count and not hidden[row, count:].any()
+    assert hidden.any(1).float().mean() > 0.8 and not torch.equal(hidden[:40], hidden[40:])
+    x.sum().backward()
+    owner.eval()
+    whole = tokens.embed(ids, lengths).x
+    assert not (whole == 0).all(-1).any() and torch.equal(whole[~hidden[:40]], x[:40][~hidden[:40]])
 
 
 HARD = {

@@ -16,12 +16,15 @@ UPSTREAM = "s3prl_upstream"
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedConf(Conf):
-    """An encoder that is trained already, WavLM, HuBERT, wav2vec 2.0 or Whisper: its frames are the features."""
+    """An encoder that is trained already, WavLM, HuBERT, wav2vec 2.0, Whisper or ESPnet's own: its frames are the
+    features.
+    """
 
     model: Path | str | None = key(
         None,
-        "folder that transformers saved, a name on the Hugging Face hub, or an original checkpoint (.pt) of WavLM "
-        "(HuBERT and wav2vec 2.0: as S3PRL converts them); its weights are the first ones",
+        "folder that transformers saved, a name on the Hugging Face hub, an original checkpoint (.pt) of WavLM "
+        "(HuBERT and wav2vec 2.0: as S3PRL converts them), or one of ESPnet's task ssl (.pth, with its config.yaml "
+        "beside it); its weights are the first ones",
     )
     layer: int | None = key(
         None,

@@ -1,4 +1,4 @@
-"""Self-supervised encoders of ESPnet itself (`espnet2.tasks.ssl`), such as XEUS: ESPnet's modules, in any batch alike."""
+"""Self-supervised encoders of ESPnet itself (`espnet2.tasks.ssl`), as XEUS is: its modules, in any batch alike."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from typeguard import TypeCheckError
 
 from espnet_jst.config import read_yaml, shown
 from espnet_jst.errors import ConfigError
@@ -16,6 +17,7 @@ from espnet_jst.inputs.pretrained.interface import PretrainedEncoder
 
 KIND = "espnet_ssl"
 CONFIG = "config.yaml"  # beside the weights, as a training of ESPnet leaves it
+SHAPES = [[512, 10, 5], *([512, 3, 2] for _ in range(4)), *([512, 2, 2] for _ in range(2))]  # ESPnet's default
 CONVOLUTIONS = ("conv_dim", "conv_kernel", "conv_stride")
 # Part of ESPnet's configuration -> what of it says what is computed.
 PARTS = {
@@ -55,6 +57,17 @@ class EspnetSslEncoder(PretrainedEncoder):
 
     def __init__(self, layers: int, *, sizes: Mapping[str, Any]) -> None:
         super().__init__()
+        try:
+            self._make(layers, sizes)
+        except (AssertionError, AttributeError, TypeCheckError) as error:  # what ESPnet makes of sizes
+            raise ValueError(" ".join(str(error).split())[:200]) from error
+        self.layers, self.size = layers, self.model["encoder"].output_size()
+        self.hop_samples = int(torch.tensor(list(sizes["conv_stride"])).prod())
+        self.span_samples = 1
+        for kernel, stride in zip(reversed(sizes["conv_kernel"]), reversed(sizes["conv_stride"]), strict=True):
+            self.span_samples = (self.span_samples - 1) * stride + kernel
+
+    def _make(self, layers: int, sizes: Mapping[str, Any]) -> None:
         from espnet2.tasks.ssl import encoder_choices, frontend_choices, normalize_choices, preencoder_choices
 
         shapes = list(zip(*(sizes[name] for name in CONVOLUTIONS), strict=True))
@@ -70,12 +83,6 @@ class EspnetSslEncoder(PretrainedEncoder):
         encoder = encoder_choices.get_class(sizes["encoder"])(input_size=size, **own)
         encoder.after_norm = nn.Identity()  # it follows the last layer, and the frames are read before
         self.model["encoder"] = encoder
-        self.layers, self.size = layers, encoder.output_size()
-        self.kernels, self.strides = list(sizes["conv_kernel"]), list(sizes["conv_stride"])
-        self.hop_samples = int(torch.tensor(self.strides).prod())
-        self.span_samples = 1
-        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
-            self.span_samples = (self.span_samples - 1) * stride + kernel
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         rows = [self._heard(row[:length]) for row, length in zip(samples, lengths.tolist(), strict=True)]
@@ -123,7 +130,9 @@ def sizes_of(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path.parent / CONFIG}: {part} is {shown(kind)}: give one of {', '.join(known)}")
         sizes[part] = kind
         sizes |= {f"{part}.{name}": own[name] for name in PARTS[part] if name in own and kind}
-    shapes = (conf.get("frontend_conf") or {}).get("shapes") or [(512, 10, 5), *[(512, 3, 2)] * 4, *[(512, 2, 2)] * 2]
+    shapes = (conf.get("frontend_conf") or {}).get("shapes", SHAPES)
+    if not (isinstance(shapes, list) and shapes and all(isinstance(row, list) and len(row) == 3 for row in shapes)):
+        raise ConfigError(f"{path.parent / CONFIG}: frontend_conf.shapes is {shown(shapes)}: no list of sizes")
     sizes |= {name: list(values) for name, values in zip(CONVOLUTIONS, zip(*shapes, strict=True), strict=True)}
     if sizes.get("encoder.input_layer", "conv2d") not in WITHOUT_PLACE:
         raise ConfigError(
