@@ -48,4 +48,8 @@ def _sharing(spec: InputSpec, owner: Input) -> SharingInput:
     conf = read(TokenInputConf, dict(spec.conf), where)
     if conf.places:
         raise ConfigError(f"{where}: places: what shares an embedding has no parameters of its own")
+    if owner.places is not None and conf.repeat != owner.repeat:
+        raise ConfigError(
+            f"{where}.repeat is {conf.repeat}: {spec.shares!r} has a place for each of {owner.repeat} frames"
+        )
     return SharingInput(spec.key, owner, conf)

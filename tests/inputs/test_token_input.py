@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.build import build_inputs
 from espnet_jst.inputs.conf import TokenInputConf
 from espnet_jst.inputs.spec import parse_inputs
 from espnet_jst.inputs.tokens import SharingInput, TokenInput
@@ -101,6 +102,13 @@ HARD = {
     "units": {"kind": "tokens", "into": "encoder"},
     "src_text": {"kind": "tokens", "into": "encoder", "repeat": 4, "shares": "units"},
 }
+
+
+def test_an_embedding_with_places_is_shared_with_as_many_frames():
+    entries = {name: {**entry, "repeat": 3, "places": True} for name, entry in HARD.items() if name == "units"}
+    specs = parse_inputs({**entries, "src_text": {**HARD["src_text"], "repeat": 2}})
+    with pytest.raises(ConfigError, match="src_text.repeat is 2: 'units' has a place for each of 3 frames"):
+        build_inputs(specs, {"tgt": 7}, {"encoder": (5, None)})
 
 
 def test_units_and_text_go_through_the_same_parameters():

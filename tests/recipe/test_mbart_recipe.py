@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from espnet_jst.data.kaldi import read_table, write_table
-from espnet_jst.errors import ConfigError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.recipe import check_options
 from espnet_jst.recipe.stages.mbart import read_texts, trim_token_lists
@@ -125,6 +125,22 @@ def test_what_has_more_frames_than_positions_is_left_out_and_listed(written: Opt
     ratio = next(sets[0].glob("ratio.*"))
     choose_text(Path("data/more"), Path("dump/raw/more"), text, written.tokens, ratio, upsample="2", most=62)
     assert next(Path("dump/raw/more").glob("utt2num_words*")).is_file()
+
+
+def test_what_has_no_place_behind_the_encoders_subsampling_is_left_out_and_listed(written: Options) -> None:
+    made_lists(written)
+    sets, text = [written.data.raw / "train"], written.text
+    units = read_table(sets[0] / text.units_text)
+    write_table(sets[0] / text.units_text, {"u0": spoken(400), "u1": units["u1"]})
+    assert "train: 2" in choose_utterances(sets, text, written.tokens)
+    assert "train: 1" in choose_utterances(sets, text, written.tokens, frame_tokens=4)
+    [problem] = map(json.loads, next(sets[0].glob("skipped.*.jsonl")).read_text().splitlines())
+    assert problem["utt_id"] == "u1" and problem["kind"] == "text-over-frames"
+    assert "before the encoder's subsampling" in problem["reason"]
+    ratio = next(sets[0].glob("ratio.*"))
+    with pytest.raises(DataError, match="every utterance was left out"):
+        out = Path("dump/raw/more")
+        choose_text(Path("data/more"), out, text, written.tokens, ratio, upsample="1", frame_tokens=8)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,22 @@ def test_frames_of_the_top_are_counted_through_the_whole_encoder(encoder: str, c
     assert options().data.encoder_frame_s == frame_s
 
 
+@pytest.mark.parametrize(
+    ("encoder", "conf", "tokens"),
+    [
+        ("chunk_conformer", {}, 4),
+        ("chunk_conformer", {"subsampling": 2}, 2),
+        ("zipformer", {"output_subsampling": 2}, 2),
+        ("mbart", {}, 1),
+        ("chunk_conformer", {"subsampling": "many"}, 1),
+        ("somebody_elses", {}, 1),
+    ],
+)
+def test_tokens_of_a_frame_are_those_of_the_whole_encoder(encoder: str, conf: dict, tokens: int):
+    write("conf/train.yaml", {**CONFIG, "encoder": encoder, "encoder_conf": conf})
+    assert options().text.frame_tokens == tokens
+
+
 def test_a_flag_that_says_the_same_is_taken():
     assert options("--fs 8k --encoder_frame_s 0.1 --tag_scheme lid --src_lang fr").data.fs_hz == 8000
 
