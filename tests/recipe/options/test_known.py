@@ -70,7 +70,7 @@ def test_frames_of_the_top_are_counted_through_the_whole_encoder(encoder: str, c
     [
         ("chunk_conformer", {}, 4),
         ("chunk_conformer", {"subsampling": 2}, 2),
-        ("zipformer", {"output_subsampling": 2}, 2),
+        ("zipformer", {"output_subsampling": 2}, 4),
         ("mbart", {}, 1),
         ("chunk_conformer", {"subsampling": "many"}, 1),
         ("somebody_elses", {}, 1),
