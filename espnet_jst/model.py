@@ -27,7 +27,7 @@ from espnet_jst.inputs.speech import FramesInput, SpeechInput
 from espnet_jst.regularizers.interface import Regularizer
 from espnet_jst.scheduled import Scheduled
 from espnet_jst.streams import RowState
-from espnet_jst.taps import Tap
+from espnet_jst.taps import Tap, few_sizes
 from espnet_jst.token_marks import TokenLists
 
 
@@ -61,9 +61,11 @@ class JSTModel(AbsESPnetModel, Scheduled):
         idle_heads: names of those that have weight 0 and that no regularizer reads: a batch never reaches them.
         nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
         train_dtype: of matrix products and convolutions in training mode; weights and losses are float32 in any case.
+        rounded: whether batches are padded to a few sizes in training, which losses do not depend on.
     """
 
     train_dtype = torch.float32
+    rounded = False
 
     def __init__(
         self,
@@ -134,6 +136,8 @@ class JSTModel(AbsESPnetModel, Scheduled):
         source = self._input_of(batch)
         terms, views = (self._terms, self._views) if self.training else ({}, 1)
         tap = source.embed(batch[source.key], batch[f"{source.key}_lengths"], views=views)
+        if self.training and self.rounded:
+            tap = tap._replace(x=few_sizes(tap.x, 0.0))
         context = self.chain.drawn() if self.training else self.chain.own()
         languages = batch[TGT_LANG][:, 0].repeat(views) if TGT_LANG in batch else None
         with self._arithmetic(tap.x.device.type):
@@ -266,7 +270,10 @@ class JSTModel(AbsESPnetModel, Scheduled):
 
     def _target(self, spec: HeadSpec, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         lengths = batch[f"{spec.target}_lengths"]
-        return batch[spec.target][:, : int(lengths.max())], lengths
+        target = batch[spec.target][:, : int(lengths.max())]
+        if self.training and self.rounded:
+            target = few_sizes(target, -1, self.head[spec.name].most_labels)
+        return target, lengths
 
     def _named(self, error: DataError, head: str, utt_id: list[str] | None) -> DataError:
         name = utt_id[error.index % len(utt_id)] if utt_id is not None and error.index is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 class Tap(NamedTuple):
@@ -20,3 +21,21 @@ class Tap(NamedTuple):
     x: Tensor
     lengths: Tensor
     shift_s: float
+
+
+def few_sizes(x: Tensor, value: float, most: int | None = None) -> Tensor:
+    """(B, n, ...) -> (B, N, ...), where N is one of eight sizes from a power of two to the next.
+
+    A CPU's products in bfloat16 have a kernel for each shape, which takes longer to make than to use
+    (docs/performance.md): so batches should have few.
+
+    Args:
+        value: of the further elements.
+        most: no more than so many, where there are not more already.
+    """
+    size = x.size(1)
+    step = 1 << max(0, size.bit_length() - 4)
+    further = -size % step
+    if most is not None:
+        further = max(0, min(further, most - size))
+    return pad(x, (0, 0) * (x.dim() - 2) + (0, further), value=value) if further else x

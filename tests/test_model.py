@@ -15,6 +15,7 @@ from espnet_jst.inputs.log_mel import LogMel
 from espnet_jst.inputs.normalize import RunningMVN
 from espnet_jst.model import JSTModel
 from espnet_jst.regularizers.build import build_regularizers
+from espnet_jst.taps import few_sizes
 from tests.inference.tiny import packet
 
 SMALL = {"size": 16, "heads": 2, "feed_forward_size": 24, "kernel_size": 3, "layers": 2, "left_chunks": 2}
@@ -132,6 +133,53 @@ def test_a_loss_that_is_not_finite_reaches_every_gradient_and_names_the_utteranc
     assert all(parameter.grad.isnan().any() for parameter in model.parameters())
     assert set(stats) == set(model(**batch())[1]) and model.nonfinite == []
     assert stats["loss"].isnan()
+
+
+def test_batches_of_few_sizes_have_the_same_loss_and_gradients(model, kind, monkeypatch):
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    data, sizes = batch((15_000, 16_900)), []
+    data |= {"target_st": torch.arange(34).remainder(7).add(1).view(2, 17), "target_st_lengths": torch.tensor([17, 5])}
+    encode = model.chain.encode
+    monkeypatch.setattr(
+        model.chain, "encode", lambda tap, *args, **more: sizes.append(tap.x.size(1)) or encode(tap, *args, **more)
+    )
+    losses, gradients = [], []
+    for rounded in (False, True):
+        model.rounded = rounded
+        random.seed(0)
+        torch.manual_seed(0)
+        model.zero_grad()
+        loss = model.train()(**data)[0]
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+    model.eval()(**data)
+    assert sizes == [209, 224, 209]
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-5, atol=1e-5)
+    if kind == "conformer":  # the balancers of a Zipformer's first convolutions count the padding of any batch
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "padded"),
+    [
+        (1, None, 1),
+        (17, None, 18),
+        (33, None, 36),
+        (64, None, 64),
+        (65, None, 72),
+        (65, 70, 70),
+        (65, 60, 65),
+        (127, None, 128),
+    ],
+)
+def test_sizes_are_eight_between_powers_of_two(size, most, padded):
+    x = few_sizes(torch.ones(2, size, 3), 0.0, most)
+    assert x.shape == (2, padded, 3) and x[:, :size].all() and not x[:, size:].any()
+    assert few_sizes(torch.ones(2, size), -1, most).sum() == 2 * size - 2 * (padded - size)
 
 
 def test_padding_of_a_batch_does_not_change_the_loss(model):

@@ -35,12 +35,14 @@ class Head(nn.Module):
     Attributes:
         blank: id of the blank symbol.
         vocab_size: number of symbols, blank included.
+        most_labels: that a sequence may have; None: any number.
         exposes: what `HeadOutput.exposed` holds, and whether it runs over the FRAMES of the tap or over the LABELS.
     """
 
     exposes: ClassVar[Mapping[str, str]] = {}
     blank: int
     vocab_size: int
+    most_labels: int | None = None
 
     @property
     @abstractmethod

@@ -70,7 +70,7 @@ def set_training_dtype(model: Any, optimizers: Sequence[Any], asked: str, device
     """Tell a model and its optimizers, and the log, which dtype `--train_dtype` means on a device."""
     sides = [min(weight.shape) for weight in model.parameters() if weight.ndim == 2]
     dtype = training_dtype(asked, device, max(sides, default=0))
-    model.train_dtype = dtype
+    model.train_dtype, model.rounded = dtype, dtype == torch.bfloat16 and device == "cpu"
     for optimizer in optimizers:
         if isinstance(optimizer, ModelOptimizer):
             optimizer.product_dtype = training_dtype(asked, device)  # batches of products pay at any width
