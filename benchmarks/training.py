@@ -1,6 +1,6 @@
 """Seconds of a whole training step (features, loss, backward, clipping, Muon) and its share of the product rate.
 
-    python benchmarks/training.py [--rounds 5] [--sizes 1.5,4,20] [--zipformers 3,20,60]
+    python benchmarks/training.py [--rounds 5] [--sizes 1.5,4,20] [--zipformers 3,20,60] [--varied]
 
 One thread, process CPU time, interleaved runs in one process, medians. 16 utterances of 3.2 s with 30 words; data are
 ready in memory. The rows "bfloat16, ..." put back one part each of what PyTorch offers: its dropout, its fused
@@ -8,6 +8,9 @@ attention, its depthwise convolution. Zipformers are those of benchmarks/zipform
 conf/hent_srt.yaml, whose transducer reads the second encoder. "Of the products": floating-point operations of the step
 (counted by PyTorch, in float32) over its seconds, against the rate of a 1,024 x 1,024 product in the same dtype in the
 same run.
+
+--varied: 48 batches of other lengths each time, 1 to 6 s and 10 to 50 words, one pass over them a run; the first one,
+in which kernels are made, is not counted.
 """
 
 from __future__ import annotations
@@ -36,8 +39,10 @@ def conformer(conf: dict):  # type: ignore[no-untyped-def]
     return [ChunkConformer(80, **conf, **contexts, dropout=0.1)]
 
 
-def make_step(encoders, dtype_name: str) -> tuple[Callable[[], None], int]:  # type: ignore[no-untyped-def]
-    """One training step, and the number of the model's parameters."""
+def make_step(  # type: ignore[no-untyped-def]
+    encoders, dtype_name: str, *, rounded: bool = False, lengths=((SECONDS, LABELS),)
+) -> tuple[Callable[[], None], int]:
+    """One training step for each batch of (seconds, labels), and the number of the model's parameters."""
     import torch
 
     from espnet_jst.heads.build import build_heads
@@ -75,17 +80,22 @@ def make_step(encoders, dtype_name: str) -> tuple[Callable[[], None], int]:  # t
     ).train()
     optimizer = Muon(Muon.groups(model), fused=True)
     model.train_dtype = optimizer.product_dtype = getattr(torch, dtype_name)
-    samples = int(SECONDS * 16000)
-    batch = {"speech": 0.1 * torch.randn(UTTERANCES, samples), "speech_lengths": torch.full((UTTERANCES,), samples)}
-    for name in specs:
-        batch[f"target_{name}"] = torch.randint(1, VOCABULARY, (UTTERANCES, LABELS))
-        batch[f"target_{name}_lengths"] = torch.full((UTTERANCES,), LABELS)
+    model.rounded = rounded
+    batches = []
+    for seconds, labels in lengths:
+        samples = int(seconds * 16000)
+        batch = {"speech": 0.1 * torch.randn(UTTERANCES, samples), "speech_lengths": torch.full((UTTERANCES,), samples)}
+        for name in specs:
+            batch[f"target_{name}"] = torch.randint(1, VOCABULARY, (UTTERANCES, labels))
+            batch[f"target_{name}_lengths"] = torch.full((UTTERANCES,), labels)
+        batches.append(batch)
 
     def step() -> None:
-        model(**batch)[0].backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for batch in batches:
+            model(**batch)[0].backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+            optimizer.zero_grad()
 
     return step, sum(p.numel() for p in model.parameters())
 
@@ -173,12 +183,38 @@ def table(sizes: list[str], zipformers: list[str], rounds: int) -> str:
     return markdown(header, rows)
 
 
+def varied(sizes: list[str], rounds: int) -> str:
+    """CPU seconds a step where every batch has other lengths."""
+    import numpy as np
+
+    from benchmarks.measure import interleaved, markdown
+
+    drawn = np.random.default_rng(0)
+    lengths = [(seconds, int(8 * seconds) + 2) for seconds in drawn.uniform(1.0, 6.0, 48)]
+    rows = []
+    for size in sizes:
+        made, parameters = {}, 0
+        for name, dtype, rounded in (
+            ("float32", "float32", False),
+            ("bfloat16, lengths as they are", "bfloat16", False),
+            ("bfloat16, few sizes", "bfloat16", True),
+        ):
+            made[name], parameters = make_step(conformer(SIZES[size]), dtype, rounded=rounded, lengths=lengths)
+        timed = interleaved(made, rounds)
+        for name in made:
+            ratio = timed[name] / timed["float32"]
+            rows.append([f"{parameters / 1e6:.1f} M", name, f"{timed[name] / len(lengths):.3f}", f"{ratio:.2f}"])
+            print(rows[-1], flush=True)
+    return markdown(["parameters", "batches of all lengths", "CPU s a step", "of float32"], rows)
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved runs (5)")
     parser.add_argument("--sizes", default="1.5,4,20", help=f"of {', '.join(SIZES)} million parameters")
     parser.add_argument("--zipformers", default="3,20,60", help="of 3, 20, 60 million parameters; empty for none")
+    parser.add_argument("--varied", action="store_true", help="batches of all lengths instead")
     args = parser.parse_args()
 
     import torch
@@ -188,6 +224,9 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{hardware()}\n", flush=True)
     sizes, zipformers = ([size for size in given.split(",") if size] for given in (args.sizes, args.zipformers))
+    if args.varied:
+        print(f"\n{varied(sizes, args.rounds)}")
+        return
     print(f"\n{table(sizes, zipformers, args.rounds)}")
 
 
