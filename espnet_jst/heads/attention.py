@@ -159,7 +159,9 @@ class AttentionHead(Head):
             place >= target_lengths[:, None], self.end
         )
         begins = nn.functional.pad(ends[:, :-1], (self.starts, 0), value=self.end)
-        (logits, hidden), _ = self.decoder(x, lengths, begins, target_lengths + self.starts, return_hs=True)
+        # No label hears what follows it, and padding does: so all rows may be as long as the batch.
+        whole = torch.full_like(target_lengths, begins.size(1))
+        (logits, hidden), _ = self.decoder(x, lengths, begins, whole, return_hs=True)
         logits, hidden = logits[:, self.starts - 1 :], hidden[:, self.starts - 1 :]
         return logits.float().log_softmax(dim=-1), ends, place <= target_lengths[:, None], hidden
 

@@ -45,6 +45,10 @@ def test_padding_and_the_other_utterances_change_nothing(conf):
     alone = head(Tap(tap.x[1:, :5], tap.lengths[1:], 0.04), targets[1:, :1], lengths[1:])
     torch.testing.assert_close(together.loss[1:], alone.loss)
     torch.testing.assert_close(together.exposed["decoder"].x[1:, :2], alone.exposed["decoder"].x)
+    further = torch.nn.functional.pad(targets, (0, 4), value=-1)
+    padded = head(Tap(torch.nn.functional.pad(tap.x, (0, 0, 0, 3)), tap.lengths, 0.04), further, lengths)
+    torch.testing.assert_close(padded.loss, together.loss)
+    torch.testing.assert_close(padded.parts, together.parts)
 
 
 def test_steps_are_those_of_espnets_decoder_for_every_hypothesis():
