@@ -11,12 +11,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from espnet_jst.data.simulation.scenes import Scene
-from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.data.simulation.scenes import MOST_ABSORPTION, SPEED, Scene, eyring_exponent
+from espnet_jst.errors import ConfigError
 
-SPEED = 343.0  # of sound, m/s: pyroomacoustics' own
 LEAD = 40  # samples that pyroomacoustics puts before a response: half of its filter for fractions of a sample
-MOST_ABSORPTION = 0.99
 TOLERANCE = 0.02  # of the reverberation time, at which the search for the absorption ends
 PASSES = 6
 DIRECT_S = 0.005  # after the direct sound, in which it has passed
@@ -83,22 +81,21 @@ def respond(scene: Scene, fs: int, *, max_order: int = 0) -> Responses:
     Args:
         fs: in Hz.
         max_order: reflections at most; 0: as many as the reverberation time needs.
-
-    Raises:
-        DataError: no walls give this room so short a reverberation time.
     """
     order = needed_order(scene)
     order = min(order, max_order) if max_order else order
     probe = (scene.talkers[-1:], scene.microphones[:1])
-    exponent = _eyring(scene)
+    exponent = eyring_exponent(scene.size, scene.rt60_s)
     for _ in range(PASSES):
-        absorption = _absorption(exponent, scene)
+        absorption = min(MOST_ABSORPTION, 1 - math.exp(-exponent))
         [[response]] = _image_sources(scene.size, *probe, absorption, order, fs)
         found = measure_rt60(response, fs)
         if not math.isfinite(found) or abs(found / scene.rt60_s - 1) <= TOLERANCE:
             break
         exponent *= found / scene.rt60_s  # the decay in dB/s is in proportion to it
     rirs = _image_sources(scene.size, scene.sources, scene.microphones, absorption, order, fs)
+    # What comes later is 60 dB down, and as long again.
+    rirs = rirs[..., : LEAD + math.ceil((delays_s(scene).max() + scene.rt60_s) * fs)]
     measured = np.array([[measure_rt60(response, fs) for response in row] for row in rirs])
     return Responses(rirs.astype(np.float32), measured, absorption, order)
 
@@ -111,11 +108,7 @@ def needed_order(scene: Scene) -> int:
 
 
 def cached(folder: Path, scene: Scene, fs: int, max_order: int) -> Responses:
-    """As `respond`, kept in `folder` under a name that says all that it depends on.
-
-    Raises:
-        DataError: as `respond`.
-    """
+    """As `respond`, kept in `folder` under a name that says all that it depends on."""
     asked = [scene.size, scene.sources, scene.microphones, np.array([scene.rt60_s, fs, max_order], dtype=np.float64)]
     name = hashlib.sha256(b"".join(part.tobytes() for part in asked)).hexdigest()[:24]
     path = folder / f"{name}.npz"
@@ -129,24 +122,6 @@ def cached(folder: Path, scene: Scene, fs: int, max_order: int) -> Responses:
         np.savez(stream, **found._asdict())
     os.replace(partial, path)
     return found
-
-
-def _eyring(scene: Scene) -> float:
-    """Eyring's exponent, -ln(1 - absorption)."""
-    length, width, height = scene.size
-    surface = 2 * (length * width + length * height + width * height)
-    return 24 * math.log(10) * length * width * height / (SPEED * surface * scene.rt60_s)
-
-
-def _absorption(exponent: float, scene: Scene) -> float:
-    absorption = 1 - math.exp(-exponent)
-    if absorption <= MOST_ABSORPTION:
-        return absorption
-    size = " x ".join(f"{side:.2f}" for side in scene.size)
-    raise DataError(
-        f"a room of {size} m cannot have a reverberation time of {scene.rt60_s:.2f} s: its walls would take more than "
-        f"{MOST_ABSORPTION:.0%} of the sound; raise rt60_s or take smaller rooms"
-    )
 
 
 def _image_sources(

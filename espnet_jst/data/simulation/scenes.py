@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from espnet_jst.data.simulation.arrays import MOUTH, REACH_M, in_room
 from espnet_jst.data.simulation.conf import SimulationConf
 from espnet_jst.errors import DataError
 
+SPEED = 343.0  # of sound, m/s: pyroomacoustics' own
+MOST_ABSORPTION = 0.99
 TRIES = 500
 HEIGHT_M = 0.25  # the mouth of another talker is up to so much above or below the wearer's
 NOISE_M = 1.0  # least distance of a source of noise to the head
@@ -43,6 +46,13 @@ class Scene:
         return np.concatenate([self.talkers, self.noise[None]])
 
 
+def eyring_exponent(size: np.ndarray, rt60_s: float) -> float:
+    """-ln(1 - absorption) of the walls of a room, by Eyring's formula; size (3,) in m."""
+    length, width, height = size
+    surface = 2 * (length * width + length * height + width * height)
+    return float(24 * math.log(10) * length * width * height / (SPEED * surface * rt60_s))
+
+
 def draw_scene(conf: SimulationConf, talkers: int, rng: np.random.Generator) -> Scene:
     """A room in which everybody has a place.
 
@@ -50,13 +60,13 @@ def draw_scene(conf: SimulationConf, talkers: int, rng: np.random.Generator) -> 
         talkers: how many, the wearer among them.
 
     Raises:
-        DataError: none was found: the rooms are too small for the distances asked.
+        DataError: none was found: the rooms are too small for the distances, or too large for the reverberation time.
     """
     for _ in range(TRIES):
         size = np.array([rng.uniform(*axis) for axis in (conf.length_m, conf.width_m, conf.height_m)])
         rt60_s, yaw = rng.uniform(*conf.rt60_s), rng.uniform(0, 2 * np.pi)
         edge = max(conf.wall_m, REACH_M)
-        if (size <= 2 * edge).any():
+        if (size <= 2 * edge).any() or 1 - math.exp(-eyring_exponent(size, rt60_s)) > MOST_ABSORPTION:
             continue
         head = np.array([*rng.uniform(edge, size[:2] - edge), rng.uniform(*conf.head_m)])
         mouth = in_room([MOUTH], head, yaw)
@@ -70,7 +80,8 @@ def draw_scene(conf: SimulationConf, talkers: int, rng: np.random.Generator) -> 
     raise DataError(
         f"no place in {TRIES} rooms of length_m {list(conf.length_m)}, width_m {list(conf.width_m)}, height_m "
         f"{list(conf.height_m)} for a head at head_m {list(conf.head_m)} and {talkers - 1} others at distance_m "
-        f"{list(conf.distance_m)}, wall_m {conf.wall_m:g} from every wall; enlarge the rooms or lower the distances"
+        f"{list(conf.distance_m)}, wall_m {conf.wall_m:g} from every wall, with rt60_s {list(conf.rt60_s)}; enlarge the rooms or lower the distances, "
+        "or, in large rooms, raise rt60_s"
     )
 
 
