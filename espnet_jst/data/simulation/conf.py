@@ -22,8 +22,8 @@ class SimulationConf(Conf):
 
     array: str = key(
         "easycom5",
-        "microphones: easycom4, the four that EasyCom publishes; easycom5 and easycom6, those and the left ear, or both "
-        "(places of the ears are ours); custom: microphones_mm",
+        "microphones: easycom4, the four that EasyCom publishes; easycom5 and easycom6, those and the left ear, or "
+        "both (places of the ears are ours); custom: microphones_mm",
         choices=(*ARRAYS, CUSTOM),
     )
     microphones_mm: Sequence[Sequence[float]] = key(

@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from espnet_jst.config import json_text
-from espnet_jst.data import checks, kaldi
+from espnet_jst.data import checks
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import NO_VALUE, Problem
 from espnet_jst.data.kaldi import Segment
@@ -26,7 +26,10 @@ SHARD = 128  # utterances
 ACTIVE_DB = 30.0  # frames that are so much softer than the loudest are pauses
 ACTIVE_FRAME_S = 0.02
 TIMES, SPANS = "word_times", "word_times.ref"  # ends of words; starts and ends ("0.10:0.42")
+LANGUAGES = "utt2lang"
 Table = dict[str, str]
+Survey = tuple[float, float, float]
+"""Rate in Hz, number of samples, power."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,7 @@ def _utterance(values: dict) -> Utterance:
     return Utterance(**{**values, "item": AudioItem(**{**item, "segment": segment})})
 
 
-def read_corpus(
-    directory: Path, conf: SimulationConf, folder: Path, *, nj: int = 1
-) -> tuple[Corpus, list[Problem]]:
+def read_corpus(directory: Path, conf: SimulationConf, folder: Path, *, nj: int = 1) -> tuple[Corpus, list[Problem]]:
     """The usable utterances of a data directory (wav.scp, utt2spk, any text files), and what is wrong with the others.
 
     Args:
@@ -96,54 +97,77 @@ def read_corpus(
     Raises:
         DataError: a file is missing, nothing can be used, or sampling rates differ.
     """
+    items, tables, times, problems = _listed(directory)
+    shards = split(items, SHARD)
+    surveys = run_shards(partial(survey_shard, folder, conf.utterance_s), shards, nj=nj, title="survey")
+    heard = {key: values for found, _ in surveys for key, values in found.items()}
+    problems += [problem for _, found in surveys for problem in found]
+    utterances = []
+    for item in items:
+        try:
+            if item.utt_id in heard:
+                utterances.append(_described(item, heard[item.utt_id], tables, times))
+        except BadItem as error:
+            problems.append(Problem.of(item.utt_id, error))
+    if not utterances:
+        first = f" (first: {problems[0]})" if problems else ""
+        raise DataError(f"{directory}: none of {len(problems)} utterances can be used{first}")
+    return Corpus(_common_rate(directory, utterances, heard), tuple(utterances)), problems
+
+
+def _listed(directory: Path) -> tuple[list[AudioItem], dict[str, Table], dict[str, Table], list[Problem]]:
+    """Utterances that all files name, sorted; the files; the times of words; and what is wrong with other utterances."""
     found = read_set(directory, None, None)
-    names = sorted(path.name for path in directory.iterdir() if path.name == "text" or path.name.startswith("text."))
-    needed = ["utt2spk", *names, *(["utt2lang"] if (directory / "utt2lang").exists() else [])]
-    tables, problems = checks.read_tables(directory, needed)
-    times, lines = checks.read_tables(directory, [name for name in (TIMES, SPANS) if (directory / name).exists()])
+    names = [path.name for path in directory.iterdir() if path.name == "text" or path.name.startswith("text.")]
+    tables, problems = checks.read_tables(directory, ["utt2spk", *names, *_there(directory, LANGUAGES)])
+    times, lines = checks.read_tables(directory, _there(directory, TIMES, SPANS))
     problems = [*found.problems, *problems, *lines]
     bad = {problem.utt_id for problem in problems}
     absent = checks.missing_items({"wav.scp": {item.utt_id: item for item in found.items}, **tables})
     problems += [problem for problem in absent if problem.utt_id not in bad]
     bad = {problem.utt_id for problem in problems}
     items = sorted((item for item in found.items if item.utt_id not in bad), key=lambda item: item.utt_id)
-    utterances, rates = [], dict[int, list[str]]()
-    survey = partial(survey_shard, folder, conf.utterance_s)
-    for shard, (heard, more) in zip(split(items, SHARD), run_shards(survey, split(items, SHARD), nj=nj, title="survey")):
-        problems += more
-        for item in shard:
-            if item.utt_id not in heard:
-                continue
-            key, (fs, samples, power) = item.utt_id, heard[item.utt_id]
-            try:
-                known = {name: check_times(name, table.get(key, NO_VALUE)) for name, table in times.items()}
-            except BadItem as error:
-                problems.append(Problem.of(key, error))
-                continue
-            rates.setdefault(int(fs), []).append(key)
-            own = {name: tables[name][key] for name in names}
-            language = tables.get("utt2lang", {}).get(key, "")
-            known = {name: line for name, line in known.items() if line != NO_VALUE}
-            utterances.append(Utterance(item, tables["utt2spk"][key], language, int(samples), power, own, known))
-    if not utterances:
-        first = f" (first: {problems[0]})" if problems else ""
-        raise DataError(f"{directory}: none of {len(problems)} utterances can be used{first}")
+    return items, tables, times, problems
+
+
+def _there(directory: Path, *names: str) -> list[str]:
+    return [name for name in names if (directory / name).is_file()]
+
+
+def _described(item: AudioItem, heard: Survey, tables: dict[str, Table], times: dict[str, Table]) -> Utterance:
+    key = item.utt_id
+    lines = {name: check_times(name, table.get(key, NO_VALUE)) for name, table in times.items()}
+    return Utterance(
+        item=item,
+        speaker=tables["utt2spk"][key],
+        language=tables.get(LANGUAGES, {}).get(key, ""),
+        samples=int(heard[1]),
+        power=heard[2],
+        texts={name: table[key] for name, table in sorted(tables.items()) if name.startswith("text")},
+        times={name: line for name, line in lines.items() if line != NO_VALUE},
+    )
+
+
+def _common_rate(directory: Path, utterances: Sequence[Utterance], heard: dict[str, Survey]) -> int:
+    rates: dict[int, list[str]] = {}
+    for utterance in utterances:
+        rates.setdefault(int(heard[utterance.item.utt_id][0]), []).append(utterance.item.utt_id)
     if len(rates) > 1:
         counts = ", ".join(f"{fs} Hz ({len(keys)}, such as {keys[0]})" for fs, keys in sorted(rates.items()))
         raise DataError(f"{directory}: sampling rates differ: {counts}; resample the utterances to one rate")
-    return Corpus(next(iter(rates)), tuple(utterances)), problems
+    return next(iter(rates))
 
 
 def survey_shard(
     folder: Path, utterance_s: Range, items: Sequence[AudioItem]
-) -> tuple[dict[str, tuple[float, float, float]], list[Problem]]:
+) -> tuple[dict[str, Survey], list[Problem]]:
     """Rate, samples and power of utterances, and what is wrong with those that are left out; kept in `folder`."""
     asked = repr([utterance_s, [(item, _state(item.path)) for item in items]])
     path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
         return {key: tuple(values) for key, values in kept[0].items()}, [Problem(**values) for values in kept[1]]
-    heard: dict[str, tuple[float, float, float]] = {}
+    heard: dict[str, Survey] = {}
     problems: list[Problem] = []
     for item in items:
         try:
@@ -151,7 +175,9 @@ def survey_shard(
             seconds, (low, high) = len(samples) / fs, utterance_s
             if not low <= seconds <= high:
                 reason = f"{seconds:.2f} s of audio, and utterance_s is {low:g} to {high:g} s"
-                raise BadItem(reason, "widen utterance_s or leave it out", "audio-short" if seconds < low else "audio-long")
+                raise BadItem(
+                    reason, "widen utterance_s or leave it out", "audio-short" if seconds < low else "audio-long"
+                )
             heard[item.utt_id] = (fs, len(samples), active_power(samples, fs))
         except BadItem as error:
             problems.append(Problem.of(item.utt_id, error))

@@ -50,9 +50,7 @@ def voices_of(corpus: Corpus) -> dict[Voice, list[Utterance]]:
     return voices
 
 
-def draw_voices(
-    voices: Mapping[Voice, object], talkers: int, languages: str, rng: np.random.Generator
-) -> list[Voice]:
+def draw_voices(voices: Mapping[Voice, object], talkers: int, languages: str, rng: np.random.Generator) -> list[Voice]:
     """Voices of different speakers, the wearer's first.
 
     Args:

@@ -1,4 +1,4 @@
-"""Room impulse responses by the image source method (pyroomacoustics), with the reverberation time that was asked for."""
+"""Room impulse responses by the image source method (pyroomacoustics), with the reverberation time asked for."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ def draw_scene(conf: SimulationConf, talkers: int, rng: np.random.Generator) -> 
             return Scene(size, rt60_s, head, yaw, places, np.concatenate([mouth, others]), noise)
     raise DataError(
         f"no place in {TRIES} rooms of length_m {list(conf.length_m)}, width_m {list(conf.width_m)}, height_m "
-        f"{list(conf.height_m)} for a head at head_m {list(conf.head_m)} and {talkers - 1} others at distance_m "
-        f"{list(conf.distance_m)}, wall_m {conf.wall_m:g} from every wall, with rt60_s {list(conf.rt60_s)}; enlarge the rooms or lower the distances, "
-        "or, in large rooms, raise rt60_s"
+        f"{list(conf.height_m)}, rt60_s {list(conf.rt60_s)} for a head at head_m {list(conf.head_m)} and {talkers - 1} "
+        f"others at distance_m {list(conf.distance_m)}, wall_m {conf.wall_m:g} from every wall; enlarge the rooms or "
+        "lower the distances, or, in large rooms, raise rt60_s"
     )
 
 
