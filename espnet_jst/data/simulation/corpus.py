@@ -15,7 +15,7 @@ import numpy as np
 from espnet_jst.config import json_text
 from espnet_jst.data import checks
 from espnet_jst.data.bad_item import BadItem
-from espnet_jst.data.checks import NO_VALUE, Problem
+from espnet_jst.data.checks import NO_VALUE, Limits, Problem
 from espnet_jst.data.kaldi import Segment
 from espnet_jst.data.simulation.conf import Range, SimulationConf
 from espnet_jst.data.utterances import AudioItem, hear, read_set
@@ -62,12 +62,15 @@ class Corpus:
     fs: int
     utterances: tuple[Utterance, ...]
 
-    def save(self, path: Path) -> str:
-        """Write for the workers; returns a digest of all of it."""
-        text = json_text(asdict(self))
+    def save(self, path: Path) -> None:
+        """Write for the workers."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        _replace(path, json_text(asdict(self)))
+
+    @property
+    def digest(self) -> str:
+        """Of all of it."""
+        return hashlib.sha256(json_text(asdict(self)).encode()).hexdigest()[:24]
 
     @property
     def text_files(self) -> list[str]:
@@ -116,7 +119,7 @@ def read_corpus(directory: Path, conf: SimulationConf, folder: Path, *, nj: int 
 
 
 def _listed(directory: Path) -> tuple[list[AudioItem], dict[str, Table], dict[str, Table], list[Problem]]:
-    """Utterances that all files name, sorted; the files; the times of words; and what is wrong with other utterances."""
+    """Utterances that all files name, sorted; the files; the times of words; what is wrong with other utterances."""
     found = read_set(directory, None, None)
     names = [path.name for path in directory.iterdir() if path.name == "text" or path.name.startswith("text.")]
     tables, problems = checks.read_tables(directory, ["utt2spk", *names, *_there(directory, LANGUAGES)])
@@ -136,6 +139,9 @@ def _there(directory: Path, *names: str) -> list[str]:
 
 def _described(item: AudioItem, heard: Survey, tables: dict[str, Table], times: dict[str, Table]) -> Utterance:
     key = item.utt_id
+    texts = {name: table[key] for name, table in sorted(tables.items()) if name.startswith("text")}
+    for name, text in texts.items():
+        checks.check_text(name, text, Limits())
     lines = {name: check_times(name, table.get(key, NO_VALUE)) for name, table in times.items()}
     return Utterance(
         item=item,
@@ -143,7 +149,7 @@ def _described(item: AudioItem, heard: Survey, tables: dict[str, Table], times: 
         language=tables.get(LANGUAGES, {}).get(key, ""),
         samples=int(heard[1]),
         power=heard[2],
-        texts={name: table[key] for name, table in sorted(tables.items()) if name.startswith("text")},
+        texts=texts,
         times={name: line for name, line in lines.items() if line != NO_VALUE},
     )
 

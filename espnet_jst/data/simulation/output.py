@@ -95,9 +95,9 @@ def said(turns: Sequence[dict[str, Any]], label: str, files: Sequence[str]) -> d
 
 
 def _summary(rooms: Sequence[dict[str, Any]], skipped: int) -> Summary:
-    rt60 = [abs(_ratio(room["rt60_s"]) - 1) for room in rooms if room["rt60_s"]["measured"]]
-    snr = [abs(room["snr_db"]["measured"] - room["snr_db"]["asked"]) for room in rooms if room["snr_db"]["measured"]]
-    overlap = [abs(room["overlap"]["achieved"] - room["overlap"]["asked"]) for room in rooms]
+    rt60 = [abs(there / asked - 1) for asked, there in _pairs(rooms, "rt60_s", "measured")]
+    snr = [abs(there - asked) for asked, there in _pairs(rooms, "snr_db", "measured")]
+    overlap = [abs(there - asked) for asked, there in _pairs(rooms, "overlap", "achieved")]
     return Summary(
         conversations=len(rooms),
         hours=sum(room["duration_s"] for room in rooms) / 3600,
@@ -109,5 +109,6 @@ def _summary(rooms: Sequence[dict[str, Any]], skipped: int) -> Summary:
     )
 
 
-def _ratio(pair: dict[str, float]) -> float:
-    return pair["measured"] / pair["asked"]
+def _pairs(rooms: Sequence[dict[str, Any]], what: str, found: str) -> list[tuple[float, float]]:
+    """What was asked for and what came of it, where both are known."""
+    return [(pair["asked"], pair[found]) for pair in (room[what] for room in rooms) if None not in pair.values()]

@@ -45,15 +45,14 @@ def simulate(data_dir: Path, out: Path, conf: SimulationConf, *, num: int, seed:
     corpus, problems = read_corpus(data_dir, conf, out / "survey", nj=nj)
     draw_voices(voices_of(corpus), conf.speakers[1], conf.languages, np.random.default_rng(seed))
     draw_scene(conf, conf.speakers[1], np.random.default_rng(seed))
-    digest = corpus.save(out / "corpus.json")
+    digest = corpus.digest
     values = {name: getattr(conf, name) for name in keys_of(SimulationConf)}
     about = json.loads(json_text({"seed": seed, "corpus": digest, "conf": values}))
     _check_same(out, about)
+    corpus.save(out / "corpus.json")
     (out / ABOUT).write_text(json_text(about, indent=1) + "\n", encoding="utf-8")
     write_skipped(out, sorted(problems, key=lambda problem: problem.utt_id))
-    missing = [
-        index for index in range(num) if not (record_path(out, index).is_file() and audio_path(out, index).is_file())
-    ]
+    missing = [n for n in range(num) if not (record_path(out, n).is_file() and audio_path(out, n).is_file())]
     work = partial(simulate_some, out, digest, json_text(values), seed)
     run_shards(work, split(missing, SHARD), nj=nj, title="conversations")
     return collect(out, conf.labels, corpus.text_files, num, len(problems))
