@@ -73,7 +73,7 @@ def draw_voices(voices: Mapping[Voice, object], talkers: int, languages: str, rn
     if languages != "any":
         there += f", in {len({language for _, language in known})} languages"
     raise DataError(
-        f"{there}: {talkers} are needed{', of another language than the wearer' if languages != 'any' else ''}; lower "
+        f"{there}: {talkers} are needed{', the others of another language' if languages != 'any' else ''}; lower "
         "--speakers, or give a data directory of more speakers"
     )
 

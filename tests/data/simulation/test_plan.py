@@ -43,5 +43,5 @@ def test_too_few_speakers_are_one_message() -> None:
     few = dict(list(VOICES.items())[:2])
     with pytest.raises(DataError, match="2 speakers with usable utterances: 3 are needed; lower --speakers"):
         draw_voices(few, 3, "any", np.random.default_rng(0))
-    with pytest.raises(DataError, match="in 2 languages: 3 are needed of another language"):
+    with pytest.raises(DataError, match="in 2 languages: 3 are needed, the others of another language"):
         draw_voices(few, 3, "different", np.random.default_rng(0))

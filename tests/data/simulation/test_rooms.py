@@ -75,6 +75,6 @@ def test_everybody_is_in_the_room_at_the_distance_asked() -> None:
 )
 def test_a_room_that_cannot_be_is_one_message(others: dict) -> None:
     with pytest.raises(
-        DataError, match="no place in 500 rooms of length_m .* enlarge the rooms or lower the distances"
+        DataError, match="no place in 500 rooms of length_m .* enlarge the rooms or lower"
     ):
         draw_scene(small(**others), 2, np.random.default_rng(0))
