@@ -38,10 +38,12 @@ def test_the_reverberation_time_is_as_asked(scene: Scene, responses: Responses) 
 
 
 def test_the_reverberation_time_of_an_exponential_decay_is_found() -> None:
-    rng = np.random.default_rng(0)
-    response = rng.standard_normal(FS) * 10 ** (-3 * np.arange(FS) / FS / 0.4)
-    response[0] = 10.0
-    assert measure_rt60(response, FS) == pytest.approx(0.4, rel=0.03)
+    found = []
+    for seed in range(10):
+        response = np.random.default_rng(seed).standard_normal(FS) * 10 ** (-3 * np.arange(FS) / FS / 0.4)
+        response[0] = 10.0
+        found.append(measure_rt60(response, FS))
+    assert np.mean(found) == pytest.approx(0.4, rel=0.02)
 
 
 def test_the_wearer_is_louder_at_the_glasses_than_anybody_else(responses: Responses) -> None:
@@ -74,7 +76,5 @@ def test_everybody_is_in_the_room_at_the_distance_asked() -> None:
     ],
 )
 def test_a_room_that_cannot_be_is_one_message(others: dict) -> None:
-    with pytest.raises(
-        DataError, match="no place in 500 rooms of length_m .* enlarge the rooms or lower"
-    ):
+    with pytest.raises(DataError, match="no place in 500 rooms of length_m .* enlarge the rooms or lower"):
         draw_scene(small(**others), 2, np.random.default_rng(0))

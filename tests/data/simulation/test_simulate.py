@@ -45,12 +45,6 @@ def entries(out: Path, name: str) -> list[dict]:
     return [json.loads(line) for line in (out / name).read_text("utf-8").splitlines()]
 
 
-def test_two_workers_write_the_same_bytes_as_one(corpus: Path, made: Path, tmp_path: Path) -> None:
-    out = tmp_path / "two"
-    simulate(corpus, out, small(overlap=(0.1, 0.1)), num=6, seed=5, nj=2)
-    assert files(out) == files(made)
-
-
 def test_a_run_that_was_interrupted_goes_on_to_the_same_bytes(
     corpus: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,3 +162,9 @@ def test_times_of_words_that_are_spans_are_read_as_such() -> None:
     assert check_times("word_times.ref", "0.1:0.3 0.3:0.5") == "0.1:0.3 0.3:0.5"
     with pytest.raises(DataError, match="run backwards"):
         check_times("word_times.ref", "0.1:0.5 0.3:0.4")
+
+
+def test_two_workers_write_the_same_bytes_as_one(corpus: Path, made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "two"
+    simulate(corpus, out, small(overlap=(0.1, 0.1)), num=6, seed=5, nj=2)
+    assert files(out) == files(made)

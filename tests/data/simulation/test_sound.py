@@ -56,8 +56,9 @@ def test_an_utterance_sounds_when_its_turn_starts_and_its_way_is_over() -> None:
     scene = draw_scene(conf, 2, np.random.default_rng(0))
     click = np.zeros(FS)
     click[0] = 1
-    turn = Turn(0, utterance("u", "s", FS), 4000, 4000 + FS)
-    heard = render(Plan((turn,), 3 * FS, 0.0), scene, direct(7), conf, lambda _: click, FS, np.random.default_rng(0))
+    said = utterance("u", "s", FS)
+    turns = (Turn(0, said, 4000, 4000 + FS), Turn(1, said, 5000 + FS, 5000 + 2 * FS))
+    heard = render(Plan(turns, 3 * FS, 0.0), scene, direct(7), conf, lambda _: click, FS, np.random.default_rng(0))
     assert np.abs(heard.samples[:, 0]).argmax() == 4000 + 7
 
 
