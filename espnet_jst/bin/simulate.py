@@ -15,7 +15,7 @@ from espnet_jst.bin.arguments import program
 from espnet_jst.config import CommandParser, read_yaml
 from espnet_jst.errors import ConfigError
 
-RANGES = {"overlap": float, "snr_db": float, "rt60_s": float, "speakers": int}
+RANGES: dict[str, Callable[[str], float]] = {"overlap": float, "snr_db": float, "rt60_s": float, "speakers": int}
 
 
 def get_parser() -> argparse.ArgumentParser:
