@@ -61,6 +61,7 @@ TEST_REQUIREMENTS = [
     "pytest>=8",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",
+    "pyroomacoustics>=0.10,<0.11",
     "ruff>=0.9",
     "mypy>=1.13",
     "types-PyYAML",
@@ -68,6 +69,7 @@ TEST_REQUIREMENTS = [
 ]
 
 EXTRAS = {
+    "simulate": ["pyroomacoustics>=0.10,<0.11"],  # rooms of simulated conversations
     "neural": ["simalign>=0.4"],  # word alignment by a multilingual BERT
     "ez": ["six"],  # ESPnet-EZ imports it without declaring it
     "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean

@@ -21,6 +21,7 @@ COMMANDS = {
     "diagnose": ("espnet_jst.bin.jst_diagnose", "what each policy costs, before any training"),
     "similarity": ("espnet_jst.bin.similarity", "what the branches of models find alike"),
     "units": ("espnet_jst.bin.units", "speech as discrete units: learn and extract them"),
+    "simulate": ("espnet_jst.bin.simulate", "conversations at several microphones, from single utterances"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
     "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
 }
