@@ -73,6 +73,7 @@ EXTRAS = {
     "neural": ["simalign>=0.4"],  # word alignment by a multilingual BERT
     "ez": ["six"],  # ESPnet-EZ imports it without declaring it
     "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean
+    "multispk": ["meeteval>=0.4.3,<0.5"],  # ORC-WER and tcpWER; no wheels: it compiles
     "cluster": CLUSTER,  # recipes on Slurm, PBS or Kubernetes
     "test": TEST_REQUIREMENTS,
     "dev": TEST_REQUIREMENTS,

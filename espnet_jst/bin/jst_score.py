@@ -23,7 +23,12 @@ def get_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--hyp_dir", required=True, metavar="DIR", help="decode directory, as jst_inference writes it")
-    add("--ref_dir", required=True, metavar="DIR", help="data directory with text.CASE.LANG, e.g. dump/raw/test")
+    add(
+        "--ref_dir",
+        required=True,
+        metavar="DIR",
+        help="data directory with text.CASE.LANG, e.g. dump/raw/test; segments.CASE.LANG.jsonl there name speakers",
+    )
     add("--src_lang", metavar="LANG", help="language of the transcript, e.g. en; needed to score it")
     add("--tgt_lang", metavar="LANG", help="language of the translation, e.g. de; needed to score it")
     add("--case", default="lc", help="case in the reference files' names; lc scores without case (default: lc)")
@@ -78,6 +83,10 @@ def _run(args: argparse.Namespace) -> None:
     console.print(_score_table(scores))
     for note in dict.fromkeys(note for entry in scores["lanes"].values() for note in entry["notes"]):
         print(note)
+    if (speakers := _speaker_table(scores)) is not None:
+        console.print(speakers)
+    for note in (note for entry in scores["lanes"].values() for note in entry.get("speakers", {}).get("notes", ())):
+        print(note)
     for lane, missing in scores["missing_hypotheses"].items():
         if missing:
             print(f"{lane}: {len(missing)} hypotheses are missing and count as empty: {some_names(missing)}")
@@ -105,6 +114,25 @@ def _score_table(scores: Mapping[str, Any]) -> Table:
         values = [column.cell(entry["latency"]) for entry in lanes.values()]
         if any(value.strip("-/") for value in values):
             table.add_row(column.title, *values)
+    return table
+
+
+def _speaker_table(scores: Mapping[str, Any]) -> Table | None:
+    from rich.table import Table
+
+    from espnet_jst.evaluation.shown import with_interval
+    from espnet_jst.evaluation.speakers.scores import SPEAKER_METRICS
+
+    lanes = {name: entry for name, entry in scores["lanes"].items() if entry.get("speakers", {}).get("scores")}
+    if not lanes:
+        return None
+    table = Table("", *(f"{lane} ({entry['language']})" for lane, entry in lanes.items()), title_justify="left")
+    table.title = f"{scores['dataset']}: speakers, 95 % intervals over sessions"
+    table.add_row("sessions", *(str(entry["speakers"]["sessions"]) for entry in lanes.values()))
+    for metric in SPEAKER_METRICS:
+        found = [entry["speakers"]["scores"].get(metric.name) for entry in lanes.values()]
+        if any(found):
+            table.add_row(metric.name, *(with_interval(score) if score else "" for score in found))
     return table
 
 

@@ -13,6 +13,7 @@ from espnet_jst.evaluation.lanes import Reading, load_lanes
 from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.metrics.base import Metric, Statistics
 from espnet_jst.evaluation.significance import SystemScore, compare_systems
+from espnet_jst.evaluation.speakers.scores import compare_speakers
 from espnet_jst.text.lanes import LANES, Lane, in_order
 
 
@@ -97,7 +98,8 @@ def compare_directories(
 
     Returns:
         lane -> metric -> {first, second, p_value, low, high} of the lanes that both have, latency where words.jsonl is
-        there. `low` and `high` bound `second - first`. What is not defined is None.
+        there, and there those of speakers as well if the references name them. `low` and `high` bound `second - first`.
+        What is not defined is None.
 
     Raises:
         DataError: a file is missing or damaged, keys do not fit, or the directories have no lane in common.
@@ -111,11 +113,20 @@ def compare_directories(
     systems = {name: [{column: run[column] for column in shared}] for name, run in runs.items()}
     result: dict = {}
     for column, found in compare_runs(systems, baseline="first", n_bootstrap=n_bootstrap, seed=seed).items():
-        result.setdefault(column.lane.name, {})[column.metric.name] = {
-            "first": found["first"].mean,
-            "second": found["second"].mean,
-            "p_value": found["second"].p_value,
-            "low": found["second"].difference_low,
-            "high": found["second"].difference_high,
-        }
+        result.setdefault(column.lane.name, {})[column.metric.name] = _row(found)
+    if timed:
+        tested = compare_speakers(folders, Path(ref_dir), n_bootstrap=n_bootstrap, seed=seed, **reading)
+        for lane, rows in tested.items():
+            result[lane].update({name: _row(scores) for name, scores in rows.items()})
     return finite(result, DIGITS)
+
+
+def _row(found: Mapping[str, SystemScore]) -> dict[str, float]:
+    first, second = found["first"], found["second"]
+    return {
+        "first": first.mean,
+        "second": second.mean,
+        "p_value": second.p_value,
+        "low": second.difference_low,
+        "high": second.difference_high,
+    }

@@ -22,7 +22,8 @@ from espnet_jst.evaluation.lanes import LaneTexts, Reading, lane_entry, load_lan
 from espnet_jst.evaluation.latency_logs import write_logs
 from espnet_jst.evaluation.metrics import METRICS, lane_metrics, text_metrics
 from espnet_jst.evaluation.metrics.base import Score
-from espnet_jst.evaluation.small_samples import are_few
+from espnet_jst.evaluation.small_samples import are_few, interval_method
+from espnet_jst.evaluation.speakers.scores import speaker_entry
 from espnet_jst.text.lanes import LANES
 
 
@@ -39,9 +40,9 @@ def score_directory(
     """Score one decode directory and write the results into it.
 
     Reads `src_text` (transcript), `text` (translation) and `words.jsonl` from `hyp_dir`, and `text.<case>.<lang>`,
-    `word_times` and `alignment` (each optional) from `ref_dir`. Writes `score_wer/result.txt`, `score_cer/result.txt`,
-    `score_bleu/result.<case>.txt` (of a further lane below `score_<lane>`), `latency.json`, `scores.json` and, from
-    words.jsonl, the logs of `write_logs`.
+    `segments.<case>.<lang>.jsonl`, `word_times` and `alignment` (each optional) from `ref_dir`. Writes
+    `score_wer/result.txt`, `score_cer/result.txt`, `score_bleu/result.<case>.txt` (of a further lane below
+    `score_<lane>`), `latency.json`, `scores.json` and, from words.jsonl, the logs of `write_logs`.
 
     Args:
         signature: how the hypotheses were made: system, chunk, left context, beam, blank penalty, seed, checkpoint
@@ -79,10 +80,11 @@ def score_directory(
             "notes": texts.notes(),
             "reference": texts.reference_file,
             "utterances": len(texts.keys),
-            "interval_method": _method(texts),
+            "interval_method": interval_method(are_few(texts.references)),
             "quality": _quality(texts, hyp_dir, case, n_bootstrap, seed),
             "latency": latency["lanes"].get(texts.name) if latency else None,
             **lane_entry(texts.lane),
+            **speaker_entry(texts, decoded, ref_dir, n_bootstrap=n_bootstrap, seed=seed),
         }
     if decoded is not None and latency is not None:
         scores["lane_gap_ms"] = latency.get("lane_gap_ms")
@@ -90,11 +92,6 @@ def score_directory(
         write_logs(loaded, decoded, hyp_dir)
     write_json(scores, hyp_dir / "scores.json")
     return finite(scores, DIGITS)
-
-
-def _method(texts: LaneTexts) -> str:
-    few = are_few(texts.references)
-    return "widest of jackknife and bootstrap with Student's t, and BCa" if few else "bootstrap percentiles"
 
 
 def _quality(texts: LaneTexts, hyp_dir: Path, case: str, n_bootstrap: int, seed: int) -> dict:

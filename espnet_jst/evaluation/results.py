@@ -12,6 +12,7 @@ from espnet_jst.evaluation.files import read_object, write_text
 from espnet_jst.evaluation.lanes import scored_lane
 from espnet_jst.evaluation.metrics import METRICS, explained, headline, lane_metrics
 from espnet_jst.evaluation.shown import LATENCY, with_interval
+from espnet_jst.evaluation.speakers.scores import SPEAKER_METRICS
 from espnet_jst.text.lanes import Lane, in_order
 
 # Folder names of stage 12: configuration, weights, mode.
@@ -138,7 +139,29 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
             ]
             if cells:
                 lines += ["", f"### {metric.name}", "", *_table(list(cells[0]), (row.values() for row in cells))]
+        lines += _speakers(lane, rows)
     return [*lines, "", "### Signatures", "", *_signatures(datasets)]
+
+
+def _speakers(lane: Lane, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of the sets whose references name speakers: the scores, what they mean, what should be known of them."""
+    there = {name: entry["speakers"] for name, entry in rows.items() if entry.get("speakers")}
+    found = {name: entry["scores"] for name, entry in there.items() if entry["scores"]}
+    metrics = [metric for metric in SPEAKER_METRICS if any(metric.name in scores for scores in found.values())]
+    if not there:
+        return []
+    lines = ["", f"### {lane.name.capitalize()}: speakers", ""]
+    if metrics:
+        cells = (
+            [name, str(there[name]["sessions"])]
+            + [with_interval(scores[m.name]) if m.name in scores else "-" for m in metrics]
+            for name, scores in found.items()
+        )
+        lines += _table(("dataset", "sessions", *(metric.name for metric in metrics)), cells)
+        lines += ["", "; ".join(f"{metric.name}: {metric.meaning}" for metric in metrics) + "."]
+        made = {m.name: {s[m.name].get("signature") for s in found.values() if m.name in s} for m in metrics}
+        lines += [""] + [f"- {name}: `{text}`" for name, texts in made.items() for text in sorted(filter(None, texts))]
+    return lines + [f"\n{note}." for note in _notes(there.values())]
 
 
 def lanes_of(every: Iterable[Mapping[str, Any]]) -> list[Lane]:

@@ -26,6 +26,11 @@ def are_few(references: Sequence[str]) -> bool:
     return sum(bool(text.strip()) for text in references) < FEW
 
 
+def interval_method(few: bool) -> str:
+    """How an interval was made, in the words of scores.json."""
+    return "widest of jackknife and bootstrap with Student's t, and BCa" if few else "bootstrap percentiles"
+
+
 def interval_of_few(estimate: Estimate, drawn: np.ndarray, count: int) -> tuple[float, float]:
     """95 % interval of a score; NaN where it is not defined, or the same whichever utterance is left out.
 
