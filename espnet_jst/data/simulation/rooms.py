@@ -58,7 +58,7 @@ def measure_rt60(response: np.ndarray, fs: int) -> float:
     T20 is the slope between -5 and -25 dB, three times as long. The direct sound is left out, because near a mouth it
     is far louder than all that comes after. NaN where there is no such decay.
     """
-    start = int(np.abs(response).argmax()) + round(DIRECT_S * fs)
+    start = int(np.argmax(np.abs(response))) + round(DIRECT_S * fs)
     energy = np.cumsum(np.square(response[start:], dtype=np.float64)[::-1])[::-1]
     energy = energy[energy > 0]
     if len(energy) < 2:
