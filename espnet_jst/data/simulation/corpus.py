@@ -212,9 +212,10 @@ def active_power(samples: np.ndarray, fs: int) -> float:
     size = max(1, min(len(samples), round(ACTIVE_FRAME_S * fs)))
     frames = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
     powers = np.square(frames).mean(axis=1)
-    if not powers.size or powers.max() == 0:
+    loudest = float(np.max(powers, initial=0.0))
+    if loudest == 0:
         raise BadItem("every sample is zero", "check the recording", "audio-silent")
-    return float(powers[powers >= powers.max() * 10 ** (-ACTIVE_DB / 10)].mean())
+    return float(powers[powers >= loudest * 10 ** (-ACTIVE_DB / 10)].mean())
 
 
 def check_times(name: str, line: str) -> str:

@@ -152,4 +152,4 @@ def overlap_ratio(spans: np.ndarray) -> float:
     steps = np.repeat([1, -1], len(spans))
     order = np.argsort(times, kind="stable")
     talking, lengths = np.cumsum(steps[order])[:-1], np.diff(times[order])
-    return float(lengths[talking > 1].sum() / lengths[talking > 0].sum())
+    return float(lengths[talking > 1].sum()) / float(lengths[talking > 0].sum())

@@ -65,8 +65,8 @@ def best_pairing(texts: LaneTexts, references: Sequence[str], hypotheses: Sequen
 
 def _paired(texts: LaneTexts, references: Sequence[str], hypotheses: Sequence[str]) -> LaneTexts:
     keys = tuple(map(str, range(len(references))))
-    pairs = {"references": tuple(references), "hypotheses": tuple(hypotheses)}
-    return replace(texts, keys=keys, **pairs, missing=(), further=())
+    sides = tuple(references), tuple(hypotheses)
+    return replace(texts, keys=keys, references=sides[0], hypotheses=sides[1], missing=(), further=())
 
 
 def _statistics(pairs: LaneTexts, owners: Sequence[int]) -> Statistics:

@@ -58,31 +58,14 @@ class EspnetSslEncoder(PretrainedEncoder):
     def __init__(self, layers: int, *, sizes: Mapping[str, Any]) -> None:
         super().__init__()
         try:
-            self._make(layers, sizes)
+            self.model, self.size = _parts(layers, sizes)
         except (AssertionError, AttributeError, TypeCheckError) as error:  # what ESPnet makes of sizes
             raise ValueError(" ".join(str(error).split())[:200]) from error
-        self.layers, self.size = layers, self.model["encoder"].output_size()
+        self.layers = layers
         self.hop_samples = int(torch.tensor(list(sizes["conv_stride"])).prod())
         self.span_samples = 1
         for kernel, stride in zip(reversed(sizes["conv_kernel"]), reversed(sizes["conv_stride"]), strict=True):
             self.span_samples = (self.span_samples - 1) * stride + kernel
-
-    def _make(self, layers: int, sizes: Mapping[str, Any]) -> None:
-        from espnet2.tasks.ssl import encoder_choices, frontend_choices, normalize_choices, preencoder_choices
-
-        shapes = list(zip(*(sizes[name] for name in CONVOLUTIONS), strict=True))
-        frontend = frontend_choices.get_class(sizes["frontend"])(shapes=shapes, **_of(sizes, "frontend"))
-        self.model, size = nn.ModuleDict({"frontend": frontend}), frontend.output_size()
-        if sizes["normalize"]:
-            self.model["normalize"] = normalize_choices.get_class(sizes["normalize"])(**_of(sizes, "normalize"))
-        if sizes["preencoder"]:
-            make = preencoder_choices.get_class(sizes["preencoder"])
-            self.model["preencoder"] = make(input_size=size, **_of(sizes, "preencoder"))
-            size = self.model["preencoder"].output_size()
-        own = {"input_layer": None, **_of(sizes, "encoder"), "num_blocks": layers}
-        encoder = encoder_choices.get_class(sizes["encoder"])(input_size=size, **own)
-        encoder.after_norm = nn.Identity()  # it follows the last layer, and the frames are read before
-        self.model["encoder"] = encoder
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         rows = [self._heard(row[:length]) for row, length in zip(samples, lengths.tolist(), strict=True)]
@@ -97,7 +80,8 @@ class EspnetSslEncoder(PretrainedEncoder):
         for name, part in self.model.items():
             if name != "encoder":
                 x, length = part(x, length)
-        encoder, found = self.model["encoder"], [x[0]]
+        encoder: Any = self.model["encoder"]
+        found = [x[0]]
 
         def keep(_: nn.Module, __: object, output: Any) -> None:
             found[0] = (output[0] if isinstance(output, tuple) else output)[0]
@@ -109,6 +93,25 @@ class EspnetSslEncoder(PretrainedEncoder):
             if hook is not None:
                 hook.remove()
         return found + ([layer[0] for layer in output[1]] if isinstance(output, tuple) else [])
+
+
+def _parts(layers: int, sizes: Mapping[str, Any]) -> tuple[nn.ModuleDict, int]:
+    """ESPnet's modules in the order in which samples pass them, and the features of a frame."""
+    from espnet2.tasks.ssl import encoder_choices, frontend_choices, normalize_choices, preencoder_choices
+
+    shapes = list(zip(*(sizes[name] for name in CONVOLUTIONS), strict=True))
+    frontend = frontend_choices.get_class(sizes["frontend"])(shapes=shapes, **_of(sizes, "frontend"))
+    found, size = nn.ModuleDict({"frontend": frontend}), frontend.output_size()
+    if sizes["normalize"]:
+        found["normalize"] = normalize_choices.get_class(sizes["normalize"])(**_of(sizes, "normalize"))
+    if sizes["preencoder"]:
+        preencoder = preencoder_choices.get_class(sizes["preencoder"])(input_size=size, **_of(sizes, "preencoder"))
+        found["preencoder"], size = preencoder, preencoder.output_size()
+    own = {"input_layer": None, **_of(sizes, "encoder"), "num_blocks": layers}
+    encoder = encoder_choices.get_class(sizes["encoder"])(input_size=size, **own)
+    encoder.after_norm = nn.Identity()  # it follows the last layer, and the frames are read before
+    found["encoder"] = encoder
+    return found, encoder.output_size()
 
 
 def is_espnet(path: Path) -> bool:
