@@ -209,7 +209,7 @@ def one_of_varied(size: str, name: str) -> dict:
 
 
 def varied(sizes: list[str], rounds: int) -> str:
-    """The same of all kinds in turn, each in a process of its own: in one they would share the kernels that are kept."""
+    """The same of all kinds in turn, each in a process of its own: in one they would share the kernels."""
     import statistics
 
     from benchmarks.measure import in_fresh_process, markdown

@@ -37,6 +37,7 @@ USED_OF_ESPNET = {
     ("model", "espnet2.torch_utils.device_funcs"): "what the trainer gathers from several GPUs",
     ("heads.attention", "espnet2.asr.decoder.transformer_decoder"): "ESPnet's decoder, whose weights load",
     ("inputs.speech", "espnet2.asr.specaug.specaug"): "ESPnet's masks, whose warp two views share",
+    ("inputs.pretrained.espnet_ssl", "espnet2.tasks.ssl"): "encoders that ESPnet has trained, whose weights load",
 }
 LOADED = """
 import importlib, sys

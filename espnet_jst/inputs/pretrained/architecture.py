@@ -98,10 +98,9 @@ class Architecture:
             conf = AutoConfig.from_pretrained(str(model))
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(_no_model(model, error)) from error
-        if conf.model_type not in SIZES:
-            raise ConfigError(
-                f"model {model} is of the kind {conf.model_type!r}: give one of {', '.join(sorted(SIZES))}"
-            )
+        known = sorted(set(SIZES) - {espnet_ssl.KIND})  # of transformers
+        if conf.model_type not in known:
+            raise ConfigError(f"model {model} is of the kind {conf.model_type!r}: give one of {', '.join(known)}")
         sizes = {name: _plain(getattr(conf, name)) for name in SIZES[conf.model_type] if hasattr(conf, name)}
         source = Path(model).resolve().name if Path(model).is_dir() else str(model)
         return cls(conf.model_type, conf.model_type != "whisper" and _normalizes(model), sizes, source)
