@@ -13,7 +13,7 @@ from typeguard import TypeCheckError
 
 from espnet_jst.config import read_yaml, shown
 from espnet_jst.errors import ConfigError
-from espnet_jst.inputs.pretrained.interface import PretrainedEncoder
+from espnet_jst.inputs.pretrained.interface import PretrainedEncoder, hop_and_span
 
 KIND = "espnet_ssl"
 CONFIG = "config.yaml"  # beside the weights, as a training of ESPnet leaves it
@@ -62,10 +62,7 @@ class EspnetSslEncoder(PretrainedEncoder):
         except (AssertionError, AttributeError, TypeCheckError) as error:  # what ESPnet makes of sizes
             raise ValueError(" ".join(str(error).split())[:200]) from error
         self.layers = layers
-        self.hop_samples = int(torch.tensor(list(sizes["conv_stride"])).prod())
-        self.span_samples = 1
-        for kernel, stride in zip(reversed(sizes["conv_kernel"]), reversed(sizes["conv_stride"]), strict=True):
-            self.span_samples = (self.span_samples - 1) * stride + kernel
+        self.hop_samples, self.span_samples = hop_and_span(sizes["conv_kernel"], sizes["conv_stride"])
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         rows = [self._heard(row[:length]) for row, length in zip(samples, lengths.tolist(), strict=True)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -31,6 +32,14 @@ class PretrainedEncoder(nn.Module):
 
         An utterance has the same frames in any batch.
         """
+
+
+def hop_and_span(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
+    """Samples from one frame of some convolutions to the next, and those that one frame hears."""
+    span = 1
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+        span = (span - 1) * stride + kernel
+    return math.prod(strides), span
 
 
 def made_of_zeros(make: Callable[[], Any]) -> Any:

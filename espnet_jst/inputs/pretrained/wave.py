@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from espnet_jst.inputs.pretrained.interface import PretrainedEncoder, made_of_zeros
+from espnet_jst.inputs.pretrained.interface import PretrainedEncoder, hop_and_span, made_of_zeros
 from espnet_jst.streams import zeroed
 
 
@@ -42,10 +42,7 @@ class WaveEncoder(PretrainedEncoder):
         self.epsilon, self.layers, self.size = epsilon, layers, self.model.config.hidden_size
         conf = self.model.config
         self.kernels, self.strides = list(conf.conv_kernel), list(conf.conv_stride)
-        self.hop_samples = int(torch.tensor(self.strides).prod())
-        self.span_samples = 1
-        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
-            self.span_samples = (self.span_samples - 1) * stride + kernel
+        self.hop_samples, self.span_samples = hop_and_span(self.kernels, self.strides)
 
     def forward(self, samples: Tensor, lengths: Tensor) -> tuple[list[Tensor], Tensor]:
         lengths = lengths.to(samples.device)
