@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 
 from espnet_jst.inference.audio.recording import packets
-from espnet_jst.text.words import Word, join_words
+from espnet_jst.text.words import Word, attributed, said_by
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +40,7 @@ def show_stream(
         realtime: wait, so that the words come at the speed of speech.
         stream: where to write; standard output by default. A terminal gets growing lanes, of which the newest lines
             are shown where it is too small for all, and at the end all; anything else gets a line for each word:
-            emission time, lane, word, and "?" where a second pass may replace it.
+            emission time, lane, speaker where one is known, word, and "?" where a second pass may replace it.
 
     Returns:
         All words, of a lane with two passes those of the second; where they were not shown, they are at the end.
@@ -50,11 +50,11 @@ def show_stream(
         print(f"# {title}", file=stream)
         for _, new in _packets(session, blocks, realtime):
             for word in new:
-                text = word.text if word.final else f"{word.text} ?"
+                text = said_by(word.speaker, word.text if word.final else f"{word.text} ?")
                 print(f"{word.emission_s:8.2f} s  {word.lane:<12} {text}", file=stream, flush=True)
         if session.result != session.words:
             for lane in session.lanes:
-                text = join_words(word for word in session.result if word.lane == lane)
+                text = attributed(word for word in session.result if word.lane == lane)
                 print(f"# {SECOND_PASS}  {lane:<12} {text}", file=stream)
         return session.result
     from rich.console import Console
@@ -98,7 +98,7 @@ def _table(
     for lane in lanes:
         spoken = [word for word in words if word.lane == lane]
         # A line holds no more words than columns.
-        text = Text(join_words(spoken[-columns * lines :] if newest else spoken))
+        text = Text(attributed(spoken[-columns * lines :] if newest else spoken))
         wrapped = list(text.wrap(console, columns)) if text else []
         shown = Text("\n").join(wrapped[-lines:] if newest else wrapped)
         table.add_row(*([Text(lane, style="bold")] if named else []), shown)

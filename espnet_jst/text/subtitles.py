@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
@@ -13,7 +13,7 @@ from espnet_jst.config import check_choice, json_text
 from espnet_jst.text.lanes import in_order
 from espnet_jst.text.languages import language
 from espnet_jst.text.units import Glued, has_blanks, join_units, needs_blank
-from espnet_jst.text.words import Word, join_words, unit_words
+from espnet_jst.text.words import Word, attributed, join_words, said_by, unit_words
 
 FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 
@@ -29,11 +29,16 @@ _LONG = "ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャ�
 
 @dataclass
 class Cue:
-    """What is shown at once: times in seconds and the words of each lane (`text.units.join_units` makes the line)."""
+    """What is shown at once: times in seconds and the words of each lane (`text.units.join_units` makes the line).
+
+    Attributes:
+        speaker: who says it, where that is known.
+    """
 
     start_s: float
     end_s: float
     lanes: dict[str, list[str]] = field(default_factory=dict)
+    speaker: str | None = None
 
 
 def format_words(
@@ -47,6 +52,9 @@ def format_words(
     languages: Mapping[str, str] | None = None,
 ) -> str:
     """Write recognised words as text. Scripts without blanks get none, and their lines break between characters.
+
+    Where words name their speakers, so do the cues and the lines of "txt": "[self] one two [other] seven"; in WebVTT as
+    a voice.
 
     Args:
         words: words of any lanes, each lane in order.
@@ -66,7 +74,7 @@ def format_words(
         content = {"text": _lane_texts(words), "words": [word.as_dict() for word in words]}
         return json_text(content, indent=1, ensure_ascii=False) + "\n"
     if fmt == "txt":
-        return "".join(text + "\n" for text in _lane_texts(words).values())
+        return "".join(text + "\n" for text in _lane_texts(words, attributed).values())
     cues = make_cues(words, pause_s=pause_s, max_chars=max_chars, max_s=max_s, min_s=min_s)
     text = _subtitle_file(cues, in_order(word.lane for word in words), fmt)
     return _with_languages(text, cues, _lane_languages(words, languages or {})) if fmt == "ttml" else text
@@ -77,11 +85,17 @@ def make_cues(
 ) -> list[Cue]:
     """Group words into cues: the leading lane (the transcript) sets them, the others join the cue they end in.
 
-    Cues are in order of time and never overlap; every word is in exactly one.
+    Cues are in order of time, and those of one speaker never overlap; every word is in exactly one.
     """
+    speakers = dict.fromkeys(word.speaker for word in words)
+    keys = {"pause_s": pause_s, "max_chars": max_chars, "max_s": max_s, "min_s": min_s}
+    cues = [cue for one in speakers for cue in _cues([word for word in words if word.speaker == one], **keys)]
+    return sorted(cues, key=lambda cue: cue.start_s)
+
+
+def _cues(words: Sequence[Word], *, pause_s: float, max_chars: int, max_s: float, min_s: float) -> list[Cue]:
+    """Those of one speaker."""
     order = in_order(word.lane for word in words)
-    if not order:
-        return []
     words = [unit for word in words for unit in unit_words(word, word.language)]
     cues = _break(order[0], [word for word in words if word.lane == order[0]], pause_s, max_chars, max_s)
     for lane in order[1:]:
@@ -97,6 +111,7 @@ def make_cues(
         cue.end_s = max(cue.end_s, cue.start_s + min_s)
         if following is not None:
             cue.end_s = min(cue.end_s, following.start_s)
+        cue.speaker = words[0].speaker
     return cues
 
 
@@ -153,6 +168,7 @@ def _subtitle_file(cues: Sequence[Cue], order: Sequence[str], fmt: str) -> str:
     subtitles = pysubs2.SSAFile()
     for cue in cues:
         lines = [_escape(join_units(cue.lanes[lane]), fmt) for lane in order if lane in cue.lanes]
+        lines[0] = _by(cue.speaker, lines[0], fmt)
         start, end = round(1000 * cue.start_s), round(1000 * cue.end_s)
         subtitles.append(pysubs2.SSAEvent(start=start, end=max(end, start + 1), text=r"\N".join(lines)))
     text = subtitles.to_string(fmt)
@@ -194,6 +210,13 @@ def ttml_text(root: ElementTree.Element) -> str:
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
+def _by(speaker: str | None, line: str, fmt: str) -> str:
+    """The first line of a cue with who speaks; a WebVTT voice is that of all that follows it in the cue."""
+    if speaker is None or fmt != "vtt":
+        return said_by(speaker, line)
+    return f"<v {_escape(_clean(speaker), fmt)}>{line}"
+
+
 def _escape(text: str, fmt: str) -> str:
     """Escape what the format would read as mark-up. TTML is escaped by its XML writer; SRT knows no escapes."""
     if fmt == "vtt":
@@ -214,7 +237,5 @@ def _is_unfit(character: str) -> bool:
     return unicodedata.category(character) in _UNFIT or character in "\ufffe\uffff"
 
 
-def _lane_texts(words: Sequence[Word]) -> dict[str, str]:
-    return {
-        lane: _clean(join_words(w for w in words if w.lane == lane)) for lane in in_order(word.lane for word in words)
-    }
+def _lane_texts(words: Sequence[Word], line: Callable[[Iterable[Word]], str] = join_words) -> dict[str, str]:
+    return {lane: _clean(line(w for w in words if w.lane == lane)) for lane in in_order(word.lane for word in words)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 
 from espnet_jst.text.units import has_blanks, join_texts, split_units
 
@@ -45,6 +46,17 @@ def join_words(words: Iterable[Word]) -> str:
     """The line that the words of one lane make: blanks where their scripts have them."""
     words = list(words)
     return join_texts([word.text for word in words], [word.glued for word in words])
+
+
+def attributed(words: Iterable[Word]) -> str:
+    """The same with who speaks at every change: "[self] one two [other] seven"; nothing where nobody is named."""
+    runs = [(speaker, join_words(run)) for speaker, run in groupby(words, key=lambda word: word.speaker)]
+    return " ".join(said_by(speaker, line) for speaker, line in runs)
+
+
+def said_by(speaker: str | None, line: str) -> str:
+    """A line with who says it, where that is known."""
+    return line if speaker is None else f"[{speaker}] {line}"
 
 
 def unit_words(word: Word, language: str | None = None) -> list[Word]:

@@ -174,3 +174,34 @@ def test_ttml_names_the_language_of_each_line():
 def test_what_xml_has_no_character_for_is_left_out(fmt):
     text = format_words([Word("a\ufffe\uffffb", TRANSCRIPT, 0.0, 1.0, 1.0)], fmt)
     assert "ab" in text
+
+
+# Two speakers at once; the translation of each belongs to its own cue.
+CONVERSATION = [
+    Word("four", TRANSCRIPT, 0.1, 0.5, 0.64, speaker="self"),
+    Word("seven", TRANSCRIPT, 0.4, 0.8, 1.28, speaker="other"),
+    Word("two", TRANSCRIPT, 0.6, 1.0, 1.28, speaker="self"),
+    Word("vier", TRANSLATION, 0.1, 0.5, 1.28, speaker="self"),
+    Word("sieben", TRANSLATION, 0.4, 0.8, 1.28, speaker="other"),
+    Word("zwei", TRANSLATION, 0.6, 1.0, 1.28, speaker="self"),
+]
+
+
+@pytest.mark.parametrize("fmt", ["srt", "vtt", "ttml"])
+def test_speakers_have_cues_of_their_own_which_name_them(fmt):
+    said = [(100, 1000, r"four two\Nvier zwei", "self"), (400, 900, r"seven\Nsieben", "other")]
+    text = format_words(CONVERSATION, fmt)
+    if fmt == "vtt":
+        assert [f"<v {who}>{line}".replace(r"\N", "\n") in text for _, _, line, who in said] == [True, True]
+    else:
+        assert parsed(text, fmt) == [(start, end, f"[{who}] {line}") for start, end, line, who in said]
+
+
+def test_a_line_of_text_names_the_speaker_at_every_change():
+    assert format_words(CONVERSATION, "txt").splitlines()[0] == "[self] four [other] seven [self] two"
+    assert json.loads(format_words(CONVERSATION, "json"))["text"]["transcript"] == "four seven two"
+
+
+def test_the_name_of_a_voice_is_no_markup():
+    word = Word("hi", TRANSCRIPT, 0.0, 0.5, 0.5, speaker="a>b")
+    assert "<v a&gt;b>hi" in format_words([word], "vtt")

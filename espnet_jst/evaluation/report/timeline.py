@@ -44,9 +44,15 @@ def timeline(
     parts = [_wave(samples, fs, at)]
     y = 8.0 + _WAVE + 14.0
     for lane in lanes:
-        drawn, height = _lane([word for word in words if word.lane == lane], lane, utterance.duration_s, at, y, width)
-        parts += [tag("text", lane, x=0.0, y=y + 16, class_=f"name {lane}"), *drawn]
-        y += height
+        said = [word for word in words if word.lane == lane]
+        # A row a speaker: they may speak at once.
+        for speaker in dict.fromkeys(word.speaker for word in said) or [None]:
+            own = [word for word in said if word.speaker == speaker]
+            drawn, height = _lane(own, lane, utterance.duration_s, at, y, width)
+            name = tag("text", lane, x=0.0, y=y + 16, class_=f"name {lane}")
+            who = tag("text", cut(speaker, _FONT, _LEFT), x=0.0, y=y + 32, class_="tick") if speaker else None
+            parts += [name, who, *drawn]
+            y += height
     chunks = [arrival for arrival, _ in heard_chunks(utterance)] or chunk_ends(end_s, chunk_s, words)
     grid = [tag("line", x1=at(t), x2=at(t), y1=4.0, y2=y, class_="chunk") for t in chunks if t <= end_s]
     axis = [tag("text", f"{t:g} s", x=at(t), y=y + 16, class_="tick mid") for t in ticks(0.0, end_s, int(width / 90))]
