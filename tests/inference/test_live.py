@@ -77,3 +77,17 @@ def _finished(speech2text, speech):
     session.push(speech)
     session.finish()
     return session
+
+
+def test_a_word_names_its_speaker() -> None:
+    class Conversation(Recorded):
+        def feed(self, samples: np.ndarray) -> list[Word]:
+            self.words.append(Word("seven", "transcript", 0.0, 0.1, 0.1, speaker="other"))
+            return self.words[-1:]
+
+    lines = io.StringIO()
+    show_stream(Conversation(), [np.zeros(800, dtype=np.float32)], stream=lines)
+    assert lines.getvalue().splitlines()[1].endswith("transcript   [other] seven")
+    terminal = Terminal()
+    show_stream(Conversation(), [np.zeros(1600, dtype=np.float32)], stream=terminal)
+    assert "[other] seven seven" in terminal.getvalue()

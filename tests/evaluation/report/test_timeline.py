@@ -64,3 +64,13 @@ def test_words_that_were_shown_long_after_the_cut_do_not_widen_the_picture():
     words = tuple(Word("ja", TRANSCRIPT, float(k), k + 0.5, 300.0) for k in range(300))
     [svg] = drawn(DecodedUtterance("a", 300.0, words)).all("svg")
     assert float(svg["width"]) < 6000
+
+
+def test_every_speaker_has_a_row():
+    words = (
+        Word("four", TRANSCRIPT, 0.1, 0.5, 0.64, speaker="self"),
+        Word("seven", TRANSCRIPT, 0.3, 0.8, 1.28, speaker="other"),
+    )
+    page = drawn(DecodedUtterance("a", 1.5, words))
+    assert [text for text in ("self", "other") if text in page.text("text")] == ["self", "other"]
+    assert len({bar["y"] for bar in page.all("rect")}) == 2
