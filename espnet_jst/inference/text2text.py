@@ -37,21 +37,33 @@ class TextWordStream(WordStream):
     Attributes:
         spans: seconds of the word that each token heard so far belongs to.
         before: the last word heard.
+        speaker: who said it.
     """
 
     spans: tuple[Span, ...] = ()
     before = ""
+    speaker: str | None = None
 
     def hear(self, words: Sequence[Word], tokenizer: Tokenizer) -> tuple[Self, list[int]]:
-        """This stream after further words, and their tokens: each word for itself, as nobody knows what follows it."""
+        """This stream after further words, and their tokens: each word for itself, as nobody knows what follows it.
+
+        A translator that writes tags of speakers hears them too, wherever another one speaks.
+        """
         after, ids = self.fork(), []
         for word in words:
             glued = not needs_blank(after.before, word.text) if word.glued is None else word.glued
             pieces = tokenizer.encode([Glued(word.text) if glued and after.before else word.text])
+            if word.speaker != after.speaker:
+                pieces = tokenizer.encode(self._tag(word.speaker)) + pieces
+                after.speaker = word.speaker
             after.spans += ((word.start_s, word.end_s),) * len(pieces)
             after.before = word.text
             ids += pieces
         return after, ids
+
+    def _tag(self, speaker: str | None) -> list[str]:
+        known = (search.tags for search in self._searches.values())
+        return next(([tags.speaker_tag(speaker)] for tags in known if speaker in tags.speakers), [])
 
     def _seconds(self, name: str, word: AssembledWord) -> Span:
         # A token takes a second of the model's time; the last frames may reach beyond the last token.

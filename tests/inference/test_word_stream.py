@@ -10,6 +10,7 @@ import torch
 
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.inference.align.word_times import TimingConf
+from espnet_jst.inference.text2text import TextWordStream
 from espnet_jst.inference.word_stream import LaneSearch, Timing, Update, WordStream, recombined
 from espnet_jst.search.greedy import GreedySearch
 from espnet_jst.search.interface import Emission, Hypothesis
@@ -269,3 +270,15 @@ def test_a_fork_goes_its_own_way() -> None:
     assert fork.push(*more).new == stream.push(*more).new and fork.words == stream.words
     fork.push(emit((FOUR, 25)), {"transcript": peaks(10, (5, FOUR))}, 3.0)
     assert len(fork.words) == len(stream.words) + 1
+
+
+def test_a_translator_hears_who_speaks_where_it_knows_the_tags() -> None:
+    words = [Word(text, "transcript", 0.0, 1.0, 1.0, speaker=who) for text, who in (("four", "a"), ("two", "b"))]
+    words.append(Word("two", "transcript", 1.0, 2.0, 2.0, speaker="b"))
+    for speakers, heard in ((("a", "b"), [A, FOUR, B, TWO, TWO]), ((), [FOUR, TWO, TWO])):
+        stream = TextWordStream({"st": search(("translation",), speakers=speakers)}, {})
+        tokenizer = Tokenizer(TOKENS, token_type="word")
+        first, ids = stream.hear(words[:2], tokenizer)
+        second, more = first.hear(words[2:], tokenizer)
+        assert ids + more == heard and len(second.spans) == len(heard)
+        assert second.spans[-1] == (1.0, 2.0) and stream.speaker is None
