@@ -98,3 +98,12 @@ def test_nt_hier2_is_hent_srt_without_ctc(tmp_path: Path) -> None:
 def test_its_first_training_is_a_recognizer_without_ctc(tmp_path: Path) -> None:
     model = built("nt_hier2.yaml", tmp_path, run="pretrain_asr")
     assert [*model.heads] == ["asr"] and model.hier_encoder is None and not len(model.regularizers)
+
+
+def test_jstar_has_the_papers_layers_and_the_mt_pretraining_fits_its_upper_part(tmp_path: Path) -> None:
+    model = built("jstar.yaml", tmp_path)
+    assert (len(model.encoder.layers), len(model.hier_encoder.layers)) == (20, 10)
+    translator = built("jstar.yaml", tmp_path, run="pretrain_mt")
+    for below, above in ((translator.encoder, model.hier_encoder), (translator.heads["st"], model.heads["st"])):
+        shapes = {name: value.shape for name, value in below.state_dict().items()}
+        assert shapes == {name: value.shape for name, value in above.state_dict().items()}
