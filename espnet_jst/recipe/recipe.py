@@ -14,6 +14,7 @@ from espnet_jst.recipe.stages.decoding import decoding_stages
 from espnet_jst.recipe.stages.fitting import fitting_stage
 from espnet_jst.recipe.stages.formatting import format_stage
 from espnet_jst.recipe.stages.frames import frames_stages
+from espnet_jst.recipe.stages.labelling import labelling_stage
 from espnet_jst.recipe.stages.local_data import local_data_stage
 from espnet_jst.recipe.stages.packing import packing_stage
 from espnet_jst.recipe.stages.scoring import scoring_stages
@@ -64,6 +65,8 @@ def data_stages(options: Options) -> Iterator[Stage]:
     skip = "--skip_data_prep" if run.skip_data_prep else ""
     yield local_data_stage(data, text, skip=skip)
     yield Stage.skipped(2, "speed perturbation", skip or "speed is varied in training, see preprocessor_conf")
+    if data.unlabelled_set:
+        yield labelling_stage(data, text, run, skip=skip)
     for name in data.every_set:
         yield format_stage(data, text, name, nj=run.nj, skip=skip)
     for name in data.training_sets:

@@ -82,6 +82,7 @@ ELSEWHERE = {
     *("corpus_dir", "aligner", "aligner_model", "finetune", "finetune_anyway"),  # tests of their own
     *("kmeans_feature", "text_share", "text_set", "text_ctc", "text_shuffled"),  # test_hard_sharing
     *("cache_frames", "mbart"),  # test_cached_frames, test_mbart_recipe
+    *("unlabelled_set", "labelled_set", "teacher", "teacher_args", "min_confidence"),  # test_labelling
 }
 
 

@@ -24,6 +24,17 @@ class DataOptions:
     train_set: str = option("train", "name of the training set")
     valid_set: str = option("valid", "name of the validation set")
     test_sets: str = option("test", "names of the test sets, separated by blanks")
+    unlabelled_set: str = option(
+        "", "data set without texts that --teacher labels; --train_set is then made of it and of --labelled_set"
+    )
+    labelled_set: str = option("train", "with --unlabelled_set: the data set that people labelled")
+    teacher: str = option(
+        "", "with --unlabelled_set: who labels it, a pack, an experiment or a tag; or a decode directory of your own"
+    )
+    teacher_args: str = option("", "further options of jst_inference for the teacher")
+    min_confidence: float = option(
+        0.8, "labels of a lower confidence are left out: mean of the words' posteriors, of the lane that has less"
+    )
     fs: str = option(
         "",
         "sampling rate of the model in Hz, where --st_config does not say it (frontend_conf.fs), else 16k; other rates "
@@ -72,6 +83,12 @@ class DataOptions:
     @property
     def raw(self) -> Path:
         return Path(self.dumpdir) / "raw"
+
+    @property
+    def prepared_sets(self) -> list[str]:
+        """Those that stage 1 makes, each once: of a training set that a teacher adds to, what it is made of."""
+        training = [self.labelled_set, self.unlabelled_set] if self.unlabelled_set else [self.train_set]
+        return list(dict.fromkeys([*training, self.valid_set, *self.tests]))
 
     def formatted(self, name: str) -> Path:
         """Where stage 3 writes a set: training sets wait in `org` for stage 4, as in ESPnet."""

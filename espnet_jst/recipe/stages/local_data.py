@@ -24,6 +24,7 @@ def check(data: DataOptions, run: RunOptions) -> None:
         ConfigError: names the option.
     """
     check_words("local_data_opts", data.local_data_opts)
+    check_labelling(data)
     if not data.corpus_dir or not run.runs(1, skip=run.skip_data_prep):
         return
     if not Path(data.corpus_dir).is_dir():
@@ -38,12 +39,37 @@ def check(data: DataOptions, run: RunOptions) -> None:
         raise ConfigError(f"--test_sets {data.test_sets!r}: one test set is made from --corpus_dir, name one")
 
 
+def check_labelling(data: DataOptions) -> None:
+    """Refuse a teacher without pupils, and a training set that is itself one of those it is made of.
+
+    Raises:
+        ConfigError: names the option.
+    """
+    check_words("teacher_args", data.teacher_args)
+    if bool(data.teacher) != bool(data.unlabelled_set):
+        raise ConfigError("--teacher and --unlabelled_set go together: who labels, and what is labelled")
+    if not data.unlabelled_set:
+        return
+    if data.corpus_dir:
+        raise ConfigError("--unlabelled_set does not go with --corpus_dir: split the corpus first, then --stage 2")
+    if not 0 <= data.min_confidence <= 1:
+        raise ConfigError(f"--min_confidence {data.min_confidence:g}: a probability, 0 to 1")
+    if data.train_set in (data.labelled_set, data.unlabelled_set, data.valid_set, *data.tests):
+        raise ConfigError(
+            f"--train_set {data.train_set}: it is made of --labelled_set and --unlabelled_set, give it a new name"
+        )
+
+
 def local_data_stage(data: DataOptions, text: TextOptions, *, skip: str) -> Stage:
     """`local/data.py` (or `local/data.sh`), or the split of `--corpus_dir`."""
     datadir = Path(data.datadir)
     # A text alone may be called "text": stage 3 looks for it.
     names = ["wav.scp", *(text.files.names if text.files.both else ())]
-    outputs = [datadir / name / table for name in data.every_set for table in names]
+    outputs = [
+        datadir / name / table
+        for name in data.prepared_sets
+        for table in (names[:1] if name == data.unlabelled_set else names)
+    ]
     stamp = datadir / ".stages" / "1.json"
     if data.corpus_dir:
         corpus = Path(data.corpus_dir)
