@@ -141,6 +141,13 @@ def test_what_has_no_place_behind_the_encoders_subsampling_is_left_out_and_liste
     with pytest.raises(DataError, match="every utterance was left out"):
         out = Path("dump/raw/more")
         choose_text(Path("data/more"), out, text, written.tokens, ratio, upsample="1", frame_tokens=8)
+    # A transcript that no head writes may have more tokens than frames.
+    for name, line in zip(text.files.names, ("one two three " * 6, "eins"), strict=True):
+        write_table(Path("data/more") / name, {"m": line.strip()})
+    keys = {"upsample": "1", "frame_tokens": 2}
+    assert choose_text(Path("data/more"), out, text, written.tokens, ratio, **keys).startswith("1 utterances")
+    with pytest.raises(DataError, match="every utterance was left out"):
+        choose_text(Path("data/more"), out, text, written.tokens, ratio, **keys, trains_transcript=True)
 
 
 @pytest.mark.parametrize(

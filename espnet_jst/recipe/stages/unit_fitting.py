@@ -58,6 +58,7 @@ def unit_fitting_stages(data: DataOptions, text: TextOptions, *, skip: str) -> I
         uses={
             "upsample": text.upsample,
             "shuffled": text.text_shuffled,
+            "trains_transcript": text.text_ctc,
             "most": most,
             "frame_tokens": text.frame_tokens,
         },
@@ -118,6 +119,7 @@ def choose_text(
     *,
     upsample: str,
     shuffled: bool = False,
+    trains_transcript: bool = False,
     most: int = 0,
     frame_tokens: int = 1,
 ) -> str:
@@ -125,6 +127,7 @@ def choose_text(
 
     Args:
         shuffled: every transcript gets the translation of another one.
+        trains_transcript: whether a head has to write the transcript too, so that it must fit the frames.
         most, frame_tokens: as in `choose_utterances`.
 
     Raises:
@@ -141,7 +144,8 @@ def choose_text(
         kaldi.write_table(out / translations(text), others)
     repeat = repeats(ratio, upsample)
     lines = {key: split_units(line) for key, line in texts[f"{text.files.transcript}"].items()}
-    kept, problems, _ = _fitting(texts, text, folders, lines, repeat, most, frame_tokens)
+    written = {name: table for name, table in texts.items() if trains_transcript or name != text.files.transcript}
+    kept, problems, _ = _fitting(written, text, folders, lines, repeat, most, frame_tokens)
     kaldi.write_table(words_file(out, folders["src"], text), kept)
     checks.write_problems(out / f"skipped.{WORDS}.{folders['src'].name}.jsonl", problems)
     return f"{summary(len(kept), problems, listed=f'skipped.{WORDS}.jsonl')}, {repeat} frames a token"
