@@ -154,4 +154,4 @@ def test_segments_are_in_order_of_their_starts(tmp_path):
 
 def test_the_file_is_called_as_the_text_is():
     texts = lane_texts(["-"], ["-"])  # text.lc
-    assert segments_name(texts) == "segments.lc.jsonl"
+    assert segments_name(texts.lane, texts.reference_file) == "segments.lc.jsonl"
