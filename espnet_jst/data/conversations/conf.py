@@ -53,10 +53,3 @@ class ConversationsConf(Conf):
         """The texts that are written: text.lc.en, text.lc.de."""
         target = [f"text.{self.tgt_case}.{self.tgt_lang}"] if self.both else []
         return [f"text.{self.src_case}.{self.src_lang}", *target]
-
-    def texts_of(self, language: str) -> list[str]:
-        """The texts of a turn that is spoken in a language: who speaks the target language is translated the other
-        way round."""
-        if not self.both or language != self.tgt_lang:
-            return self.lanes
-        return [f"text.{self.src_case}.{self.tgt_lang}", f"text.{self.tgt_case}.{self.src_lang}"]

@@ -15,9 +15,9 @@ from espnet_jst.text.units import split_units
 
 
 class Pair(NamedTuple):
-    """A text and its translation; `names` are their files, so the direction."""
+    """A text and its translation; the language that is spoken, of which there may be several."""
 
-    names: tuple[str, str]
+    language: str
     source: str
     target: str
 
@@ -36,14 +36,14 @@ def given_links(line: str, pair: Pair) -> set[Link] | None:
 
 
 def aligned(pairs: Sequence[Pair], conf: ConversationsConf, mapper: Mapper) -> dict[Pair, set[Link]]:
-    """Links of pairs by an aligner; each direction is a corpus of its own.
+    """Links of pairs by an aligner; each language is a corpus of its own.
 
     Raises:
         ConfigError, DataError: the aligner is not installed, or failed.
     """
     found: dict[Pair, set[Link]] = {}
-    for names in sorted({pair.names for pair in pairs}):
-        corpus = sorted({pair for pair in pairs if pair.names == names})
+    for language in sorted({pair.language for pair in pairs}):
+        corpus = sorted({pair for pair in pairs if pair.language == language})
         sides = [[split_units(text) for text in texts] for texts in zip(*(pair[1:] for pair in corpus), strict=True)]
         links = align_corpus(
             *sides,

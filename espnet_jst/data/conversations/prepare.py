@@ -42,30 +42,22 @@ class Talk:
         return [pair for pair, turn in zip(self.pairs, self.turns, strict=True) if turn.links in ("", NO_VALUE)]
 
 
-def with_texts(conversation: Conversation, conf: ConversationsConf, spoken: set[str]) -> Talk:
+def with_texts(conversation: Conversation, conf: ConversationsConf) -> Talk:
     """A conversation with the texts of its turns.
 
-    Args:
-        spoken: the languages of all turns of the corpus.
-
     Raises:
-        BadItem: a text is missing, or nobody says which of the texts is that of a language.
+        BadItem: a text is missing.
     """
-    two = conf.both and spoken & {conf.src_lang, conf.tgt_lang}
     pairs = []
     for number, turn in enumerate(conversation.turns, 1):
         with _blame(number, turn):
-            if two and turn.language not in ("", conf.src_lang, conf.tgt_lang):
-                reason = f"its language is {turn.language!r}, and the texts are of {conf.src_lang} and {conf.tgt_lang}"
-                raise BadItem(reason, "use the same codes of languages in utt2lang", "language-unknown")
-            names = conf.texts_of(turn.language)
-            texts = [turn.texts.get(name, "").strip() for name in names]
-            for name, text in zip(names, texts, strict=True):
+            texts = [turn.texts.get(name, "").strip() for name in conf.lanes]
+            for name, text in zip(conf.lanes, texts, strict=True):
                 if text in ("", NO_VALUE):
                     there = ", ".join(sorted(turn.texts)) or "none"
                     reason = f"it has no {name} (its texts: {there})"
                     raise BadItem(reason, "give the text of every turn", "text-missing")
-            pairs.append(Pair((names[0], names[-1]), texts[0], texts[-1] if conf.both else ""))
+            pairs.append(Pair(turn.language, texts[0], texts[-1] if conf.both else ""))
     return Talk(conversation, pairs)
 
 

@@ -137,11 +137,10 @@ def write_conversations(
 
 
 def _with_texts(conversations: Sequence[Conversation], conf: ConversationsConf, problems: list[Problem]) -> list[Talk]:
-    spoken = {turn.language for conversation in conversations for turn in conversation.turns}
     found = []
     for conversation in conversations:
         try:
-            found.append(with_texts(conversation, conf, spoken))
+            found.append(with_texts(conversation, conf))
         except BadItem as error:
             problems.append(Problem.of(conversation.name, error))
     return found

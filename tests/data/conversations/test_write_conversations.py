@@ -115,10 +115,13 @@ def test_times_by_turn_are_made_when_they_are_asked_for(tmp_path: Path, times: s
 
 
 def test_speakers_of_two_languages_translate_each_other(tmp_path: Path) -> None:
-    second = turn(ANSWER, language="de", alignment="1-1 0-0")
-    made(write(tmp_path, {"a": [turn(language="en"), second]}))
-    assert line(tmp_path, "text.lc.en") == "<self> four <other> neun <self> two <other> eins <self> seven"
-    assert line(tmp_path, "text.lc.de").split()[:2] == ["<other>", "nine"]
+    texts = [("four two seven", "vier zwei sieben"), ("neun eins", "nine one")]
+    first, second = ({"text.lc.mul": said, "text.lc.mul-x-tgt": target} for said, target in texts)
+    turns = [turn(texts=first, language="en", alignment=None), turn(ANSWER, texts=second, language="de")]
+    made(write(tmp_path, {"a": turns}), src_lang="mul", tgt_lang="mul-x-tgt")
+    assert line(tmp_path, "text.lc.mul") == "<self> four <other> neun <self> two <other> eins <self> seven"
+    assert line(tmp_path, "text.lc.mul-x-tgt").split()[-2:] == ["<self>", "sieben"]
+    assert "<other> nine" in line(tmp_path, "text.lc.mul-x-tgt")
 
 
 def test_transcripts_alone_need_no_links(tmp_path: Path) -> None:
