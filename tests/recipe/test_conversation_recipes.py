@@ -10,13 +10,19 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 import yaml
 
+from espnet_jst.data.corpora.fleurs import read_set
 from espnet_jst.data.kaldi import read_table
+from espnet_jst.errors import ConfigError
 from espnet_jst.evaluation.speakers.segments import read_segments
+from tests.recipe.spoken_digits import CORPUS as DIGITS
+from tests.recipe.spoken_digits import NAMES as ENGLISH
 from tests.recipe.test_telephone_recipes import TINY
 
 ROOT = Path(__file__).resolve().parents[2]
+SPANISH = ("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve")
 NAMED = {"preprocessor_conf": {"speakers": ["self", "other"]}, "max_epoch": 2}
 
 
@@ -29,6 +35,7 @@ def copied(root: Path, name: str) -> Path:
     for folder in ("corpus", "local"):
         if not (digits / folder).exists():
             (digits / folder).symlink_to(ROOT / "egs2" / "fsdd_digits" / "jst1" / folder)
+    shutil.copytree(ROOT / "conf", root / "conf")
     shutil.copy(ROOT / "egs2" / "path.sh", root / "egs2")
     made = root / "egs2" / name / "jst1"
     simulation = made / "conf" / "simulate.yaml"
@@ -74,3 +81,67 @@ def test_digit_conversations_are_trained_and_scored_with_their_speakers(tmp_path
     assert scores["lanes"]["transcript"]["quality"]["WER"]["reference_units"] == len(words)
     assert "speakers" in (recipe / "exp" / "st_x" / "RESULTS.md").read_text("utf-8")
     assert " ...\n" not in run(recipe, *flags)  # a second run does nothing
+
+
+def fleurs(corpus: Path) -> Path:
+    """FLEURS of a few sentences in two languages, each read twice: digits, in place of the languages."""
+    rows = [line.split("\t") for line in (DIGITS / "segments.tsv").read_text("utf-8").splitlines()[1:]]
+    for lang, speaker, names in (("en_us", "george", ENGLISH), ("es_419", "lucas", SPANISH)):
+        samples, fs = soundfile.read(DIGITS / f"{speaker}.flac", dtype="int16")
+        mine = [row for row in rows if row[1] == speaker]
+        for name in ("train", "dev", "test"):
+            folder = corpus / lang / "audio" / name
+            folder.mkdir(parents=True)
+            lines = []
+            for number in range(12):
+                sentence = number // 2 if number < 10 else number + 10 * (lang == "en_us")  # the last ones are alone
+                said = mine[sentence * 7 % 400 : sentence * 7 % 400 + 4]
+                soundfile.write(folder / f"{number}.wav", samples[int(said[0][4]) : int(said[-1][5])], fs)
+                text = ", ".join(names[int(row[2])] for row in said).capitalize() + "."
+                lines.append("\t".join([str(sentence), f"{number}.wav", text, text.lower(), "", "1", "MALE"]))
+            (corpus / lang / f"{name}.tsv").write_text("\n".join([*lines, "no line"]) + "\n", "utf-8")
+    return corpus
+
+
+def test_fleurs_pairs_the_sentences_of_two_languages(tmp_path: Path) -> None:
+    readings = read_set(fleurs(tmp_path), ("en_us", "es_419"), "dev")
+    for reading, lang, other in zip(readings, ("en_us", "es_419"), (SPANISH, ENGLISH)):
+        assert len(reading.turns) == 10 and len(reading.audio) == 12
+        assert [problem.kind for problem in reading.problems] == ["line-invalid", "text-missing", "text-missing"]
+        turn = reading.turns[0]
+        assert (turn.utt_id, turn.speaker) == (f"{lang}-0", f"{lang}-male")
+        assert set(turn.translations[0].split()) <= set(other) and "," not in turn.transcript
+    with pytest.raises(ConfigError, match="give two languages"):
+        read_set(tmp_path, ("en_us", "en_us"), "dev")
+
+
+def test_without_fleurs_it_is_one_message(tmp_path: Path) -> None:
+    script = ROOT / "egs2" / "mc_fleurs" / "jst1" / "local" / "data.py"
+    command = [sys.executable, str(script), "--data_dir", str(tmp_path), "--fleurs", str(tmp_path / "none")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "FLEURS=FOLDER ./run.sh" in done.stderr
+
+
+@pytest.mark.long
+def test_conversations_of_two_languages_are_trained_and_scored(tmp_path: Path) -> None:
+    pytest.importorskip("pyroomacoustics")
+    recipe = copied(tmp_path, "mc_fleurs")
+    (recipe / "tiny.yaml").write_text(json.dumps({**TINY, **NAMED, "batch_size": 4}), "utf-8")
+    flags = ["--st_config", "tiny.yaml", "--st_tag", "x", "--token_type", "word", "--stop_stage", "13"]
+    flags += ["--local_data_opts", "--train 8 --dev 3 --test 3 --nj 1"]
+    run(recipe, *flags, FLEURS=str(fleurs(tmp_path / "corpus")))
+    turns = [json.loads(line)["turns"] for line in (recipe / "data/test/turns.jsonl").read_text("utf-8").splitlines()]
+    assert all(len({(turn["speaker"], turn["language"]) for turn in talk}) == 2 for talk in turns)
+    said = read_segments(recipe / "dump/raw/test/segments.lc.rm.mul-x-tgt.jsonl")
+    words = {
+        language: {word for talk in turns for t in talk if t["language"] == language for word in _target(t)}
+        for language in ("en_us", "es_419")
+    }
+    assert len(said) == 3 and words["en_us"] <= set(SPANISH) and words["es_419"] <= set(ENGLISH)
+    scores = json.loads(next(recipe.glob("exp/st_x/*/test/scores.json")).read_text("utf-8"))
+    assert {"cpWER"} <= set(scores["lanes"]["transcript"]["speakers"]["scores"])
+
+
+def _target(turn: dict) -> list[str]:
+    return turn["texts"]["text.lc.rm.mul-x-tgt"].split()

@@ -116,7 +116,7 @@ def _turn(item: Any, number: int) -> Turn:
         end_s=end_s + delay_s,
         texts=_lines(item, "texts", number),
         times=_lines(item, "times", number),
-        links=str(item.get("alignment") or ""),
+        links=str(item.get("alignment") or "").strip(),
     )
 
 
