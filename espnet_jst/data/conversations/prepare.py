@@ -100,16 +100,23 @@ def translated(talk: Talk, sides: Sequence[Words], made: dict[Pair, set[Link]], 
     return found
 
 
-def other_times(said: Sequence[Words], conf: ConversationsConf, against: Times | None) -> list[list[float]] | None:
+def second_times(talks: Sequence[Talk], conf: ConversationsConf) -> str:
+    """The times that turns have beside those that are used: `word_times.ref` before `word_times`; empty for none."""
+    known = {name for talk in talks for turn in talk.turns for name in turn.times}
+    return next((name for name in (SPANS, GIVEN) if name != conf.times and name in known), "")
+
+
+def other_times(said: Sequence[Words], second: str, against: Times | None) -> list[list[float]] | None:
     """Other times of the words of every turn; None where a turn has none that fit.
 
     Args:
-        against: of the single utterances; None takes the spans of the turns, where the ends are used.
+        second: `second_times`.
+        against: of the single utterances, in place of those.
     """
     found = []
     for side in said:
         if against is None:
-            line, start_s = side.turn.times.get(SPANS, "") if conf.times == GIVEN else "", 0.0
+            line, start_s = side.turn.times.get(second, ""), 0.0
         else:
             line, start_s = against.get(side.turn.utterance, ""), side.turn.start_s
         try:

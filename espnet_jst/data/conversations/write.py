@@ -13,10 +13,10 @@ from espnet_jst.config import json_text
 from espnet_jst.data import kaldi
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem, write_problems
-from espnet_jst.data.conversations.conf import GIVEN, SPANS, TURN, ConversationsConf
+from espnet_jst.data.conversations.conf import GIVEN, TURN, ConversationsConf
 from espnet_jst.data.conversations.links import aligned
 from espnet_jst.data.conversations.merge import Line, Words, check_order, in_order, merged, segments
-from espnet_jst.data.conversations.prepare import Talk, other_times, placed, said, translated, with_texts
+from espnet_jst.data.conversations.prepare import Talk, other_times, placed, said, second_times, translated, with_texts
 from espnet_jst.data.conversations.quality import Quality
 from espnet_jst.data.conversations.turns import FILE, Conversation, read_turns
 from espnet_jst.data.texts import segments_file
@@ -27,6 +27,7 @@ from espnet_jst.keys import keys_of
 from espnet_jst.text.tags import Tags
 
 ABOUT, LEFT_OUT = "conversations.json", "conversations_skipped.jsonl"
+JITTERED = "those with jitter"
 COPIED = ("wav.scp", "utt2spk", CHANNELS)  # into another folder
 
 
@@ -104,7 +105,7 @@ def write_conversations(
     Args:
         out: may be the same folder; another gets wav.scp and utt2spk as well.
         against: other times of the single utterances ("utt 0.31 0.70", from the start of each) to compare with; by
-            default `word_times.ref` of the turns, where they have both.
+            default those with the jitter, or what the turns have beside the times that are used.
         nj: workers of the aligner.
 
     Raises:
@@ -115,7 +116,9 @@ def write_conversations(
     talks = _with_texts(conversations, conf, problems)
     others = kaldi.read_table(against) if against else None
     speakers = in_order([turn.speaker for talk in talks for turn in talk.turns])
-    made = Written(conf, Tags(speakers=tuple(speakers)), Quality(str(against or SPANS)), problems)
+    second = second_times(talks, conf)
+    compared = str(against or (JITTERED if conf.jitter_s else second))
+    made = Written(conf, Tags(speakers=tuple(speakers)), Quality(compared), problems)
     unlinked = [pair for talk in talks for pair in talk.unlinked(conf)]
     links = aligned(unlinked, conf, partial(run_each, nj=nj, title="word alignment"))
     for talk in talks:
@@ -126,7 +129,8 @@ def write_conversations(
             if conf.both:
                 sides.append(translated(talk, sides[0], links, conf))
             made.add(talk, sides)
-            made.quality.add(talk.name, given, backwards, other_times(given, conf, others))
+            noisy = [side.ends_s for side in sides[0]] if conf.jitter_s and others is None else None
+            made.quality.add(talk.name, given, backwards, noisy or other_times(given, second, others))
         except BadItem as error:
             problems.append(Problem.of(talk.name, error))
     if not made.lines:

@@ -202,7 +202,9 @@ def test_jitter_is_seeded_and_leaves_what_is_said(tmp_path: Path) -> None:
     noisy = {"jitter_s": 0.5}
     for name, conf in {"0": {}, "1": noisy, "2": noisy, "3": {**noisy, "seed": 1}}.items():
         out = tmp_path / name
-        write_conversations(folder, out, ConversationsConf(**conf))
+        done = write_conversations(folder, out, ConversationsConf(**conf))
+        turned = done.quality.entry().get("agreement", {}).get("other_order", 0.0)
+        assert (turned > 0) == bool(conf)
         lines[name] = read_table(out / "text.lc.en")
         assert read_table(out / "wav.scp") == read_table(folder / "wav.scp")
     assert lines["1"] == lines["2"] and lines["1"] != lines["3"] and lines["1"] != lines["0"]
