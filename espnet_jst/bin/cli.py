@@ -22,6 +22,7 @@ COMMANDS = {
     "similarity": ("espnet_jst.bin.similarity", "what the branches of models find alike"),
     "units": ("espnet_jst.bin.units", "speech as discrete units: learn and extract them"),
     "simulate": ("espnet_jst.bin.simulate", "conversations at several microphones, from single utterances"),
+    "conversations": ("espnet_jst.bin.conversations", "texts of conversations, with a tag for each speaker"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
     "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
 }

@@ -10,6 +10,11 @@ from espnet_jst.text.lanes import LANES
 ALONE = "text"  # what ESPnet's recognition recipes call the one text of a data directory
 
 
+def segments_file(text: str) -> str:
+    """Name of the references with speakers beside a text: segments.lc.en.jsonl beside text.lc.en."""
+    return f"segments{text.removeprefix('text')}.jsonl"
+
+
 class Texts(NamedTuple):
     """File names of transcript and translation; None where a corpus has no such text."""
 

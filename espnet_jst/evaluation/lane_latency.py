@@ -52,7 +52,8 @@ def lane_latency(
     items: list[TimedHypothesis] = []
     lags: list[float] = []
     unusable, differs = [], []
-    for key, reference, hypothesis in zip(texts.keys, texts.references, texts.hypotheses, strict=True):
+    lines = zip(texts.keys, texts.references, texts.counted, texts.hypotheses, strict=True)
+    for key, reference, counted, hypothesis in lines:
         if key not in decoded:
             continue
         utterance, words, expected = decoded[key], texts.words(decoded[key]), texts.units(reference)
@@ -60,8 +61,8 @@ def lane_latency(
         if [word.text for word in words] != texts.units(hypothesis):
             differs.append(key)
         ends = (word_ends or {}).get(key)
-        if ends is not None and len(ends) == len(split_units(reference)):
-            emissions = _emissions(reference, utterance, texts.name)
+        if ends is not None and len(ends) == len(split_units(counted)):
+            emissions = _emissions(counted, utterance, texts.name)
             lags += [emission - ends[i] for i, emission in emissions.items()]
         elif word_ends is not None:
             unusable.append(key)
@@ -109,7 +110,7 @@ def lane_gap(source: LaneTexts, target: LaneTexts, decoded: Mapping[str, Decoded
     Raises:
         DataError: the file is missing or holds something that is not a link.
     """
-    references = [(t.name, dict(zip(t.keys, t.references, strict=True))) for t in (source, target)]
+    references = [(t.name, dict(zip(t.keys, t.counted, strict=True))) for t in (source, target)]
     gaps: list[float] = []
     for key, links in read_pharaoh(alignment).items():
         if key in decoded:

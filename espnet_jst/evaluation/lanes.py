@@ -12,9 +12,10 @@ from typing import Any, TypedDict, Unpack
 from espnet_jst.config import check_choice
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import DecodedUtterance, read_signature, read_texts, some_names
+from espnet_jst.evaluation.speakers.segments import segments_name, speaker_tags
 from espnet_jst.text.lanes import LANES, Lane, parse_lanes
 from espnet_jst.text.languages import CHINESE, language, unknown_note
-from espnet_jst.text.units import main_script, split_units
+from espnet_jst.text.units import join_units, main_script, split_units
 from espnet_jst.text.words import Word, unit_words
 from espnet_jst.untrusted.config_file import read_yaml
 
@@ -32,6 +33,7 @@ class LaneTexts:
         missing: utterances without a hypothesis; they count as empty.
         lowercase: whether metrics that know case are to ignore it.
         further: more references of a translation, each (len(keys),), which sacrebleu's metrics take as well.
+        tagged: the references with the tags of speakers, which are no words of theirs; empty where there are none.
     """
 
     lane: Lane
@@ -43,6 +45,7 @@ class LaneTexts:
     missing: tuple[str, ...]
     lowercase: bool = False
     further: tuple[tuple[str, ...], ...] = ()
+    tagged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_pairs(self.references, self.hypotheses)
@@ -51,6 +54,11 @@ class LaneTexts:
     def name(self) -> str:
         """Of the lane."""
         return self.lane.name
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The references as files of word times and links count their units: with tags."""
+        return self.tagged or self.references
 
     def units(self, text: str) -> list[str]:
         """What is counted as a word: what stands between blanks, or the characters of a script without blanks."""
@@ -97,7 +105,7 @@ def check_pairs(references: Sequence[str], hypotheses: Sequence[str]) -> None:
 def load_lane(
     hyp_dir: Path, ref_file: Path, *, lane: Lane, language: str, lowercase: bool = False, references: int = 1
 ) -> LaneTexts:
-    """Read one lane.
+    """Read one lane. Where segments with speakers are beside the references, tags of the speakers are no words.
 
     Args:
         references: of a translation, how many; those after the first are <ref_file>.1 and so on.
@@ -116,17 +124,28 @@ def load_lane(
             f"{hyp_file}: utterances that {ref_file} does not have: {some_names(unknown)}; "
             "score against the references of the set that was decoded"
         )
+    tags = speaker_tags(ref_file.with_name(segments_name(lane, ref_file.name)))
+    more = () if lane.source else tuple(_further(ref_file, wanted, number) for number in range(1, references))
+    plain = _without(tags, wanted.values())
     return LaneTexts(
         lane=lane,
         language=language,
         reference_file=ref_file.name,
         keys=tuple(wanted),
-        references=tuple(wanted.values()),
-        hypotheses=tuple(hypotheses.get(key, "") for key in wanted),
+        references=plain,
+        hypotheses=_without(tags, (hypotheses.get(key, "") for key in wanted)),
         missing=tuple(key for key in wanted if key not in hypotheses),
         lowercase=lowercase,
-        further=() if lane.source else tuple(_further(ref_file, wanted, number) for number in range(1, references)),
+        further=tuple(_without(tags, texts) for texts in more),
+        tagged=() if plain == tuple(wanted.values()) else tuple(wanted.values()),
     )
+
+
+def _without(tags: Collection[str], texts: Iterable[str]) -> tuple[str, ...]:
+    """Texts without the tags in them."""
+    if not tags:
+        return tuple(texts)
+    return tuple(join_units(unit for unit in split_units(text) if unit not in tags) for text in texts)
 
 
 def _further(ref_file: Path, keys: Iterable[str], number: int) -> tuple[str, ...]:

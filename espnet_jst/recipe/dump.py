@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from espnet_jst.data import checks, kaldi
 from espnet_jst.data.checks import Problem
-from espnet_jst.data.texts import Texts
+from espnet_jst.data.texts import Texts, segments_file
 from espnet_jst.data.utterances import OPTIONAL, optional_tables
+from espnet_jst.text.lines import read_lines
 
 UTT2AUDIO = "utt2audio"  # a digest of the samples of each utterance: what later stages know other audio by
 TABLES = ("wav.scp", "utt2num_samples", UTT2AUDIO)
@@ -28,6 +30,30 @@ def write_tables(out: Path, tables: Mapping[str, Mapping[str, object]], *, keep:
             (out / name).unlink(missing_ok=True)
     kaldi.write_data_dir(out, tables)
     (out / "feats_type").write_text("raw\n", encoding="utf-8")
+
+
+def copy_segments(source: Path, out: Path, names: Mapping[str, str], keys: Collection[str]) -> None:
+    """Hand on the references with speakers of a set (`evaluation.speakers`), as far as its utterances are kept.
+
+    Args:
+        names: text of `source` -> what it is called in `out`.
+    """
+    for given, name in names.items():
+        there, target = source / segments_file(given), out / segments_file(name)
+        if not there.is_file():
+            target.unlink(missing_ok=True)
+            continue
+        part = target.with_name(f"{target.name}.part")
+        part.write_text("".join(f"{line}\n" for line in read_lines(there) if _session(line) in keys), encoding="utf-8")
+        part.replace(target)
+
+
+def _session(line: str) -> str | None:
+    """The utterance of a segment; None of a line that is none, which scoring would refuse."""
+    try:
+        return json.loads(line)["session_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def summary(

@@ -69,8 +69,9 @@ class JSTPreprocessor(AbsPreprocessor):
         self.input_tokenizers = {name: tokenizers[spec.vocabulary_in(tokenizers)] for name, spec in self.inputs.items()}
         for name, spec in self.specs.items():
             self.tokenizers[name] = tokenizers[vocabulary_of(spec, tokenizers)]
+            tags = _tags(spec, self.conf, self.tokenizers[name])
             if spec.serialized:
-                self.tags[name] = _tags(spec, self.conf, self.tokenizers[name])
+                self.tags[name] = tags
                 if sorted(lanes[lane].source for lane in spec.lanes) != [False, True]:
                     raise ConfigError(
                         f"head {name!r}: {', '.join(spec.lanes)} cannot be serialized: name one lane that says what "
@@ -193,10 +194,14 @@ def _words(data: Mapping[str, Any], text: str) -> list[str]:
 
 def _tags(spec: HeadSpec, conf: PreprocessorConf, tokenizer: Tokenizer) -> Tags:
     tags = Tags.configured(spec.tags, vars(conf))
-    missing = [tag for tag in tags.all() if tag not in tokenizer.tokens]
+    # What a head of one lane writes has the tags of speakers alone.
+    written = tags.all() if spec.serialized else [tags.speaker_tag(speaker) for speaker in tags.speakers]
+    missing = [tag for tag in written if tag not in tokenizer.tokens]
     if missing:
+        scheme = f" with the tag scheme {spec.tags!r}" if spec.serialized else ""
+        change = f"model_conf.heads.{spec.name}.tags" if spec.serialized else "preprocessor_conf.speakers"
         raise ConfigError(
-            f"head {spec.name!r} writes {' '.join(tags.all())}, and the token list has no {' '.join(missing)}: make it "
-            f"again with the tag scheme {spec.tags!r} (stage 5), or change model_conf.heads.{spec.name}.tags"
+            f"head {spec.name!r} writes {' '.join(written)}, and the token list has no {' '.join(missing)}: make it "
+            f"again{scheme} (stage 5), or change {change}"
         )
     return tags

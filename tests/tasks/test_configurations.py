@@ -14,7 +14,12 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(
     [*ROOT.glob("conf/*.yaml"), *ROOT.glob("egs2/*/*/conf/train*.yaml"), *ROOT.glob("egs2/*/*/conf/tuning/*")]
 )
-TWO_CORES = {"fsdd_digits", "mboshi_french", "tatoeba_es_en"}  # recipes whose results come from two cores
+TWO_CORES = {
+    "fsdd_digits",
+    "fsdd_conversations",
+    "mboshi_french",
+    "tatoeba_es_en",
+}  # recipes whose results come from two cores
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", *(f"▁{n}" for n in range(40)), "<sos/eos>"]
 
 

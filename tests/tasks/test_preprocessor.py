@@ -203,3 +203,19 @@ def test_a_model_that_is_told_no_language_leaves_it_alone():
 def test_an_utterance_without_a_known_target_language_is_named(value, message):
     with pytest.raises(DataError, match=f"utterance 'u0': {message}: the model translates into de, es.*utt2tgt_lang"):
         preprocessor(TOLD, tgt_langs=LANGUAGES)("u0", {**DATA, "tgt_lang": value})
+
+
+SPOKEN = ["<blank>", "<unk>", "<self>", "<other>", "a", "b", "<sos/eos>"]
+APART = {"asr": {"kind": "ctc", "lanes": ["transcript"]}}
+
+
+def test_a_head_of_one_lane_writes_the_tags_of_speakers_as_its_text_has_them():
+    out = preprocessor(APART, tokens=SPOKEN, speakers=["self", "other"])("u0", {"src_text": "<self> a <other> b"})
+    assert words(out["target_asr"], SPOKEN) == "<self> a <other> b"
+
+
+def test_a_token_list_without_the_tags_of_speakers_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"no <other1>: make it again \(stage 5\), or change preprocessor_conf.speakers"
+    ):
+        preprocessor(APART, tokens=SPOKEN, speakers=["self", "other1"])

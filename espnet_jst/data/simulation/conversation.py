@@ -66,6 +66,7 @@ def _turns(plan: Plan, labels: Sequence[str], direct: np.ndarray, fs: int) -> li
             "end_s": round(turn.stop / fs, 6),
             "delay_s": round(float(direct[turn.talker]), 7),
             "texts": turn.utterance.texts,
+            "alignment": turn.utterance.links,
             "times": {
                 name: shifted(line, turn.start / fs + float(direct[turn.talker]))
                 for name, line in turn.utterance.times.items()

@@ -26,7 +26,7 @@ SHARD = 128  # utterances
 ACTIVE_DB = 30.0  # frames that are so much softer than the loudest are pauses
 ACTIVE_FRAME_S = 0.02
 TIMES, SPANS = "word_times", "word_times.ref"  # ends of words; starts and ends ("0.10:0.42")
-LANGUAGES = "utt2lang"
+LANGUAGES, LINKS = "utt2lang", "alignment"
 Table = dict[str, str]
 Survey = tuple[float, float, float]
 """Rate in Hz, number of samples, power."""
@@ -41,6 +41,7 @@ class Utterance:
         power: mean of the squares where there is speech.
         texts: file of the data directory -> text.
         times: `word_times` or `word_times.ref` -> the utterance's line; without those that have none.
+        links: between the words of its texts, which are handed on as they are; empty where there are none.
     """
 
     item: AudioItem
@@ -50,6 +51,7 @@ class Utterance:
     power: float
     texts: Table
     times: Table
+    links: str = ""
 
     def __str__(self) -> str:
         return self.item.utt_id
@@ -119,11 +121,11 @@ def read_corpus(directory: Path, conf: SimulationConf, folder: Path, *, nj: int 
 
 
 def _listed(directory: Path) -> tuple[list[AudioItem], dict[str, Table], dict[str, Table], list[Problem]]:
-    """Utterances that all files name, sorted; the files; the times of words; what is wrong with other utterances."""
+    """Utterances that all files name, sorted; the files; times and links of words; what is wrong with others."""
     found = read_set(directory, None, None)
     names = [path.name for path in directory.iterdir() if path.name == "text" or path.name.startswith("text.")]
     tables, problems = checks.read_tables(directory, ["utt2spk", *names, *_there(directory, LANGUAGES)])
-    times, lines = checks.read_tables(directory, _there(directory, TIMES, SPANS))
+    times, lines = checks.read_tables(directory, _there(directory, TIMES, SPANS, LINKS))
     problems = [*found.problems, *problems, *lines]
     bad = {problem.utt_id for problem in problems}
     absent = checks.missing_items({"wav.scp": {item.utt_id: item for item in found.items}, **tables})
@@ -142,7 +144,7 @@ def _described(item: AudioItem, heard: Survey, tables: dict[str, Table], times: 
     texts = {name: table[key] for name, table in sorted(tables.items()) if name.startswith("text")}
     for name, text in texts.items():
         checks.check_text(name, text, Limits())
-    lines = {name: check_times(name, table.get(key, NO_VALUE)) for name, table in times.items()}
+    lines = {name: check_times(name, times[name].get(key, NO_VALUE)) for name in (TIMES, SPANS) if name in times}
     return Utterance(
         item=item,
         speaker=tables["utt2spk"][key],
@@ -151,6 +153,7 @@ def _described(item: AudioItem, heard: Survey, tables: dict[str, Table], times: 
         power=heard[2],
         texts=texts,
         times={name: line for name, line in lines.items() if line != NO_VALUE},
+        links=times.get(LINKS, {}).get(key, ""),
     )
 
 

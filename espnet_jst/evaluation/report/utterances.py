@@ -42,7 +42,7 @@ def _value(utterance: Utterance, column: Column) -> str:
 
 def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, opened: bool, audio: bool) -> Html:
     """Everything about one utterance, to open and close."""
-    texts = {lane.name: _pair(lane, utterance.key) for lane in decoded_set.lanes}
+    texts = {lane.name: _pair(lane, utterance.key, lane.references) for lane in decoded_set.lanes}
     columns = []
     for lane in decoded_set.lanes:
         wanted, written = marked(*texts[lane.name], lane.language)
@@ -54,7 +54,7 @@ def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, 
     parts = [tag("div", *columns, class_="columns")]
     pair = source_and_target(decoded_set.lanes)
     if pair and utterance.key in decoded_set.links:
-        rows = {lane.name: texts[lane.name] for lane in pair}
+        rows = {lane.name: _pair(lane, utterance.key, lane.counted) for lane in pair}
         picture = alignment_picture(decoded_set.links[utterance.key], rows)
         note = "Lines: right words that the references align. Dashed: wrong words."
         parts += [tag("h4", "Word alignment"), scroll_box(picture, f"word alignment of {utterance.key}"), _note(note)]
@@ -64,12 +64,12 @@ def utterance_card(decoded_set: DecodedSet, utterance: Utterance, name: str, *, 
     return tag("details", summary, *parts, id=name, open=opened, class_="utterance")
 
 
-def _pair(texts: LaneTexts, key: str) -> tuple[str, str]:
+def _pair(texts: LaneTexts, key: str, references: Sequence[str]) -> tuple[str, str]:
     """Reference and hypothesis; empty where the lane does not have the utterance."""
     if key not in texts.keys:
         return "", ""
     index = texts.keys.index(key)
-    return texts.references[index], texts.hypotheses[index]
+    return references[index], texts.hypotheses[index]
 
 
 def _times(decoded_set: DecodedSet, key: str, audio: bool) -> list[Html]:

@@ -66,7 +66,7 @@ def best_pairing(texts: LaneTexts, references: Sequence[str], hypotheses: Sequen
 def _paired(texts: LaneTexts, references: Sequence[str], hypotheses: Sequence[str]) -> LaneTexts:
     keys = tuple(map(str, range(len(references))))
     sides = tuple(references), tuple(hypotheses)
-    return replace(texts, keys=keys, references=sides[0], hypotheses=sides[1], missing=(), further=())
+    return replace(texts, keys=keys, references=sides[0], hypotheses=sides[1], missing=(), further=(), tagged=())
 
 
 def _statistics(pairs: LaneTexts, owners: Sequence[int]) -> Statistics:

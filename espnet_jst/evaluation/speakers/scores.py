@@ -148,7 +148,7 @@ def speaker_entry(
     Raises:
         DataError: the references cannot be read, or are those of another set.
     """
-    file = segments_name(texts)
+    file = segments_name(texts.lane, texts.reference_file)
     if not (ref_dir / file).exists():
         return {}
     if decoded is None:
@@ -187,7 +187,7 @@ def compare_speakers(
     for name, folder in folders.items():
         decoded = read_words(folder / "words.jsonl")
         for texts in load_lanes(folder, ref_dir, **reading):
-            if (ref_dir / segments_name(texts)).exists():
+            if (ref_dir / segments_name(texts.lane, texts.reference_file)).exists():
                 lanes.setdefault(texts.name, {})[name] = load_speakers(texts, decoded, ref_dir)
     result: dict[str, dict[str, dict[str, SystemScore]]] = {}
     for lane, systems in lanes.items():

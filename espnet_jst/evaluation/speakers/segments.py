@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.config import shown
+from espnet_jst.data.texts import segments_file
 from espnet_jst.errors import DataError
-from espnet_jst.evaluation.lanes import LaneTexts
-from espnet_jst.text.lanes import LANES
+from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.lines import read_lines
 
 
@@ -35,12 +35,23 @@ class Segment:
     end_s: float
 
 
-def segments_name(texts: LaneTexts) -> str:
+def segments_name(lane: Lane, text: str) -> str:
     """Name of the file beside the lane's text: segments.lc.en.jsonl beside text.lc.en, of a further lane
     segments_<file>.lc.en.jsonl."""
-    file = texts.lane.file
-    prefix = "segments" if file in {lane.file for lane in LANES.values()} else f"segments_{file}"
-    return f"{prefix}{texts.reference_file.removeprefix(file)}.jsonl"
+    if lane.file in {known.file for known in LANES.values()}:
+        return segments_file(text)
+    return f"segments_{lane.file}{text.removeprefix(lane.file)}.jsonl"
+
+
+def speaker_tags(path: Path) -> frozenset[str]:
+    """Tags of the speakers of a file of segments, by which a text says who speaks; none where there is no file.
+
+    Raises:
+        DataError: see `read_segments`.
+    """
+    if not path.exists():
+        return frozenset()
+    return frozenset(f"<{segment.speaker}>" for said in read_segments(path).values() for segment in said)
 
 
 def read_segments(path: Path) -> dict[str, list[Segment]]:

@@ -121,7 +121,7 @@ def load_speakers(texts: LaneTexts, decoded: Mapping[str, DecodedUtterance], ref
     Raises:
         DataError: the references cannot be read, or they and the hypotheses have no session in common.
     """
-    path = ref_dir / segments_name(texts)
+    path = ref_dir / segments_name(texts.lane, texts.reference_file)
     segments = read_segments(path)
     if not segments.keys() & decoded.keys():
         raise DataError(

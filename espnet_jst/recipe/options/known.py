@@ -48,6 +48,7 @@ def completed(options: Options) -> Options:
         _agree(options.text.tag_scheme, tags, f"{config}: tags of the heads", "tag_scheme", str)
         found["tag_scheme"] = tags
     found["frame_tokens"] = _frame_tokens(values)
+    found["speakers"] = _listed(_mapping(values, "preprocessor_conf").get("speakers"))
     for key, flag in (("source_languages", "src_lang"), ("target_languages", "tgt_lang")):
         found[key] = codes = _listed(_mapping(values, "preprocessor_conf").get(key))
         code = getattr(options.text, flag)

@@ -54,6 +54,7 @@ class TextOptions(UnitOptions):
     # Of the training configuration, which names several languages where one model has several; no flags.
     source_languages: tuple[str, ...] = ()
     target_languages: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()  # whose tags stand in the texts
     frame_tokens: int = 1  # for an output frame of the encoder
 
     def check(self) -> None:
@@ -90,11 +91,20 @@ class TextOptions(UnitOptions):
 
     @property
     def tags(self) -> list[str]:
-        """The tags of the serialized output, source before target; a text alone is not serialized."""
+        """The single symbols of the token lists: tags of the serialized output (a text alone is not serialized), source
+        before target, and of speakers.
+        """
         if not self.files.both:
-            return []
+            return self.speaker_tags
         sources, targets = self.source_languages or (self.src_lang,), self.target_languages or (self.tgt_lang,)
-        return Tags(scheme=self.tag_scheme or "task", source_languages=sources, target_languages=targets).all()
+        scheme = self.tag_scheme or "task"
+        return Tags(scheme=scheme, source_languages=sources, target_languages=targets, speakers=self.speakers).all()
+
+    @property
+    def speaker_tags(self) -> list[str]:
+        """The tags that stand in texts, where they say who speaks."""
+        tags = Tags(speakers=self.speakers)
+        return [tags.speaker_tag(speaker) for speaker in self.speakers]
 
     @property
     def token_sides(self) -> list[str]:

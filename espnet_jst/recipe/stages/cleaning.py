@@ -9,10 +9,10 @@ from pathlib import Path
 from espnet_jst.data import checks, kaldi
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Limits, Problem
-from espnet_jst.data.texts import Texts
+from espnet_jst.data.texts import Texts, segments_file
 from espnet_jst.data.utterances import check_utterance
 from espnet_jst.errors import DataError
-from espnet_jst.recipe.dump import set_tables, summary, write_tables
+from espnet_jst.recipe.dump import copy_segments, set_tables, summary, write_tables
 from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stamp import present
@@ -30,7 +30,7 @@ def remove_stage(data: DataOptions, text: TextOptions, name: str, *, skip: str) 
         # Beside the set itself, the others: an utterance of this one in them is warned of.
         inputs=[
             *(source / table for table in set_tables(text.files, source)),
-            *present(source / checks.SKIPPED),
+            *present(source / checks.SKIPPED, *(source / segments_file(name) for name in text.files.names)),
             *others,
         ],
         outputs=[out / table for table in ("wav.scp", "utt2num_samples", *text.files.names, checks.SKIPPED)],
@@ -46,7 +46,7 @@ def limits(data: DataOptions, text: TextOptions) -> Limits:
         max_s=data.max_wav_duration,
         max_chars=data.max_text_chars,
         frame_s=data.frame_s,
-        tags=tuple(text.tags),
+        tags=tuple(tag for tag in text.tags if tag not in text.speaker_tags),
     )
 
 
@@ -76,6 +76,7 @@ def remove_bad(source: Path, out: Path, texts: Texts, others: Sequence[Path] = (
     if not kept["wav.scp"]:
         raise DataError(f"{out}: every utterance was left out (first: {problems[before]})")
     write_tables(out, kept, keep=["alignment"])  # which is stage 5's
+    copy_segments(source, out, {name: name for name in texts.names}, kept["wav.scp"])
     checks.write_skipped(out, problems)
     return "; ".join([summary(len(kept["wav.scp"]), problems), *_leaks(out.name, kept["wav.scp"], others)])
 

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from espnet_jst.data import checks
-from espnet_jst.data.texts import Texts
+from espnet_jst.data.texts import Texts, segments_file
 from espnet_jst.data.utterances import CHANNELS, AudioItem, optional_tables, read_set
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.jobs.shards import run_shards, split
 from espnet_jst.recipe.audio_form import Formatted, format_shard
-from espnet_jst.recipe.dump import TABLES, summary, write_tables
+from espnet_jst.recipe.dump import TABLES, copy_segments, summary, write_tables
 from espnet_jst.recipe.options import DataOptions, TextOptions
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stamp import audio_state, present
@@ -40,7 +40,8 @@ def format_stage(data: DataOptions, text: TextOptions, name: str, *, nj: int, sk
     """Stage 3 for one set."""
     source, out = Path(data.datadir) / name, data.formatted(name)
     given = text.files.found_in(source)
-    extras = present(*(source / extra for extra in (*optional_tables(given), "segments", CHANNELS)))
+    optional = (*optional_tables(given), "segments", CHANNELS, *map(segments_file, given.names))
+    extras = present(*(source / extra for extra in optional))
     return Stage(
         number=3,
         name=f"format audio of {name}",
@@ -81,6 +82,7 @@ def format_set(
     problems = data.problems + result.problems
     result.changed.update(f"mended ({remark.kind})" for remark in data.remarks)
     _write_set(out, result, tables)
+    copy_segments(source, out, names, result.wav)
     checks.write_skipped(out, problems)
     return summary(len(result.wav), problems, result.changed)
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from espnet_jst.data.texts import Texts
+from espnet_jst.data.texts import Texts, segments_file
 from espnet_jst.jobs.shards import run_each
 from espnet_jst.recipe.options import DataOptions, DecodingOptions, RunOptions, TextOptions
 from espnet_jst.recipe.pictures import draw
@@ -31,7 +31,8 @@ def scoring_stages(
     sets = [data.raw / name for name in data.tests]
     decoded = [path for out in outs for path in decoded_files(out)]
     texts = [path / name for path in sets for name in text.files.names]
-    times = present(*(path / extra for path in sets for extra in REFERENCES))
+    speakers = [segments_file(name) for name in text.files.names]
+    times = present(*(path / extra for path in sets for extra in (*REFERENCES, *speakers)))
     scores = [out / "scores.json" for out in outs]
     titles = [f"{name}, {mode}" for mode, name in runs]
     jobs = [(out, data.raw / name) for out, (_, name) in zip(outs, runs)]

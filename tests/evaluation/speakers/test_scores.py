@@ -9,7 +9,7 @@ from espnet_jst.errors import DataError
 from espnet_jst.evaluation import compare_directories, score_directory
 from espnet_jst.evaluation.speakers import scores as speaker_scores
 from espnet_jst.evaluation.speakers.segments import read_segments, segments_name
-from tests.evaluation.decoded import lane_texts, make_decoded, make_reference
+from tests.evaluation.decoded import lane_texts, make_decoded, make_reference, write_table
 from tests.evaluation.speakers.conversations import write_segments
 
 LANGUAGES = {"src_lang": "en", "tgt_lang": "de", "n_bootstrap": 20}
@@ -57,6 +57,21 @@ def test_a_set_with_speakers_has_their_scores_with_intervals(folders):
     assert entry["scores"]["attribution, renamed"]["score"] == pytest.approx(600 / 7, abs=1e-5)
     assert set(entry["scores"]) == {"cpWER", "attribution", "attribution, renamed"}
     assert "speakers" not in found["lanes"]["translation"]
+
+
+def test_tags_of_speakers_are_no_words_on_either_side_and_have_no_times(folders):
+    hyp_dir, ref_dir = folders
+    write_table(ref_dir / "word_times", {"a1": "0.5 1.0 1.5", "a2": "0.5 1.0", "a3": "0.5 1.0"})
+    plain = score_directory(*folders, **LANGUAGES)["lanes"]
+    said = {"a1": "<self> four two <other> seven", "a2": "<other> zero seven", "a3": "<self> one six"}
+    write_table(ref_dir / "text.lc.en", said)
+    write_table(ref_dir / "word_times", {"a1": "0.5 0.5 1.0 1.5 1.5", "a2": "0.5 0.5 1.0", "a3": "0.5 0.5 1.0"})
+    assert score_directory(*folders, **LANGUAGES)["lanes"] == plain
+    assert plain["transcript"]["latency"]["word_lag"]["words"] and not plain["transcript"]["latency"]["text_differs"]
+    write_table(
+        hyp_dir / "src_text", {"a1": "<self> four two nine", "a2": "zero <self> seven", "a3": "one <other> six"}
+    )
+    assert score_directory(*folders, **LANGUAGES)["lanes"] == plain  # as ESPnet's own programs write them
 
 
 def test_without_references_of_speakers_nothing_is_added(folders):
@@ -154,4 +169,4 @@ def test_segments_are_in_order_of_their_starts(tmp_path):
 
 def test_the_file_is_called_as_the_text_is():
     texts = lane_texts(["-"], ["-"])  # text.lc
-    assert segments_name(texts) == "segments.lc.jsonl"
+    assert segments_name(texts.lane, texts.reference_file) == "segments.lc.jsonl"

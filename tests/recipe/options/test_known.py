@@ -9,6 +9,7 @@ import yaml
 
 from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import Options, parse_options
+from espnet_jst.recipe.stages.cleaning import limits
 from espnet_jst.text.tags import Tags
 
 CONFIG = {
@@ -120,3 +121,11 @@ def test_reading_it_imports_neither_espnet_nor_torch():
         "print({'torch', 'espnet2'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_the_tags_of_speakers_are_symbols_that_texts_may_hold():
+    write("conf/train.yaml", {"preprocessor_conf": {"speakers": ["self", "other"]}})
+    text = options().text
+    assert text.tags == ["<asr>", "<st>", "<self>", "<other>"] and text.speaker_tags == ["<self>", "<other>"]
+    assert limits(options().data, text).tags == ("<asr>", "<st>")
+    assert options("--tgt_lang none").text.tags == ["<self>", "<other>"]

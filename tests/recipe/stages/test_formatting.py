@@ -114,6 +114,18 @@ def test_segments_are_cut_from_their_recordings(corpus):
     assert "outside the file" in reasons["u4"]
 
 
+def test_references_with_speakers_go_along_with_the_utterances_that_are_kept(corpus):
+    corpus.add("short", tone(0.05))
+    lines = [json.dumps({"session_id": key, "speaker": "self"}) for key in ("good", "short", "other")]
+    there = Path("data/train/segments.lc.en.jsonl")
+    there.write_text("".join(f"{line}\n" for line in (*lines, "no segment")), "utf-8")
+    assert set(prepared(corpus)) == {"short"}
+    assert Path("dump/raw/train/segments.lc.en.jsonl").read_text("utf-8") == f"{lines[0]}\n"
+    there.unlink()
+    prepared(corpus)
+    assert not Path("dump/raw/train/segments.lc.en.jsonl").exists()
+
+
 def test_bad_items_are_left_out_and_listed_and_the_good_ones_go_on(corpus):
     corpus.add("missing", None)
     corpus.add("zero_bytes", None).write_bytes(b"")
