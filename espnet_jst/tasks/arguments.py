@@ -14,6 +14,7 @@ from espnet_jst.encoders.conf import TargetLanguagesConf
 from espnet_jst.errors import CheckpointError, ConfigError, DataError
 from espnet_jst.heads.build import token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
+from espnet_jst.inputs import channels
 from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.spec import InputSpec, parse_inputs
 from espnet_jst.keys import read
@@ -98,14 +99,14 @@ def tgt_langs_of(args: argparse.Namespace) -> TargetLanguagesConf | None:
 
 
 def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
-    """Channels of the recordings that the frontend takes: a key of its own where it has one, or what its class says; 0
-    where no speech is heard.
+    """Channels of the recordings that the frontend takes: those of its array, a key of its own where it has one, or
+    what its class says; 0 where no speech is heard.
     """
     if args.input_size is not None:
         return 0
     frontend = frontends.get(args.frontend)
     own = frontend.channels if frontend is not None and issubclass(frontend, StreamingFrontend) else 1
-    return (args.frontend_conf or {}).get("channels", own)
+    return channels.channels_of(args.frontend, args.frontend_conf, own)
 
 
 def marks_of(args: argparse.Namespace) -> TokenLists:
