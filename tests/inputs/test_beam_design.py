@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espnet_jst.data.simulation.arrays import ARRAYS, MOUTH, coherence
+from espnet_jst.data.simulation.arrays import ARRAYS, MOUTH
+from espnet_jst.data.simulation.geometry import coherence
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.beams.conf import BeamBankConf
 from espnet_jst.inputs.beams.design import (

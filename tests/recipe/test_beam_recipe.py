@@ -1,4 +1,4 @@
-"""A corpus of several microphones: through every stage with all channels, to decoding, whole and streaming, and a pack."""
+"""Five microphones through every stage of a recipe: to decoding, whole and streaming, and a pack."""
 
 from __future__ import annotations
 

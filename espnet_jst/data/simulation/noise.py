@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import oaconvolve
 
-from espnet_jst.data.simulation.arrays import coherence
+from espnet_jst.data.simulation.geometry import coherence
 
 LOWEST_HZ = 50.0  # below, pink noise is white
 BLOCK = 4096

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espnet_jst.data.simulation.arrays import MOUTH, REACH_M, SPEED, in_room
+from espnet_jst.data.simulation.arrays import MOUTH, REACH_M, SPEED
 from espnet_jst.data.simulation.conf import SimulationConf
+from espnet_jst.data.simulation.geometry import in_room
 from espnet_jst.errors import DataError
 
 MOST_ABSORPTION = 0.99

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from espnet_jst.data.simulation.arrays import MOUTH, SPEED, coherence
+from espnet_jst.data.simulation.arrays import MOUTH, SPEED
+from espnet_jst.data.simulation.geometry import coherence
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.beams.conf import BeamBankConf
 
