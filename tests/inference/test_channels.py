@@ -22,6 +22,8 @@ from espnet_jst.inference.audio.samples import as_samples
 from espnet_jst.inference.files import decode_files
 from espnet_jst.inference.session import advance_together
 from espnet_jst.taps import Tap
+from espnet_jst.tasks.arguments import check_form
+from espnet_jst.tasks.jst import JSTTask
 from tests.inference import tiny
 
 FS, CHANNELS = 8000, 5
@@ -48,8 +50,6 @@ def lively() -> Speech2Text:
 @cache
 def _lively() -> Speech2Text:
     donor, _ = tiny.tiny_model(tiny.config(tiny.TWO_HEADS, two_encoders=True))
-    from espnet_jst.tasks.jst import JSTTask
-
     args = JSTTask.get_parser().parse_args([])
     for key, value in config().items():
         setattr(args, key, value)
@@ -217,6 +217,35 @@ def test_training_reaches_the_network_that_merges_the_beams() -> None:
     model.eval()
     feats = model.collect_feats(batch["speech"], batch["speech_lengths"])
     assert feats["feats"].shape == (2, 198, 20) and feats["feats_lengths"].tolist() == [198, 136]
+
+
+def test_what_espnet_knows_of_the_frontend() -> None:
+    from espnet2.asr.frontend.abs_frontend import AbsFrontend
+    from espnet2.tasks import asr, st
+
+    from espnet_jst.inputs.beams.beam_bank import BeamBank
+
+    for task in (asr, st):
+        frontend = task.frontend_choices.get_class("beam_bank")(**config()["frontend_conf"])
+        assert isinstance(frontend, AbsFrontend) and isinstance(frontend, BeamBank)
+        feats, lengths = frontend(torch.zeros(2, 4000, CHANNELS), torch.tensor([4000, 3000]))
+        assert feats.shape == (2, 48, frontend.output_size()) and lengths.tolist() == [48, 36]
+
+
+def test_training_data_of_other_channels_are_refused_before_the_first_epoch(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", at_array(0.5)[:, :2], FS)
+    (tmp_path / "wav.scp").write_text(f"a {tmp_path / 'a.wav'}\n")
+    args, files = lively().st_train_args, [(str(tmp_path / "wav.scp"), "speech", "sound")]
+    with pytest.raises(
+        DataError, match="a.wav has 2 channels and the model takes 5 .*: stage 3 leaves others out with"
+    ):
+        check_form(args, files)
+    with pytest.raises(
+        DataError, match=r"utterance 'a': the audio has shape \(9, 2\), 5 channels are needed: run stage 3"
+    ):
+        JSTTask.build_preprocess_fn(args, train=False)("a", {"speech": np.zeros((9, 2))})
+    prepared = JSTTask.build_preprocess_fn(args, train=False)("a", {"speech": np.zeros((9, CHANNELS))})
+    assert prepared["speech"].shape == (9, CHANNELS)
 
 
 def test_a_step_of_the_model_refuses_samples_of_one_channel() -> None:

@@ -48,9 +48,8 @@ class BeamBank(LogMel):
             )
         frames = samples.unfold(1, self.window_samples, self.hop_samples)  # (B, T, C, window)
         most = FRAMES if samples.device.type == "cpu" else GPU_FRAMES
-        parts = [self._of_beams(part) for part in frames.split(max(1, most // frames.size(0)), dim=1)]
-        merged: Tensor = self.merge(torch.cat(parts, dim=1))
-        return merged
+        parts = frames.split(max(1, most // frames.size(0)), dim=1)
+        return torch.cat([self.merge(self._of_beams(part)) for part in parts], dim=1)
 
     def _of_beams(self, frames: Tensor) -> Tensor:
         """(B, T, C, window) -> log-mel energies of every beam, (B, T, K, n_mels)."""
