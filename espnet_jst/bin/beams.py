@@ -62,7 +62,7 @@ def _write(conf: BeamBankConf, hertz: list[float], out: Path) -> list[Path]:
     )
 
     every, azimuths, places = frequencies(conf), np.arange(0.0, 360.0, 2.0), np.array(conf.microphones)
-    bins = [int(np.abs(every - wanted).argmin()) for wanted in hertz]
+    bins = [int(np.argmin(np.abs(every - wanted))) for wanted in hertz]
     drawn, beams, weights = every[bins], beams_of(conf), design(conf)[:, bins]
     names = [f"{number}: {beam.name}" for number, beam in enumerate(beams)]
     patterns = dict(zip(names, pattern(weights, places, drawn, azimuths), strict=True))

@@ -133,7 +133,7 @@ class Mixer:
         powers = self._powers / max(1, self.samples) - np.square(means)
         powers = np.where(powers <= CONSTANT * np.square(self._offsets), 0.0, powers)
         if self.channels > 1:
-            power, channels = powers.max(), []
+            power, channels = float(np.max(powers)), []
         else:
             power, *channels = powers
         if channels and power < CANCELLED / len(channels) * np.mean(channels):

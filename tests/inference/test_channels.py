@@ -12,15 +12,21 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 
 from espnet_jst.bin import transcribe
-from espnet_jst.errors import DataError
+from espnet_jst.errors import ConfigError, DataError
+from espnet_jst.hub.card import CardInfo, model_card
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.audio.recording import Recording
 from espnet_jst.inference.audio.resample import Resampler, resample
 from espnet_jst.inference.audio.samples import as_samples
 from espnet_jst.inference.files import decode_files
 from espnet_jst.inference.session import advance_together
+from espnet_jst.inputs.trained import Trained
+from espnet_jst.inputs.unit_features import UnitFeatures
+from espnet_jst.recipe.options import Options
+from espnet_jst.recipe.stages.frames import cached_frontend
 from espnet_jst.taps import Tap
 from espnet_jst.tasks.arguments import check_form
 from espnet_jst.tasks.jst import JSTTask
@@ -246,6 +252,24 @@ def test_training_data_of_other_channels_are_refused_before_the_first_epoch(tmp_
         JSTTask.build_preprocess_fn(args, train=False)("a", {"speech": np.zeros((9, 2))})
     prepared = JSTTask.build_preprocess_fn(args, train=False)("a", {"speech": np.zeros((9, CHANNELS))})
     assert prepared["speech"].shape == (9, CHANNELS)
+
+
+def test_what_is_of_one_channel_refuses_the_frontend(tmp_path: Path) -> None:
+    frontend = {"frontend": "beam_bank", "frontend_conf": config()["frontend_conf"]}
+    with pytest.raises(ConfigError, match="frontend beam_bank takes several channels, and units are of one"):
+        UnitFeatures(frontend)
+    parts = {**frontend, "encoder": "chunk_conformer", "encoder_conf": tiny.ENCODER}
+    with pytest.raises(ConfigError, match="a model of 5 channels cannot be read"):
+        Trained(architecture=parts)
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(frontend))
+    with pytest.raises(ConfigError, match="trains its frontend .*or of several channels"):
+        cached_frontend(Options.of(st_config=str(tmp_path / "train.yaml"), cache_frames=True).training)
+
+
+def test_the_card_says_what_it_hears() -> None:
+    card = model_card(CardInfo(), config=config(), results="", fs=FS)
+    assert "`speech` has 5 channels, (samples, 5), one of each microphone of the array in `frontend_conf`" in card
+    assert "is one channel of samples" in model_card(CardInfo(), config=tiny.config(tiny.TWO_HEADS), results="", fs=FS)
 
 
 def test_a_step_of_the_model_refuses_samples_of_one_channel() -> None:

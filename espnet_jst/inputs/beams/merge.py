@@ -23,8 +23,8 @@ class Merge(nn.Module):
         self.first = nn.Conv1d(beams, channels, kernel, padding=kernel // 2)
         self.second = nn.Conv1d(channels, channels, kernel, padding=kernel // 2)
         self.last = nn.Conv1d(channels, 1, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, K, M) log-mel energies of every beam -> (B, T, M)."""

@@ -94,8 +94,9 @@ def format_set(
     tables = {"utt2spk": {item.utt_id: item.utt_id for item in data.items}, **data.tables}
     names = dict(zip(given.names, texts.names, strict=True))
     tables = {names.get(name, name): table for name, table in tables.items()}
-    form = {"fs": fs, "strict_fs": strict_fs, "audio_format": audio_format, "channels": channels}
-    work = partial(format_shard, out=out / "data", **form)
+    work = partial(
+        format_shard, out=out / "data", fs=fs, strict_fs=strict_fs, audio_format=audio_format, channels=channels
+    )
     result = _format_audio(data.items, out, work, nj)
     problems = data.problems + result.problems
     result.changed.update(f"mended ({remark.kind})" for remark in data.remarks)
