@@ -57,6 +57,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         source: the input that a stream feeds: speech, or text where there is none.
         head: the module of every head by name; some may be the same.
         fs: its elements in a second: the sampling rate; 1 of text, where a token takes a second.
+        channels: of the samples that it takes: 1 is (B, N), more are (B, N, C).
         chain: the encoders.
         idle_heads: names of those that have weight 0 and that no regularizer reads: a batch never reaches them.
         nonfinite: names of the utterances of the last batch whose loss is NaN or infinite.
@@ -101,7 +102,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         if hier_encoder is not None:
             links.append(Link("hier_encoder", hier_encoder, hier_reads, hier_gradient))
         self.chain = Chain(links, self.source.shift_s)
-        self.fs = 1 if frontend is None else frontend.fs
+        self.fs, self.channels = (1, 1) if frontend is None else (frontend.fs, frontend.channels)
         self.nonfinite: list[str] = []
         self.head = by_name(heads, specs)
         self._terms: dict[str, Regularizer] = dict(self.regularizers.items())  # type: ignore[arg-type]
@@ -121,11 +122,11 @@ class JSTModel(AbsESPnetModel, Scheduled):
 
         Args:
             utt_id: names, for messages.
-            batch: one input, `speech` samples (B, N), or `frames` (B, T, F) of a frozen frontend, or `input_<name>`
-                (B, U), and `<input>_lengths` (B,); for the
-                heads that it reaches `target_<name>` (B, U) padded with -1 and `target_<name>_lengths` (B,). A head
-                without a target, or without a tap, has no part in the loss, and NaN in the statistics. `tgt_lang`
-                (B, 1) says which of `tgt_langs.codes` is translated into; without it their tap is not there.
+            batch: one input, `speech` samples (B, N) or (B, N, C), or `frames` (B, T, F) of a frozen frontend, or
+                `input_<name>` (B, U), and `<input>_lengths` (B,); for the heads that it reaches `target_<name>` (B, U)
+                padded with -1 and `target_<name>_lengths` (B,). A head without a target, or without a tap, has no part
+                in the loss, and NaN in the statistics. `tgt_lang` (B, 1) says which of `tgt_langs.codes` is translated
+                into; without it their tap is not there.
 
         Where the loss of an utterance is not finite, the batch's is NaN, and so is every gradient, in all processes of
         a distributed training: the trainer makes no update. `nonfinite` then has the utterances.
@@ -190,7 +191,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         """Whole utterances -> taps.
 
         Args:
-            x: what a stream feeds, (B, N): samples in [-1, 1], or tokens.
+            x: what a stream feeds, (B, N): samples in [-1, 1], of several channels (B, N, C), or tokens.
             lengths: (B,).
             context: of `chain.given`; by default each encoder has its own.
             tgt_langs: the language that each is translated into, of a model that has several.
@@ -214,7 +215,8 @@ class JSTModel(AbsESPnetModel, Scheduled):
         """What is heard next of each row -> the frames of every tap that became complete, and the state.
 
         Args:
-            heard: samples, or tokens, (B, n), of each row the first `lengths`; 0 for a stream that stands still.
+            heard: samples, or tokens, (B, n), of several channels (B, n, C), of each row the first `lengths`; 0 for a
+                stream that stands still.
             state: of these streams (`ModelState.select` and `concat` change who they are).
             last: for each row, whether nothing follows: then everything that is left comes out.
         """

@@ -26,6 +26,7 @@ TABLE: dict[str, dict[str, type | str]] = {
         "log_mel": "espnet_jst.inputs.log_mel:LogMel",
         "kaldi_fbank": "espnet_jst.inputs.kaldi_fbank:KaldiFbank",
         "nemo_mel": "espnet_jst.inputs.nemo_mel:NemoMel",
+        "beam_bank": "espnet_jst.inputs.beams.beam_bank:BeamBank",
         "pretrained": "espnet_jst.inputs.pretrained.frontend:Pretrained",
         "trained": "espnet_jst.inputs.trained:Trained",
         "s3prl_upstream": "espnet_jst.inputs.pretrained.upstream:Upstream",

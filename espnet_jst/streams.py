@@ -60,7 +60,7 @@ class Waiting(RowState):
             if old == 0 and x.size(1) == longest:
                 return Waiting(zeroed(x, counts), total)
             return Waiting(torch.cat([self.x, zeroed(x, counts)[:, : longest - old]], dim=1), total)
-        joined = _padded(self.x, max(old, max(self.counts) + x.size(1)))
+        joined = padded(self.x, max(old, max(self.counts) + x.size(1)))
         place = torch.tensor(self.counts, device=x.device)[:, None] + torch.arange(x.size(1), device=x.device)
         joined[torch.arange(x.size(0), device=x.device)[:, None], place] = zeroed(x, counts)
         return Waiting(joined[:, :longest], total)
@@ -78,7 +78,7 @@ class Waiting(RowState):
     @classmethod
     def concat(cls, states: Sequence[Waiting]) -> Waiting:
         longest = max(state.x.size(1) for state in states)
-        x = torch.cat([_padded(state.x, longest) for state in states])
+        x = torch.cat([padded(state.x, longest) for state in states])
         return cls(x, [count for state in states for count in state.counts])
 
 
@@ -136,7 +136,10 @@ def rows_at(x: Tensor, index: Tensor) -> Tensor:
     return x[torch.arange(x.size(0), device=x.device)[:, None], index]
 
 
-def _padded(x: Tensor, frames: int) -> Tensor:
+def padded(x: Tensor, frames: int) -> Tensor:
+    """(B, T, ...) with zeros behind, (B, frames, ...)."""
+    if x.size(1) == frames:
+        return x
     return torch.cat([x, x.new_zeros(x.size(0), frames - x.size(1), *x.shape[2:])], dim=1)
 
 

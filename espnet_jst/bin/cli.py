@@ -23,6 +23,7 @@ COMMANDS = {
     "units": ("espnet_jst.bin.units", "speech as discrete units: learn and extract them"),
     "simulate": ("espnet_jst.bin.simulate", "conversations at several microphones, from single utterances"),
     "conversations": ("espnet_jst.bin.conversations", "texts of conversations, with a tag for each speaker"),
+    "beams": ("espnet_jst.bin.beams", "the beams of several microphones, as a picture"),
     "recipe": ("espnet_jst.bin.jst_recipe", "run the stages of a recipe"),
     "hook": ("espnet_jst.bin.jst_hook", "let ESPnet's own commands run our models"),
 }

@@ -17,6 +17,7 @@ from espnet_jst.recipe.options import Options, add_options
 OPTIONS = (
     "fs",
     "strict_fs",
+    "audio_channels",
     "min_wav_duration",
     "max_wav_duration",
     "max_text_chars",

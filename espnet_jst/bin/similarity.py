@@ -80,7 +80,7 @@ class _Comparison:
         from espnet_jst.data.kaldi import read_table
         from espnet_jst.inference.remarks import Once
 
-        self.args, self.said = args, Once()
+        self.args, self.said, self.channels = args, Once(), 1
         self.files, self.drawn = read_table(args.wav_scp), args.utterance
         self.keys = list(self.files)[: args.utterances]
         self.skipped: dict[str, Problem] = {}
@@ -125,6 +125,7 @@ class _Comparison:
         loaded, _ = load_model(**files, device=self.args.device)
         if loaded.speech is None:
             raise ConfigError(f"{name}: the model reads text; give one that hears speech")
+        self.channels = loaded.channels
         loaded.languages([self.args.tgt_lang])  # one that is missing is refused before anything is heard
         schedule = chunk_schedule(loaded, None, None)
         chain = loaded.chain
@@ -195,7 +196,7 @@ class _Comparison:
         from espnet_jst.inference.batch import Speech
         from espnet_jst.inference.long import WHOLE_S
 
-        with Recording(self.files[key], notify=self.said) as recording:
+        with Recording(self.files[key], notify=self.said, channels=self.channels) as recording:
             taken, rest = take(recording.blocks(), WHOLE_S * recording.fs)
             if rest is not None:  # every frame is compared with every other
                 raise BadItem(f"longer than {WHOLE_S:g} s", "cut it into utterances", "audio-long")

@@ -1,8 +1,9 @@
 """Recordings in, transcript and translation out.
 
 A FILE is what libsndfile reads (WAV, FLAC, OGG, MP3 ...), with ffmpeg on the path also M4A, WebM and the like; several
-channels are mixed down. It may be a folder (the audio files in it), a pipe, or - for standard input. WAV and samples
-without a header (--raw_fs) are decoded as a pipe brings them: with --stream, words appear while it goes on.
+channels are mixed down, unless the model takes several. It may be a folder (the audio files in it), a pipe, or - for
+standard input. WAV and samples without a header (--raw_fs) are decoded as a pipe brings them: with --stream, words
+appear while it goes on.
 Several files give one document: text under each file's name, JSON Lines (an object a file), or one file of subtitles in
 which the recordings follow each other. Exit status: 0 all files done, 1 some could not be used or nothing worked.
 """
@@ -35,7 +36,9 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--stream", action="store_true", help="show the words as they appear, chunk by chunk")
     parser.add_argument(
-        "--raw_fs", type=int, help="pipes and standard input hold 16-bit samples of one channel at this rate, no header"
+        "--raw_fs",
+        type=int,
+        help="pipes and standard input hold 16-bit samples at this rate, no header; channels take turns",
     )
     parser.add_argument("--realtime", action="store_true", help="as --stream, at the speed of speech")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds, 0: whole file; default: the model's own")
@@ -160,7 +163,9 @@ class _Transcription:
     def _decode(self, speech2text: Any, item: Input) -> tuple[list, float]:
         from espnet_jst.inference.audio.recording import Recording
 
-        with Recording(item.source, name=item.name, notify=self.said, raw_fs=self.args.raw_fs) as recording:
+        with Recording(
+            item.source, name=item.name, notify=self.said, raw_fs=self.args.raw_fs, channels=speech2text.channels
+        ) as recording:
             if not self.streams:
                 hyp = speech2text.decode_recording(recording)[0][3]
                 return hyp.words, hyp.duration_s

@@ -106,10 +106,11 @@ class AudioFile:
             check_numbers(block, self.name)
             yield block
 
-    def mono(
+    def signal(
         self, start: int = 0, stop: int | None = None, *, mixer: Mixer | None = None, channel: int | None = None
     ) -> Iterator[np.ndarray]:
-        """The mean of the channels, or one of them, in blocks, float32 (n,); `mixer` keeps account of the levels.
+        """What a model takes, in blocks, float32: the mean of the channels, or one of them, (n,), or where `mixer` says
+        so all of them, (n, C); it keeps account of the levels.
 
         Args:
             channel: from 0. A file of one channel is that channel already, as what a command of a `wav.scp` cuts out.

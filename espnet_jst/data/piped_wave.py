@@ -94,9 +94,10 @@ class PipedWave:
         return head + samples
 
 
-def raw_wave(stream: BinaryIO, name: str, fs: int) -> PipedWave:
-    """Samples without a header: one channel, 16 bits, little-endian."""
-    return PipedWave(stream, name, struct.pack("<HHIIHH", 1, 1, fs, 2 * fs, 2, 16))
+def raw_wave(stream: BinaryIO, name: str, fs: int, channels: int = 1) -> PipedWave:
+    """Samples without a header: 16 bits, little-endian, of channels that take turns."""
+    frame = 2 * channels
+    return PipedWave(stream, name, struct.pack("<HHIIHH", 1, channels, fs, frame * fs, frame, 16))
 
 
 def piped_wave(stream: BinaryIO, name: str) -> PipedWave | bytes:

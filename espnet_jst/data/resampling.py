@@ -7,14 +7,23 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 
-def resampled(blocks: Iterable[np.ndarray], input_fs: int, output_fs: int) -> Iterator[np.ndarray]:
-    """Blocks of one channel, float32 (n,), at `input_fs` Hz -> at `output_fs` Hz (soxr, high quality)."""
+def no_samples(channels: int = 1) -> np.ndarray:
+    """A signal without a sample, float32: (0,), or of several channels (0, C)."""
+    return np.zeros(0 if channels == 1 else (0, channels), dtype=np.float32)
+
+
+def resampled(
+    blocks: Iterable[np.ndarray], input_fs: int, output_fs: int, *, channels: int = 1
+) -> Iterator[np.ndarray]:
+    """Blocks of one channel, float32 (n,), or of several, (n, C), at `input_fs` Hz -> at `output_fs` Hz (soxr, high
+    quality).
+    """
     if input_fs == output_fs:
         yield from blocks
         return
     import soxr
 
-    stream = soxr.ResampleStream(input_fs, output_fs, 1, dtype="float32", quality="HQ")
+    stream = soxr.ResampleStream(input_fs, output_fs, channels, dtype="float32", quality="HQ")
     for block in blocks:
         yield stream.resample_chunk(np.ascontiguousarray(block, dtype=np.float32))
-    yield stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+    yield stream.resample_chunk(no_samples(channels), last=True)

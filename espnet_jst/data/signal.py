@@ -1,6 +1,7 @@
 """What is checked of samples: numbers of a sane size, and a level that is neither lost nor out of scale.
 
-The checks run on the signal that the model gets: after mixing down, a piece of a recording as a piece.
+The checks run on the signal that the model gets: after mixing down, or all channels where it takes them; a piece of a
+recording as a piece.
 """
 
 from __future__ import annotations
@@ -54,46 +55,70 @@ def check_numbers(samples: np.ndarray, name: str) -> float:
     raise BadItem(f"{name}: a sample of {peak:.3g}, full scale is 1", fix, "audio-nan")
 
 
+def check_channels(name: str, there: int, channels: int) -> None:
+    """Refuse a signal of another number of channels than a model takes; a model of one takes the mean of any.
+
+    Raises:
+        BadItem: names both numbers.
+    """
+    if channels > 1 and there != channels:
+        raise wrong_channels(name, there, channels)
+
+
+def wrong_channels(name: str, there: int, channels: int) -> BadItem:
+    """What `check_channels` raises."""
+    count = "one channel" if there == 1 else f"{there} channels"
+    fix = "give what its microphones recorded, a channel each, or use a model of one channel"
+    return BadItem(f"{name}: {count}, and the model takes {channels}", fix, "audio-channels")
+
+
 @dataclass
 class Mixer:
-    """Mixes blocks of channels down, and keeps account of their levels.
+    """Mixes blocks of channels down, or leaves them where a model takes them, and keeps account of their levels.
 
     Attributes:
         name: what messages call the signal.
-        peak: largest absolute sample of the mean.
+        channels: of the signal that the model takes: 1, the mean; more, those that it has.
+        peak: largest absolute sample of what the model takes.
         samples: number of samples so far.
     """
 
     name: str
+    channels: int = 1
     peak: float = 0.0
     samples: int = 0
     _over: int = 0
+    _apart: float = 0.0
     _offsets: np.ndarray = field(default_factory=lambda: np.zeros(1))
     _sums: np.ndarray = field(default_factory=lambda: np.zeros(1))
     _powers: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     def mix(self, block: np.ndarray) -> np.ndarray:
-        """The mean of the channels of the next block, float32 (n, C) -> (n,).
+        """The next block, float32 (n, C) -> the mean of its channels, (n,), or the block itself.
 
         Raises:
-            BadItem: as `check_numbers`.
+            BadItem: as `check_numbers` and `check_channels`.
         """
         peak = check_numbers(block, self.name)
-        mono, tracks = block[:, 0], block
-        if block.shape[1] > 1:
-            mono = block.mean(axis=1)
-            peak, tracks = check_numbers(mono, self.name), np.column_stack([mono, block])
+        taken, tracks = block[:, 0], block
+        if self.channels > 1:
+            check_channels(self.name, block.shape[1], self.channels)
+            taken = block
+            self._apart = max(self._apart, float(np.abs(block[:, 1:] - block[:, :1]).max(initial=0.0)))
+        elif block.shape[1] > 1:
+            taken = block.mean(axis=1)
+            peak, tracks = check_numbers(taken, self.name), np.column_stack([taken, block])
         if peak > 1:
-            self._over += int(np.count_nonzero(np.abs(mono) > 1))
+            self._over += int(np.count_nonzero(np.abs(taken.reshape(len(block), -1)).max(axis=1) > 1))
         self.peak = max(self.peak, peak)
         # Of the mean, then of each channel; without the constant part, sums in 32 bits are good enough.
-        if not self.samples and len(mono):
+        if not self.samples and len(block):
             self._offsets = tracks.mean(axis=0)
         tracks = tracks - self._offsets
         self._sums = self._sums + tracks.sum(axis=0)
         self._powers = self._powers + np.einsum("nc,nc->c", tracks, tracks)
-        self.samples += len(mono)
-        return mono
+        self.samples += len(block)
+        return taken
 
     def remarks(self, coding: str = "") -> list[Remark]:
         """What is doubtful about the whole signal.
@@ -106,7 +131,11 @@ class Mixer:
         """
         means = self._sums / max(1, self.samples)
         powers = self._powers / max(1, self.samples) - np.square(means)
-        power, *channels = np.where(powers <= CONSTANT * np.square(self._offsets), 0.0, powers)
+        powers = np.where(powers <= CONSTANT * np.square(self._offsets), 0.0, powers)
+        if self.channels > 1:
+            power, channels = float(np.max(powers)), []
+        else:
+            power, *channels = powers
         if channels and power < CANCELLED / len(channels) * np.mean(channels):
             reason = f"{self.name}: the {len(channels)} channels cancel each other when they are mixed down"
             raise BadItem(reason, "take one of them, or turn the polarity of one", "audio-silent")
@@ -117,6 +146,22 @@ class Mixer:
             return [Remark("every sample is zero", "check the recording", "audio-silent")]
         if power == 0:
             return [Remark("every sample is the same", "check the recording", "audio-silent")]
+        return [*self._channel_remarks(powers), *self._level_remarks(coding)]
+
+    def _channel_remarks(self, powers: np.ndarray) -> list[Remark]:
+        """What several channels of one recording show, by the power of each."""
+        if self.channels == 1:
+            return []
+        if not self._apart:
+            reason = f"all {self.channels} channels are the same"
+            return [Remark(reason, "give what each microphone recorded: copies have no direction", "audio-copies")]
+        silent = [str(number) for number, power in enumerate(powers, start=1) if power == 0]
+        if silent:
+            reason = f"nothing in channel {', '.join(silent)} of {self.channels}"
+            return [Remark(reason, "check the microphone", "audio-channel-silent")]
+        return []
+
+    def _level_remarks(self, coding: str) -> list[Remark]:
         if self.peak > LOUD:
             reason = f"samples up to {self.peak:.4g}, full scale is 1"
             return [Remark(reason, "divide them by their largest value", "audio-loud")]

@@ -16,7 +16,7 @@ from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import WARNING, Limits, Problem
 from espnet_jst.data.kaldi import Segment
 from espnet_jst.data.mending import mend_tables
-from espnet_jst.data.signal import Mixer, Remark
+from espnet_jst.data.signal import Mixer, Remark, check_channels
 from espnet_jst.data.texts import Texts
 from espnet_jst.text.units import split_units
 
@@ -151,6 +151,7 @@ def hear(
     *,
     fs: int,
     strict_fs: bool,
+    channels: int = 1,
     limits: Limits | None = None,
     write: Callable[[Iterator[np.ndarray], AudioInfo], None] | None = None,
 ) -> Heard:
@@ -159,8 +160,9 @@ def hear(
     Args:
         fs: sampling rate of the model in Hz.
         strict_fs: another rate is refused.
+        channels: that the model takes: 1, the mean of those that are there; else as many must be there.
         limits: refuse audio outside of these, before its samples are read where the header tells.
-        write: receives the blocks, mixed down, float32 (n,), and takes all of them; by default they are only checked.
+        write: receives the blocks, float32 (n,), or (n, C), and takes all of them; by default they are only checked.
             An error of its own must be a `JSTError`: any other counts as the item's.
 
     Raises:
@@ -168,21 +170,25 @@ def hear(
     """
     segment = item.segment or Segment("", 0.0, -1.0)
     with blame(item.path, "cannot be used", "audio-unreadable"), AudioFile(item.path) as audio:
-        info, mixer = audio.info, Mixer(item.path)
+        info, mixer = audio.info, Mixer(item.path, channels)
         start, stop = audio.range(segment.start_s, segment.end_s)
         if limits is not None and stop is not None:
             checks.check_duration(stop - start, info.fs, limits)
         if info.fs != fs and strict_fs:
             reason = f"{item.path}: {info.fs} Hz instead of {fs} Hz"
             raise BadItem(reason, "resample it, or leave --strict_fs off", "audio-rate")
-        blocks = audio.mono(start, stop, mixer=mixer, channel=item.channel)
+        if channels > 1 and item.channel is not None:
+            reason = f"{item.path}: {CHANNELS} names one channel, and the model takes {channels}"
+            raise BadItem(reason, "remove its line, or use a model of one channel", "audio-channels")
+        check_channels(item.path, info.channels, channels)
+        blocks = audio.signal(start, stop, mixer=mixer, channel=item.channel)
         if limits is not None:
             blocks = _bounded(blocks, mixer, info.fs, limits)
         if write is None:
             deque(blocks, maxlen=0)
         else:
             write(blocks, info)
-    remarks = [*_header_remarks(item, info, fs), *mixer.remarks(info.coding)]
+    remarks = [*_header_remarks(item, info, fs, mixed=channels == 1), *mixer.remarks(info.coding)]
     problems = [Problem(item.utt_id, f"{item.path}: {reason}", fix, kind, WARNING) for reason, fix, kind in remarks]
     return Heard(mixer.samples, info.fs, mixer.peak, problems)
 
@@ -196,13 +202,13 @@ def _bounded(blocks: Iterator[np.ndarray], mixer: Mixer, fs: int, limits: Limits
     checks.check_duration(mixer.samples, fs, limits)
 
 
-def _header_remarks(item: AudioItem, info: AudioInfo, fs: int) -> list[Remark]:
+def _header_remarks(item: AudioItem, info: AudioInfo, fs: int, *, mixed: bool) -> list[Remark]:
     """What is changed in usable audio, or makes one doubt it, by its header."""
     found = []
     if info.fs != fs:
         reason = f"{info.fs} Hz is resampled to {fs} Hz"
         found.append(Remark(reason, "give --fs if the model shall have this rate", "audio-rate"))
-    if info.channels > 1 and item.channel is None:
+    if mixed and info.channels > 1 and item.channel is None:
         reason = f"{info.channels} channels are mixed down"
         fix = "name one in reco2file_and_channel if speakers differ by it"
         found.append(Remark(reason, fix, "audio-stereo"))

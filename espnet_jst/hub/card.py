@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from espnet_jst.hub.about import About
+from espnet_jst.inputs.channels import channels_of
 from espnet_jst.inputs.spec import reads_text
 from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.languages import language
@@ -42,7 +43,6 @@ _USE = [
     "print(model(speech, fs=16000)[0][3].lanes)  # transcript and translation, a time on every word",
     "```",
     "",
-    "`speech` is one channel of samples between -1 and 1, as `soundfile.read` gives them.",
 ]
 _TEXT_USE = [
     "```sh",
@@ -122,7 +122,7 @@ def model_card(
             *([info.notes.strip(), ""] if info.notes.strip() else [""]),
             "## Use",
             "",
-            *(_TEXT_USE if reads_text(config) else _USE),
+            *(_TEXT_USE if reads_text(config) else [*_USE, _speech(config)]),
             *([f"The model listens at {fs} Hz; other rates are resampled."] if fs else []),
             *_licenses(info.license, data_license, base),
             *(["", "## How it was made", "", *how] if how else []),
@@ -142,6 +142,18 @@ def model_card(
             "</details>",
             "",
         ]
+    )
+
+
+def _speech(config: Mapping[str, Any]) -> str:
+    """What the model hears."""
+    channels = channels_of(config.get("frontend"), config.get("frontend_conf"))
+    samples = "samples between -1 and 1, as `soundfile.read` gives them"
+    if channels == 1:
+        return f"`speech` is one channel of {samples}."
+    return (
+        f"`speech` has {channels} channels, (samples, {channels}), one of each microphone of the array in "
+        f"`frontend_conf` below, in its order: {samples}."
     )
 
 

@@ -20,7 +20,7 @@ from espnet_jst.text.words import Word
 
 
 class Speech(NamedTuple):
-    """One whole utterance: checked samples (n,), their rate in Hz, and the language to translate it into."""
+    """One whole utterance: checked samples (n,) or (n, C), their rate in Hz, and the language to translate it into."""
 
     samples: np.ndarray
     fs: int
@@ -48,7 +48,7 @@ class Utterance:
     """Samples at the model's rate, and how much had been heard when each of its chunks was complete."""
 
     def __init__(self, samples: np.ndarray, fs: int, model_fs: int, schedule: ChunkSchedule) -> None:
-        resampler = Resampler(fs, model_fs)
+        resampler = Resampler(fs, model_fs, channels=1 if samples.ndim == 1 else samples.shape[1])
         self.samples = np.concatenate([resampler.push(samples), resampler.finish()])
         self.duration_s = len(samples) / fs
         complete = range(schedule.complete_chunks(len(self.samples)))
@@ -126,7 +126,7 @@ def _piece(tap: Tap, begin: int, end: int, moves: Tensor, last: Tensor) -> Tap:
 
 def _padded(heard: Sequence[Utterance], device: torch.device) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(utterance.samples) for utterance in heard])
-    speech = torch.zeros(len(heard), int(lengths.max()))
+    speech = torch.zeros(len(heard), int(lengths.max()), *heard[0].samples.shape[1:])
     for row, utterance in zip(speech, heard, strict=True):
         row[: len(utterance.samples)] = torch.from_numpy(utterance.samples)
     return speech.to(device), lengths.to(device)

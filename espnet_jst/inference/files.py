@@ -174,7 +174,7 @@ class _Run:
     def _read(self, utt_id: str, path: str, *, alone: bool) -> tuple[Speech | None, list[Result] | None]:
         """A file that is short enough for a batch, or the results of another."""
         tgt_lang = self.tgt_langs.get(utt_id)
-        with self._blame(utt_id), Recording(path, notify=self.notify) as recording:
+        with self._blame(utt_id), Recording(path, notify=self.notify, channels=self.speech2text.channels) as recording:
             if self.streaming:
                 return None, [stream_file(self.speech2text, recording, tgt_lang)]
             if alone or recording.duration_s is None or recording.duration_s > WHOLE_S:

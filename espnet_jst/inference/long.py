@@ -20,6 +20,7 @@ COSTLY_S = 1200.0
 """With an infinite chunk, memory grows with the length and time with its square: from here on that is said."""
 
 SAMPLE_BYTES = 200  # an estimate, on the safe side: a tiny model took 44
+CHANNEL_BYTES = 16  # more for each further channel of a sample: it is there up to four times
 LABEL_BYTES = 12  # logits, their log-probabilities and a copy, for each frame and label
 
 
@@ -36,7 +37,7 @@ def check_whole(model: JSTModel, samples: int, free: float | None) -> None:
     """
     labels = sum(head.vocab_size for head in model.heads.values() if isinstance(head, CTCHead))
     frames = samples / model.fs / model.chain.shifts_s[FIRST]
-    needed = SAMPLE_BYTES * samples + LABEL_BYTES * labels * frames
+    needed = (SAMPLE_BYTES + CHANNEL_BYTES * (model.channels - 1)) * samples + LABEL_BYTES * labels * frames
     if free is not None and needed > free:
         raise DataError(
             f"{samples / model.fs / 60:.1f} minutes or more: this model hears a recording as a whole, which takes "

@@ -64,6 +64,7 @@ def decode_files_with_each(
         DataError: not one utterance could be used.
     """
     said, skipped = Once(), list[Problem]()
+    channels = next(iter(models.values())).channels
     with ExitStack() as stack:
         writers = [
             stack.enter_context(ResultWriter(output_dir / name, model.nbest, model.lanes))
@@ -73,7 +74,7 @@ def decode_files_with_each(
             batch: list[tuple[str, np.ndarray, int]] = []
             for utt_id, path in items[start : start + batch_size]:
                 try:
-                    with Recording(path, notify=said) as recording:
+                    with Recording(path, notify=said, channels=channels) as recording:
                         batch.append((utt_id, np.concatenate(list(recording.blocks())), recording.fs))
                 except BadItem as error:
                     skipped.append(Problem.of(utt_id, error))

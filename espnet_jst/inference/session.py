@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from espnet_jst.compat import float32_by_default
+from espnet_jst.data.resampling import no_samples
 from espnet_jst.data.signal import LOST, LOUD, Remark
 from espnet_jst.errors import DataError, JSTError
 from espnet_jst.inference.audio.recording import warn
@@ -27,21 +28,24 @@ from espnet_jst.text.words import Word
 
 
 class SampleQueue:
-    """Samples that wait for their chunk; taking costs what is taken, however much waits."""
+    """Samples (n,), or of several channels (n, C), that wait for their chunk; taking costs what is taken, however much
+    waits.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
+        self._none = no_samples(channels)
         self._packets: deque[np.ndarray] = deque()
         self.samples = 0
 
     def put(self, samples: np.ndarray) -> None:
-        """Add samples, (n,)."""
+        """Add samples."""
         if len(samples):
             self._packets.append(samples)
             self.samples += len(samples)
 
     def take(self, count: int) -> np.ndarray:
-        """The oldest `count` samples, which must be there, (count,)."""
-        taken, left = [np.zeros(0, dtype=np.float32)], count
+        """The oldest `count` samples, which must be there."""
+        taken, left = [self._none], count
         while left:
             packet = self._packets.popleft()
             taken.append(packet[:left])
@@ -53,7 +57,9 @@ class SampleQueue:
 
 
 class Chunk(NamedTuple):
-    """Samples that a session hears at once, (n,), the seconds heard at their end, and whether nothing follows."""
+    """Samples that a session hears at once, (n,) or (n, C), the seconds heard at their end, and whether nothing
+    follows.
+    """
 
     samples: np.ndarray
     heard_s: float
@@ -93,12 +99,12 @@ class Session:
         self.compute: list[dict[str, float]] = []
         self.withdrawn: list[Word] = []
         self.model, self.decoder, self._schedule = model, decoder, schedule
-        self._resampler = Resampler(self.fs, model.fs)
+        self._resampler = Resampler(self.fs, model.fs, channels=model.channels)
         self._state: tuple[ModelState, DecoderState] = (
             model.init_state(1, schedule.context, [tgt_lang]),
             decoder.init_state(1, [tgt_lang]),
         )
-        self._waiting = SampleQueue()
+        self._waiting = SampleQueue(model.channels)
         self._chunks = 0
         self._fed = 0
         self._ended = self._finished = False
@@ -136,16 +142,16 @@ class Session:
         return self._state[1].nbest[0]
 
     def push(self, samples: object) -> list[Word]:
-        """Further samples, (n,), any n -> the words that they complete.
+        """Further samples, (n,), any n, for a model of several channels (n, C) -> the words that they complete.
 
         Raises:
             DataError: the samples are not usable (see `as_samples`); the session goes on without them.
             JSTError: the session is finished.
         """
-        return self.feed(self._heard(as_samples(samples, allow_empty=True)))
+        return self.feed(self._heard(as_samples(samples, allow_empty=True, channels=self.model.channels)))
 
     def feed(self, samples: np.ndarray) -> list[Word]:
-        """As `push`, without its checks: for blocks of a Recording, float32 (n,)."""
+        """As `push`, without its checks: for blocks of a Recording, float32 (n,) or (n, C)."""
         self.put(samples)
         return self._advance()
 
@@ -155,7 +161,7 @@ class Session:
         return self._advance()
 
     def put(self, samples: np.ndarray) -> None:
-        """Samples, float32 (n,), that wait for `advance_together`."""
+        """Samples, float32 (n,) or (n, C), that wait for `advance_together`."""
         if self._ended:
             raise JSTError("the session is finished: open a new one with Speech2Text.session()")
         self._waiting.put(self._resampler.push(samples))
@@ -254,7 +260,7 @@ def _hear(sessions: Sequence[Session], chunks: Sequence[Chunk]) -> list[Update]:
     started = time.perf_counter()
     model, decoder = sessions[0].model, sessions[0].decoder
     lengths, last = [len(chunk.samples) for chunk in chunks], [chunk.last for chunk in chunks]
-    samples = np.zeros((len(chunks), max(lengths)), dtype=np.float32)
+    samples = np.zeros((len(chunks), max(lengths), *chunks[0].samples.shape[1:]), dtype=np.float32)
     for padded, chunk in zip(samples, chunks, strict=True):
         padded[: len(chunk.samples)] = chunk.samples
     x = torch.from_numpy(samples).to(next(model.parameters()).device)

@@ -193,12 +193,18 @@ class Speech2Text:
         """The model's sampling rate in Hz."""
         return self.st_model.fs
 
+    @property
+    def channels(self) -> int:
+        """Channels of the audio that the model takes; a model of one takes the mean of any."""
+        return self.st_model.channels
+
     def __call__(self, speech: object, fs: int | None = None, *, tgt_lang: str | None = None) -> list[Result]:
         """Decode one utterance.
 
         Args:
             speech: samples in [-1, 1] or integers, array or tensor, (n,), (n, C) or (C, n); a path, the bytes of a file
-                or a binary file object; or a dictionary of Hugging Face's `datasets`. Channels are mixed down.
+                or a binary file object; or a dictionary of Hugging Face's `datasets`. Channels are mixed down,
+                unless the model takes several: then as many must be there.
             fs: sampling rate of samples in Hz; by default the model's. Another rate is resampled.
             tgt_lang: language to translate into, of a model that has several; by default that of the constructor.
 
@@ -208,7 +214,7 @@ class Speech2Text:
         Raises:
             DataError: the audio cannot be used.
         """
-        with recording_of(speech, fs, self.fs) as recording:
+        with recording_of(speech, fs, self.fs, self.channels) as recording:
             return self.decode_recording(recording, tgt_lang)
 
     def decode_recording(self, recording: Recording, tgt_lang: str | None = None) -> list[Result]:

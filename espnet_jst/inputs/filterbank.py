@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from espnet_jst.inputs.conf import FilterBankConf
 from espnet_jst.inputs.interface import StreamingFrontend
-from espnet_jst.streams import RowState, Waiting
+from espnet_jst.streams import RowState, Waiting, padded
 from espnet_jst.taps import Tap
 
 CACHED_SAMPLES = 1 << 17  # about 3 MB of windows and spectra
@@ -58,22 +58,25 @@ class FilterBank(StreamingFrontend):
         return self.n_mels
 
     def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, N) samples in [-1, 1] and their lengths -> (B, T, n_mels) and frame counts, at least one each."""
+        """(B, N) samples in [-1, 1], or (B, N, C), and their lengths -> (B, T, n_mels) and frame counts, at least one
+        each.
+        """
         reach = self.before_samples + self.after_samples - self.span_samples
         lengths = ((input_lengths + reach).div(self.hop_samples, rounding_mode="floor") + 1).clamp(min=1)
         if self.before_samples or input.size(1) < self.span_samples:
             rows = input.size(0)
             input = self._completed(Waiting(input, input_lengths.tolist()), [False] * rows, [True] * rows)[0].x
-            input = nn.functional.pad(input, (0, max(0, self.span_samples - input.size(1))))  # of nothing, one frame
+            input = padded(input, max(self.span_samples, input.size(1)))  # of nothing, one frame
         if input.device.type != "cpu":
             return self._features(input), lengths
         # A few utterances at a time: what lies between samples and features stays in the cache, and its memory is
         # used again instead of being asked for.
-        part = max(1, CACHED_SAMPLES // input.size(1))
+        part = max(1, CACHED_SAMPLES // input[0].numel())
         return torch.cat([self._features(rows) for rows in input.split(part)]), lengths
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> FilterBankState:
-        return FilterBankState(Waiting.none(batch_size, device=device), [False] * batch_size)
+        size = () if self.channels == 1 else (self.channels,)
+        return FilterBankState(Waiting.none(batch_size, *size, device=device), [False] * batch_size)
 
     def ready(self, samples: int) -> int:
         """Frames of a stream that goes on, after so many samples: those whose windows they fill."""
@@ -89,7 +92,7 @@ class FilterBank(StreamingFrontend):
             empty = waiting.x.new_zeros(len(frames), 0, self.n_mels)
             return Tap(empty, lengths, self.hop_s), FilterBankState(waiting, begun)
         used = (most - 1) * self.hop_samples + self.span_samples
-        feats = self._features(nn.functional.pad(waiting.x, (0, max(0, used - waiting.x.size(1))))[:, :used])
+        feats = self._features(padded(waiting.x, max(used, waiting.x.size(1)))[:, :used])
         passed = [
             had if ends else min(count * self.hop_samples, had)
             for count, had, ends in zip(frames, waiting.counts, last, strict=True)
@@ -126,7 +129,7 @@ class FilterBank(StreamingFrontend):
         """(B, n): what is made up at places (B, n) or (n,) before the first or behind the last of the samples that
         wait; here silence.
         """
-        return samples.x.new_zeros(samples.x.size(0), place.size(-1))
+        return samples.x.new_zeros(samples.x.size(0), place.size(-1), *samples.x.shape[2:])
 
     def _features(self, samples: Tensor) -> Tensor:
         spectrum = torch.fft.rfft(self._windows(samples), self.n_fft)

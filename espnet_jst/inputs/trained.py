@@ -43,6 +43,8 @@ class Trained(WholeFrontend):
             parts["encoder_conf"] = _cut(parts, conf.layer)
         self.parts = parts
         self.frontend: StreamingFrontend = _made("frontend", parts)
+        if self.frontend.channels > 1:
+            raise ConfigError(f"{WHERE}: a model of {self.frontend.channels} channels cannot be read, one of one can")
         size = self.frontend.output_size()
         self.normalize = _normalize(parts, size) if parts.get("normalize") else None
         self.encoder = _made("encoder", parts, input_size=size)

@@ -53,6 +53,8 @@ class UnitFeatures(nn.Module):
             raise ConfigError(f"{where}: frontend_conf has no {missing[0]}: learn the units again")
         read(keys, conf, f"{where}: frontend_conf of {name}")
         self.frontend: StreamingFrontend = registry.load("frontend", name)(**conf)
+        if self.frontend.channels > 1:
+            raise ConfigError(f"{where}: frontend {name} takes several channels, and units are of one: use another")
         self.center = bool(features.get("center", False))
         self.description = {
             "frontend": name,

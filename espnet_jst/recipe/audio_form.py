@@ -1,4 +1,4 @@
-"""Stage 3, format: every utterance becomes one readable mono file of the model's sampling rate."""
+"""Stage 3, format: every utterance becomes one readable file of the model's sampling rate and channels."""
 
 from __future__ import annotations
 
@@ -50,13 +50,16 @@ class Formatted:
         self.changed += other.changed
 
 
-def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: bool, audio_format: str) -> Formatted:
+def format_shard(
+    items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: bool, audio_format: str, channels: int = 1
+) -> Formatted:
     """Check and, where needed, rewrite utterances.
 
     Args:
         fs: sampling rate of the model in Hz.
         strict_fs: another rate is a problem instead of a reason to resample.
         audio_format: "flac" or "wav", 16 bit.
+        channels: that the model takes: 1, the mean of those that are there; else as many must be there.
 
     Returns:
         Paths and lengths of the good ones, problems of the others.
@@ -65,7 +68,7 @@ def format_shard(items: Sequence[AudioItem], *, out: Path, fs: int, strict_fs: b
     for item in items:
         path = out / f"{file_name(item.utt_id)}.{audio_format}"
         try:
-            used, samples, digest, changes = _Rewriter(item, path, fs, strict_fs).run()
+            used, samples, digest, changes = _Rewriter(item, path, fs, strict_fs, channels).run()
         except BadItem as bad:
             result.problems.append(Problem.of(item.utt_id, bad))
             continue
@@ -82,8 +85,9 @@ _digest = partial(hashlib.blake2b, digest_size=12)  # other samples have another
 class _Rewriter:
     """One utterance, and the file `path` for it where it cannot stay as it is."""
 
-    def __init__(self, item: AudioItem, path: Path, fs: int, strict_fs: bool) -> None:
-        self.item, self.path, self.fs, self.strict_fs = item, path, fs, strict_fs
+    def __init__(self, item: AudioItem, path: Path, fs: int, strict_fs: bool, channels: int) -> None:
+        self.item, self.path, self.fs, self.channels = item, path, fs, channels
+        self.hear = partial(hear, item, fs=fs, strict_fs=strict_fs, channels=channels)
         # Under a name of its own: the shard of a worker that was lost is run again, perhaps before it ends.
         self.part = path.with_name(f"{path.stem}={uuid4().hex[:8]}{path.suffix}")
         self.made, self.digest = 0, _digest()
@@ -95,11 +99,10 @@ class _Rewriter:
             BadItem: the utterance cannot be used.
         """
         try:
-            heard = hear(self.item, fs=self.fs, strict_fs=self.strict_fs, write=self._if_needed)
+            heard = self.hear(write=self._if_needed)
             changes = [CHANGES[remark.kind] for remark in heard.remarks if remark.kind in CHANGES]
             if "scaled" in changes:
-                write = partial(self._write, gain=1 / heard.peak)
-                hear(self.item, fs=self.fs, strict_fs=self.strict_fs, write=write)
+                self.hear(write=partial(self._write, gain=1 / heard.peak))
             if not self.made:
                 return self.item.path, heard.samples, self.digest.hexdigest(), changes
             self.part.replace(self.path)
@@ -110,7 +113,7 @@ class _Rewriter:
         return self.path.as_posix(), self.made, self.digest.hexdigest(), changes
 
     def _if_needed(self, blocks: Iterator[np.ndarray], info: AudioInfo) -> None:
-        right = info.plain and info.fs == self.fs and info.channels == 1 and self.item.segment is None
+        right = info.plain and info.fs == self.fs and info.channels == self.channels and self.item.segment is None
         if right and self.item.path.lower().endswith(QUICK):
             for block in blocks:
                 self.digest.update(np.ascontiguousarray(block).data)
@@ -119,11 +122,11 @@ class _Rewriter:
 
     def _write(self, blocks: Iterator[np.ndarray], info: AudioInfo, *, gain: float = 1.0) -> None:
         self.made, self.digest = 0, _digest()
-        with writing(self.part, self.fs) as file:
-            for block in resampled(blocks, info.fs, self.fs):
+        with writing(self.part, self.fs, channels=self.channels) as file:
+            for block in resampled(blocks, info.fs, self.fs, channels=self.channels):
                 pcm = np.clip(np.round(block * (gain * 32768)), -32768, 32767).astype(np.int16)
                 file.write(pcm)
-                self.digest.update(pcm.data)
+                self.digest.update(np.ascontiguousarray(pcm).data)
                 self.made += len(pcm)
 
 

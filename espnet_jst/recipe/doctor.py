@@ -76,7 +76,7 @@ def diagnose(
     """
     texts = find_texts(Path(directory), src_text, tgt_text)
     data, limit = read_set(directory, *texts), limits(options, TextOptions())
-    work = partial(read_shard, fs=options.fs_hz, strict_fs=options.strict_fs, limits=limit)
+    work = partial(read_shard, fs=options.fs_hz, strict_fs=options.strict_fs, channels=options.channels, limits=limit)
     parts = run_shards(work, split(data.items, SHARD), nj=nj, title="reading audio")
     errors = data.problems + [problem for part in parts for problem in part.problems]
     remarks = data.remarks + [remark for part in parts for remark in part.remarks]
@@ -98,12 +98,12 @@ def diagnose(
     return Diagnosis(str(directory), texts, len(good), sum(good.values()) / options.fs_hz, errors + remarks)
 
 
-def read_shard(items: Sequence[AudioItem], *, fs: int, strict_fs: bool, limits: Limits) -> Shard:
+def read_shard(items: Sequence[AudioItem], *, fs: int, strict_fs: bool, channels: int = 1, limits: Limits) -> Shard:
     """Read every sample of some utterances."""
     shard = Shard()
     for item in items:
         try:
-            heard = hear(item, fs=fs, strict_fs=strict_fs, limits=limits)
+            heard = hear(item, fs=fs, strict_fs=strict_fs, channels=channels, limits=limits)
         except BadItem as bad:
             shard.problems.append(Problem.of(item.utt_id, bad))
             continue

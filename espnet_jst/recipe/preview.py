@@ -16,12 +16,13 @@ from tempfile import TemporaryDirectory
 from espnet_jst.config import config_files, json_text, read_yaml
 from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.inputs.channels import channels_of
 from espnet_jst.inputs.spec import FRAMES, SPEECH
 from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.finetune import model_inputs, training_config
 from espnet_jst.recipe.options import Options
-from espnet_jst.recipe.options.known import frontend_default
+from espnet_jst.recipe.options.known import FRONTEND, frontend_default
 from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage, perform
 from espnet_jst.recipe.stages.statistics import plugins
@@ -49,6 +50,7 @@ def check_training(options: Options) -> None:
         uses={
             "flags": training.st_args,
             "fs": options.data.fs_hz,
+            **({"channels": options.data.channels} if options.data.channels > 1 else {}),
             "tags": options.text.tags,
             "joint": options.text.joint,
             "sides": options.text.token_sides,
@@ -107,6 +109,7 @@ def try_configuration(
     data: Sequence[str],
     words: bool,
     made: Sequence[str],
+    channels: int = 1,
 ) -> None:
     """Let `jst_train` build what the configuration asks for, each run of it.
 
@@ -124,6 +127,7 @@ def try_configuration(
             hears = values.get("input_size") is None
             if hears:
                 _check_rate(values, where, fs, flags)
+                _check_channels(values, where, channels, flags)
             _check_lanes(values, where, joint, data)
             _check_groups(values, where, made)
             arguments = _stand_ins(
@@ -198,6 +202,19 @@ def _check_rate(values: Mapping, where: str, audio_fs: int, flags: str) -> None:
     if fs != audio_fs:
         raise ConfigError(
             f"{where}: frontend_conf.fs is {fs}, and stage 3 makes audio of --fs {audio_fs}: give both the same rate"
+        )
+
+
+def _check_channels(values: Mapping, where: str, there: int, flags: str) -> None:
+    """Audio of other channels than the frontend takes would only be found when statistics are collected."""
+    given = options_of(shlex.split(flags))
+    if "frontend" in given or "frontend_conf" in given:
+        return
+    channels = channels_of(values.get("frontend", FRONTEND), values.get("frontend_conf"))
+    if channels > 1 and channels != there:
+        raise ConfigError(
+            f"{where}: the frontend takes {channels} channels, and stage 3 makes audio of --audio_channels {there}: "
+            f"give --audio_channels {channels}"
         )
 
 

@@ -14,6 +14,7 @@ from espnet_jst.encoders.conf import TargetLanguagesConf
 from espnet_jst.errors import CheckpointError, ConfigError, DataError
 from espnet_jst.heads.build import token_lists
 from espnet_jst.heads.spec import HeadSpec, ModelConf, parse_heads
+from espnet_jst.inputs import channels
 from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.spec import InputSpec, parse_inputs
 from espnet_jst.keys import read
@@ -98,14 +99,14 @@ def tgt_langs_of(args: argparse.Namespace) -> TargetLanguagesConf | None:
 
 
 def channels_of(args: argparse.Namespace, frontends: Mapping[str, type]) -> int:
-    """Channels of the recordings that the frontend takes: a key of its own where it has one, or what its class says; 0
-    where no speech is heard.
+    """Channels of the recordings that the frontend takes: those of its array, a key of its own where it has one, or
+    what its class says; 0 where no speech is heard.
     """
     if args.input_size is not None:
         return 0
     frontend = frontends.get(args.frontend)
     own = frontend.channels if frontend is not None and issubclass(frontend, StreamingFrontend) else 1
-    return (args.frontend_conf or {}).get("channels", own)
+    return channels.channels_of(args.frontend, args.frontend_conf, own)
 
 
 def marks_of(args: argparse.Namespace) -> TokenLists:
@@ -156,24 +157,34 @@ def build_tokenizers(args: argparse.Namespace) -> dict[str, Tokenizer]:
     return tokenizers
 
 
-def check_rate(args: argparse.Namespace, files: Sequence[Sequence[str]]) -> None:
-    """Refuse audio at another rate than the model's: ESPnet only checks that all files have the same.
+def check_form(args: argparse.Namespace, files: Sequence[Sequence[str]]) -> None:
+    """Refuse audio of another rate than the model's, or not of the channels that it takes: ESPnet only checks that all
+    files have the same rate.
 
     Args:
-        args: for `frontend_conf.fs`, where the frontend has such a key.
+        args: for the frontend, and `frontend_conf.fs`, where it has such a key.
         files: ESPnet's (file, name, type); the first recording of each list of sound files is looked at.
 
     Raises:
-        DataError: names the recording and both rates.
+        DataError: names the recording, and both rates or numbers of channels.
     """
     fs = (args.frontend_conf or {}).get("fs")
+    count = channels.channels_of(args.frontend, args.frontend_conf)
     for path, name, kind in files:
-        if fs is None or name != "speech" or kind != "sound":
+        if (fs is None and count == 1) or name != "speech" or kind != "sound":
             continue
         with open(path, encoding="utf-8", newline="\n") as lines:
             audio = lines.readline().strip().partition(" ")[2]
-        if Path(audio).is_file() and (rate := audio_file.inspect(audio).fs) != fs:
+        if not Path(audio).is_file():
+            continue
+        info = audio_file.inspect(audio)
+        if fs is not None and info.fs != fs:
             raise DataError(
-                f"{audio} is at {rate} Hz and the model works at {fs} Hz (frontend_conf.fs): "
+                f"{audio} is at {info.fs} Hz and the model works at {fs} Hz (frontend_conf.fs): "
                 f"stage 3 resamples with --fs {fs}"
+            )
+        if count > 1 and info.channels != count:
+            raise DataError(
+                f"{audio} has {info.channels} channels and the model takes {count} (frontend_conf of {args.frontend}): "
+                f"stage 3 leaves others out with --audio_channels {count}"
             )

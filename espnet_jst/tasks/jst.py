@@ -192,8 +192,8 @@ class JSTTask(st.STTask):
 
     @classmethod
     def build_dataset(cls, args: argparse.Namespace, iter_options: Any, keys_to_load: Any = None) -> Any:
-        """ESPnet's data set, after a check of its sampling rate."""
-        arguments.check_rate(args, iter_options.data_path_and_name_and_type)
+        """ESPnet's data set, after a check of its sampling rate and channels."""
+        arguments.check_form(args, iter_options.data_path_and_name_and_type)
         return super().build_dataset(args, iter_options, keys_to_load)
 
     @classmethod

@@ -30,9 +30,9 @@ ALIGNMENT, WORD_TIMES = "alignment", "word_times"
 class JSTPreprocessor(AbsPreprocessor):
     """Speech and texts of one utterance -> what the model takes.
 
-    That is `speech` (N,) float32, or where there is none the `input_<name>` (U,) int64 whose text is there; and
-    `target_<head>` (U,) int64 for every head whose texts are all there, and `tgt_lang` (1,) int64. Whether the data
-    sets together have what a model needs is looked at once, before the training (`data_sets`).
+    That is `speech` (N,) float32, of several channels (N, C), or where there is none the `input_<name>` (U,) int64
+    whose text is there; and `target_<head>` (U,) int64 for every head whose texts are all there, and `tgt_lang` (1,)
+    int64. Whether the data sets together have what a model needs is looked at once, before the training (`data_sets`).
 
     Args:
         train: augment the speech.
@@ -168,7 +168,10 @@ def checked_speech(uid: str, speech: np.ndarray, *, finite: bool, channels: int 
         speech = speech[:, 0]
     if speech.shape[1:] != (() if channels == 1 else (channels,)):
         number = "one channel is" if channels == 1 else f"{channels} channels are"
-        raise DataError(f"utterance {uid!r}: the audio has shape {speech.shape}, {number} needed: run stage 3")
+        raise DataError(
+            f"utterance {uid!r}: the audio has shape {speech.shape}, {number} needed: run stage 3 with "
+            f"--audio_channels {channels}"
+        )
     if not speech.size:
         raise DataError(f"utterance {uid!r}: the audio is empty: stage 4 leaves such utterances out")
     if finite and not np.isfinite(speech).all():

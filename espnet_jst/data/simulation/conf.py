@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from espnet_jst.data.simulation.arrays import ARRAYS, MOST_MICROPHONES, Places
+from espnet_jst.data.simulation.arrays import ArrayConf
 from espnet_jst.errors import ConfigError
-from espnet_jst.keys import Conf, key
+from espnet_jst.keys import key
 
-CUSTOM = "custom"
 NOISES = ("diffuse", "point", "none")
 COLOURS = ("white", "pink")
 MOST_OVERLAP = 0.5  # beyond, turns would hide each other
@@ -17,18 +15,9 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimulationConf(Conf):
+class SimulationConf(ArrayConf):
     """How conversations are drawn."""
 
-    array: str = key(
-        "easycom5",
-        "microphones: easycom4, the four that EasyCom publishes; easycom5 and easycom6, those and the left ear, or "
-        "both (places of the ears are ours); custom: microphones_mm",
-        choices=(*ARRAYS, CUSTOM),
-    )
-    microphones_mm: Sequence[Sequence[float]] = key(
-        (), "places of a custom array: (left, up, forward) of the head, in mm, one a channel", low=-1000, high=1000
-    )
     speakers: tuple[int, int] = key((2, 2), "fewest and most talkers, the wearer among them", low=2, high=4)
     languages: str = key(
         "any",
@@ -72,18 +61,9 @@ class SimulationConf(Conf):
             low, high = getattr(self, name)
             if low > high:
                 raise ConfigError(f"{name} is {[low, high]}: give the smaller number first")
-        if (self.array == CUSTOM) != bool(self.microphones_mm):
-            raise ConfigError(f"array is {self.array!r}: microphones_mm goes with array: {CUSTOM}, and only with it")
-        if len(self.microphones_mm) > MOST_MICROPHONES or any(len(place) != 3 for place in self.microphones_mm):
-            raise ConfigError(f"microphones_mm: give at most {MOST_MICROPHONES} places of three numbers each")
+        self.check_array()
         if self.turns[0] < self.speakers[1]:
             raise ConfigError(f"turns is {list(self.turns)}: {self.speakers[1]} talkers have a turn each, or more")
-
-    @property
-    def microphones(self) -> Places:
-        """Places of the microphones on the head, as `arrays` has them."""
-        custom = tuple((float(x), float(y), float(z)) for x, y, z in self.microphones_mm)
-        return custom if self.array == CUSTOM else ARRAYS[self.array]
 
     @property
     def labels(self) -> tuple[str, ...]:

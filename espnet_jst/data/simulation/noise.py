@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import oaconvolve
 
-from espnet_jst.data.simulation.scenes import SPEED
+from espnet_jst.data.simulation.geometry import coherence
 
 LOWEST_HZ = 50.0  # below, pink noise is white
 BLOCK = 4096
@@ -31,13 +31,12 @@ def diffuse_noise(microphones: np.ndarray, samples: int, fs: int, colour: str, r
     Args:
         microphones: (C, 3) in m; the coherence of two at a distance d is sin(x) / x, x = 2 pi f d / c.
     """
-    distances = np.linalg.norm(microphones[:, None] - microphones, axis=2)
     found = spectra(len(microphones), samples, fs, colour, rng)
     hertz = np.arange(found.shape[1]) * fs / (2 * (found.shape[1] - 1))
     for start in range(0, len(hertz), BINS):
         some = slice(start, start + BINS)
-        coherence = np.sinc(2 * hertz[some, None, None] * distances / SPEED) + LOAD * np.eye(len(microphones))
-        found[:, some] = np.einsum("fcd,df->cf", np.linalg.cholesky(coherence), found[:, some])
+        loaded = coherence(microphones, hertz[some]) + LOAD * np.eye(len(microphones))
+        found[:, some] = np.einsum("fcd,df->cf", np.linalg.cholesky(loaded), found[:, some])
     return np.fft.irfft(found)[:, :samples]
 
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from espnet_jst.data.simulation.scenes import MOST_ABSORPTION, SPEED, Scene, eyring_exponent
+from espnet_jst.data.simulation.arrays import SPEED
+from espnet_jst.data.simulation.scenes import MOST_ABSORPTION, Scene, eyring_exponent
 from espnet_jst.errors import ConfigError
 
 LEAD = 40  # samples that pyroomacoustics puts before a response: half of its filter for fractions of a sample

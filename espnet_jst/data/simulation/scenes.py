@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espnet_jst.data.simulation.arrays import MOUTH, REACH_M, in_room
+from espnet_jst.data.simulation.arrays import MOUTH, REACH_M, SPEED
 from espnet_jst.data.simulation.conf import SimulationConf
+from espnet_jst.data.simulation.geometry import in_room
 from espnet_jst.errors import DataError
 
-SPEED = 343.0  # of sound, m/s: pyroomacoustics' own
 MOST_ABSORPTION = 0.99
 TRIES = 500
 HEIGHT_M = 0.25  # the mouth of another talker is up to so much above or below the wearer's

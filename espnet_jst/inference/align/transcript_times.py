@@ -61,7 +61,7 @@ def transcript_times(
         try:
             if key not in files:
                 raise BadItem("no line in wav.scp", "add it or remove the text", "keys-differ")
-            samples, fs = read_audio(files[key])
+            samples, fs = read_audio(files[key], channels=model.channels)
             speech = torch.from_numpy(resample(samples, fs, model.fs))[None].to(device)
             tap = model.encode(speech, torch.tensor([speech.size(1)], device=device))[timing.reads]
             groups = timing.tokenizer.groups(split_units(text))

@@ -23,7 +23,9 @@ _Audio = TypeVar("_Audio", AudioFile, PipedWave)
 FFMPEG_S = 3600  # a conversion that takes longer hangs
 
 
-def open_audio(speech: object, name: str = "", raw_fs: int | None = None) -> AudioFile | PipedWave:
+def open_audio(
+    speech: object, name: str = "", raw_fs: int | None = None, raw_channels: int = 1
+) -> AudioFile | PipedWave:
     """Open a path, "-" (standard input), a pipe, bytes or a binary file object; the caller closes it.
 
     A wave in what cannot seek is decoded as it comes; anything else is copied first. What libsndfile does not read
@@ -33,6 +35,7 @@ def open_audio(speech: object, name: str = "", raw_fs: int | None = None) -> Aud
         speech: what to open.
         name: what messages call it.
         raw_fs: standard input, pipes and file objects hold samples of 16 bits without a header, at this rate in Hz.
+        raw_channels: of those samples, which take turns.
 
     Raises:
         BadItem: nothing there, or nothing in it that can be read.
@@ -40,7 +43,7 @@ def open_audio(speech: object, name: str = "", raw_fs: int | None = None) -> Aud
     with ExitStack() as stack:
         is_stdin = _is_path(speech) and speech == STDIN
         name = name or ("standard input" if is_stdin else str(speech) if _is_path(speech) else "the recording")
-        source = _source(speech, stack, name, raw_fs)
+        source = _source(speech, stack, name, raw_fs, raw_channels)
         try:
             if isinstance(source, PipedWave):
                 return _owning(source, stack)
@@ -94,14 +97,16 @@ def _is_path(speech: object) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(speech, (str, os.PathLike))
 
 
-def _source(speech: object, stack: ExitStack, name: str, raw_fs: int | None = None) -> Any:
+def _source(speech: object, stack: ExitStack, name: str, raw_fs: int | None = None, raw_channels: int = 1) -> Any:
     """What AudioFile takes, a plain file's path, bytes, or a stream that can seek; or a wave that comes in a pipe."""
     if not _is_path(speech):
-        return speech if isinstance(speech, (bytes, bytearray, memoryview)) else _seekable(speech, stack, name, raw_fs)
+        if isinstance(speech, (bytes, bytearray, memoryview)):
+            return speech
+        return _seekable(speech, stack, name, raw_fs, raw_channels)
     if speech == STDIN:
         if sys.stdin is None:
             raise BadItem(f"{name}: it is closed", "give a file, or a pipe into it", "audio-missing")
-        return _seekable(sys.stdin.buffer, stack, name, raw_fs)
+        return _seekable(sys.stdin.buffer, stack, name, raw_fs, raw_channels)
     path = Path(speech)
     if is_command(path):
         raise BadItem(
@@ -117,15 +122,15 @@ def _source(speech: object, stack: ExitStack, name: str, raw_fs: int | None = No
     if stat.S_ISREG(mode):
         return path
     try:
-        return _seekable(stack.enter_context(path.open("rb")), stack, name, raw_fs)
+        return _seekable(stack.enter_context(path.open("rb")), stack, name, raw_fs, raw_channels)
     except OSError as error:
         raise BadItem(f"{path}: cannot be read ({error.strerror})", "check the pipe", "audio-unreadable") from None
 
 
-def _seekable(stream: Any, stack: ExitStack, name: str, raw_fs: int | None = None) -> Any:
+def _seekable(stream: Any, stack: ExitStack, name: str, raw_fs: int | None = None, raw_channels: int = 1) -> Any:
     """The stream; of one that cannot seek the wave in it, or a copy on disk: other formats are read from both ends."""
     if raw_fs:
-        return raw_wave(stream, name, raw_fs)
+        return raw_wave(stream, name, raw_fs, raw_channels)
     head = stream.read(0)
     if isinstance(head, str):
         raise BadItem("a file object of text", 'open it with "rb"', "audio-unreadable")

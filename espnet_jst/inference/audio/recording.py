@@ -1,4 +1,6 @@
-"""Audio as it comes in -> blocks of one float32 channel in [-1, 1], or one message that says what to do."""
+"""Anything that holds audio -> float32 samples in [-1, 1], of one channel or as many as a model takes, or one message
+that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from types import TracebackType
 import numpy as np
 
 from espnet_jst.data.bad_item import BadItem
-from espnet_jst.data.signal import Mixer, Remark
+from espnet_jst.data.signal import Mixer, Remark, check_channels
 from espnet_jst.errors import DataError
 from espnet_jst.inference.audio.foreign import open_audio
 from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
@@ -44,6 +46,7 @@ class Recording:
         name: what messages call it; by default a path.
         notify: called with what is doubtful.
         raw_fs: standard input, pipes and file objects hold samples of 16 bits without a header, at this rate in Hz.
+        channels: that the model takes: 1, the mean of those that are there; else as many must be there.
 
     Attributes:
         name: what messages call it.
@@ -55,9 +58,16 @@ class Recording:
     """
 
     def __init__(
-        self, speech: object, fs: int | None = None, *, name: str = "", notify: Notify = warn, raw_fs: int | None = None
+        self,
+        speech: object,
+        fs: int | None = None,
+        *,
+        name: str = "",
+        notify: Notify = warn,
+        raw_fs: int | None = None,
+        channels: int = 1,
     ) -> None:
-        self._notify = notify
+        self._notify, self._channels = notify, channels
         if isinstance(speech, Mapping):
             speech, fs, name = _of_mapping(speech, fs, name)
         elif hasattr(speech, "get_all_samples"):  # torchcodec's decoder
@@ -66,29 +76,30 @@ class Recording:
         self._coding, samples_in = "", None
         with ExitStack() as stack:
             if is_file(speech):
-                audio = open_audio(speech, name, raw_fs)
+                audio = open_audio(speech, name, raw_fs, channels)
                 stack.callback(audio.close)
                 self.name, self.fs, self._coding = audio.name, audio.info.fs, audio.info.coding
-                channels, samples_in = audio.info.channels, audio.info.samples
+                there, samples_in = audio.info.channels, audio.info.samples
                 self._blocks = audio.blocks()
                 for note in audio.info.notes:
                     notify(self.name, Remark(note, "make it again if something is missing", "audio-header"))
                 if fs is not None and fs != self.fs:
                     raise DataError(f"{self.name}: its header says {self.fs} Hz, but fs={fs} is given: leave out fs")
             else:
-                array = channels_of(speech)
+                array = channels_of(speech, channels)
                 if array.dtype.kind in "iu" and array.dtype.itemsize == 2:
                     self._coding = "PCM_16"
-                channels, samples_in = array.shape[1], len(array)
+                there, samples_in = array.shape[1], len(array)
                 self.name, self.fs, self._blocks = name or "speech", int(fs or 0), _slices(array)
             if not MIN_FS <= self.fs <= MAX_FS:
                 reason = f"{self.name}: {self.fs} Hz is outside {MIN_FS}-{MAX_FS} Hz"
                 raise BadItem(reason, "resample it, or give its true rate", "audio-rate")
+            check_channels(self.name, there, channels)
             self.close = stack.pop_all().close
         self.duration_s = None if samples_in is None else samples_in / self.fs
-        if channels > 1:
+        if there > channels:
             fix = "take one channel if speakers differ by it"
-            notify(self.name, Remark(f"{channels} channels are mixed down", fix, "audio-stereo"))
+            notify(self.name, Remark(f"{there} channels are mixed down", fix, "audio-stereo"))
 
     def __enter__(self) -> Recording:
         return self
@@ -103,26 +114,27 @@ class Recording:
         self._notify(self.name, remark)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The mean of the channels, float32 (n,) each; at the end, what the whole signal shows is refused or said.
+        """The mean of the channels, float32 (n,) each, or all that the model takes, (n, C); at the end, what the whole
+        signal shows is refused or said.
 
         Raises:
             DataError: damaged data; samples that are NaN, infinite or absurd; no samples; nothing that could be heard.
         """
-        mixer = Mixer(self.name)
+        mixer = Mixer(self.name, self._channels)
         for block in self._blocks:
-            mono = np.ascontiguousarray(mixer.mix(block), dtype=np.float32)
-            if len(mono):
-                yield mono
+            taken = np.ascontiguousarray(mixer.mix(block), dtype=np.float32)
+            if len(taken):
+                yield taken
         if not mixer.samples:
             raise BadItem(f"{self.name}: no samples", "leave it out or check how it was cut", "audio-header-only")
         for remark in mixer.remarks(self._coding):
             self.say(remark)
 
 
-def recording_of(speech: object, fs: int | None, model_fs: int) -> Recording:
-    """A recording; samples without a rate have the model's."""
+def recording_of(speech: object, fs: int | None, model_fs: int, channels: int = 1) -> Recording:
+    """A recording for a model of so many channels; samples without a rate have the model's."""
     is_array = not (isinstance(speech, Mapping) or is_file(speech) or hasattr(speech, "get_all_samples"))
-    return Recording(speech, fs or model_fs if is_array else fs)
+    return Recording(speech, fs or model_fs if is_array else fs, channels=channels)
 
 
 def is_file(speech: object) -> bool:
@@ -169,11 +181,12 @@ def _of_mapping(speech: Mapping, fs: int | None, name: str) -> tuple[object, int
     raise DataError(f"speech is a dictionary of {found}: give 'array' and 'sampling_rate', or 'path'")
 
 
-def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
-    """Read one audio file -> float32 samples (n,), channels mixed down, and sampling rate in Hz.
+def read_audio(path: str | Path, *, channels: int = 1) -> tuple[np.ndarray, int]:
+    """Read one audio file -> float32 samples (n,), channels mixed down, or (n, C) as the model takes them, and sampling
+    rate in Hz.
 
     Raises:
         DataError: see Recording and its `blocks`.
     """
-    with Recording(path) as recording:
+    with Recording(path, channels=channels) as recording:
         return np.concatenate(list(recording.blocks())), recording.fs

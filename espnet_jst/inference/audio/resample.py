@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from espnet_jst.data.resampling import no_samples
 from espnet_jst.errors import DataError
 
 MIN_FS, MAX_FS = 8000, 384_000
@@ -21,12 +22,13 @@ class Resampler:
     Args:
         input_fs: sampling rate of the input in Hz, 8,000 to 384,000.
         output_fs: sampling rate of the output in Hz.
+        channels: of both; samples are (n,), or of several channels (n, C).
 
     Raises:
         DataError: the input's rate is outside 8-384 kHz.
     """
 
-    def __init__(self, input_fs: int, output_fs: int) -> None:
+    def __init__(self, input_fs: int, output_fs: int, *, channels: int = 1) -> None:
         if input_fs != output_fs and not MIN_FS <= input_fs <= MAX_FS:
             raise DataError(
                 f"sampling rate {input_fs} Hz is outside {MIN_FS}-{MAX_FS} Hz: give the rate of the samples as fs, "
@@ -35,13 +37,14 @@ class Resampler:
         self.input_fs, self.output_fs = int(input_fs), int(output_fs)
         self.taken = 0
         self._made = 0
-        self._pending = np.zeros(0, dtype=np.float32)
+        self._none = no_samples(channels)
+        self._pending = self._none
         self._log: deque[tuple[int, int]] = deque()
         self._stream = None
         if input_fs != output_fs:
             import soxr
 
-            self._stream = soxr.ResampleStream(input_fs, output_fs, 1, dtype="float32", quality="HQ")
+            self._stream = soxr.ResampleStream(input_fs, output_fs, channels, dtype="float32", quality="HQ")
 
     @property
     def pending(self) -> int:
@@ -49,7 +52,7 @@ class Resampler:
         return len(self._pending)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Further samples, float32 (n,) -> the output samples that are ready, float32 (m,), m may be 0."""
+        """Further samples, float32 (n,) or (n, C) -> the output samples that are ready, (m,) or (m, C), m may be 0."""
         if self._stream is None:
             self.taken += len(samples)
             return samples
@@ -63,7 +66,7 @@ class Resampler:
     def finish(self) -> np.ndarray:
         """No sample follows -> the rest of the output."""
         if self._stream is None:
-            return np.zeros(0, dtype=np.float32)
+            return self._none
         pending, self._pending = self._pending, self._pending[:0]
         return self._take(pending, last=True)
 
@@ -89,6 +92,6 @@ class Resampler:
 
 
 def resample(samples: np.ndarray, input_fs: int, output_fs: int) -> np.ndarray:
-    """A whole signal, float32 (n,), at `input_fs` -> at `output_fs`; equal to the stream's output."""
-    resampler = Resampler(input_fs, output_fs)
+    """A whole signal, float32 (n,) or (n, C), at `input_fs` -> at `output_fs`; equal to the stream's output."""
+    resampler = Resampler(input_fs, output_fs, channels=1 if samples.ndim == 1 else samples.shape[1])
     return np.concatenate([resampler.push(samples), resampler.finish()])

@@ -41,6 +41,11 @@ class DataOptions:
         "are resampled",
     )
     strict_fs: bool = option(False, "leave out audio of another sampling rate instead of resampling it")
+    audio_channels: int = option(
+        0,
+        "channels of the audio that a model takes, where --st_config does not say it (frontend_conf.array), else 1: "
+        "several are mixed down",
+    )
     audio_format: str = option("flac", "format of audio that has to be rewritten", ("flac", "wav"))
     min_wav_duration: float = option(0.1, "shortest utterance in training, seconds")
     max_wav_duration: float = option(30.0, "longest utterance in training, seconds")
@@ -61,6 +66,11 @@ class DataOptions:
             ConfigError: not a rate.
         """
         return rate_hz(self.fs or FS)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the audio; 1: several are mixed down."""
+        return self.audio_channels or 1
 
     @property
     def frame_s(self) -> float:

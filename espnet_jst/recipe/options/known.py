@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from espnet_jst import registry
 from espnet_jst.config import closest, read_yaml
 from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.channels import channels_of
 from espnet_jst.keys import keys_of
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.options.data import rate_hz
@@ -41,6 +42,9 @@ def completed(options: Options) -> Options:
     if isinstance(fs, int) and fs > 0:  # what is no rate, the frontend refuses
         _agree(options.data.fs, f"{fs}", f"{config}: frontend_conf.fs", "fs", rate_hz)
         found["fs"] = f"{fs}"
+    if (channels := _channels(values)) is not None:
+        _agree(options.data.audio_channels, channels, f"{config}: channels of the frontend", "audio_channels", int)
+        found["audio_channels"] = channels
     if (frame_s := _frame_s(values)) is not None:
         _agree(options.data.encoder_frame_s, frame_s, f"{config}: hop_s times subsampling", "encoder_frame_s", _rounded)
         found["encoder_frame_s"] = frame_s
@@ -74,6 +78,12 @@ def _values(config: Path, st_args: str) -> Mapping[str, Any]:
 def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = values.get(key)
     return found if isinstance(found, Mapping) else {}
+
+
+def _channels(values: Mapping[str, Any]) -> int | None:
+    """Channels that the frontend takes, where the configuration says that there are several."""
+    channels = channels_of(values.get("frontend", FRONTEND), _mapping(values, "frontend_conf"))
+    return channels if channels != 1 else None
 
 
 def _frame_s(values: Mapping[str, Any]) -> float | None:

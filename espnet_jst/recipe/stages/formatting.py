@@ -1,4 +1,4 @@
-"""Stages 2-3: every utterance becomes one readable mono file of the model's sampling rate."""
+"""Stages 2-3: every utterance becomes one readable file of the model's sampling rate and channels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from espnet_jst.data import checks
+from espnet_jst.data.simulation.arrays import MOST_MICROPHONES
 from espnet_jst.data.texts import Texts, segments_file
 from espnet_jst.data.utterances import CHANNELS, AudioItem, optional_tables, read_set
 from espnet_jst.errors import ConfigError, DataError
@@ -34,6 +35,8 @@ def check(data: DataOptions) -> None:
     if data.speed_perturb_factors:
         raise ConfigError("--speed_perturb_factors is not used: set speed and speed_prob in preprocessor_conf instead")
     _ = data.fs_hz
+    if not 0 <= data.audio_channels <= MOST_MICROPHONES:
+        raise ConfigError(f"--audio_channels {data.audio_channels}: give 1 to {MOST_MICROPHONES}, as FLAC files have")
 
 
 def format_stage(data: DataOptions, text: TextOptions, name: str, *, nj: int, skip: str) -> Stage:
@@ -46,7 +49,13 @@ def format_stage(data: DataOptions, text: TextOptions, name: str, *, nj: int, sk
         number=3,
         name=f"format audio of {name}",
         run=partial(format_set, source, out, text.files, nj=nj),
-        uses={"fs": data.fs_hz, "strict_fs": data.strict_fs, "audio_format": data.audio_format},
+        uses={
+            "fs": data.fs_hz,
+            "strict_fs": data.strict_fs,
+            "audio_format": data.audio_format,
+            # What was made before several channels could be taken is not made again.
+            **({"channels": data.channels} if data.channels > 1 else {}),
+        },
         inputs=[source / "wav.scp", *(source / table for table in given.names), *extras],
         outputs=[out / table for table in (*TABLES, *text.files.names, checks.SKIPPED, "data")],
         facts=lambda: {"audio": audio_state(source / "wav.scp")},
@@ -56,7 +65,15 @@ def format_stage(data: DataOptions, text: TextOptions, name: str, *, nj: int, sk
 
 
 def format_set(
-    source: Path, out: Path, texts: Texts, *, nj: int = 1, fs: int, strict_fs: bool = False, audio_format: str = "flac"
+    source: Path,
+    out: Path,
+    texts: Texts,
+    *,
+    nj: int = 1,
+    fs: int,
+    strict_fs: bool = False,
+    audio_format: str = "flac",
+    channels: int = 1,
 ) -> str:
     """Read a data directory, bring its audio into form, write the dump directory. Returns the summary.
 
@@ -64,6 +81,7 @@ def format_set(
         texts: names of the texts in the dump directory, and in the data directory unless its one text is "text".
         fs: sampling rate of the model in Hz.
         strict_fs: leave out audio of another rate.
+        channels: that the model takes.
 
     Raises:
         DataError: no utterance is left.
@@ -77,7 +95,9 @@ def format_set(
     tables = {"utt2spk": {item.utt_id: item.utt_id for item in data.items}, **data.tables}
     names = dict(zip(given.names, texts.names, strict=True))
     tables = {names.get(name, name): table for name, table in tables.items()}
-    work = partial(format_shard, out=out / "data", fs=fs, strict_fs=strict_fs, audio_format=audio_format)
+    work = partial(
+        format_shard, out=out / "data", fs=fs, strict_fs=strict_fs, audio_format=audio_format, channels=channels
+    )
     result = _format_audio(data.items, out, work, nj)
     problems = data.problems + result.problems
     result.changed.update(f"mended ({remark.kind})" for remark in data.remarks)

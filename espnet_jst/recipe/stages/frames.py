@@ -12,6 +12,7 @@ from typing import Any
 from espnet_jst.config import json_text, read_yaml
 from espnet_jst.data import kaldi
 from espnet_jst.errors import ConfigError
+from espnet_jst.inputs.channels import channels_of
 from espnet_jst.plain_yaml import parse
 from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.experiment import options_of
@@ -40,8 +41,10 @@ def cached_frontend(training: TrainingOptions) -> dict[str, Any] | None:
         name, _, value = word.partition("=")
         conf[name] = parse(f"value: {value}", f"--st_args --frontend_conf {word}")["value"]
     [*_, frontend] = [values.get("frontend", "log_mel"), *given.get("frontend", [])]
-    if conf.get("trainable") or conf.get("weighted"):
-        raise ConfigError(f"--cache_frames: {config} trains its frontend (trainable or weighted): leave it out")
+    if conf.get("trainable") or conf.get("weighted") or channels_of(frontend, conf) > 1:
+        raise ConfigError(
+            f"--cache_frames: {config} trains its frontend (trainable, weighted, or of several channels): leave it out"
+        )
     return {"frontend": frontend, "frontend_conf": conf}
 
 

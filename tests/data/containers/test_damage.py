@@ -39,7 +39,7 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
 def hear(content: bytes) -> None:
     with AudioFile(content, name="x") as audio:
         mixer = Mixer(audio.name)
-        for _ in audio.mono(mixer=mixer):
+        for _ in audio.signal(mixer=mixer):
             pass
         mixer.remarks(audio.info.coding)
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espnet_jst.data.simulation.arrays import ARRAYS, GLASSES, MOUTH, in_room
+from espnet_jst.data.simulation.arrays import ARRAYS, GLASSES, MOUTH
 from espnet_jst.data.simulation.conf import SimulationConf
+from espnet_jst.data.simulation.geometry import in_room
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import read
 

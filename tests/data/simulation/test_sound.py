@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from espnet_jst.data.simulation.arrays import SPEED
 from espnet_jst.data.simulation.noise import diffuse_noise, point_noise
 from espnet_jst.data.simulation.plan import Plan, Turn
 from espnet_jst.data.simulation.render import CEILING, FULL, render
 from espnet_jst.data.simulation.rooms import LEAD, Responses
-from espnet_jst.data.simulation.scenes import SPEED, draw_scene
+from espnet_jst.data.simulation.scenes import draw_scene
 from tests.data.simulation.helpers import FS, small, speech, utterance
 
 
