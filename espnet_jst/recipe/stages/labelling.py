@@ -44,6 +44,7 @@ def labelling_stage(data: DataOptions, text: TextOptions, run: RunOptions, *, sk
             "min_confidence": data.min_confidence,
             "fs": data.fs_hz,
             "audio_format": data.audio_format,
+            "channels": data.channels,
         },
         inputs=[
             *(people / name for name in ("wav.scp", *text.files.names)),
@@ -81,6 +82,7 @@ def label(
     min_confidence: float,
     fs: int,
     audio_format: str,
+    channels: int = 1,
 ) -> str:
     """Write the data directory `out`: the utterances of `people`, and those of `unlabelled` that were labelled well.
 
@@ -89,12 +91,13 @@ def label(
         flags: further options of `jst_inference`.
         min_confidence: see `labels`.
         fs: sampling rate in Hz.
+        channels: that the audio keeps; a teacher of one takes their mean.
 
     Raises:
         DataError: a set lacks a file, both have an utterance of one name, or no label is left.
     """
     work = out / WORK
-    format_set(unlabelled, work / "audio", Texts(), nj=nj, fs=fs, audio_format=audio_format)
+    format_set(unlabelled, work / "audio", Texts(), nj=nj, fs=fs, audio_format=audio_format, channels=channels)
     decoded = Path(teacher)
     if not (decoded / WORDS).is_file():
         command = python("-m", "espnet_jst.bin.jst_inference", "--model_tag", teacher, "--output_dir", work / "decoded")
