@@ -5,8 +5,8 @@
       train: {init_from: pretrain_asr:encoder}
 
 The last one makes the experiment; the others have folders of their own below it. A file with a `base` lays its runs
-over those of the base, key by key as everything else; with `base: null` among them they take the place of the base's,
-and `runs: null` takes them away.
+over those of the base, key by key as everything else; `pretrain_asr: null` takes that run of the base away, `runs: null`
+all of them, and with `base: null` among them they take the place of the base's.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ def _named(config: Path) -> object:
     for path in reversed(config_files(config)):
         own = plain_yaml.read(path)
         if RUNS in own:
-            found = _over(found, own[RUNS])
+            below, found = found, _over(found, own[RUNS])
+            if isinstance(below, Mapping) and isinstance(found, Mapping) and "base" not in found:
+                found = {name: run for name, run in found.items() if run is not None or below.get(name) is None}
             if isinstance(found, Mapping) and found.get("base", "") is None:
                 found = {name: run for name, run in found.items() if name != "base"}
     return found

@@ -84,6 +84,10 @@ def test_runs_are_laid_over_those_of_the_file_below_and_keep_what_they_take_away
     own["runs"] = {"base": None, "joint": {"max_epoch": 3}, "longer": {"init_from": "joint"}}
     Path("own.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
     assert [run.name for run in training_runs(Path("own.yaml"), Path("exp"))] == ["joint", "longer"]
+    *_, last = RUNS
+    own["runs"] = {first: None, last: {"init_from": []}}
+    Path("own.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
+    assert [run.name for run in training_runs(Path("own.yaml"), Path("exp"))] == list(RUNS)[1:]
     Path("own.yaml").write_text("base: below.yaml\nruns: null\n")
     assert [run.name for run in training_runs(Path("own.yaml"), Path("exp"))] == [""]
 
