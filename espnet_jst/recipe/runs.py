@@ -5,8 +5,8 @@
       train: {init_from: pretrain_asr:encoder}
 
 The last one makes the experiment; the others have folders of their own below it. A file with a `base` lays its runs
-over those of the base, key by key as everything else; `pretrain_asr: null` takes that run of the base away, `runs: null`
-all of them, and with `base: null` among them they take the place of the base's.
+over those of the base, key by key as everything else; `pretrain_asr: null` takes that run of the base away, `runs:
+null` all of them, and with `base: null` among them they take the place of the base's.
 """
 
 from __future__ import annotations
