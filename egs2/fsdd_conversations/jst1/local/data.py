@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from single import SETS as SINGLES
 from single import make_set
 
 from espnet_jst.config import read_yaml
@@ -63,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     for name in args.sets:
         spec, count = SETS[name], counts.get(name, args.test)
         source, out = args.data_dir / "single" / spec.single, args.data_dir / name
-        make_set(spec.single, 2 * max(count, len(SINGLES[spec.single].speakers)), source)
+        make_set(spec.single, source)
         conf = read(SimulationConf, {**read_yaml(CONF), **spec.keys}, str(CONF))
         print(f"{name}: {simulate(source, out, conf, num=count, seed=spec.seed, nj=args.nj)}", file=sys.stderr)
         texts = ConversationsConf(src_lang="en", tgt_lang="de", jitter_s=args.jitter_s if name == "train" else 0.0)

@@ -26,15 +26,20 @@ SETS = {
 }
 
 
-def make_set(name: str, count: int, out: Path) -> None:
+COUNTS = {"train": 2000, "dev": 120, "test": 200, "test_unheard": 200}
+
+
+def make_set(name: str, out: Path) -> None:
     """A data directory of single utterances, as many of each speaker; an utterance that is there is not made again.
+
+    However many conversations there are, they are made of all of these: more of them later add to those that are there.
 
     Beside the texts: `word_times`, `word_times.ref` and `alignment`, all of the construction.
     """
     recordings, spec = load_recordings(DIGITS / "corpus"), SETS[name]
     tables: dict[str, dict[str, object]] = {}
     (out / "audio").mkdir(parents=True, exist_ok=True)
-    for number in range(count):
+    for number in range(COUNTS[name]):
         random = np.random.RandomState([SEED, sorted(SETS).index(name), number])
         speaker = spec.speakers[number % len(spec.speakers)]
         digits = random.randint(0, 10, random.randint(spec.lengths[0], spec.lengths[1] + 1))
