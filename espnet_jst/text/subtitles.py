@@ -88,9 +88,9 @@ def make_cues(
     Cues are in order of time, and those of one speaker never overlap; every word is in exactly one.
     """
     speakers = dict.fromkeys(word.speaker for word in words)
-    keys = {"pause_s": pause_s, "max_chars": max_chars, "max_s": max_s, "min_s": min_s}
-    cues = [cue for one in speakers for cue in _cues([word for word in words if word.speaker == one], **keys)]
-    return sorted(cues, key=lambda cue: cue.start_s)
+    said = [[word for word in words if word.speaker == speaker] for speaker in speakers]
+    cues = [_cues(own, pause_s=pause_s, max_chars=max_chars, max_s=max_s, min_s=min_s) for own in said]
+    return sorted((cue for own in cues for cue in own), key=lambda cue: cue.start_s)
 
 
 def _cues(words: Sequence[Word], *, pause_s: float, max_chars: int, max_s: float, min_s: float) -> list[Cue]:
