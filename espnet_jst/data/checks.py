@@ -17,6 +17,7 @@ from espnet_jst.config import json_text
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.kaldi import printable, read_table
 from espnet_jst.data.text_checks import check_signs
+from espnet_jst.text.token_list import is_tag
 
 SKIPPED = "skipped.jsonl"
 NO_VALUE = "-"  # ESPnet's readers refuse an empty value: this stands for one in links, times and texts
@@ -58,6 +59,7 @@ class Limits:
         max_chars: longest text in characters; memory in training grows with it.
         frame_s: seconds of audio that one encoder output frame stands for (frame shift times subsampling).
         tags: symbols of the serialized output, which no text may hold.
+        speakers: tags by which texts say who speaks; where there are some, a text has no others.
     """
 
     min_s: float = 0.1
@@ -65,6 +67,7 @@ class Limits:
     max_chars: int = 1000
     frame_s: float = 0.04
     tags: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
 
 
 def check_duration(samples: int, fs: int, limits: Limits) -> None:
@@ -95,6 +98,10 @@ def check_text(name: str, text: str, limits: Limits) -> None:
         reason = f"{name}: {len(text)} characters of text, over {limits.max_chars}"
         raise BadItem(reason, "split the utterance or raise --max_text_chars", "text-long")
     check_signs(name, text, limits.tags)
+    strangers = [word for word in text.split() if limits.speakers and is_tag(word) and word not in limits.speakers]
+    if strangers:
+        reason = f"{name}: {strangers[0]} speaks, and the speakers are {', '.join(limits.speakers)}"
+        raise BadItem(reason, "name all in preprocessor_conf.speakers, or call them otherwise", "text-unknown-speaker")
 
 
 def check_fit(name: str, labels: Sequence[object], samples: int, fs: int, limits: Limits) -> None:

@@ -81,3 +81,11 @@ def test_the_list_of_what_was_left_out_is_read_back(tmp_path):
 def test_audio_that_two_sets_share_is_reported():
     notes = checks.check_leaks({"train": {"a": "x.wav", "b": "y.wav"}, "test": {"c": "y.wav"}, "valid": {"d": "z.wav"}})
     assert notes == ["train and test share 1 utterances (e.g. y.wav)"]
+
+
+def test_a_speaker_whom_the_configuration_does_not_know_is_named():
+    known = Limits(speakers=("<self>", "<other>"))
+    checks.check_text("text.lc.en", "<self> one <other> two", known)
+    with pytest.raises(BadItem, match="text.lc.en: <other1> speaks, and the speakers are <self>, <other>"):
+        checks.check_text("text.lc.en", "<self> one <other1> two", known)
+    checks.check_text("text.lc.en", "<other1> two", Limits())  # a word as any other

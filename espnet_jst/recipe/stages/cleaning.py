@@ -47,6 +47,7 @@ def limits(data: DataOptions, text: TextOptions) -> Limits:
         max_chars=data.max_text_chars,
         frame_s=data.frame_s,
         tags=tuple(tag for tag in text.tags if tag not in text.speaker_tags),
+        speakers=tuple(text.speaker_tags),
     )
 
 
