@@ -42,6 +42,7 @@ def test_a_shipped_configuration_builds_models_that_hear_and_write(path, tmp_pat
         batch = {}
         for spec in model.specs.values():
             batch |= {spec.target: torch.tensor([[5, 6]]), f"{spec.target}_lengths": torch.tensor([2])}
-        heard = torch.randint(4, 40, (1, 3)) if model.speech is None else torch.randn(1, model.fs) * 0.1
+        samples = torch.randn(1, model.fs, *([model.channels] if model.channels > 1 else [])) * 0.1
+        heard = torch.randint(4, 40, (1, 3)) if model.speech is None else samples
         batch |= {model.source.key: heard, f"{model.source.key}_lengths": torch.tensor([heard.size(1)])}
         assert model(**batch)[0].isfinite().all()
