@@ -50,8 +50,12 @@ def join_words(words: Iterable[Word]) -> str:
 
 def attributed(words: Iterable[Word]) -> str:
     """The same with who speaks at every change: "[self] one two [other] seven"; nothing where nobody is named."""
-    runs = [(speaker, join_words(run)) for speaker, run in groupby(words, key=lambda word: word.speaker)]
-    return " ".join(said_by(speaker, line) for speaker, line in runs)
+    return " ".join(said_by(speaker, line) for speaker, line in speaker_runs(words))
+
+
+def speaker_runs(words: Iterable[Word]) -> list[tuple[str | None, str]]:
+    """Who speaks, and the line of the words up to the next change of the speaker."""
+    return [(speaker, join_words(run)) for speaker, run in groupby(words, key=lambda word: word.speaker)]
 
 
 def said_by(speaker: str | None, line: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import DecodedUtterance, some_names
 from espnet_jst.evaluation.lanes import LaneTexts
 from espnet_jst.evaluation.speakers.segments import Segment, read_segments, segments_name
-from espnet_jst.text.words import Word, join_words, unit_words
+from espnet_jst.text.words import Word, speaker_runs, unit_words
 
 NOBODY = ""  # speaker of the words that name none
 
@@ -36,7 +35,7 @@ class Session:
 
     def turns(self) -> list[tuple[str, str]]:
         """(Speaker, text) of what was written, a new one wherever the speaker changes."""
-        return [(speaker, join_words(words)) for speaker, words in groupby(self.words, speaker_of)]
+        return [(speaker or NOBODY, line) for speaker, line in speaker_runs(self.words)]
 
     def units(self, texts: LaneTexts) -> list[Word]:
         """The words by what the lane counts as one: in scripts without blanks a character."""

@@ -16,12 +16,12 @@ from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import DecodedUtterance, read_words
 from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.dump import summary
+from espnet_jst.recipe.finetune import model_inputs
 from espnet_jst.recipe.options import DataOptions, RunOptions, TextOptions
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stages.decoding import model_inputs
 from espnet_jst.recipe.stages.formatting import format_set
 from espnet_jst.recipe.stamp import audio_state, present
-from espnet_jst.text.words import Word, join_words, unit_words
+from espnet_jst.text.words import Word, speaker_runs, unit_words
 
 WORDS = "words.jsonl"
 WORK = "labelling"  # folder of the training set with what the teacher heard and wrote
@@ -32,7 +32,6 @@ def labelling_stage(data: DataOptions, text: TextOptions, run: RunOptions, *, sk
     people, unlabelled, out = (
         Path(data.datadir) / name for name in (data.labelled_set, data.unlabelled_set, data.train_set)
     )
-    teacher = Path(data.teacher)
     extras = (*optional_tables(text.files), "segments", CHANNELS)
     return Stage(
         number=2,
@@ -51,7 +50,7 @@ def labelling_stage(data: DataOptions, text: TextOptions, run: RunOptions, *, sk
             *present(*(people / name for name in extras)),
             unlabelled / "wav.scp",
             *present(*(unlabelled / name for name in ("segments", CHANNELS))),
-            *teacher_files(teacher),
+            *teacher_files(data.teacher),
         ],
         outputs=[out / name for name in ("wav.scp", *text.files.names, checks.SKIPPED)],
         facts=lambda: {"audio": audio_state(unlabelled / "wav.scp")},
@@ -60,13 +59,9 @@ def labelling_stage(data: DataOptions, text: TextOptions, run: RunOptions, *, sk
     )
 
 
-def teacher_files(teacher: Path) -> list[Path]:
-    """Its files, whose contents count: a pack, the words of a decode directory, or a model; none of a tag."""
-    if not teacher.exists():
-        return []
-    if teacher.is_file():
-        return [teacher]
-    return present(teacher / WORDS) or model_inputs(teacher / "config.yaml", teacher / "valid.loss.ave.pth")
+def teacher_files(teacher: str) -> list[Path]:
+    """Its files, whose contents count: the words of a decode directory, or those of a model; none of a tag."""
+    return present(Path(teacher) / WORDS) or model_inputs(teacher)
 
 
 def label(
@@ -164,13 +159,7 @@ def _said(utterance: DecodedUtterance, lane: str, min_confidence: float) -> list
 
 def _line(words: Sequence[Word]) -> str:
     """The text, with tags of speakers as training texts have them."""
-    if all(word.speaker is None for word in words):
-        return join_words(words)
-    parts, speaker = [], None
-    for word in words:
-        parts += [f"<{word.speaker}>", word.text] if word.speaker != speaker else [word.text]
-        speaker = word.speaker
-    return " ".join(parts)
+    return " ".join(line if speaker is None else f"<{speaker}> {line}" for speaker, line in speaker_runs(words))
 
 
 def _write_joined(
