@@ -6,7 +6,7 @@ import codecs
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,12 +95,17 @@ def without_mark(line: bytes) -> bytes:
 
 def write_table(path: str | Path, table: Mapping[str, object]) -> None:
     """Write "key value" lines sorted by the bytes of the key; the file appears whole or not at all."""
+    keys = sorted(table, key=lambda name: name.encode("utf-8"))
+    write_lines(path, (f"{key} {table[key]}".rstrip() for key in keys))
+
+
+def write_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Write lines; the file appears whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     with open(partial, "w", encoding="utf-8", newline="\n") as stream:
-        for key in sorted(table, key=lambda name: name.encode("utf-8")):
-            stream.write(f"{key} {table[key]}".rstrip() + "\n")
+        stream.writelines(f"{line}\n" for line in lines)
     partial.replace(path)
 
 

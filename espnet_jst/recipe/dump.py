@@ -43,9 +43,7 @@ def copy_segments(source: Path, out: Path, names: Mapping[str, str], keys: Colle
         if not there.is_file():
             target.unlink(missing_ok=True)
             continue
-        part = target.with_name(f"{target.name}.part")
-        part.write_text("".join(f"{line}\n" for line in read_lines(there) if _session(line) in keys), encoding="utf-8")
-        part.replace(target)
+        kaldi.write_lines(target, (line for line in read_lines(there) if _session(line) in keys))
 
 
 def _session(line: str) -> str | None:

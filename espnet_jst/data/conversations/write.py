@@ -155,9 +155,7 @@ def _write(data_dir: Path, out: Path, made: Written) -> None:
     for name, table in made.lines.items():
         kaldi.write_table(out / name, table)
     for name, lines in made.references.items():
-        part = out / f".{name}.part"
-        part.write_text("".join(json_text(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
-        part.replace(out / name)
+        kaldi.write_lines(out / name, (json_text(line, ensure_ascii=False) for line in lines))
     if out.resolve() != data_dir.resolve():
         for name in (name for name in COPIED if (data_dir / name).is_file()):
             table = kaldi.read_table(data_dir / name)
