@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from espnet_jst.data import audio_file, kaldi
 from espnet_jst.data.names import file_name
-from espnet_jst.data.texts import Texts
+from espnet_jst.data.texts import Texts, segments_file
 from espnet_jst.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,13 +53,27 @@ def _two_lanes(data: Path, texts: Texts, directory: Path, stem: Path) -> Iterato
     chunk = read_signature(directory).get("chunk_s")
     chunk_s = chunk if isinstance(chunk, (int, float)) else None
     wav = kaldi.read_table(data / "wav.scp")
-    lanes = {lane: kaldi.read_table(data / name) for lane, name in texts.by_lane.items()}
+    lanes = {lane: _references(data, name) for lane, name in texts.by_lane.items()}
     for utterance in longest(directory / "words.jsonl", UTTERANCES):
         key = utterance.utt_id
         samples, fs = audio_file.read(wav[key])
-        reference = {lane: table[key] for lane, table in lanes.items()}
+        reference = {lane: table[key] for lane, table in lanes.items() if key in table}
         path = stem.with_name(f"{stem.name}_{file_name(key)}.png")
         yield plot_two_lanes(samples.mean(axis=1), fs, utterance.words, path, reference, title=key, chunk_s=chunk_s)
+
+
+def _references(data: Path, name: str) -> Mapping[str, str | Mapping[str | None, str]]:
+    """Utterance -> its text, or what each speaker of it says."""
+    from espnet_jst.evaluation.speakers.segments import read_segments
+
+    if not (data / segments_file(name)).is_file():
+        return kaldi.read_table(data / name)
+    found: dict[str, dict[str | None, str]] = {}
+    for key, segments in read_segments(data / segments_file(name)).items():
+        said = found.setdefault(key, {})
+        for segment in segments:
+            said[segment.speaker] = f"{said.get(segment.speaker, '')} {segment.words}".strip()
+    return found
 
 
 def longest(words_file: Path, count: int) -> list[DecodedUtterance]:

@@ -18,6 +18,7 @@ from espnet_jst.heads.spec import HeadSpec, vocabulary_of
 from espnet_jst.inputs.spec import FRAMES, SPEECH, InputSpec
 from espnet_jst.keys import read
 from espnet_jst.text.align.pharaoh import parse_pharaoh
+from espnet_jst.text.attributed import Attributed, links_of_words, with_speakers
 from espnet_jst.text.lanes import LANES, Lane
 from espnet_jst.text.serialize import serialize
 from espnet_jst.text.tags import Tags
@@ -144,18 +145,24 @@ class JSTPreprocessor(AbsPreprocessor):
             ends_s = [float(item) for item in _words(data, WORD_TIMES)]
         if policy != "inter" and (not links or (policy == "time" and not ends_s)):
             policy, gamma = "inter", 0.0  # nothing says where a word belongs: transcript first
-        words = {self.lanes[lane].source: lanes[lane] for lane in spec.lanes}
-        return serialize(
-            words[True],
-            words[False],
-            links,
+        tags = self.tags[name]
+        sides = {self.lanes[lane].source: Attributed.read(lanes[lane], tags) for lane in spec.lanes}
+        source, target = sides[True], sides[False]
+        serialized = serialize(
+            source.words,
+            target.words,
+            links_of_words(links, source, target),
             policy=policy,
             gamma=gamma,
-            ends_s=ends_s,
-            source_tag=self.tags[name].source_tag(),
-            target_tag=self.tags[name].target_tag(),
+            ends_s=source.ends(ends_s) if policy == "time" and ends_s else None,
+            source_tag=tags.source_tag(),
+            target_tag=tags.target_tag(),
             max_block_words=spec.max_block_words,
         )
+        if not tags.speakers:
+            return serialized
+        speakers = {tags.source_tag(): source.speakers, tags.target_tag(): target.speakers}
+        return with_speakers(serialized, speakers, tags)
 
 
 def checked_speech(uid: str, speech: np.ndarray, *, finite: bool, channels: int = 1) -> np.ndarray:

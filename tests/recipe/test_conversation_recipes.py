@@ -19,7 +19,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.evaluation.speakers.segments import read_segments
 from tests.recipe.spoken_digits import CORPUS as DIGITS
 from tests.recipe.spoken_digits import NAMES as ENGLISH
-from tests.recipe.test_telephone_recipes import TINY
+from tests.recipe.test_telephone_recipes import HEAD, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 SPANISH = ("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve")
@@ -145,3 +145,45 @@ def test_conversations_of_two_languages_are_trained_and_scored(tmp_path: Path) -
 
 def _target(turn: dict) -> list[str]:
     return turn["texts"]["text.lc.rm.mul-x-tgt"].split()
+
+
+def sentences(corpus: Path) -> Path:
+    """tatoeba_es_en of a few sentences by two voices: digits, in place of the sentences."""
+    rows = [line.split("\t") for line in (DIGITS / "segments.tsv").read_text("utf-8").splitlines()[1:]]
+    for name in ("train", "dev", "test"):
+        (corpus / name).mkdir(parents=True)
+        lines = ["id\tspeaker\tspa\teng"]
+        for speaker in ("george", "lucas"):
+            samples, fs = soundfile.read(DIGITS / f"{speaker}.flac", dtype="int16")
+            mine = [row for row in rows if row[1] == speaker]
+            for number in range(10):
+                said = mine[number * 7 % 400 : number * 7 % 400 + 3]
+                key = f"{name}_{speaker}_{number}"
+                audio = samples[int(said[0][4]) : int(said[-1][5])]
+                soundfile.write(corpus / name / f"{key}.opus", audio, fs, format="OGG", subtype="OPUS")
+                texts = (" ".join(names[int(row[2])] for row in said) for names in (SPANISH, ENGLISH))
+                lines.append("\t".join([key, speaker, *texts]))
+        (corpus / f"{name}.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+    return corpus
+
+
+@pytest.mark.long
+def test_conversations_of_sentences_are_trained_by_jstar_and_tsot(tmp_path: Path) -> None:
+    pytest.importorskip("pyroomacoustics")
+    recipe = copied(tmp_path, "tatoeba_conversations")
+    local = tmp_path / "egs2" / "tatoeba_es_en" / "jst1"
+    local.mkdir(parents=True)
+    (local / "local").symlink_to(ROOT / "egs2" / "tatoeba_es_en" / "jst1" / "local")
+    corpus = str(sentences(tmp_path / "corpus"))
+    flags = ["--token_joint", "true", "--token_type", "word", "--stop_stage", "13"]
+    flags += ["--local_data_opts", "--train 8 --dev 3 --test 3 --nj 1"]
+    (recipe / "jstar.yaml").write_text(json.dumps({**TINY, **NAMED, "batch_size": 4}), "utf-8")
+    joint = {**HEAD, "reads": "encoder", "lanes": ["transcript", "translation"], "policy": "time"}
+    tsot = {key: value for key, value in TINY.items() if not key.startswith("hier")}
+    tsot |= {**NAMED, "batch_size": 4, "model_conf": {"heads": {"joint": joint}}}
+    (recipe / "tsot.yaml").write_text(json.dumps(tsot), "utf-8")
+    for system in ("jstar", "tsot"):
+        run(recipe, *flags, "--st_config", f"{system}.yaml", "--st_tag", system, TATOEBA_ES_EN=corpus)
+        scores = json.loads(next(recipe.glob(f"exp/st_{system}/*/test/scores.json")).read_text("utf-8"))
+        assert {"cpWER"} <= set(scores["lanes"]["transcript"]["speakers"]["scores"])
+        assert {"SAtBLEU"} <= set(scores["lanes"]["translation"]["speakers"]["scores"])

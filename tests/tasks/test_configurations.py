@@ -18,6 +18,7 @@ TWO_CORES = {
     "fsdd_digits",
     "fsdd_conversations",
     "mboshi_french",
+    "tatoeba_conversations",
     "tatoeba_es_en",
 }  # recipes whose results come from two cores
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", *(f"▁{n}" for n in range(40)), "<sos/eos>"]

@@ -219,3 +219,38 @@ def test_a_token_list_without_the_tags_of_speakers_is_refused():
         ConfigError, match=r"no <other1>: make it again \(stage 5\), or change preprocessor_conf.speakers"
     ):
         preprocessor(APART, tokens=SPOKEN, speakers=["self", "other1"])
+
+
+TALK = {
+    "src_text": "<self> a <other> b <self> a",
+    "text": "<other> Y <self> X X",
+    "alignment": "0-0 1-3 3-1 5-4",
+    "word_times": "0.5 0.5 0.8 0.8 1.2 1.2",
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        # The translation of the other one comes first, and that of self once it is complete.
+        ("time", "<asr> <self> a <other> b <st> Y <self> X <asr> a <st> X"),
+        ("align", "<asr> <self> a <other> b <st> Y <self> X <asr> a <st> X"),
+        ("inter", "<asr> <self> a <other> b <self> a <st> <other> Y <self> X X"),
+    ],
+)
+def test_one_sequence_of_both_lanes_names_the_speaker_at_every_change(policy, expected):
+    tokens = [*TOKENS[:-1], "<self>", "<other>", "<sos/eos>"]
+    prepared = preprocessor(
+        {"joint": {**JOINT, "policy": policy, "gamma": 0.0}}, tokens=tokens, speakers=["self", "other"]
+    )
+    assert words(prepared("u0", {**DATA, **TALK})["target_joint"], tokens) == expected
+
+
+def test_times_are_those_of_words_and_tags():
+    prepared = preprocessor(
+        {"joint": {**JOINT, "policy": "time"}},
+        tokens=[*TOKENS[:-1], "<self>", "<other>", "<sos/eos>"],
+        speakers=["self", "other"],
+    )
+    with pytest.raises(DataError, match="6 words and 3 end times"):
+        prepared("u0", {**DATA, **TALK, "word_times": "0.5 0.8 1.2"})

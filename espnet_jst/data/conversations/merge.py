@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.conversations.turns import Turn
+from espnet_jst.text.attributed import Attributed
+from espnet_jst.text.links import Link
 from espnet_jst.text.serialize import monotone_ends, serialize_streams
 from espnet_jst.text.tags import Tags
 from espnet_jst.text.units import join_units
@@ -23,11 +26,13 @@ class Words:
         turn: the turn.
         words: of the transcript or of the translation.
         ends_s: when each is due.
+        links: of a translation, with the words that were said.
     """
 
     turn: Turn
     words: Sequence[str]
     ends_s: Sequence[float]
+    links: Collection[Link] = ()
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,12 @@ class Line:
     Attributes:
         text: words and tags.
         ends_s: of each unit of the text; a tag has the time of the word behind it.
+        places: of the words of each turn among these units.
     """
 
     text: str
     ends_s: list[float]
+    places: list[list[int]]
 
 
 def in_order(speakers: Sequence[str]) -> list[str]:
@@ -66,11 +73,23 @@ def merged(sides: Sequence[Words], tags: Tags) -> Line:
         streams.append((tags.speaker_tag(speaker), [word for side in own for word in side.words], ends))
     units = serialize_streams(streams)
     order = sorted(end for _, _, ends in streams for end in ends)
-    times, place = [], 0
+    times, place, said = [], 0, Attributed.read(units, tags)
     for unit in units:
         times.append(order[place])
         place += unit not in known
-    return Line(join_units(units), times)
+    places: dict[str | None, list[int]] = {side.turn.speaker: [] for side in sides}
+    for who, number in zip(said.speakers, said.places, strict=True):
+        places[who].append(number)
+    left = {who: iter(numbers) for who, numbers in places.items()}
+    return Line(join_units(units), times, [list(islice(left[s.turn.speaker], len(s.words))) for s in sides])
+
+
+def alignment(source: Line, target: Line, sides: Sequence[Words]) -> set[Link]:
+    """Links between the units of both texts of a conversation, of those of its turns."""
+    found = set()
+    for side, spoken, translated in zip(sides, source.places, target.places, strict=True):
+        found |= {(spoken[i], translated[j]) for i, j in side.links}
+    return found
 
 
 def check_order(sides: Sequence[Words], limit_s: float) -> int:

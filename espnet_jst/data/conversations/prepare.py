@@ -96,7 +96,7 @@ def translated(talk: Talk, sides: Sequence[Words], made: dict[Pair, set[Link]], 
             words = split_units(pair.target)
             links = links_of(side.turn.links, pair, made) if conf.translation == WORDS else set()
             due = due_times(side.turn, side.ends_s, len(words), links, conf.translation)
-            found.append(Words(side.turn, words, due))
+            found.append(Words(side.turn, words, due, links))
     return found
 
 

@@ -13,9 +13,9 @@ from espnet_jst.config import json_text
 from espnet_jst.data import kaldi
 from espnet_jst.data.bad_item import BadItem
 from espnet_jst.data.checks import Problem, write_problems
-from espnet_jst.data.conversations.conf import GIVEN, TURN, ConversationsConf
+from espnet_jst.data.conversations.conf import GIVEN, TURN, WORDS, ConversationsConf
 from espnet_jst.data.conversations.links import aligned
-from espnet_jst.data.conversations.merge import Line, Words, check_order, in_order, merged, segments
+from espnet_jst.data.conversations.merge import Line, Words, alignment, check_order, in_order, merged, segments
 from espnet_jst.data.conversations.prepare import Talk, other_times, placed, said, second_times, translated, with_texts
 from espnet_jst.data.conversations.quality import Quality
 from espnet_jst.data.conversations.turns import FILE, Conversation, read_turns
@@ -24,9 +24,11 @@ from espnet_jst.data.utterances import CHANNELS
 from espnet_jst.errors import DataError
 from espnet_jst.jobs.shards import run_each
 from espnet_jst.keys import keys_of
+from espnet_jst.text.align.pharaoh import format_pharaoh
 from espnet_jst.text.tags import Tags
 
 ABOUT, LEFT_OUT = "conversations.json", "conversations_skipped.jsonl"
+ALIGNMENT = "alignment"
 JITTERED = "those with jitter"
 COPIED = ("wav.scp", "utt2spk", CHANNELS)  # into another folder
 
@@ -63,6 +65,9 @@ class Written:
             self.lines.setdefault(name, {})[talk.name] = line.text
             self.references.setdefault(segments_file(name), []).extend(segments(talk.name, side))
         self.lines.setdefault(GIVEN, {})[talk.name] = " ".join(f"{end:.3f}" for end in lines[0].ends_s)
+        if self.conf.both and self.conf.translation == WORDS:
+            links = alignment(lines[0], lines[1], sides[1])
+            self.lines.setdefault(ALIGNMENT, {})[talk.name] = format_pharaoh(links)
         self.quality.changes += len(lines[0].ends_s) - sum(len(side.words) for side in sides[0])
         made = len(talk.unlinked(self.conf))
         if self.conf.both and self.conf.translation != TURN:

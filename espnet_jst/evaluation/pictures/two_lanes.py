@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from espnet_jst.evaluation.pictures.figure import GRID, INK, WAVE, lane_colours, new_figure, save
 from espnet_jst.text.lanes import LANES, in_order
@@ -25,7 +25,7 @@ def plot_two_lanes(
     fs: int,
     words: Sequence[Word],
     path: Path | str,
-    reference: Mapping[str, str] | None = None,
+    reference: Mapping[str, str | Mapping[str | None, str]] | None = None,
     *,
     chunk_s: float | None = None,
     title: str | None = None,
@@ -33,28 +33,29 @@ def plot_two_lanes(
     """One utterance: the audio above, samples (N,) at `fs` Hz, the transcript and the translation below it.
 
     Each word is a bar over the audio that it stands for (words of one block share a bar) with an arrow to the moment
-    when it was shown; what was shown at that moment stands below the arrow's head.
+    when it was shown; what was shown at that moment stands below the arrow's head. Where words have speakers, each
+    speaker has a row of the lane: they may speak at once.
 
     Args:
-        reference: lane -> reference text, written beside the lane.
+        reference: lane -> reference text, or speaker -> text; written beside the lane.
         chunk_s: chunk length in s; the grid lines are its multiples, by default the moments when words were shown.
     """
     import numpy as np
 
     samples = np.asarray(waveform, dtype=np.float32).reshape(-1)
     duration_s = len(samples) / fs
-    lanes = in_order([*(word.lane for word in words), *(reference or ())]) or list(LANES)
+    rows = _rows(words, reference or {})
     end_s = max([0.1, duration_s, *(word.emission_s for word in words), *(word.end_s for word in words)])
     width = min(max(2.3 * end_s + 1.6, 8.0), 30.0)
-    figure = new_figure(width, 1.5 + 1.75 * len(lanes), hspace=0.0, h_pad=0.02)  # the grid runs through
-    axes = figure.subplots(1 + len(lanes), 1, sharex=True, squeeze=False, height_ratios=[0.75] + [1.3] * len(lanes))
-    wave, lane_axes = axes[0, 0], axes[1:, 0]
+    figure = new_figure(width, 1.5 + 1.75 * len(rows), hspace=0.0, h_pad=0.02)  # the grid runs through
+    axes = figure.subplots(1 + len(rows), 1, sharex=True, squeeze=False, height_ratios=[0.75] + [1.3] * len(rows))
+    wave, row_axes = axes[0, 0], axes[1:, 0]
     _draw_wave(wave, samples, fs)
     _draw_grid(list(axes[:, 0]), chunk_ends(end_s, chunk_s, words))
-    for axis, lane in zip(lane_axes, lanes, strict=True):
-        _draw_lane(axis, [word for word in words if word.lane == lane], lane, (width - 1.2) / (1.05 * end_s))
-        if reference and lane in reference:
-            text = f"reference: {reference[lane]}"
+    for axis, row in zip(row_axes, rows, strict=True):
+        _draw_lane(axis, row, (width - 1.2) / (1.05 * end_s))
+        if row.reference is not None:
+            text = f"reference: {row.reference}"
             box = axis.text(0.004 * end_s, 1.12, text, va="center", fontsize=9, color="#777777")
             box.set_bbox(_PLATE)
     axes[-1, 0].set_xlim(0.0, 1.05 * end_s)
@@ -63,6 +64,27 @@ def plot_two_lanes(
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
     return save(figure, path)
+
+
+class _Row(NamedTuple):
+    """A lane, or one speaker of it."""
+
+    lane: str
+    speaker: str | None
+    words: Sequence[Word]
+    reference: str | None
+
+
+def _rows(words: Sequence[Word], reference: Mapping[str, str | Mapping[str | None, str]]) -> list[_Row]:
+    rows = []
+    for lane in in_order([*(word.lane for word in words), *reference]) or list(LANES):
+        said, text = [word for word in words if word.lane == lane], reference.get(lane)
+        texts: Mapping[str | None, str] = {None: text} if isinstance(text, str) else text or {}
+        speakers = {word.speaker for word in said} | set(texts)
+        for speaker in sorted(speakers, key=lambda name: name or "") or [None]:
+            own = [word for word in said if word.speaker == speaker]
+            rows.append(_Row(lane, speaker, own, texts.get(speaker)))
+    return rows
 
 
 def _draw_grid(axes: Sequence[Axes], moments: Sequence[float]) -> None:
@@ -96,10 +118,12 @@ def _draw_wave(axis: Axes, samples: np.ndarray, fs: int) -> None:
     axis.set_ylabel("audio", rotation=0, ha="right", va="center", color=INK)
 
 
-def _draw_lane(axis: Axes, words: Sequence[Word], lane: str, inches_a_second: float) -> None:
-    colour, tint = lane_colours([lane])[lane]
+def _draw_lane(axis: Axes, row: _Row, inches_a_second: float) -> None:
+    words = row.words
+    colour, tint = lane_colours([row.lane])[row.lane]
     axis.set_ylim(0.0, 1.25)
-    axis.set_ylabel(lane, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
+    name = row.lane if row.speaker is None else f"{row.lane}\n{row.speaker}"
+    axis.set_ylabel(name, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
     for start, end, emission, text in word_bars(words):
         width = max(end - start, 0.03)
         axis.barh(0.8, width, left=start, height=0.28, color=tint, edgecolor=colour, linewidth=1.0, zorder=2)

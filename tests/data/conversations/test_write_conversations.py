@@ -16,6 +16,7 @@ from espnet_jst.data.conversations.write import write_conversations
 from espnet_jst.data.kaldi import read_table
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.evaluation.speakers.segments import read_segments
+from espnet_jst.text.align.pharaoh import parse_pharaoh
 from espnet_jst.text.serialize import deserialize_streams
 from tests.data.conversations.talks import ANSWER, SAID, TRANSLATED, TURN, turn, write
 
@@ -34,6 +35,7 @@ def test_words_come_by_their_ends_and_translations_with_the_words_they_stand_for
     assert line(tmp_path, "text.lc.en") == SAID
     assert line(tmp_path, "text.lc.de") == TRANSLATED
     assert line(tmp_path, "word_times") == "1.000 1.000 1.400 1.400 1.500 1.500 2.200 2.200 2.500 2.500"
+    assert line(tmp_path, "alignment") == "1-5 3-1 5-3 7-7 9-9"
     said = read_segments(tmp_path / "segments.lc.de.jsonl")["a"]
     assert [(segment.speaker, segment.words, segment.start_s, segment.end_s) for segment in said] == [
         ("self", "zwei und vierzig sieben", 0.5, 2.5),
@@ -64,6 +66,11 @@ def test_what_each_speaker_said_is_in_the_text_in_order(tmp_path: Path, seed: in
         for speaker in speakers:
             own = [entry["texts"][name] for entry in turns if entry["speaker"] == speaker]
             assert " ".join(found[f"<{speaker}>"]) == " ".join(own)
+    source, target = line(tmp_path, "text.lc.en").split(), line(tmp_path, "text.lc.de").split()
+    linked = [(source[i], target[j]) for i, j in parse_pharaoh(line(tmp_path, "alignment"))]
+    given = [(entry, link) for entry in turns for link in parse_pharaoh(entry["alignment"])]
+    words = [[entry["texts"][name].split() for name in ("text.lc.en", "text.lc.de")] for entry, _ in given]
+    assert sorted(linked) == sorted((said[i], into[j]) for (said, into), (_, (i, j)) in zip(words, given, strict=True))
     units, times = line(tmp_path, "text.lc.en").split(), [float(t) for t in line(tmp_path, "word_times").split()]
     assert len(units) == len(times) and times == sorted(times)
 

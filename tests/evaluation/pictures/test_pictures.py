@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,19 @@ def test_words_lie_over_their_audio_and_below_the_moment_they_were_shown(tmp_pat
     assert [item.get_position()[0] for item in shown] == [1.28]
     assert [line.get_xdata()[0] for line in wave.lines] == [0.64, 1.28]
     assert shows(path, lane_colours()[TRANSCRIPT][0]) and shows(path, lane_colours()[TRANSLATION][0])
+
+
+def test_each_speaker_has_a_row_of_the_lane_with_what_it_should_say(tmp_path, figures):
+    said = [replace(word, speaker=speaker) for word, speaker in zip(WORDS[:2], ("self", "other"), strict=True)]
+    reference = {TRANSCRIPT: {"self": "four", "other": "three", "third": "one"}}
+    plot_two_lanes(np.zeros(12000), 8000, said, tmp_path / "lanes.png", reference, chunk_s=0.64)
+    _, *rows = figures[0].axes
+    assert [axis.get_ylabel() for axis in rows] == [f"transcript\n{who}" for who in ("other", "self", "third")]
+    assert [texts(axis) for axis in rows] == [
+        ["two", "two", "reference: three"],
+        ["four", "four", "reference: four"],
+        ["reference: one"],
+    ]
 
 
 def test_an_utterance_without_words_or_audio_is_drawn_too(tmp_path, figures):

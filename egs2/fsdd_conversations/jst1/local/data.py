@@ -12,15 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from single import SETS as SPEAKERS
 from single import make_set
 
-from espnet_jst.config import read_yaml
 from espnet_jst.data.conversations.conf import ConversationsConf
-from espnet_jst.data.conversations.write import write_conversations
-from espnet_jst.data.simulation.conf import SimulationConf
-from espnet_jst.data.simulation.simulate import simulate
+from espnet_jst.data.conversations.make import make_conversations
 from espnet_jst.errors import JSTError
-from espnet_jst.keys import read
 
 HERE = Path(__file__).resolve().parent
 CONF = HERE.parent / "conf" / "simulate.yaml"
@@ -55,18 +52,24 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--train", type=int, default=1000, help="conversations to train on")
     parser.add_argument("--dev", type=int, default=60, help="conversations of dev")
     parser.add_argument("--test", type=int, default=100, help="conversations of each test set")
+    parser.add_argument("--talkers", type=int, default=2, choices=(2, 3, 4), help="in every conversation")
+    parser.add_argument("--simulated", type=Path, help="where recordings and turns are; by default in --data_dir")
     parser.add_argument("--jitter_s", type=float, default=0.0, help="of the word times of train, an experiment")
     parser.add_argument("--nj", type=int, default=min(4, os.cpu_count() or 1), help="workers")
     args = parser.parse_args(argv)
+    folder = args.simulated or args.data_dir
     counts = {"train": args.train, "dev": args.dev}
     for name in args.sets:
+        if args.talkers > len(SPEAKERS[SETS[name].single].speakers):
+            print(f"{name}: has fewer than {args.talkers} talkers, left out", file=sys.stderr)
+            continue
         spec, count = SETS[name], counts.get(name, args.test)
-        source, out = args.data_dir / "single" / spec.single, args.data_dir / name
+        source, out = folder / "single" / spec.single, args.data_dir / name
         make_set(spec.single, source)
-        conf = read(SimulationConf, {**read_yaml(CONF), **spec.keys}, str(CONF))
-        print(f"{name}: {simulate(source, out, conf, num=count, seed=spec.seed, nj=args.nj)}", file=sys.stderr)
         texts = ConversationsConf(src_lang="en", tgt_lang="de", jitter_s=args.jitter_s if name == "train" else 0.0)
-        print(write_conversations(out, out, texts), file=sys.stderr)
+        keys = {**spec.keys, "speakers": [args.talkers, args.talkers]}
+        numbers = {"num": count, "seed": spec.seed, "nj": args.nj}
+        make_conversations(source, out, CONF, texts, keys=keys, simulated=folder / name, **numbers)
 
 
 if __name__ == "__main__":

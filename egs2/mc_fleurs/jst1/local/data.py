@@ -12,17 +12,13 @@ import os
 import sys
 from pathlib import Path
 
-from espnet_jst.config import read_yaml
 from espnet_jst.data.conversations.conf import ConversationsConf
-from espnet_jst.data.conversations.write import write_conversations
+from espnet_jst.data.conversations.make import make_conversations
 from espnet_jst.data.corpora.fleurs import FOLDERS, SETS, read_set
 from espnet_jst.data.corpora.folders import add_folders, given
 from espnet_jst.data.corpora.turns import write_set
 from espnet_jst.data.kaldi import read_table, write_table
-from espnet_jst.data.simulation.conf import SimulationConf
-from espnet_jst.data.simulation.simulate import simulate
 from espnet_jst.errors import JSTError
-from espnet_jst.keys import read
 
 CONF = Path(__file__).resolve().parent.parent / "conf" / "simulate.yaml"
 LANGUAGES = {"src_lang": "mul", "tgt_lang": "mul-x-tgt"}  # what is said, in two languages, and the other one of each
@@ -56,12 +52,9 @@ def main(argv: list[str] | None = None) -> None:
     for seed, name in enumerate(SETS, start=1):
         source, out = args.data_dir / "single" / name, args.data_dir / name
         write_single(corpus, (args.langs[0], args.langs[1]), name, source, args.word_times)
-        conf = read(SimulationConf, read_yaml(CONF), str(CONF))
-        made = simulate(source, out, conf, num=getattr(args, name), seed=seed, nj=args.nj)
-        print(f"{name}: {made}", file=sys.stderr)
         times = "word_times" if args.word_times else "spread"
         texts = ConversationsConf(**LANGUAGES, src_case=CASE, tgt_case=CASE, times=times)
-        print(write_conversations(out, out, texts, nj=args.nj), file=sys.stderr)
+        make_conversations(source, out, CONF, texts, num=getattr(args, name), seed=seed, nj=args.nj)
 
 
 if __name__ == "__main__":
