@@ -1,6 +1,6 @@
 """BLEU of several speakers as DiariST has it (arXiv:2309.08007), by sacrebleu.
 
-Our reading, where the definitions leave room. SAgBLEU is the corpus BLEU with one text a session: its segments joined
+The figures of its program (docs/scoring.md). SAgBLEU is the corpus BLEU with one text a session: its segments joined
 in order of their starts, against everything that was written, speakers ignored. SAtBLEU is the corpus BLEU with one
 text a speaker and session. In each session the speakers are paired in the way that has the highest BLEU over this
 session; a speaker without a partner stands beside an empty text.
