@@ -158,6 +158,13 @@ SYSTEMS = {
         unheard=3,
         ahead=2,
     ),
+    # As JSTAR: a slow encoder that waits for many chunks of the fast one.
+    "conformer on conformer": _stacked(
+        lambda: conformer(subsampling=4, **WHOLE),
+        lambda: conformer(32, subsampling=1, **WHOLE),
+        "encoder",
+        [(1, 8, 8, 1), (2, -1, 8, -1), (4, 0, 4, 2), (2, 1, 0, -1)],
+    ),
     "zipformer on conformer": _stacked(
         lambda: conformer(subsampling=4, size=20, **WHOLE),
         lambda: on_features(**WHOLE),
