@@ -15,6 +15,7 @@ from espnet_jst.errors import CheckpointError, ConfigError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.speech2text import Result
 from espnet_jst.inputs.pretrained.frontend import Pretrained
+from espnet_jst.registry import register
 from espnet_jst.tasks.build import construct
 from tests.inference import tiny
 from tests.inputs.pretrained_models import KINDS, saved
@@ -194,6 +195,7 @@ def test_streams_of_any_age_are_heard_together() -> None:
 def test_what_cannot_be_used_is_one_message(keys: dict, message: str, tmp_path: Path) -> None:
     from espnet2.tasks.st import frontend_choices
 
+    register()  # as the task does when it is imported
     silent, bert = tmp_path / "silent", tmp_path / "bert"
     shutil.copytree(saved("wavlm"), silent)
     (silent / "preprocessor_config.json").unlink()
