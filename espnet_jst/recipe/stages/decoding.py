@@ -87,7 +87,7 @@ def decoding_stage(
     return Stage(
         number=12,
         name=name,
-        run=partial(decode, folder / "wav.scp", out, *model, nj=run.inference_nj, ngpu=run.ngpu),
+        run=partial(decode, folder / "wav.scp", out, model_flags(*model), nj=run.inference_nj, ngpu=run.ngpu),
         uses={"flags": list(flags)},
         inputs=[
             *model_inputs(*model),
@@ -121,13 +121,17 @@ def decoded_files(out: Path) -> list[Path]:
     return [*(out / lane for lane in WRITTEN), *present(out / "src_text", out / "signature.json")]
 
 
-def decode(
-    wav: Path, out: Path, config: Path, weights: Path, *, nj: int = 1, ngpu: int = 0, flags: Sequence[str]
-) -> str:
+def model_flags(config: Path, weights: Path) -> list[str]:
+    """Options of `jst_inference` that name the model of an experiment."""
+    return ["--st_train_config", str(config), "--st_model_file", str(weights)]
+
+
+def decode(wav: Path, out: Path, model: Sequence[str], *, nj: int = 1, ngpu: int = 0, flags: Sequence[str]) -> str:
     """`jst_inference` on shards of the keys, outputs joined.
 
     Args:
         wav: `wav.scp` of the set; beside it may stand the languages to translate into.
+        model: options that name the model.
         ngpu: GPUs; one is used.
     """
     logdir = out / "logdir"
@@ -141,8 +145,7 @@ def decode(
         arguments += ["--data_path_and_name_and_type", f"{wav.as_posix()},speech,sound"]
         for table in present(wav.parent / TGT_LANGS):
             arguments += ["--data_path_and_name_and_type", f"{table.as_posix()},tgt_lang,text"]
-        arguments += ["--st_train_config", config, "--st_model_file", weights, *flags]
-        command = python("-m", "espnet_jst.bin.jst_inference", *arguments)
+        command = python("-m", "espnet_jst.bin.jst_inference", *arguments, *model, *flags)
         jobs.append(Job(command, logdir / f"output.{number}", logdir / f"inference.{number}.log"))
     run_jobs(jobs, nj=nj, title=f"decode {out.name}")
     missing = join_outputs([job.output for job in jobs], out, keys)

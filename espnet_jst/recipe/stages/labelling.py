@@ -14,11 +14,11 @@ from espnet_jst.data.texts import Texts
 from espnet_jst.data.utterances import CHANNELS, optional_tables
 from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import DecodedUtterance, read_words
-from espnet_jst.jobs.command import python, run_logged
 from espnet_jst.recipe.dump import summary
 from espnet_jst.recipe.finetune import model_inputs
 from espnet_jst.recipe.options import DataOptions, RunOptions, TextOptions
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.decoding import decode
 from espnet_jst.recipe.stages.formatting import format_set
 from espnet_jst.recipe.stamp import audio_state, present
 from espnet_jst.text.words import Word, speaker_runs, unit_words
@@ -36,7 +36,9 @@ def labelling_stage(data: DataOptions, text: TextOptions, run: RunOptions, *, sk
     return Stage(
         number=2,
         name=f"label {data.unlabelled_set}",
-        run=partial(label, people, unlabelled, out, text.files, nj=run.nj, ngpu=run.ngpu),
+        run=partial(
+            label, people, unlabelled, out, text.files, nj=run.nj, inference_nj=run.inference_nj, ngpu=run.ngpu
+        ),
         uses={
             "teacher": data.teacher,
             "flags": data.teacher_args,
@@ -71,6 +73,7 @@ def label(
     texts: Texts,
     *,
     nj: int,
+    inference_nj: int,
     ngpu: int,
     teacher: str,
     flags: str,
@@ -95,10 +98,9 @@ def label(
     format_set(unlabelled, work / "audio", Texts(), nj=nj, fs=fs, audio_format=audio_format, channels=channels)
     decoded = Path(teacher)
     if not (decoded / WORDS).is_file():
-        command = python("-m", "espnet_jst.bin.jst_inference", "--model_tag", teacher, "--output_dir", work / "decoded")
-        command += ["--data_path_and_name_and_type", f"{(work / 'audio' / 'wav.scp').as_posix()},speech,sound"]
-        run_logged([*command, "--ngpu", str(min(1, ngpu)), *shlex.split(flags)], work / "inference.log")
-        decoded = work / "decoded" / "1best_recog"
+        decoded = work / "decoded"
+        model = ["--model_tag", teacher]
+        decode(work / "audio" / "wav.scp", decoded, model, nj=inference_nj, ngpu=ngpu, flags=shlex.split(flags))
     heard = kaldi.read_table(work / "audio" / "wav.scp")
     words = read_words(decoded / WORDS)
     problems = [*checks.read_skipped(work / "audio")]
