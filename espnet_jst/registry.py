@@ -18,6 +18,7 @@ ENCODERS: dict[str, type | str] = {
     "chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer",
     "contextual_block": "espnet_jst.encoders.contextual_block:ContextualBlockConformer",
     "mbart": "espnet_jst.encoders.mbart:MBartEncoder",
+    "whisper": "espnet_jst.encoders.whisper:Whisper",
     "zipformer": "espnet_jst.encoders.zipformer.zipformer:Zipformer",
 }
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.
@@ -26,6 +27,7 @@ TABLE: dict[str, dict[str, type | str]] = {
         "log_mel": "espnet_jst.inputs.log_mel:LogMel",
         "kaldi_fbank": "espnet_jst.inputs.kaldi_fbank:KaldiFbank",
         "nemo_mel": "espnet_jst.inputs.nemo_mel:NemoMel",
+        "whisper_mel": "espnet_jst.inputs.whisper_mel:WhisperMel",
         "beam_bank": "espnet_jst.inputs.beams.beam_bank:BeamBank",
         "pretrained": "espnet_jst.inputs.pretrained.frontend:Pretrained",
         "trained": "espnet_jst.inputs.trained:Trained",

@@ -38,14 +38,14 @@ class CachedAttention(nn.Module):
         self.output = nn.Linear(size, size)
 
     def forward(
-        self, x: Tensor, bias: Tensor | None, table: Tensor, cache: Tensor | None = None
+        self, x: Tensor, bias: Tensor | None, table: Tensor | None, cache: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """(B, T, D) new frames -> (B, T, D) and the keys and values seen, (2, B, H, S, D / H), S = cached + T.
 
         Args:
             x: new frames.
             bias: added to the scores, 0 or -inf, broadcastable to (B, H, T, S), or None.
-            table: rotary table of at least S positions.
+            table: rotary table of at least S positions; None where frames have their positions in them.
             cache: keys (not rotated) and values of the left context.
         """
         B, T, D = x.shape
@@ -56,7 +56,8 @@ class CachedAttention(nn.Module):
             kv = torch.cat([cache.to(kv.dtype), kv], dim=3)
             k, v = kv.unbind()
         S = k.size(2)
-        q, k = rotate(q, table[:, S - T : S]), rotate(k, table[:, :S])
+        if table is not None:
+            q, k = rotate(q, table[:, S - T : S]), rotate(k, table[:, :S])
         if q.dtype == torch.bfloat16 and q.device.type == "cpu" and torch.is_grad_enabled():
             y = self._products(q, k, v, bias)
         else:

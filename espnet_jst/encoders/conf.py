@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from espnet_jst.config import shown
 from espnet_jst.errors import ConfigError
@@ -14,23 +16,9 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,20}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChunkConformerConf(Conf):
-    """Streaming Conformer: chunk mask in training and offline, caches in a stream."""
+class ChunksConf(Conf):
+    """What encoders of layers that attend by chunks have in common."""
 
-    size: int = key(256, "model dimension, a multiple of 2 * heads", low=1, high=4096)
-    layers: int = key(12, "Conformer blocks", low=1, high=128)
-    heads: int = key(4, "attention heads", low=1, high=64)
-    feed_forward_size: int = key(1024, "hidden size of the feed-forward modules", low=1, high=32768)
-    kernel_size: int = key(15, "taps of the causal depthwise convolution", low=1, high=512)
-    subsampling: int = key(
-        4,
-        "input frames per output frame: 2 or a multiple of 4; 1 only projects (an encoder on an encoder)",
-        low=1,
-        high=64,
-    )
-    subsampling_channels: tuple[int, int] = key(
-        (16, 32), "channels of the two subsampling convolutions", low=1, high=256
-    )
     output_subsampling: int = key(
         1, "frames of the last layer that are joined to one of the top; lower taps keep their rate", low=1, high=64
     )
@@ -47,15 +35,79 @@ class ChunkConformerConf(Conf):
     taps: Sequence[int] = key((), "layers (1-based) whose outputs may be read beside the top one", low=1, high=128)
 
     def check(self) -> None:
+        """Refuse nothing to draw from."""
+        if not self.train_chunk_frames or not self.train_left_chunks:
+            raise ConfigError("train_chunk_frames and train_left_chunks must hold what is drawn from in training")
+
+    def check_taps(self, layers: int) -> None:
+        """Refuse layers that do not exist."""
+        if any(tap > layers for tap in self.taps):
+            raise ConfigError(f"taps {list(self.taps)} must lie in 1..{layers}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkConformerConf(ChunksConf):
+    """Streaming Conformer: chunk mask in training and offline, caches in a stream."""
+
+    size: int = key(256, "model dimension, a multiple of 2 * heads", low=1, high=4096)
+    layers: int = key(12, "Conformer blocks", low=1, high=128)
+    heads: int = key(4, "attention heads", low=1, high=64)
+    feed_forward_size: int = key(1024, "hidden size of the feed-forward modules", low=1, high=32768)
+    kernel_size: int = key(15, "taps of the causal depthwise convolution", low=1, high=512)
+    subsampling: int = key(
+        4,
+        "input frames per output frame: 2 or a multiple of 4; 1 only projects (an encoder on an encoder)",
+        low=1,
+        high=64,
+    )
+    subsampling_channels: tuple[int, int] = key(
+        (16, 32), "channels of the two subsampling convolutions", low=1, high=256
+    )
+
+    def check(self) -> None:
         """Refuse sizes that do not divide, layers that do not exist, nothing to draw from."""
         if self.size % (2 * self.heads):
             raise ConfigError(f"size={self.size} must be a multiple of 2 * heads={2 * self.heads}")
         if self.subsampling not in (1, 2) and self.subsampling % 4:
             raise ConfigError(f"subsampling must be 1, 2 or a multiple of 4, not {self.subsampling}")
-        if any(tap > self.layers for tap in self.taps):
-            raise ConfigError(f"taps {list(self.taps)} must lie in 1..{self.layers}")
-        if not self.train_chunk_frames or not self.train_left_chunks:
-            raise ConfigError("train_chunk_frames and train_left_chunks must hold what is drawn from in training")
+        self.check_taps(self.layers)
+        super().check()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhisperConf(ChunksConf):
+    """Whisper's encoder (arXiv:2212.04356) by chunks, from a model that is trained already, over `whisper_mel`."""
+
+    model: Path | str | None = key(
+        None,
+        "folder that transformers saved, or a name on the Hugging Face hub: its sizes and weights are the first ones",
+    )
+    layers: int | None = key(None, "layers that are kept, from the lowest on; by default all", low=1, high=128)
+    size: int | None = key(None, "model dimension: written by a training", low=2, high=4096)
+    heads: int | None = key(None, "attention heads: written by a training", low=1, high=64)
+    feed_forward_size: int | None = key(
+        None, "hidden size of the feed-forward modules: written by a training", low=1, high=32768
+    )
+    positions: int = key(
+        1500, "frames (of 20 ms) after which its positions begin again, as the model has them", low=2, high=65_536
+    )
+    move_positions: bool = key(
+        True, "in training an utterance begins at any of them, so that a stream may go on beyond the last one"
+    )
+    written: ClassVar[tuple[str, ...]] = ("size", "heads", "feed_forward_size", "layers")
+
+    def check(self) -> None:
+        """Refuse neither a model nor sizes, and both."""
+        super().check()
+        known = [getattr(self, name) is not None for name in ("size", "heads", "feed_forward_size")]
+        if self.model is None and not (all(known) and self.layers is not None):
+            raise ConfigError("model is missing: give the folder of a Whisper as transformers saves it, or its name")
+        if self.model is not None and any(known):
+            raise ConfigError("size, heads and feed_forward_size are the model's: leave them out")
+        if self.size is not None and self.heads is not None and self.size % (2 * self.heads):
+            raise ConfigError(f"size={self.size} must be a multiple of 2 * heads={2 * self.heads}")
+        if self.layers is not None:
+            self.check_taps(self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,6 +100,10 @@ class StreamingEncoder(AbsEncoder):
         if context.look_ahead_frames:
             raise ConfigError("it hears its chunk and what lies before, and no look-ahead: give 0, or a longer chunk")
 
+    def written(self) -> dict[str, Any]:
+        """Keys that a training writes into its `_conf`, so that a trained model is built from its own files."""
+        return {}
+
     def output_size(self) -> int:
         """Features of a frame of the top."""
         return self.tap_sizes[""].size

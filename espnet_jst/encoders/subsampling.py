@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,23 @@ class SubsamplingState(RowState):
     before: list[Tensor]
 
 
-class ConvSubsampling(nn.Module):
+class InputStep(nn.Module, ABC):
+    """Frames of the layers from input frames, whole and as they come."""
+
+    @abstractmethod
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
+        """State before the first frame."""
+
+    @abstractmethod
+    def step(
+        self, x: Tensor, counts: Sequence[int], state: Any, last: Sequence[bool]
+    ) -> tuple[Tensor, list[int], RowState]:
+        """Further frames (B, t, F), `counts` of each row -> the output frames that are complete, (B, T, size), how many
+        each row has, and the state. What is left when a row ends is zero-padded to one more.
+        """
+
+
+class ConvSubsampling(InputStep):
     """(B, T, F) -> (B, ceil(T / factor), size); an output frame reads nothing later than its own input frames.
 
     Few channels on purpose: with 256 of them, ESPnet's default spends a third of a small Conformer's operations here.
@@ -58,7 +76,7 @@ class ConvSubsampling(nn.Module):
         return self._joined(y)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> SubsamplingState:
-        """State before the first frame: the convolutions see zeros to their left."""
+        """See InputStep: the convolutions see zeros to their left."""
         before, bins = [], self.input_size
         for width in self.widths[:-1]:
             before.append(torch.zeros(batch_size, width, 1, bins, device=device))
@@ -68,9 +86,7 @@ class ConvSubsampling(nn.Module):
     def step(
         self, x: Tensor, counts: Sequence[int], state: SubsamplingState, last: Sequence[bool]
     ) -> tuple[Tensor, list[int], SubsamplingState]:
-        """Further frames (B, t, F), `counts` of each row -> the output frames that are complete, (B, T, size), how many
-        each row has, and the state. What is left when a row ends is zero-padded to one more.
-        """
+        """See InputStep."""
         waiting = state.pending.append(x, counts)
         used = [
             n + (-n % self.factor if ends else -(n % self.factor)) for n, ends in zip(waiting.counts, last, strict=True)

@@ -132,6 +132,21 @@ class NemoMelConf(FilterBankConf):
         return _whole(seconds * self.fs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WhisperMelConf(FilterBankConf):
+    """Whisper's log-mel bands, but for what it takes from the whole utterance: the floor is fixed."""
+
+    fmin: float = key(0.0, "lowest frequency of the filter bank in Hz", low=0, high=100_000)
+    floor: float = key(
+        -6.5, "smallest power of ten of a band; Whisper's is 8 below the loudest of the utterance", low=-10, high=0
+    )
+
+    @property
+    def n_fft(self) -> int:
+        """Samples that are transformed: those of the window."""
+        return self.window_samples
+
+
 def _whole(samples: float) -> int:
     """Rounded down, but for what the multiplication has lost: 0.0175 s at 16 kHz are 280 samples."""
     return math.floor(samples + 1e-6)

@@ -69,10 +69,11 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
     for key in (heard, "encoder", "token_list"):
         if values.get(key) is None:
             raise CheckpointError(f"{where} has no {key}, without which there is no model")
-    frontend, given = values.get("frontend"), values.get("frontend_conf") or {}
-    for key in conf_of("frontend", frontend).written if frontend in names("frontend") else ():
-        if key not in given:  # else it would be built from whatever files a stranger names
-            raise CheckpointError(f"{where}: frontend_conf has no {key}, which a training writes: train it again")
+    for choice in ("frontend", "encoder", "hier_encoder"):
+        name, given = values.get(choice), values.get(f"{choice}_conf") or {}
+        for key in conf_of(choice, name).written if name in names(choice) else ():
+            if key not in given:  # else it would be built from whatever files a stranger names
+                raise CheckpointError(f"{where}: {choice}_conf has no {key}, which a training writes: train it again")
     for key in ("token_type", "src_token_type", "bpemodel", "src_bpemodel"):
         if not isinstance(values.get(key), (str, type(None))):
             raise CheckpointError(f"{where}: {key} is {shown(values[key])}: it must be text")

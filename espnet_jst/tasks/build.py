@@ -124,6 +124,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         texts = build_inputs(_text_alone(args, inputs), vocab_sizes, {FIRST: (size, None)})
         shift_s = next(iter(texts.values())).shift_s
     encoder = make("encoder", input_size=size)
+    args.encoder_conf = {**(args.encoder_conf or {}), **encoder.written()}
     feeds, links = {"encoder": (size, shift_s)}, [Link("encoder", encoder, None)]
     chain = Chain(links, shift_s)
     hier_encoder, hier_reads = None, model_conf.get("hier_reads", "encoder")
@@ -131,6 +132,7 @@ def build_model(args: argparse.Namespace, choices: Mapping[str, Any]) -> JSTMode
         check_choice(hier_reads, chain.sizes, "model_conf.hier_reads")
         feeds["hier_encoder"] = chain.sizes[hier_reads], chain.shifts_s[hier_reads]
         hier_encoder = make("hier_encoder", input_size=chain.sizes[hier_reads])
+        args.hier_encoder_conf = {**(args.hier_encoder_conf or {}), **hier_encoder.written()}
         chain = Chain([*links, Link("hier_encoder", hier_encoder, hier_reads)], shift_s)
     heads = build_heads(specs, chain.sizes, vocab_sizes)
     shifts_s = chain.shifts_s | {name: chain.shifts_s[spec.reads] for name, spec in specs.items()}

@@ -15,6 +15,7 @@ from espnet_jst.encoders.chunk_conformer import ChunkConformer
 from espnet_jst.encoders.contextual_block import ContextualBlockConformer
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
 from espnet_jst.encoders.mbart import MBartEncoder
+from espnet_jst.encoders.whisper import Whisper
 from espnet_jst.encoders.zipformer.zipformer import Zipformer
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
@@ -58,6 +59,12 @@ def on_features(input_size: int = FEATURES, **changes: Any) -> Zipformer:
     }
     two |= {"feed_forward_sizes": [16, 24], "kernel_sizes": [5, 9], "subsampling": 1, "output_subsampling": 1}
     return zipformer(input_size, **{**two, **changes})
+
+
+def whisper(input_size: int = FEATURES, **changes: Any) -> Whisper:
+    """Two layers with an output after each, and positions that begin again after seven frames."""
+    sizes = {"size": 32, "layers": 2, "heads": 2, "feed_forward_size": 48, "positions": 7, "taps": [1]}
+    return Whisper(input_size, **{**sizes, "dropout": 0.0, **changes})
 
 
 def mbart(input_size: int = FEATURES, **changes: Any) -> MBartEncoder:
@@ -139,6 +146,14 @@ SYSTEMS = {
         lambda: contextual_block(subsampling=6, past_frames=1, macaron=False), ahead=[0], unheard=5
     ),
     "mbart": _whole(mbart),
+    "whisper": _alone(whisper),
+    "whisper, two frames joined": _alone(lambda: whisper(output_subsampling=2)),
+    "conformer on whisper": _stacked(
+        lambda: whisper(**WHOLE),
+        lambda: conformer(32, subsampling=1, **WHOLE),
+        "encoder",
+        [(4, 2, 8, 1), (2, -1, 0, -1)],
+    ),
     "zipformer": _alone(zipformer, 2),
     "zipformer, last stack at full rate": _alone(lambda: zipformer(downsampling=[8, 2, 1], output_subsampling=4), 2),
     "zipformer on features": _alone(on_features, 4),

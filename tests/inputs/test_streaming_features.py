@@ -12,6 +12,7 @@ from espnet_jst.inputs.kaldi_fbank import KaldiFbank
 from espnet_jst.inputs.log_mel import LogMel
 from espnet_jst.inputs.nemo_mel import NemoMel
 from espnet_jst.inputs.normalize import RunningMVN
+from espnet_jst.inputs.whisper_mel import WhisperMel
 from espnet_jst.taps import Tap
 
 FRONTENDS = {
@@ -22,6 +23,7 @@ FRONTENDS = {
         KaldiFbank, window="hann", mel_scale="slaney", remove_dc=False, fmin=0.0, fmax=0.0
     ),
     "nemo_mel": NemoMel,
+    "whisper_mel": WhisperMel,
 }
 
 
