@@ -18,7 +18,7 @@ ENCODERS: dict[str, type | str] = {
     "chunk_conformer": "espnet_jst.encoders.chunk_conformer:ChunkConformer",
     "contextual_block": "espnet_jst.encoders.contextual_block:ContextualBlockConformer",
     "mbart": "espnet_jst.encoders.mbart:MBartEncoder",
-    "whisper": "espnet_jst.encoders.whisper:Whisper",
+    "chunk_whisper": "espnet_jst.encoders.chunk_whisper:ChunkWhisper",
     "zipformer": "espnet_jst.encoders.zipformer.zipformer:Zipformer",
 }
 # A class of the table has its keys in the module `conf` beside its own, as `<Class>Conf`.

@@ -75,7 +75,7 @@ class ChunkConformerConf(ChunksConf):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WhisperConf(ChunksConf):
+class ChunkWhisperConf(ChunksConf):
     """Whisper's encoder (arXiv:2212.04356) by chunks, from a model that is trained already, over `whisper_mel`."""
 
     model: Path | str | None = key(

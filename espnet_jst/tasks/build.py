@@ -77,6 +77,8 @@ def _why_not(choices: Any, name: Any) -> str:
             ": ESPnet's S3prlFrontend has no step, and an utterance depends on its batch. Of WavLM, HuBERT and wav2vec "
             "2.0 pretrained takes the checkpoint too (frontend_conf: {model: FILE.pt}), s3prl_upstream others' names"
         )
+    if name == "whisper":
+        return ": ESPnet's hears whole utterances; chunk_whisper, over whisper_mel, has a Whisper's weights and streams"
     if choices.name in ("encoder", "hier_encoder"):
         return f": {choices.classes[name].__name__} has no taps and no step, which JSTModel needs"
     return f": {choices.classes[name].__name__} has no step, which a stream needs"

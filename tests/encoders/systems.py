@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from espnet_jst.encoders.chain import FIRST, Chain, ChainContext, Link
 from espnet_jst.encoders.chunk_conformer import ChunkConformer
+from espnet_jst.encoders.chunk_whisper import ChunkWhisper
 from espnet_jst.encoders.contextual_block import ContextualBlockConformer
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder
 from espnet_jst.encoders.mbart import MBartEncoder
-from espnet_jst.encoders.whisper import Whisper
 from espnet_jst.encoders.zipformer.zipformer import Zipformer
 from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
@@ -61,10 +61,10 @@ def on_features(input_size: int = FEATURES, **changes: Any) -> Zipformer:
     return zipformer(input_size, **{**two, **changes})
 
 
-def whisper(input_size: int = FEATURES, **changes: Any) -> Whisper:
+def whisper(input_size: int = FEATURES, **changes: Any) -> ChunkWhisper:
     """Two layers with an output after each, and positions that begin again after seven frames."""
     sizes = {"size": 32, "layers": 2, "heads": 2, "feed_forward_size": 48, "positions": 7, "taps": [1]}
-    return Whisper(input_size, **{**sizes, "dropout": 0.0, **changes})
+    return ChunkWhisper(input_size, **{**sizes, "dropout": 0.0, **changes})
 
 
 def mbart(input_size: int = FEATURES, **changes: Any) -> MBartEncoder:

@@ -6,8 +6,8 @@ import pytest
 import torch
 import transformers
 
+from espnet_jst.encoders.chunk_whisper import ChunkWhisper, sinusoids
 from espnet_jst.encoders.interface import ChunkContext
-from espnet_jst.encoders.whisper import Whisper, sinusoids
 from espnet_jst.errors import ConfigError
 from espnet_jst.taps import Tap
 from tests.inputs.pretrained_models import WHISPER, saved
@@ -26,7 +26,7 @@ def theirs() -> transformers.WhisperModel:
 
 @torch.no_grad()
 def test_whole_utterances_have_the_output_of_transformers(theirs) -> None:
-    ours = Whisper(BANDS, model=saved("whisper")).eval()
+    ours = ChunkWhisper(BANDS, model=saved("whisper")).eval()
     frames = torch.randn(2, 2 * WHISPER["max_source_positions"] - 1, BANDS)
     # Theirs look one frame ahead, ours one frame further back: with a frame of zeros first they hear the same.
     expected = theirs(torch.nn.functional.pad(frames, (0, 0, 1, 0)).transpose(1, 2)).last_hidden_state
@@ -38,21 +38,21 @@ def test_whole_utterances_have_the_output_of_transformers(theirs) -> None:
 @torch.no_grad()
 def test_the_lower_layers_are_what_they_were_and_have_a_new_norm() -> None:
     frames = Tap(torch.randn(1, 50, BANDS), torch.tensor([50]), 0.01)
-    whole = Whisper(BANDS, model=saved("whisper"), taps=[2]).eval()
-    cut = Whisper(BANDS, model=saved("whisper"), layers=2).eval()
+    whole = ChunkWhisper(BANDS, model=saved("whisper"), taps=[2]).eval()
+    cut = ChunkWhisper(BANDS, model=saved("whisper"), layers=2).eval()
     lower = whole.encode(frames, WHOLE)["2"].x
     torch.testing.assert_close(cut.encode(frames, WHOLE)[""].x, torch.nn.functional.layer_norm(lower, (32,)))
     assert cut.written() == {
         "model": None, "size": 32, "heads": 4, "feed_forward_size": 48, "layers": 2, "positions": 100
     }  # fmt: skip
-    again = Whisper(BANDS, **cut.written()).eval()
+    again = ChunkWhisper(BANDS, **cut.written()).eval()
     again.load_state_dict(cut.state_dict())
     torch.testing.assert_close(again.encode(frames, WHOLE)[""].x, cut.encode(frames, WHOLE)[""].x)
 
 
 @torch.no_grad()
 def test_positions_begin_again_and_training_begins_at_any_of_them() -> None:
-    encoder = Whisper(BANDS, size=32, heads=2, feed_forward_size=48, layers=1, positions=5, dropout=0.0)
+    encoder = ChunkWhisper(BANDS, size=32, heads=2, feed_forward_size=48, layers=1, positions=5, dropout=0.0)
     x = torch.zeros(2, 11, 32)
     assert torch.equal(encoder.eval().placed(x, None)[0], encoder.waves[torch.arange(11) % 5])
     assert torch.equal(encoder.placed(x, [3, 9])[1, 0], encoder.waves[4])
@@ -83,4 +83,4 @@ def test_what_cannot_be_used_is_one_message(keys, bands, message, tmp_path) -> N
     places = {"saved": saved("whisper"), "wavlm": saved("wavlm"), "none": str(tmp_path)}
     keys = {key: places.get(value, value) if isinstance(value, str) else value for key, value in keys.items()}
     with pytest.raises(ConfigError, match=message):
-        Whisper(bands, **keys)
+        ChunkWhisper(bands, **keys)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from espnet_jst.encoders.attention import CachedAttention
 from espnet_jst.encoders.chunked import ChunkedEncoder
-from espnet_jst.encoders.conf import WhisperConf
+from espnet_jst.encoders.conf import ChunkWhisperConf
 from espnet_jst.encoders.conformer_layer import LayerState
 from espnet_jst.encoders.dropout import Dropout
 from espnet_jst.encoders.subsampling import InputStep
@@ -25,7 +25,7 @@ LOOK_BACK = 2  # input frames before its own that the first convolution reads
 LONGEST_WAVE = 10_000.0  # of the positions
 
 
-class Whisper(ChunkedEncoder):
+class ChunkWhisper(ChunkedEncoder):
     """Whisper's two convolutions and its layers, with a norm on top.
 
     A frame takes two input frames. Whisper's convolutions look one input frame ahead; here they read one frame earlier,
@@ -38,8 +38,8 @@ class Whisper(ChunkedEncoder):
 
     waves: Tensor
 
-    @takes(WhisperConf)
-    def __init__(self, input_size: int, conf: WhisperConf) -> None:
+    @takes(ChunkWhisperConf)
+    def __init__(self, input_size: int, conf: ChunkWhisperConf) -> None:
         start = None
         if conf.model is not None:
             start = Start.read(str(conf.model), input_size, conf.layers)
@@ -48,7 +48,7 @@ class Whisper(ChunkedEncoder):
         assert conf.feed_forward_size is not None and conf.layers is not None
         conf.check_taps(conf.layers)
         super().__init__(conf, size=conf.size, heads=conf.heads, subsampling=2)
-        self.sizes = {name: getattr(conf, name) for name in (*WhisperConf.written, "positions")}
+        self.sizes = {name: getattr(conf, name) for name in (*ChunkWhisperConf.written, "positions")}
         self.input = WhisperConvolutions(input_size, conf.size)
         sizes = {"size": conf.size, "heads": conf.heads, "feed_forward_size": conf.feed_forward_size}
         self.layers = nn.ModuleList(
@@ -182,7 +182,7 @@ class Start:
     """A model that is trained already.
 
     Attributes:
-        sizes: keys of `WhisperConf`.
+        sizes: keys of `ChunkWhisperConf`.
         found: weights of its encoder by the names of transformers.
     """
 
@@ -224,7 +224,7 @@ class Start:
         return cls(sizes, found)
 
     def weights(self, layers: int) -> dict[str, Tensor]:
-        """Those of `Whisper`; the norm on top is the model's where it keeps all layers, and new above fewer."""
+        """Those of `ChunkWhisper`; the norm on top is the model's where it keeps all layers, and new above fewer."""
         found = self.found
         made = {f"input.{name}": found[name] for name in found if name.startswith("conv")}
         for number in range(layers):
