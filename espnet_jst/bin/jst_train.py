@@ -38,6 +38,7 @@ training
   --curriculum S                  short utterances first: share of the training in which longer ones are let in
   --curriculum_start S            share of the batches, by length, at its start
   --optim NAME --optim_conf KEY=VALUE    muon, scaled_adam (see docs/training.md), adamw, and ESPnet's others
+  --lr_factors NAME=F             of what is trained already: encoder=0.1, encoder.layers=[0.05,0.2] by depth
   --scheduler warmupcosine|eden --scheduler_conf KEY=VALUE
   --batch_type sorted|numel|...   with --batch_size or --batch_bins
   --num_workers N                 processes that load data

@@ -25,6 +25,7 @@ from espnet_jst.text.lanes import parse_lanes
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.token_marks import TokenLists
+from espnet_jst.training.rates import parse_factors
 
 MAX_TOKENS, MAX_TOKEN_BYTES = 200_000, 2**24
 
@@ -41,6 +42,7 @@ def check_keys_of(args: argparse.Namespace) -> None:
     parse_searches(heads_of(args), model_conf.get("searches"))
     inputs_of(args)
     tgt_langs_of(args)
+    parse_factors(args.lr_factors)
     parse_regularizers(model_conf.get("regularizers"))
     read(PreprocessorConf, args.preprocessor_conf, "preprocessor_conf")
     not_made = ["normalize"] if args.collect_stats else []  # which is made from the statistics, later

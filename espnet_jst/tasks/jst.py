@@ -39,6 +39,7 @@ from espnet_jst.training.groups import GroupedBatches  # noqa: E402
 from espnet_jst.training.hooks import ModelOptimizer  # noqa: E402
 from espnet_jst.training.precision import Float32Arguments  # noqa: E402
 from espnet_jst.training.processes import leave_processes, run_processes, wanted_processes  # noqa: E402
+from espnet_jst.training.rates import parse_factors, scale_rates  # noqa: E402
 from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
@@ -95,6 +96,13 @@ class JSTTask(st.STTask):
             action=NestedDictAction,
             default={},
             help="Further training data, whose inputs may be others: name -> data, shape_files, share of the steps",
+        )
+        parser.add_argument(
+            "--lr_factors",
+            action=NestedDictAction,
+            default={},
+            help="Factors of the learning rate of parts of the model: encoder=0.1, or encoder.layers=[0.05,0.2] from "
+            "the lowest to the highest layer; --freeze_param takes what should not move at all",
         )
         parser.add_argument(
             "--cpu_processes",
@@ -246,6 +254,14 @@ class JSTTask(st.STTask):
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
         """ESPnet's optimizers; one that groups the parameters in its own way is given the model."""
+        optimizers = cls._optimizers(args, model)
+        factors = parse_factors(args.lr_factors)
+        for optimizer in optimizers if factors else ():
+            scale_rates(optimizer, model, factors)
+        return optimizers
+
+    @classmethod
+    def _optimizers(cls, args: argparse.Namespace, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
         chosen = abs_task.optim_classes[args.optim]
         if not issubclass(chosen, ModelOptimizer):
             return super().build_optimizers(args, model)

@@ -33,6 +33,9 @@ def test_a_shipped_configuration_builds_models_that_hear_and_write(path, tmp_pat
         bands = (args.frontend_conf or {}).get("n_mels", 80)
         if args.frontend == "pretrained":  # the user says which one
             args.frontend_conf, bands = {"model": saved("whisper"), "layer": 2}, 32
+        if args.encoder == "chunk_whisper":
+            args.encoder_conf |= {"model": saved("whisper"), "layers": 2}
+            bands = args.frontend_conf["n_mels"] = 20
         if args.encoder == "mbart":  # 350 million numbers, of which one layer of each is like the others
             args.encoder_conf["layers"] = args.model_conf["heads"]["st"]["layers"] = 1
         np.savez(tmp_path / "stats.npz", count=1, sum=np.full(bands, -9.0), sum_square=np.full(bands, 90.0))
