@@ -135,6 +135,11 @@ def try_configuration(
             )
             arguments += _stand_in_words(folder) if words and WORDS in run.further_inputs else []
             if normalize and hears:
+                if values.get("normalize", normalize) in (None, "none"):
+                    raise ConfigError(
+                        f"{where}: normalize is none, and --feats_normalize {normalize} would take its place: give "
+                        "--feats_normalize none"
+                    )
                 arguments += ["--normalize", normalize, "--normalize_conf", f"stats_file={_statistics(folder)}"]
             if minutes > 0:
                 arguments += ["--max_train_minutes", f"{minutes:g}"]

@@ -139,6 +139,17 @@ def test_a_head_that_writes_what_the_corpus_lacks_is_said_without_a_try():
         check_training(OPTIONS.changed(src_lang="none"))
 
 
+@pytest.mark.parametrize("none", [None, "none"])
+def test_a_configuration_without_normalization_wants_the_recipe_without(
+    commands: list[dict[str, list[str]]], none: str | None
+):
+    write(changed("normalize", none))
+    with pytest.raises(ConfigError, match="normalize is none, and --feats_normalize running_mvn would take its place"):
+        check_training(OPTIONS)
+    check_training(OPTIONS.changed(feats_normalize="none"))
+    assert "normalize" not in commands[0]
+
+
 def test_files_of_a_group_are_there_or_are_made_by_the_stages(commands: list[dict[str, list[str]]]):
     group = {"data": [["mt/text", "src_text", "text"]], "shape_files": ["dump/raw/mt/shape"], "share": 0.5}
     write(changed("train_groups", {"mt": group}))
