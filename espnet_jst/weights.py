@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError
+from espnet_jst.stored_weights import restored
 from espnet_jst.token_marks import PREFIX, check_marks, marks_in
 
 UNSAFE_VARIABLE = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
@@ -155,7 +156,7 @@ def read_weights(path: str | Path, *, device: str | torch.device = "cpu", part: 
         _check_plain(tensors, path)
         if part is not None:
             raise CheckpointError(f"{path} holds one model and no {part}: leave the choice out")
-        return tensors
+        return restored(tensors, path)
     _check_stored(path)
     state = safe_load(path, map_location=device)
     if part is not None and not (isinstance(state, Mapping) and isinstance(state.get(part), Mapping)):

@@ -25,7 +25,7 @@ ORDER = (
     *("text", "units"),
     # What any room may use: a stranger's files, weights and the marks in them, configurations, and the contracts. The
     # registry names the classes of rooms above it as text, and imports them when they are asked for.
-    *("untrusted", "weights", "token_marks", "registry", "keys", "limits", "config", "plain_yaml"),
+    *("untrusted", "weights", "stored_weights", "token_marks", "registry", "keys", "limits", "config", "plain_yaml"),
     *("scheduled", "streams", "taps", "compat", "progress", "version", "errors"),
 )
 ESPNET = {"espnet", "espnet2", "espnetez", "espnet_model_zoo"}

@@ -20,6 +20,12 @@ def get_parser() -> argparse.ArgumentParser:
     check.add_argument("--wav", metavar="FILE", help="recording that the finished pack must decode")
     check.add_argument("--skip_check", action="store_true", help="do not load the pack again")
     group = parser.add_argument_group("content")
+    group.add_argument(
+        "--weights",
+        default="fp32",
+        choices=("fp32", "fp16", "int8"),
+        help="how they are stored; read they are float32. Of int8 ESPnet's own tools can read nothing (default: fp32)",
+    )
     group.add_argument("--model", metavar="FILE", help="weights (default: the average of the best epochs)")
     group.add_argument("--results", metavar="FILE", help="RESULTS.md (default: the experiment's)")
     group.add_argument("--data_license", metavar="FILE", help="licence and source of the training data")
@@ -50,6 +56,7 @@ def _run(args: argparse.Namespace) -> None:
         data_license=args.data_license,
         card=card,
         decoding=args.inference_config,
+        kind=args.weights,
         options=args.option,
     )
     checked = "not checked" if args.skip_check else f"loaded from an empty folder, it decoded {args.wav}"

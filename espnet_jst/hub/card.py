@@ -64,6 +64,7 @@ class CardInfo:
         notes: what should be known before use: data, limits.
         data: what it was trained on, in words: utterances, hours; by default the name.
         warnings: what should be known before anything else.
+        stored: how the weights are stored, and what that has changed of them; nothing for float32.
     """
 
     name: str = "espnet_jst model"
@@ -74,6 +75,13 @@ class CardInfo:
     notes: str = ""
     data: str = ""
     warnings: Sequence[str] = ()
+    stored: str = ""
+
+
+def _stored(how: str) -> list[str]:
+    if not how:
+        return []
+    return [f"The weights are stored as {how}. The results are those of the weights before that.", ""]
 
 
 def model_card(
@@ -126,7 +134,7 @@ def model_card(
             *([f"The model listens at {fs} Hz; other rates are resampled."] if fs else []),
             *_licenses(info.license, data_license, base),
             *(["", "## How it was made", "", *how] if how else []),
-            *(["", "## Results", "", _deepen(results)] if results.strip() else []),
+            *(["", "## Results", "", *_stored(info.stored), _deepen(results)] if results.strip() else []),
             "",
             "## Citation",
             "",

@@ -47,6 +47,7 @@ def pack(
     data_license: str | Path | None = None,
     card: CardInfo | None = None,
     decoding: str | Path | None = None,
+    kind: str = "fp32",
     options: Iterable[str | Path] = (),
     say: Callable[[str], object] = print,
 ) -> Path:
@@ -63,6 +64,7 @@ def pack(
         card: what the model card says; a licence that it does not name is that of the model that this one was trained
             further from.
         decoding: decoding configuration; loading the pack decodes with its search and chunk (`decoding_options`).
+        kind: how weights are stored, see `stored_weights`; of int8 ESPnet's own tools can read nothing.
         options: further files, packed under their names at the root.
         say: receives what the packer should know: that a lane is empty or all wrong, that licences differ.
 
@@ -80,7 +82,7 @@ def pack(
         staging = Path(scratch) / "pack"
         staging.mkdir()
         config = _stage_config(exp_dir / "config.yaml", staging)
-        weights_name = _stage_weights(weights, staging, config)
+        weights_name, lost = _stage_weights(weights, staging, config, kind)
         extra: list[tuple[str | Path, str]] = [
             (path, f"images/{path.name}") for path in sorted((exp_dir / "images").glob("*.png"))
         ]
@@ -89,7 +91,7 @@ def pack(
         for path, name in extra:
             _stage_file(Path(path), staging / name)
         base = read_base(exp_dir)[0]
-        card = _complete(card or CardInfo(), exp_dir, base)
+        card = _complete(replace(card or CardInfo(), stored=lost), exp_dir, base)
         _stage_license(staging / DATA_LICENSE, data_license, exp_dir)
         write_card = partial(_write_card, staging, config=config, results=results, exp_dir=exp_dir, base=base)
         write_card(card)
@@ -188,20 +190,30 @@ def _stage_file(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _stage_weights(path: Path, staging: Path, config: Mapping[str, Any]) -> str:
-    """Both forms, written anew from the tensors, so that nothing else that lay in the file is given away."""
+def _stage_weights(path: Path, staging: Path, config: Mapping[str, Any], kind: str) -> tuple[str, str]:
+    """Both forms, written anew from the tensors, so that nothing else that lay in the file is given away; of int8 the
+    one that we read.
+
+    Returns:
+        The name of the weights, and what they have lost, if anything.
+    """
     import torch
     from safetensors.torch import save_file
 
+    from espnet_jst.stored_weights import rounding, stored
     from espnet_jst.weights import read_weights
 
     state = read_weights(path)
     _check_token_lists(state, config, staging, path)
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    tensors = stored(state, kind)
+    lost = "" if kind == "fp32" else f"{kind}: {rounding(state, kind)}"
+    save_file(tensors, staging / SAFETENSORS, metadata={"format": "pt"})
+    if kind == "int8":
+        return SAFETENSORS, lost
     name = path.resolve().with_suffix(".pth").name
-    torch.save(state, staging / name)
-    save_file(state, staging / SAFETENSORS, metadata={"format": "pt"})
-    return name
+    torch.save(tensors, staging / name)
+    return name, lost
 
 
 def _check_token_lists(state: Mapping[str, Any], config: Mapping[str, Any], staging: Path, where: Path) -> None:

@@ -69,6 +69,21 @@ def test_a_pack_moved_to_another_folder_decodes_the_same(experiment: Path, tmp_p
     assert sum(map(len, decoded.values())) > 0
 
 
+@pytest.mark.parametrize(("kind", "share"), [("fp16", 0.55), ("int8", 0.36)])
+def test_a_smaller_pack_decodes_and_says_what_it_lost(
+    experiment: Path, tmp_path: Path, kind: str, share: float
+) -> None:
+    small = pack(experiment / "exp" / "st_tiny", tmp_path / "small.zip", wav=None, kind=kind)
+    with zipfile.ZipFile(small) as archive, zipfile.ZipFile(experiment / "tiny.zip") as whole:
+        sizes = [next(i.file_size for i in z.infolist() if i.filename == "model.safetensors") for z in (archive, whole)]
+        assert sizes[0] < share * sizes[1]
+        assert f"stored as {kind}: matrices differ by 0." in archive.read("README.md").decode()
+        names = archive.namelist()
+        assert ("valid.loss.ave.pth" in names or any(name.endswith(".pth") for name in names)) == (kind == "fp16")
+    decoded = lanes(Speech2Text.from_pretrained(small), experiment / "a.wav")
+    assert sum(map(len, decoded.values())) > 0
+
+
 def test_a_pack_decodes_offline_from_a_read_only_cache_that_stays_as_it_was(
     experiment: Path, tmp_path: Path, monkeypatch
 ) -> None:
