@@ -16,6 +16,7 @@ COMMANDS = {
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
     "import-icefall": ("espnet_jst.bin.jst_import_icefall", "pack a released Zipformer or HENT-SRT checkpoint"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
+    "import": ("espnet_jst.bin.jst_import", "a data directory from a table, a data set or cuts"),
     "doctor": ("espnet_jst.bin.jst_doctor", "examine a data directory before training"),
     "convert-pipes": ("espnet_jst.bin.jst_convert_pipes", "run the commands of a wav.scp once, into audio files"),
     "diagnose": ("espnet_jst.bin.jst_diagnose", "what each policy costs, before any training"),
