@@ -31,6 +31,8 @@ def _main(flags: Sequence[str]) -> None:
         _sweep(options)
     elif options.run.latency:
         _report_latency(options)
+    elif options.run.stress:
+        _stress(options)
     else:
         _run(options)
 
@@ -127,6 +129,18 @@ def _report_latency(options: Options) -> None:
         asked = check_flags(report.flags(options, name))
         check_search(options.exp / "config.yaml", asked.search_heads, asked.blank_penalty)
     _run_all(report_stages(report, options), options)
+
+
+def _stress(options: Options) -> None:
+    from espnet_jst.bin.jst_inference import check_flags
+    from espnet_jst.recipe.stages.decoding import check_search
+    from espnet_jst.recipe.stress import Stress, stress_stages
+
+    _check_decoding(options)
+    stress = Stress.read(Path(options.run.stress))
+    asked = check_flags(options.decoding.flags("streaming"))
+    check_search(options.exp / "config.yaml", asked.search_heads, asked.blank_penalty)
+    _run_all(stress_stages(stress, options), options)
 
 
 def _check_decoding(options: Options) -> None:

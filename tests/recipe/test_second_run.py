@@ -78,7 +78,14 @@ CHANGES: dict[str, list[str]] = {
 }
 ELSEWHERE = {
     *("stage", "stop_stage", "force", "skip_data_prep", "skip_eval", "skip_packing", "skip_upload_hf", "scheduler"),
-    *("feats_type", "speed_perturb_factors", "compare", "sweep", "latency"),  # one value, refused, and other programs
+    *(
+        "feats_type",
+        "speed_perturb_factors",
+        "compare",
+        "sweep",
+        "latency",
+        "stress",
+    ),  # one value, refused, and other programs
     *("corpus_dir", "aligner", "aligner_model", "finetune", "finetune_anyway"),  # tests of their own
     *("kmeans_feature", "text_share", "text_set", "text_ctc", "text_shuffled"),  # test_hard_sharing
     *("cache_frames", "mbart", "audio_channels"),  # test_cached_frames, test_mbart_recipe, test_beam_recipe

@@ -37,6 +37,7 @@ class RunOptions:
     latency: str = option(
         "", "file with ways of decoding: decode a set as streams in each, and make one table of delays"
     )
+    stress: str = option("", "file with disturbances: decode a set with each as streams, and make one table")
     compare_nj: int = option(1, "runs of a comparison at a time")
 
     def runs(self, *stages: int, skip: bool = False) -> bool:
