@@ -75,6 +75,10 @@ class LogMelConf(FilterBankConf):
 
     floor: float = key(1e-7, "smallest mel power before the logarithm, about -100 dBFS by default", low=1e-30, high=1.0)
     trainable: bool = key(False, "train the filters, from the mel filters on")
+    remove_dc: bool = key(
+        False,
+        "take the mean off each window, so that a constant in the samples changes nothing; a choice before a training",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

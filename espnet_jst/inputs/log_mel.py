@@ -21,7 +21,16 @@ class LogMel(FilterBank):
         )
         window = torch.hann_window(conf.window_samples, periodic=False)
         super().__init__(conf, window=window, bank=nn.Parameter(bank) if conf.trainable else bank)
-        self.floor = conf.floor
+        self.floor, self.remove_dc = conf.floor, conf.remove_dc
+
+    def weighted(self, windows: Tensor) -> Tensor:
+        """Windows of samples (..., window) as they are transformed."""
+        if self.remove_dc:
+            windows = windows - windows.mean(dim=-1, keepdim=True)
+        return windows * self.window
+
+    def _windows(self, samples: Tensor) -> Tensor:
+        return self.weighted(samples.unfold(1, self.window_samples, self.hop_samples))
 
     def _log_mel(self, power: Tensor) -> Tensor:
         return (power / self.window.sum().square() @ self.bank).clamp(min=self.floor).log()

@@ -17,6 +17,7 @@ from espnet_jst.taps import Tap
 
 FRONTENDS = {
     "log_mel": LogMel,
+    "log_mel_without_dc": functools.partial(LogMel, remove_dc=True),
     "kaldi_fbank": KaldiFbank,
     # What sherpa-onnx gives to a NeMo model.
     "sherpa_onnx_nemo": functools.partial(
@@ -233,3 +234,11 @@ def test_filters_that_are_trained_get_gradients_and_begin_as_mel_filters():
     torch.testing.assert_close(y, fixed(x, torch.tensor([4000, 4000]))[0])
     y.mean().backward()
     assert trained.bank.grad.abs().sum() > 0 and not list(fixed.parameters())
+
+
+def test_a_constant_in_the_samples_changes_nothing_where_it_is_taken_off():
+    samples, count = 0.1 * torch.randn(1, 8000), torch.tensor([8000])
+    for remove, most in ((True, 1e-3), (False, 10.0)):
+        frontend = LogMel(fs=8000, n_mels=40, remove_dc=remove)
+        moved = (frontend(samples + 0.3, count)[0] - frontend(samples, count)[0]).abs().max()
+        assert (moved < most) == remove or (not remove and moved > 1.0)

@@ -53,7 +53,7 @@ class BeamBank(LogMel):
 
     def _of_beams(self, frames: Tensor) -> Tensor:
         """(B, T, C, window) -> log-mel energies of every beam, (B, T, K, n_mels)."""
-        spectra = torch.fft.rfft(frames * self.window, self.n_fft)
+        spectra = torch.fft.rfft(self.weighted(frames), self.n_fft)
         real, imaginary = self.beams
         heard = torch.einsum("btcf,kfc->btkf", spectra, torch.complex(real, -imaginary))
         return self._log_mel(heard.real.square() + heard.imag.square())
