@@ -22,6 +22,7 @@ COMMANDS = {
     "diagnose": ("espnet_jst.bin.jst_diagnose", "what each policy costs, before any training"),
     "similarity": ("espnet_jst.bin.similarity", "what the branches of models find alike"),
     "units": ("espnet_jst.bin.units", "speech as discrete units: learn and extract them"),
+    "synthesize": ("espnet_jst.bin.jst_synthesize", "recordings of texts, by a speech synthesizer of yours"),
     "simulate": ("espnet_jst.bin.simulate", "conversations at several microphones, from single utterances"),
     "conversations": ("espnet_jst.bin.conversations", "texts of conversations, with a tag for each speaker"),
     "beams": ("espnet_jst.bin.beams", "the beams of several microphones, as a picture"),
