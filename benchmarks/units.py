@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -122,8 +123,28 @@ def clustering(rounds: int) -> None:
             inertia["faiss"] = float(model.obj[-1]) / FRAMES
 
         rows["faiss"] = with_faiss
+    needed = {name: memory_mb(row) for name, row in rows.items()}
     for name, taken in interleaved(rows, rounds).items():
-        print(f"{name:<40} {taken:7.2f} CPU s, inertia {inertia[name]:.2f}")
+        print(f"{name:<40} {taken:7.2f} CPU s, inertia {inertia[name]:.2f}, {needed[name]:.0f} MB more")
+
+
+def memory_mb(row: Callable[[], object]) -> float:
+    """How far the memory of a process grows that does it once, libraries and frames being there before."""
+    import torch
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        torch.set_num_threads(1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        row()
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        os.write(writing, f"{grown / 1024}".encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as stream:
+        return float(stream.read() or "nan")
 
 
 def main() -> None:
