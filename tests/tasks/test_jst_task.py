@@ -259,7 +259,7 @@ def test_a_missing_option_is_one_message(capsys):
         ({"encoder": "conformer", "encoder_conf": {}}, "conformer.*has no taps.*chunk_conformer"),
         (
             {"encoder": "gru", "encoder_conf": {}},
-            "'gru': use chunk_conformer or contextual_block or mbart or chunk_whisper or zipformer, or name the module ",
+            "'gru': use chunk_conformer or contextual_block or mbart or chunk_whisper or zipformer, or name the module",
         ),
         ({"normalize": "utterance_mvn", "normalize_conf": {}}, "a stream has not heard yet: use running_mvn"),
         ({"frontend": "default", "frontend_conf": {}}, "frontend 'default': DefaultFrontend has no .*use log_mel"),
