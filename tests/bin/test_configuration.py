@@ -74,7 +74,7 @@ def test_help_of_one_name_shows_its_keys_alone(capsys):
         (["encodr"], "did you mean 'encoder'"),
         (
             ["encoder", "conformer"],
-            "'conformer' is not one of chunk_conformer, chunk_whisper, contextual_block, mbart, zipformer .did you mean",
+            "'conformer' is not one of chunk_conformer, chunk_whisper, contextual_block, mbart, zipformer .did you",
         ),
     ],
 )
