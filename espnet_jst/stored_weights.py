@@ -78,9 +78,9 @@ def restored(tensors: Mapping[str, Tensor], where: object) -> dict[str, Tensor]:
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in found.items()}
 
 
-def rounding(state: Mapping[str, Tensor], kind: str) -> Rounding:
-    """What `stored` loses."""
-    again = restored(stored(state, kind), kind)
+def rounding(state: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Rounding:
+    """What weights have lost in the tensors that `stored` made of them."""
+    again = restored(tensors, "what was stored")
     lost, whole, worst = 0.0, 0.0, (0.0, "none")
     for name, value in state.items():
         if value.is_floating_point() and value.dim() > 1:

@@ -42,9 +42,9 @@ def test_the_bytes_are_a_quarter_and_the_loss_is_said(tmp_path: Path) -> None:
     save_file(state, tmp_path / "large.safetensors")
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("small", "large")]
     assert sizes[0] < 0.27 * sizes[1]
-    lost = rounding(state, "int8")
+    lost = rounding(state, stored(state, "int8"))
     assert 0.002 < lost.error < 0.012 and lost.worst == pytest.approx(lost.error) and lost.name == "a"
-    assert str(lost).endswith("(a)") and rounding(state, "fp32").error == 0.0
+    assert str(lost).endswith("(a)") and rounding(state, stored(state, "fp32")).error == 0.0
     read = read_weights(tmp_path / "small.safetensors")
     assert torch.equal(read["a"], restored(stored(state, "int8"), "x")["a"]) and torch.equal(read["b"], state["b"])
 

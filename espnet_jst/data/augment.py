@@ -48,9 +48,14 @@ def equalize(speech: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectrum * np.float32(10) ** curve, size, axis=0)[: len(speech)].astype(np.float32, copy=False)
 
 
+def noise_level(speech: np.ndarray, snr_db: float) -> float:
+    """Root mean square of noise at a signal-to-noise ratio over the whole utterance and all channels."""
+    return float(np.sqrt(np.mean(np.square(speech, dtype=np.float64))) * 10 ** (-snr_db / 20))
+
+
 def add_white_noise(speech: np.ndarray, snr_db: float) -> np.ndarray:
     """Add Gaussian noise at a signal-to-noise ratio over the whole utterance and all channels; silence stays silent."""
-    noise_rms = np.sqrt(np.mean(np.square(speech, dtype=np.float64))) * 10 ** (-snr_db / 20)
+    noise_rms = noise_level(speech, snr_db)
     # Numbers of the global generator, which ESPnet seeds, are drawn one by one in float64: five times slower.
     generator = np.random.default_rng(np.random.randint(2**32, dtype=np.uint32))
     return speech + np.float32(noise_rms) * generator.standard_normal(speech.shape, dtype=np.float32)

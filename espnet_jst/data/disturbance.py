@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from espnet_jst.data.augment import change_speed
+from espnet_jst.data.augment import change_speed, noise_level
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key
 
@@ -39,8 +39,7 @@ class Disturbance(Conf):
             samples = _band(samples, fs, *self.band_hz)
         if self.noise_snr_db is not None:
             noise = np.random.default_rng(crc32(name.encode())).standard_normal(samples.shape)
-            power = np.mean(np.square(samples, dtype=np.float64))
-            samples = samples + noise * np.sqrt(power) * 10 ** (-self.noise_snr_db / 20)
+            samples = samples + noise * noise_level(samples, self.noise_snr_db)
         peak = float(np.abs(samples).max(initial=0.0))
         if self.level_db is not None and peak > QUIETEST:
             samples = samples * (10 ** (self.level_db / 20) / peak)

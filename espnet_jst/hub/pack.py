@@ -207,7 +207,7 @@ def _stage_weights(path: Path, staging: Path, config: Mapping[str, Any], kind: s
     _check_token_lists(state, config, staging, path)
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     tensors = stored(state, kind)
-    lost = "" if kind == "fp32" else f"{kind}: {rounding(state, kind)}"
+    lost = "" if kind == "fp32" else f"{kind}: {rounding(state, tensors)}"
     save_file(tensors, staging / SAFETENSORS, metadata={"format": "pt"})
     if kind == "int8":
         return SAFETENSORS, lost

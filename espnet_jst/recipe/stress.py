@@ -114,16 +114,12 @@ def disturb(source: Path, out: Path, *, nj: int, disturbance: Mapping[str, Any])
     audio.mkdir(parents=True)
     wav = kaldi.read_table(source / "wav.scp")
     paths = {key: audio / f"{file_name(key)}.flac" for key in wav}
-    write = partial(_write, Disturbance(**{**disturbance, "band_hz": _pair(disturbance["band_hz"])}))
+    write = partial(_write, Disturbance(**disturbance))
     run_each(write, [(key, wav[key], paths[key]) for key in wav], nj=nj, title=f"disturb {out.name}")
     for table in present(source / TGT_LANGS):
         shutil.copyfile(table, out / table.name)
     kaldi.write_table(out / "wav.scp", {key: path.as_posix() for key, path in paths.items()})
     return f"{len(paths)} recordings in {out}"
-
-
-def _pair(values: Any) -> tuple[float, float] | None:
-    return None if values is None else (values[0], values[1])
 
 
 def _write(disturbance: Disturbance, item: tuple[str, str, Path]) -> None:

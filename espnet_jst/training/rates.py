@@ -61,21 +61,20 @@ def factors_of(model: nn.Module, factors: Mapping[str, Factor]) -> dict[str, flo
                 {".".join(name.split(".")[:size]) for name in names for size in range(1, name.count(".") + 1)}
             )
             raise ConfigError(f"{OPTION}: the model has no {prefix}{closest(prefix, known)}")
-        for name in inside:
-            found[name] = _factor(prefix, factors[prefix], name, inside)
+        found.update(zip(inside, _spread(prefix, factors[prefix], inside), strict=True))
     return found
 
 
-def _factor(prefix: str, factor: Factor, name: str, inside: Sequence[str]) -> float:
+def _spread(prefix: str, factor: Factor, inside: Sequence[str]) -> list[float]:
+    """Of each parameter in a module."""
     if not isinstance(factor, tuple):
-        return factor
-    layers = [_LAYER.match(other.removeprefix(f"{prefix}.")) for other in inside]
-    if not all(layers):
+        return [factor] * len(inside)
+    matches = [_LAYER.match(name.removeprefix(f"{prefix}.")) for name in inside]
+    layers = [int(match[1]) for match in matches if match]
+    if len(layers) < len(inside):
         raise ConfigError(f"{OPTION}.{prefix} has two factors, and no numbered layers: give one")
-    top = max(int(layer[1]) for layer in layers if layer)
-    own = layers[inside.index(name)]
     low, high = factor
-    return low * (high / low) ** (int(own[1]) / max(1, top)) if own else low
+    return [low * (high / low) ** (layer / max(1, *layers)) for layer in layers]
 
 
 def scale_rates(optimizer: torch.optim.Optimizer, model: nn.Module, factors: Mapping[str, Factor]) -> None:

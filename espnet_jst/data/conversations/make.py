@@ -8,11 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from espnet_jst.config import read_yaml
-from espnet_jst.data.conversations.conf import ConversationsConf
+from espnet_jst.data.checks import NO_VALUE
+from espnet_jst.data.conversations.conf import GIVEN, SPREAD, ConversationsConf
 from espnet_jst.data.conversations.write import write_conversations
+from espnet_jst.data.kaldi import read_table, write_table
 from espnet_jst.data.simulation.conf import SimulationConf
 from espnet_jst.data.simulation.simulate import simulate
 from espnet_jst.keys import read
+
+
+def hand_on_times(single: Path, known: Path | None) -> str:
+    """Write the times of words that a user has into a data directory of single utterances; those of an earlier run go.
+
+    Returns:
+        `ConversationsConf.times`: without any they are spread over the turns by the lengths of the words.
+    """
+    (single / GIVEN).unlink(missing_ok=True)
+    if known is None:
+        return SPREAD
+    times = read_table(known)
+    write_table(single / GIVEN, {key: times.get(key, NO_VALUE) for key in read_table(single / "utt2spk")})
+    return GIVEN
 
 
 def make_conversations(

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from espnet_jst.data.conversations.conf import ConversationsConf
-from espnet_jst.data.conversations.make import make_conversations
+from espnet_jst.data.conversations.make import hand_on_times, make_conversations
 from espnet_jst.data.corpora.fleurs import FOLDERS, SETS, read_set
 from espnet_jst.data.corpora.folders import add_folders, given
 from espnet_jst.data.corpora.turns import write_set
@@ -25,15 +25,11 @@ LANGUAGES = {"src_lang": "mul", "tgt_lang": "mul-x-tgt"}  # what is said, in two
 CASE = "lc.rm"
 
 
-def write_single(corpus: Path, langs: tuple[str, str], name: str, out: Path, times: Path | None) -> None:
-    """The single utterances of a set, with the language of each and, where they are known, the times of its words."""
+def write_single(corpus: Path, langs: tuple[str, str], name: str, out: Path) -> None:
+    """The single utterances of a set, with the language of each."""
     write_set(out, read_set(corpus, langs, name), src=LANGUAGES["src_lang"], tgt=LANGUAGES["tgt_lang"])
     keys = read_table(out / "utt2spk")
     write_table(out / "utt2lang", {key: key.split("-")[0] for key in keys})
-    (out / "word_times").unlink(missing_ok=True)
-    if times is not None:
-        known = read_table(times / name)
-        write_table(out / "word_times", {key: known.get(key, "-") for key in keys})
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -51,8 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     [corpus] = given(args, FOLDERS)
     for seed, name in enumerate(SETS, start=1):
         source, out = args.data_dir / "single" / name, args.data_dir / name
-        write_single(corpus, (args.langs[0], args.langs[1]), name, source, args.word_times)
-        times = "word_times" if args.word_times else "spread"
+        write_single(corpus, (args.langs[0], args.langs[1]), name, source)
+        times = hand_on_times(source, args.word_times and args.word_times / name)
         texts = ConversationsConf(**LANGUAGES, src_case=CASE, tgt_case=CASE, times=times)
         make_conversations(source, out, CONF, texts, num=getattr(args, name), seed=seed, nj=args.nj)
 

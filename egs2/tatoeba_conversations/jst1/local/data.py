@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 from espnet_jst.data.conversations.conf import ConversationsConf
-from espnet_jst.data.conversations.make import make_conversations
-from espnet_jst.data.kaldi import read_table, write_table
+from espnet_jst.data.conversations.make import hand_on_times, make_conversations
 from espnet_jst.errors import JSTError
 
 HERE = Path(__file__).resolve().parent
@@ -39,14 +38,9 @@ def main(argv: list[str] | None = None) -> None:
     command = [sys.executable, str(SENTENCES), "--data_dir", str(single)]
     if subprocess.run([*command, *(["--corpus", args.corpus] if args.corpus else [])], check=False).returncode:
         sys.exit(1)  # it has said why
-    times = "word_times" if args.word_times else "spread"
-    texts = ConversationsConf(src_lang="es", tgt_lang="en", src_case=CASE, tgt_case=CASE, times=times)
     for seed, name in enumerate(SETS, start=1):
-        (single / name / "word_times").unlink(missing_ok=True)
-        if args.word_times:
-            known = read_table(args.word_times / name)
-            table = {key: known.get(key, "-") for key in read_table(single / name / "utt2spk")}
-            write_table(single / name / "word_times", table)
+        times = hand_on_times(single / name, args.word_times and args.word_times / name)
+        texts = ConversationsConf(src_lang="es", tgt_lang="en", src_case=CASE, tgt_case=CASE, times=times)
         numbers = {"num": getattr(args, name), "seed": seed, "nj": args.nj}
         make_conversations(single / name, args.data_dir / name, CONF, texts, **numbers)
 
