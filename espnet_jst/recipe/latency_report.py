@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from espnet_jst.config import check_choice, shown
-from espnet_jst.errors import ConfigError
+from espnet_jst.config import check_choice
 from espnet_jst.keys import Conf, key, read, required
+from espnet_jst.recipe.named import check_names
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.decoding import COST, decoded_files, decoding_stage
@@ -53,11 +53,7 @@ class LatencyReport:
             ConfigError: a key is unknown, a value cannot be used, or there is no setting.
         """
         conf = read(LatencyConf, read_yaml(path), str(path))
-        if not conf.settings:
-            raise ConfigError(f"{path}: settings names none: give name: flags of jst_inference")
-        for name in conf.settings:
-            if not name.isidentifier():
-                raise ConfigError(f"{path}: settings: {shown(name)} cannot be a name: use letters, digits and '_'")
+        check_names(path, "settings", conf.settings, "flags of jst_inference")
         settings = {name: shlex.split(flags) for name, flags in conf.settings.items()}
         return cls(path.stem, conf.title or path.stem, conf.set, settings)
 

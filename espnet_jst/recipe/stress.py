@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from espnet_jst.config import check_choice, shown
+from espnet_jst.config import check_choice
 from espnet_jst.data import audio_file, kaldi
 from espnet_jst.data.disturbance import Disturbance
 from espnet_jst.data.names import file_name
 from espnet_jst.data.utterances import TGT_LANGS
-from espnet_jst.errors import ConfigError
 from espnet_jst.jobs.shards import run_each
 from espnet_jst.keys import Conf, key, read, required
+from espnet_jst.recipe.named import check_names
 from espnet_jst.recipe.options import Options
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages.decoding import decoded_files, decoding_stage
@@ -58,13 +58,11 @@ class Stress:
             ConfigError: a key is unknown, a value cannot be used, or there is no disturbance.
         """
         conf = read(StressConf, read_yaml(path), str(path))
-        if not conf.disturbances:
-            raise ConfigError(f"{path}: disturbances names none: give name: keys, such as quiet: {{level_db: -40}}")
-        found = {}
-        for name, keys in conf.disturbances.items():
-            if not name.isidentifier() or name == AS_IT_IS:
-                raise ConfigError(f"{path}: disturbances: {shown(name)} cannot be a name: use letters, digits and '_'")
-            found[name] = read(Disturbance, keys, f"{path}: disturbances.{name}")
+        example = "keys, such as quiet: {level_db: -40}"
+        check_names(path, "disturbances", conf.disturbances, example, taken=[AS_IT_IS])
+        found = {
+            name: read(Disturbance, keys, f"{path}: disturbances.{name}") for name, keys in conf.disturbances.items()
+        }
         return cls(path.stem, conf.title or path.stem, conf.set, found)
 
 
