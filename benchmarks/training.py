@@ -184,28 +184,36 @@ def table(sizes: list[str], zipformers: list[str], rounds: int) -> str:
     return markdown(header, rows)
 
 
-VARIED = {  # name: dtype of products, whether batches are padded to few sizes
-    "float32": ("float32", False),
-    "bfloat16, lengths as they are": ("bfloat16", False),
-    "bfloat16, few sizes": ("bfloat16", True),
+VARIED = {  # name: dtype of products, whether batches are padded to few sizes, whether freed memory is kept
+    "float32": ("float32", False, True),
+    "float32, memory given back": ("float32", False, False),
+    "bfloat16, lengths as they are": ("bfloat16", False, True),
+    "bfloat16, few sizes": ("bfloat16", True, True),
 }
 
 
 def one_of_varied(size: str, name: str) -> dict:
-    """CPU seconds a step where every batch has other lengths, in the second and third pass over them."""
+    """CPU seconds a step where every batch has other lengths, in the second and third pass over them, and memory."""
+    import resource
     import time
 
     import numpy as np
 
+    from espnet_jst.training.memory import keep_freed_memory
+
     drawn = np.random.default_rng(0)
     lengths = [(seconds, int(8 * seconds) + 2) for seconds in drawn.uniform(1.0, 6.0, 48)]
-    dtype, rounded = VARIED[name]
+    dtype, rounded, kept = VARIED[name]
+    if kept:
+        keep_freed_memory()
     step, parameters = make_step(conformer(SIZES[size]), dtype, rounded=rounded, lengths=lengths)
     step()  # kernels are made
     started = time.process_time()
     step()
     step()
-    return {"cpu_s": (time.process_time() - started) / 2 / len(lengths), "parameters": parameters}
+    cpu_s = (time.process_time() - started) / 2 / len(lengths)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {"cpu_s": cpu_s, "parameters": parameters, "peak_gb": used.ru_maxrss / 2**20}
 
 
 def varied(sizes: list[str], rounds: int) -> str:
@@ -223,8 +231,9 @@ def varied(sizes: list[str], rounds: int) -> str:
         seconds = {name: statistics.median(run["cpu_s"] for run in found) for name, found in runs.items()}
         for name, taken in seconds.items():
             parameters = f"{runs[name][0]['parameters'] / 1e6:.1f} M"
-            rows.append([parameters, name, f"{taken:.3f}", f"{taken / seconds['float32']:.2f}"])
-    return markdown(["parameters", "batches of all lengths", "CPU s a step", "of float32"], rows)
+            peak = f"{max(run['peak_gb'] for run in runs[name]):.1f}"
+            rows.append([parameters, name, f"{taken:.3f}", f"{taken / seconds['float32']:.2f}", peak])
+    return markdown(["parameters", "batches of all lengths", "CPU s a step", "of float32", "most memory, GB"], rows)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from espnet_jst.training.batches import PlannedBatches
 from espnet_jst.training.checkpoints import read_checkpoint, repair
 from espnet_jst.training.guard import LossGuard
 from espnet_jst.training.hooks import PlannedScheduler
+from espnet_jst.training.memory import keep_freed_memory
 from espnet_jst.training.precision import offer_training_dtypes, set_training_dtype
 from espnet_jst.training.processes import first_process, is_first
 from espnet_jst.training.progress import Course, TrackedBatches, say
@@ -132,6 +133,7 @@ class JSTTrainer(Trainer):
         cls.guard = LossGuard(output_dir / (f"rank{rank}_{SKIPPED}" if rank else SKIPPED), fresh=not options.resume)
         device = "cuda" if options.ngpu > 0 else "cpu"
         set_training_dtype(getattr(model, "module", model), optimizers, options.train_dtype, device)
+        keep_freed_memory()
         cls.clock.save(now=True)  # what the start took counts, even if the run is killed at once
         cls.course, pace = Course(), None
         if options.max_train_minutes is not None:
