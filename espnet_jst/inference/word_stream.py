@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -132,7 +133,8 @@ class WordStream:
 
     A word of a lane that says what was spoken gets its span from the CTC head of that lane, where there is one, a
     translation word the span of its block's spoken words; where that is not known, a word spans the frames in which it
-    was written. Every search, lane and speaker has a clock of its own: speakers may overlap.
+    was written. The words of all speakers are aligned together, as the CTC head writes them; where they are not
+    aligned, every search, lane and speaker has a clock of its own: speakers may overlap.
 
     Words are never changed. Those of a second pass are not shown, they are in `result`; where they revise the stream,
     they are shown, and those of the first pass are withdrawn for them: when the second one shows words, those that
@@ -161,13 +163,13 @@ class WordStream:
         self._beside: list[Word] = []  # what a second pass says of what stands
         self._twice = frozenset(lane for search in searches.values() for lane in search.replaced)
         self._assemblers = {name: search.assembler() for name, search in searches.items()}
-        self._timers: dict[tuple[str, str, str | None], WordTimer] = {
-            (name, lane.name, speaker): timings[lane.name].timer()
+        self._timers: dict[tuple[str, str], WordTimer] = {
+            (name, lane.name): timings[lane.name].timer()
             for name, search in searches.items()
             for lane in search.lanes
             if lane.name in timings
-            for speaker in (None, *search.tags.speakers)
         }
+        self._aligned_speakers: dict[tuple[str, str], str | None] = {}
         self._ends_s: dict[tuple[str, str, str | None], float] = {}
         self._blocks: dict[tuple[str, str | None], tuple[int, float, float]] = {}
         self._last_texts: dict[tuple[str, str], str] = {}
@@ -178,6 +180,7 @@ class WordStream:
         twin._assemblers = {name: copy.copy(assembler) for name, assembler in self._assemblers.items()}
         twin._timers = {key: copy.copy(timer) for key, timer in self._timers.items()}
         twin._ends_s, twin._blocks, twin._last_texts = dict(self._ends_s), dict(self._blocks), dict(self._last_texts)
+        twin._aligned_speakers = dict(self._aligned_speakers)
         return twin
 
     @property
@@ -212,7 +215,7 @@ class WordStream:
             heard_s: seconds of audio that have been heard: the emission time of these words.
             last: nothing follows: held-back words are complete.
         """
-        for (_, lane, _), timer in self._timers.items():
+        for (_, lane), timer in self._timers.items():
             if lane in log_probs and len(log_probs[lane]):
                 timer.push(log_probs[lane])
         found: list[tuple[str, AssembledWord]] = []
@@ -252,29 +255,43 @@ class WordStream:
 
     def _spoken_spans(self, found: Sequence[tuple[str, AssembledWord]], heard_s: float) -> dict[int, Span]:
         """Span of each new word of a lane that says what was spoken, by its place in `found`."""
-        places: dict[tuple[str, str, str | None], list[int]] = {}
+        places: dict[tuple[str, str], list[int]] = {}
         for i, (name, word) in enumerate(found):
             lane = self._searches[name].lane(word.lane)
             if lane is not None and lane.source:
-                places.setdefault((name, word.lane, word.speaker), []).append(i)
+                places.setdefault((name, word.lane), []).append(i)
         spans = {}
         for key, indices in places.items():
             times = self._aligned(key, [found[i][1] for i in indices])
             for place, i in enumerate(indices):
+                clock = (*key, found[i][1].speaker)
                 start_s, end_s = times[place] if times else self._seconds(*found[i])
-                start_s = min(max(start_s, self._ends_s.get(key, 0.0)), heard_s)
-                self._ends_s[key] = max(start_s, min(end_s, heard_s))
-                spans[i] = (start_s, self._ends_s[key])
+                start_s = min(max(start_s, self._ends_s.get(clock, 0.0)), heard_s)
+                self._ends_s[clock] = max(start_s, min(end_s, heard_s))
+                spans[i] = (start_s, self._ends_s[clock])
         return spans
 
-    def _aligned(self, key: tuple[str, str, str | None], words: Sequence[AssembledWord]) -> list[Span] | None:
-        """Spans of words by the CTC head of their lane; characters that share a piece share its time evenly."""
+    def _aligned(self, key: tuple[str, str], words: Sequence[AssembledWord]) -> list[Span] | None:
+        """Spans of words by the CTC head of their lane; characters that share a piece share its time evenly.
+
+        The head writes a tag at every change of speaker. Without it, and without the words of the others, a word
+        would be found where another speaker has said it.
+        """
         if key not in self._timers:
             return None
-        tokenizer = self._timings[key[1]].tokenizer
-        groups = tokenizer.groups([Glued(word.text) if word.glued else word.text for word in words])
+        name, lane = key
+        tokenizer, tags = self._timings[lane].tokenizer, self._searches[name].tags
+        before, groups = self._aligned_speakers.get(key), []
+        for speaker, said in groupby(words, key=lambda word: word.speaker):
+            tag = tags.speaker_tag(speaker) if speaker in tags.speakers and speaker != before else None
+            groups += [(tokenizer.encode([tag]), 0)] if tag in tokenizer.tokens else []
+            groups += tokenizer.groups([Glued(word.text) if word.glued else word.text for word in said])
+            before = speaker
         times = self._timers[key].align([ids for ids, _ in groups])
-        return times and share_spans(times, [count for _, count in groups])
+        if times is None:
+            return None
+        self._aligned_speakers[key] = before
+        return share_spans(times, [count for _, count in groups])
 
     def _glued(self, name: str, word: AssembledWord) -> bool | None:
         """True where no blank stands before the word, False where one stands although the scripts want none."""

@@ -85,10 +85,14 @@ class Tokenizer:
         """Token ids of the words of one lane, by the fewest words that share no token.
 
         Returns:
-            (ids, number of words that they write) of each group: one word each, but where a piece spans several.
+            (ids, number of words that they write) of each group: one word, or tag, each, but where a piece spans
+            several.
         """
         found: list[tuple[list[int], int]] = []
         for run, _ in self._runs(words):
+            if self._is_tag_word(run[0]):
+                found.append(([self._ids[run[0]]], 1))
+                continue
             self._encode_run(run)  # refuses what is not a word
             pieces, ids, written, wanted = self._run_pieces(run), [], 0, 0
             left = list(run)

@@ -195,11 +195,23 @@ def test_speakers_who_overlap_are_not_clamped_to_one_clock() -> None:
     assert sorted(word.start_s for word in one) == pytest.approx([0.5, 0.6])
 
 
-def test_speakers_who_overlap_are_aligned_each_by_themselves() -> None:
-    stream, frames = Stream(search(speakers=("a", "b")), timing()), peaks(12, (3, TWO), (8, FOUR))
-    words = {w.text: w for w in stream.push(emit((A, 9), (FOUR, 9), (B, 10), (TWO, 10)), frames, 1.2)}
-    assert words["four"].start_s <= 0.8 < 0.9 <= words["four"].end_s
-    assert words["two"].start_s <= 0.3 < 0.4 <= words["two"].end_s < words["four"].end_s
+def test_words_are_aligned_where_their_speaker_says_them() -> None:
+    """The CTC head writes what all of them say: by herself, "b" would be found in the first "four", which "a" says."""
+    stream = Stream(search(speakers=("a", "b")), timing())
+    frames = peaks(12, (1, A), (2, FOUR), (5, TWO), (8, B), (9, FOUR))
+    words = stream.push(emit((A, 3), (FOUR, 3), (TWO, 6), (B, 10), (FOUR, 10)), frames, 1.2)
+    assert [(w.speaker, w.text) for w in words] == [("a", "four"), ("a", "two"), ("b", "four")]
+    for word, frame in zip(words, (2, 5, 9), strict=True):
+        assert word.start_s <= 0.1 * frame < 0.1 * (frame + 1) <= word.end_s + 1e-9
+
+
+def test_a_speaker_who_goes_on_in_the_next_chunk_has_no_second_tag() -> None:
+    stream = Stream(search(speakers=("a", "b")), timing())
+    stream.push(emit((A, 3), (FOUR, 3)), peaks(6, (1, A), (2, FOUR)), 0.6)
+    [two] = stream.push(emit((TWO, 8)), peaks(6, (2, TWO), (5, A)), 1.2)
+    assert two.start_s <= 0.8 < 0.9 <= two.end_s + 1e-9  # behind another tag it would be none of the frames
+    [four] = stream.push(emit((B, 13), (FOUR, 13)), peaks(6, (1, B), (2, FOUR)), 1.8)
+    assert four.start_s <= 1.4 < 1.5 <= four.end_s + 1e-9
 
 
 def test_a_translation_has_the_span_of_its_own_speakers_block() -> None:

@@ -10,6 +10,7 @@ sys.path.insert(0, str(RECIPE / "local"))
 
 import digit_strings  # noqa: E402
 import german_numbers  # noqa: E402
+import pauses  # noqa: E402
 import two_talkers  # noqa: E402
 
-__all__ = ["RECIPE", "digit_strings", "german_numbers", "two_talkers"]
+__all__ = ["RECIPE", "digit_strings", "german_numbers", "pauses", "two_talkers"]

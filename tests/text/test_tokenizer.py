@@ -194,3 +194,12 @@ def test_models_of_two_kinds_are_not_joined(tmp_path):
         train_tokenizer([["abab", "baba"]], tmp_path / kind, vocab_size=8, model_type=kind, tags=())
     with pytest.raises(ConfigError, match="another kind than"):
         join_tokenizers([tmp_path / "unigram", tmp_path / "bpe"], tmp_path / "both")
+
+
+def test_a_tag_among_words_is_a_group_of_its_own(directory):
+    tokenizer = Tokenizer.load(directory / "unigram")
+    tag = next(word for word in SERIALIZED if tokenizer.encode([word]) != [tokenizer.unk_id] and word.startswith("<"))
+    words = [tag, *(word for word in SERIALIZED if not word.startswith("<"))]
+    groups = tokenizer.groups(words)
+    assert groups[0] == (tokenizer.encode([tag]), 1)
+    assert [ids for group, _ in groups for ids in group] == tokenizer.encode(words)

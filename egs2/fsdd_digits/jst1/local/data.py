@@ -3,19 +3,21 @@
 The test lists are the committed lists/*.tsv; training and validation strings are drawn from --seed. Beside the files
 that ESPnet reads, each set holds what only reports look at: `word_times.ref` (start:end of every source word in
 seconds), `alignment.ref` (links of the construction) and `list.tsv` (seed and recordings). With --overlap there are
-test sets of two talkers as well, whose texts are those of the first.
+test sets of two talkers as well, whose texts are those of the first; with --pauses one behind ten seconds of silence.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pauses
 import soundfile
 from digit_strings import FS, SETS, DigitString, compose, draw_list, load_recordings, read_list, write_list
 from german_numbers import rotate, transcribe, translate
@@ -25,7 +27,8 @@ from espnet_jst.data.kaldi import write_data_dir
 
 HERE = Path(__file__).resolve().parent
 TEST_SETS = ("test", "test_unheard", "test_noisy")
-MIXED_SETS = {f"test_mix_{level}": level for level in LEVELS_DB}  # the strings of test
+MIXED_SETS = {f"test_mix_{level}": level for level in LEVELS_DB}
+FURTHER_SETS = {**MIXED_SETS, **pauses.TEST_SETS}  # the strings of test
 
 
 def compose_set(
@@ -35,12 +38,14 @@ def compose_set(
     data_dir: Path,
     translation: Callable[[list[int]], Any],
     levels_db: Mapping[str, float],
+    paused: Collection[str],
 ) -> None:
     """Write the audio and the tables of one set below data_dir/name.
 
     Args:
         translation: digits to words and links.
         levels_db: of the strings that have a second talker, how much weaker that one is.
+        paused: the strings that have a pause.
     """
     out, spec = data_dir / name, SETS.get(name, SETS["test"])
     others = second_talkers(strings) if levels_db else {}
@@ -57,6 +62,10 @@ def compose_set(
         if string.utt_id in levels_db:
             second = composed(others[string.utt_id])
             samples = overlap((samples, spans_s), second, string.seed, levels_db[string.utt_id])
+        if string.utt_id in paused:
+            samples, spans_s = pauses.pause(samples, spans_s, string.seed)
+        if name in pauses.TEST_SETS:
+            samples, spans_s = pauses.insert(samples, spans_s, 0, pauses.TEST_SETS[name])
         audio = out / "audio" / f"{string.utt_id}.wav"
         soundfile.write(audio, samples, FS, subtype="PCM_16")
         target, links = translation(string.digits)
@@ -78,10 +87,17 @@ def second_levels(name: str, strings: list[DigitString], share: float) -> dict[s
     """Of the strings of a set that have a second talker, how much weaker that one is."""
     if name in MIXED_SETS:
         return {string.utt_id: float(MIXED_SETS[name]) for string in strings}
-    if name in TEST_SETS:
+    if name in TEST_SETS or name in FURTHER_SETS:
         return {}
     draws = {string.utt_id: np.random.RandomState([string.seed, 3]) for string in strings}
     return {utt_id: float(draw.uniform(*TRAIN_DB)) for utt_id, draw in draws.items() if draw.uniform() < share}
+
+
+def paused_strings(name: str, strings: list[DigitString], share: float) -> set[str]:
+    """Strings of train and valid that have a pause."""
+    if name not in ("train", "valid"):
+        return set()
+    return {string.utt_id for string in strings if np.random.RandomState([string.seed, 5]).uniform() < share}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -92,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--sets",
         nargs="+",
-        choices=sorted({**SETS, **MIXED_SETS}),
+        choices=sorted({**SETS, **FURTHER_SETS}),
         help="sets to compose; by default all that there are",
     )
     parser.add_argument("--train_strings", type=int, default=16000, help="strings in the training set")
@@ -108,17 +124,25 @@ def main(argv: list[str] | None = None) -> None:
         metavar="SHARE",
         help="test_mix_<level> as well, with a second talker so many dB weaker; this share of train and valid has one",
     )
+    parser.add_argument(
+        "--pauses",
+        type=float,
+        metavar="SHARE",
+        help="test_silence as well, behind ten seconds of silence; this share of train and valid has pauses",
+    )
     args = parser.parse_args(argv)
     translation = partial(rotate, group=args.rotate) if args.rotate else translate
     recordings = load_recordings(args.corpus)
-    for name in args.sets or [*SETS, *(MIXED_SETS if args.overlap is not None else ())]:
-        if name in TEST_SETS or name in MIXED_SETS:
-            strings = read_list(HERE.parent / "lists" / f"{'test' if name in MIXED_SETS else name}.tsv")
+    asked = (MIXED_SETS if args.overlap is not None else {}), (pauses.TEST_SETS if args.pauses is not None else {})
+    for name in args.sets or [*SETS, *chain(*asked)]:
+        if name in TEST_SETS or name in FURTHER_SETS:
+            strings = read_list(HERE.parent / "lists" / f"{'test' if name in FURTHER_SETS else name}.tsv")
             strings = strings[: args.test_strings]
         else:
             strings = draw_list(name, args.train_strings if name == "train" else args.valid_strings, args.seed)
         levels_db = second_levels(name, strings, args.overlap or 0.0)
-        compose_set(name, strings, recordings, args.data_dir, translation, levels_db)
+        paused = paused_strings(name, strings, args.pauses or 0.0)
+        compose_set(name, strings, recordings, args.data_dir, translation, levels_db, paused)
         print(f"{name}: {len(strings)} strings in {args.data_dir / name}", file=sys.stderr)
 
 
