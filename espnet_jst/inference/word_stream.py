@@ -281,13 +281,21 @@ class WordStream:
             return None
         name, lane = key
         tokenizer, tags = self._timings[lane].tokenizer, self._searches[name].tags
-        before, groups = self._aligned_speakers.get(key), []
+        before, groups, written_s = self._aligned_speakers.get(key), [], []
         for speaker, said in groupby(words, key=lambda word: word.speaker):
+            spoken = list(said)
             tag = tags.speaker_tag(speaker) if speaker in tags.speakers and speaker != before else None
-            groups += [(tokenizer.encode([tag]), 0)] if tag in tokenizer.tokens else []
-            groups += tokenizer.groups([Glued(word.text) if word.glued else word.text for word in said])
+            if tag in tokenizer.tokens:
+                groups.append((tokenizer.encode([tag]), 0))
+                written_s.append(self._seconds(name, spoken[0])[0])
+            for ids, count in tokenizer.groups([Glued(word.text) if word.glued else word.text for word in spoken]):
+                groups.append((ids, count))
+                written_s.append(self._seconds(name, spoken[count - 1])[1])
+                spoken = spoken[count:]
             before = speaker
-        times = self._timers[key].align([ids for ids, _ in groups])
+        # An attention decoder writes without a place in the audio.
+        near = written_s if self._searches[name].kind == "transducer" else None
+        times = self._timers[key].align([ids for ids, _ in groups], near)
         if times is None:
             return None
         self._aligned_speakers[key] = before

@@ -30,6 +30,10 @@ class TimingConf(Conf):
     )
     offset_s: float = key(0.0, "added to every boundary: the constant lag of the head's peaks")
     memory_s: float = key(30.0, "older frames are forgotten in a stream that shows no word", low=0)
+    lag_s: float = key(
+        0.5, "how far from where a transducer wrote a word it may be found at no cost, in seconds", low=0
+    )
+    lag_cost: float = key(10.0, "nats for each second further away; 0: the CTC head alone decides", low=0, high=1000)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ def ctc_word_times(
     blank: int = 0,
     conf: TimingConf | None = None,
     open_end: bool = False,
+    written_s: Sequence[float] | None = None,
 ) -> list[WordSpan]:
     """Forced alignment of words to the frames of a CTC head.
 
@@ -46,6 +47,8 @@ def ctc_word_times(
         blank: id of the blank symbol.
         conf: how boundaries are drawn.
         open_end: further words that are not given may be spoken before the frames end, as in a stream.
+        written_s: where a search wrote each word, in seconds from the first frame: a word that the head has not heard
+            clearly is looked for near it.
 
     Returns:
         One span a word, in order, not overlapping, in seconds from the first frame.
@@ -65,7 +68,12 @@ def ctc_word_times(
     needed = len(tokens) + sum(a == b for a, b in itertools.pairwise(tokens))
     if needed > T:
         raise DataError(f"{len(tokens)} tokens need {needed} frames, but there are {T}: the text is too long")
-    path = _viterbi(log_probs, tokens, blank, conf.blank_penalty, open_end)
+    costs = None
+    if written_s is not None and conf.lag_cost:
+        of_tokens_s = [second for word, second in zip(word_token_ids, written_s, strict=True) for _ in word]
+        away_s = ((torch.arange(T)[:, None] + 1) * frame_shift_s - torch.tensor(of_tokens_s)).abs() - conf.lag_s
+        costs = conf.lag_cost * away_s.clamp(min=0.0)
+    path = _viterbi(log_probs, tokens, blank, conf.blank_penalty, open_end, costs)
     runs = _runs(path, blank)
     spans, position = [], 0
     for word in word_token_ids:
@@ -75,21 +83,48 @@ def ctc_word_times(
     return _boundaries(spans, limit, frame_shift_s, conf)
 
 
-def _viterbi(log_probs: Tensor, tokens: list[int], blank: int, blank_penalty: float, open_end: bool) -> list[int]:
-    """Best path, one token id a frame; a wildcard, id V, may take frames after the last token when `open_end`."""
+def _viterbi(
+    log_probs: Tensor, tokens: list[int], blank: int, blank_penalty: float, open_end: bool, costs: Tensor | None = None
+) -> list[int]:
+    """Best path, one id a frame: of the token; with `costs`, (T, N), of its place among all N, which is no token's.
+
+    A wildcard with an id of its own may take frames after the last token when `open_end`.
+    """
     from torchaudio.functional import forced_align
 
     scores = log_probs.detach().to("cpu", torch.float32).clone()
     T, V = scores.shape
     scores[:, blank] -= blank_penalty
+    # One nat a frame below the frame's best symbol: blank is still preferred where blank is on.
+    wildcard = scores.max(dim=1, keepdim=True).values - 1.0
+    if costs is not None:
+        scores, tokens, blanks = _by_place(scores, tokens, blank, costs)
     if open_end:
-        # One nat a frame below the frame's best symbol: blank is still preferred where blank is on.
-        wildcard = scores.max(dim=1, keepdim=True).values - 1.0
-        ending = scores.new_full((1, V + 1), -1e4)
-        ending[0, V] = 0.0
-        scores, tokens = torch.cat([torch.cat([scores, wildcard], dim=1), ending]), [*tokens, V]
-    path, _ = forced_align(scores[None], torch.tensor([tokens]), blank=blank)
-    return path[0, :T].tolist()
+        ending = scores.new_full((1, scores.size(1) + 1), -1e4)
+        ending[0, -1] = 0.0
+        scores, tokens = torch.cat([torch.cat([scores, wildcard], dim=1), ending]), [*tokens, scores.size(1)]
+    path, _ = forced_align(scores[None], torch.tensor([tokens]), blank=0 if costs is not None else blank)
+    found = path[0, :T].tolist()
+    return found if costs is None else [blank if place in blanks else V + place for place in found]
+
+
+def _by_place(scores: Tensor, tokens: list[int], blank: int, costs: Tensor) -> tuple[Tensor, list[int], frozenset[int]]:
+    """A symbol for the blank and one for each token of the text, whose scores are less by its costs.
+
+    Returns:
+        Scores (T, places), the text in these symbols, and those that are blanks: the first one, and one between two
+        tokens that are the same.
+    """
+    columns, text, blanks = [scores[:, blank]], [], {0}
+    for i, token in enumerate(tokens):
+        if i and token == tokens[i - 1]:
+            blanks.add(len(columns))
+            text.append(len(columns))
+            # A little more than the blank's own: where two ways are equally good, torchaudio 2.11 takes a third one.
+            columns.append(scores[:, blank] + 0.01)
+        text.append(len(columns))
+        columns.append(scores[:, token] - costs[:, i])
+    return torch.stack(columns, dim=1), text, frozenset(blanks)
 
 
 def _runs(path: list[int], blank: int) -> list[tuple[int, int]]:
@@ -161,20 +196,25 @@ class WordTimer:
         frames = log_probs if self._frames is None else torch.cat([self._frames, log_probs])
         self._forget(frames, max(0, len(frames) - round(self.conf.memory_s / self.frame_shift_s)))
 
-    def align(self, word_token_ids: Sequence[Sequence[int]]) -> list[tuple[float, float]] | None:
-        """Start and end in seconds from the stream's beginning of each new word; None where they do not fit."""
+    def align(
+        self, word_token_ids: Sequence[Sequence[int]], written_s: Sequence[float] | None = None
+    ) -> list[tuple[float, float]] | None:
+        """Start and end in seconds from the stream's beginning of each new word; None where they do not fit.
+
+        `written_s`, also from its beginning, is where a search wrote them, see `ctc_word_times`.
+        """
         if self._frames is None or not word_token_ids or not all(word_token_ids):
             return None
         # The run of the last token may go on: the same token again needs a blank before it.
         skip = 1 if self._last_token == word_token_ids[0][0] and self._first_frame > 0 else 0
         frames = self._frames[skip:]
+        origin_s, times = self.begin_s + (self._first_frame + skip) * self.frame_shift_s, []
+        near_s = None if written_s is None else [second - origin_s for second in written_s]
+        how = {"blank": self.blank, "conf": self.conf, "open_end": True, "written_s": near_s}
         try:
-            spans = ctc_word_times(
-                frames, word_token_ids, self.frame_shift_s, blank=self.blank, conf=self.conf, open_end=True
-            )
+            spans = ctc_word_times(frames, word_token_ids, self.frame_shift_s, **how)
         except DataError:
             return None
-        origin_s, times = self.begin_s + (self._first_frame + skip) * self.frame_shift_s, []
         heard_s = self.begin_s + (self._first_frame + len(self._frames)) * self.frame_shift_s
         for span in spans:
             start_s = max(self._last_end_s, span.start_s + origin_s)

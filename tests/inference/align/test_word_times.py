@@ -149,3 +149,27 @@ def test_a_stream_without_words_forgets_old_frames() -> None:
     timer.push(posteriors(8, [(4, 2)]))
     [(start_s, end_s)] = timer.align([[2]]) or []
     assert start_s <= 804 * SHIFT_S < end_s
+
+
+def test_a_word_that_was_not_heard_clearly_lies_near_where_it_was_written() -> None:
+    log_probs = posteriors(40, [(30, 2)])  # nothing of token 1
+    early = ctc_word_times(log_probs, [[1], [2]], SHIFT_S, open_end=True)
+    near = ctc_word_times(log_probs, [[1], [2]], SHIFT_S, open_end=True, written_s=[20 * SHIFT_S, 31 * SHIFT_S])
+    assert early[1].first_frame == near[1].first_frame == 30
+    reach = round(TimingConf().lag_s / SHIFT_S) + 1
+    assert abs(near[0].last_frame - 20) <= reach < abs(early[0].last_frame - 20)
+
+
+def test_a_word_that_was_heard_clearly_lies_where_it_was_heard() -> None:
+    log_probs = posteriors(40, [(5, 1), (30, 2)])
+    plain = ctc_word_times(log_probs, [[1], [2]], SHIFT_S, open_end=True)
+    late = ctc_word_times(log_probs, [[1], [2]], SHIFT_S, open_end=True, written_s=[12 * SHIFT_S, 37 * SHIFT_S])
+    assert late == plain
+
+
+def test_places_keep_the_blank_between_two_that_are_the_same() -> None:
+    log_probs = posteriors(40, [(5, 1), (25, 1)])
+    one, other = ctc_word_times(log_probs, [[1], [1]], SHIFT_S, open_end=True, written_s=[6 * SHIFT_S, 26 * SHIFT_S])
+    assert (one.last_frame, other.first_frame) in [(5, 25), (6, 25), (5, 24), (6, 24)]
+    with_costs = ctc_word_times(posteriors(3, [(1, 1)]), [[1], [1]], SHIFT_S, written_s=[0.1, 0.2])
+    assert with_costs[1].first_frame - with_costs[0].last_frame >= 2
