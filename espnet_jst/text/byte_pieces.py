@@ -115,9 +115,10 @@ def trim_byte_pieces(
     last = -1.0 - max(ranks.values(), default=0)
     for character in characters:
         model.pieces.add(piece=character, score=last, type=kinds.NORMAL)
-    spec, norm = model.trainer_spec, model.normalizer_spec
+    spec = model.trainer_spec
     spec.model_type = sentencepiece_model_pb2.TrainerSpec.ModelType.Value("BPE")
     spec.vocab_size, spec.unk_id, spec.bos_id, spec.eos_id, spec.pad_id = len(model.pieces), 0, -1, -1, -1
-    # Text is normalised at the data stage.
-    norm.name, norm.add_dummy_prefix, norm.remove_extra_whitespaces, norm.escape_whitespaces = "identity", *[True] * 3
+    norm = model.normalizer_spec  # of blanks alone: text is normalised at the data stage
+    norm.name, norm.add_dummy_prefix = "identity", True
+    norm.remove_extra_whitespaces, norm.escape_whitespaces = True, True
     write_tokenizer(Path(out_dir), model.SerializeToString())
