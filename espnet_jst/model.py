@@ -14,7 +14,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
-from espnet_jst.encoders.chain import FIRST, Chain, ChainContext, Link
+from espnet_jst.encoders.chain import FIRST, Chain, ChainContext, Link, whole_name
 from espnet_jst.encoders.interface import StreamingEncoder
 from espnet_jst.encoders.tgt_langs import TGT_LANG, TargetLanguages
 from espnet_jst.errors import DataError, NonFiniteLossError
@@ -110,7 +110,10 @@ class JSTModel(AbsESPnetModel, Scheduled):
         read = {need for term in self._terms.values() for need in term.needs}
         self.idle_heads = {name for name, spec in self.specs.items() if not spec.weight and name not in read}
         self._views = max((term.views for term in self._terms.values()), default=1)
+        self._whole = {tap for term in self._terms.values() for tap in term.whole}
         for name, term in self._terms.items():
+            if term.whole:
+                self.chain.check_chunked(term.whole, f"model_conf.regularizers.{name}")
             if term.views > 1 and self.speech is not None:
                 self.speech.check_views(name)
         self._scheduled = [m for m in self.modules() if m is not self and isinstance(m, Scheduled)]
@@ -141,8 +144,9 @@ class JSTModel(AbsESPnetModel, Scheduled):
             tap = tap._replace(x=few_sizes(tap.x, 0.0))
         context = self.chain.drawn() if self.training else self.chain.own()
         languages = batch[TGT_LANG][:, 0].repeat(views) if TGT_LANG in batch else None
+        whole = self._heard_whole(tap, context, source.into, languages) if self.training and self._whole else {}
         with self._arithmetic(tap.x.device.type):
-            taps = self._told(self.chain.encode(tap, context, into=source.into), languages)
+            taps = self._told(self.chain.encode(tap, context, into=source.into), languages) | whole
         total, stats, outputs = tap.x.new_zeros(()), {}, {}
         self.nonfinite = []
         for name, spec in self.specs.items():
@@ -237,6 +241,12 @@ class JSTModel(AbsESPnetModel, Scheduled):
 
     def _told(self, taps: dict[str, Tap], languages: Tensor | None) -> dict[str, Tap]:
         return taps if self.tgt_langs is None else self.tgt_langs(taps, languages)
+
+    def _heard_whole(self, tap: Tap, context: ChainContext, into: str, languages: Tensor | None) -> dict[str, Tap]:
+        """What regularizers compare chunks with. Before the chunks: `Chain.whole` draws what they draw then."""
+        with torch.no_grad(), self._arithmetic(tap.x.device.type):
+            taps = self._told(self.chain.whole(tap, context, self._whole, into=into), languages)
+        return {whole_name(name): found for name, found in taps.items()}
 
     def _input_of(self, batch: Mapping[str, Tensor]) -> Input:
         found = [entry for entry in self._ways if entry.key in batch]

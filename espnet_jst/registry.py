@@ -60,6 +60,7 @@ TABLE: dict[str, dict[str, type | str]] = {
         "cr_ctc": "espnet_jst.regularizers.cr_ctc:CRCTC",
         "posterior_consistency": "espnet_jst.regularizers.posterior_consistency:PosteriorConsistency",
         "sp_kd": "espnet_jst.regularizers.sp_kd:SPKD",
+        "whole_context": "espnet_jst.regularizers.whole_context:WholeContext",
     },
     # Of a decoding configuration.
     "penalty": {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -131,6 +131,41 @@ class Chain:
             taps.update(_named(link, link.encoder.encode(source, context.encoders[link.name])))
         return taps
 
+    def whole(self, tap: Tap, context: ChainContext, names: Iterable[str], *, into: str = FIRST) -> dict[str, Tap]:
+        """What taps are where every encoder has the whole utterance at hand, without a gradient; none where they are
+        that under `context`.
+
+        Dropout and positions are drawn as in the `encode` that follows: the chunks are all that differs.
+
+        Args:
+            tap, into: as `encode` has them.
+            names: of the taps; nothing above them is computed.
+        """
+        links = self._up_to(names)
+        links = links[[link.name for link in self.links].index(into) :]
+        if not any(context.encoders[link.name].chunk_frames for link in links):
+            return {}
+        taps: dict[str, Tap] = {}
+        with torch.no_grad(), torch.random.fork_rng([tap.x.device] if tap.x.device.type == "cuda" else []):
+            for (link, source), _ in zip(self._from(into, tap, taps), links, strict=False):
+                heard = replace(context.encoders[link.name], chunk_frames=0, look_ahead_frames=0)
+                taps.update(_named(link, link.encoder.encode(source, heard)))
+        return taps
+
+    def check_chunked(self, names: Iterable[str], where: str) -> None:
+        """Refuse taps that training never makes of chunks, where they are compared with those of whole utterances.
+
+        Raises:
+            ConfigError: names what compares them, and the encoders.
+        """
+        links = self._up_to(names)
+        if not any(context.chunk_frames for link in links for context in link.encoder.train_contexts):
+            encoders = " and ".join(link.name for link in links)
+            raise ConfigError(
+                f"{where}: {encoders} hear whole utterances in training, so there is nothing to compare: give "
+                f"{FIRST}_conf.train_chunk_frames chunks, or leave it out"
+            )
+
     def init_state(
         self, batch_size: int, context: ChainContext, device: torch.device | str = "cpu"
     ) -> dict[str, RowState]:
@@ -167,6 +202,11 @@ class Chain:
         names = [link.name for link in self.links]
         for link in self.links[names.index(into) :]:
             yield link, tap if link.name == into or link.reads is None else taps[link.reads]
+
+    def _up_to(self, names: Iterable[str]) -> list[Link]:
+        """The encoders that taps come from, and all below them."""
+        encoders = {name.partition(".")[0] for name in names}
+        return self.links[: 1 + max(n for n, link in enumerate(self.links) if link.name in encoders)]
 
     def _below(self, link: Link) -> str | None:
         """The encoder that another one reads."""
@@ -239,6 +279,11 @@ class Chain:
 def tap_name(encoder: str, tap: str) -> str:
     """ "encoder" for the top of an encoder, "encoder.8" for another of its outputs."""
     return f"{encoder}.{tap}" if tap else encoder
+
+
+def whole_name(tap: str) -> str:
+    """A tap with the whole utterance at hand, beside the one of chunks."""
+    return f"whole.{tap}"
 
 
 def _named(link: Link, taps: Mapping[str, Tap]) -> dict[str, Tap]:

@@ -1,5 +1,5 @@
-"""Attention head: ESPnet's Transformer decoder, or mBART's (arXiv:2001.08210), over one lane or several serialized
-ones, and its steps in a search.
+"""Attention head: ESPnet's Transformer decoder, mBART's (arXiv:2001.08210) or Whisper's (arXiv:2212.04356), over one
+lane or several serialized ones, and its steps in a search.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Written:
 class AttentionHead(Head):
     """A Transformer decoder that hears whole utterances; labels are predicted with smoothing.
 
-    A sequence begins and ends with the last symbol of the token list, `<sos/eos>`; with `style: mbart` it begins with
-    vectors of its own. Training, and so every parameter's name, is ESPnet's; `begin` and `step` compute the same label
-    by label, and project each frame and label once. mBART's layers are ESPnet's with another activation; what enters
-    them, and the output layer, is `labels.MBartLabels` and `TiedOutput`.
+    A sequence begins and ends with the last symbol of the token list, `<sos/eos>`; with `style: mbart` or `whisper` it
+    begins with vectors of its own. Training, and so every parameter's name, is ESPnet's; `begin` and `step` compute the
+    same label by label, and project each frame and label once. The layers of the other styles are ESPnet's with another
+    activation; what enters them, and the output layer, is `labels.MBartLabels` and `TiedOutput`.
 
     Attributes:
         end: id of `<sos/eos>`.
@@ -81,9 +81,9 @@ class AttentionHead(Head):
                 f"an attention decoder is as wide as what it reads: {encoder_size} is no multiple of {conf.heads} heads"
             )
         self.blank, self.vocab_size, self.end, self.smoothing = blank, vocab_size, vocab_size - 1, conf.label_smoothing
-        mbart = conf.style == "mbart"
+        espnet = conf.style == "espnet"
         self.decoder = TransformerDecoder(
-            0 if mbart else vocab_size,  # of an embedding that is replaced
+            vocab_size if espnet else 0,  # of an embedding that is replaced
             encoder_size,
             attention_heads=conf.heads,
             linear_units=conf.feed_forward_size,
@@ -93,28 +93,30 @@ class AttentionHead(Head):
             self_attention_dropout_rate=conf.attention_dropout,
             src_attention_dropout_rate=conf.attention_dropout,
             use_flash_attn=False,  # another mask of padding, and a package that need not be there
-            use_output_layer=not mbart,
+            use_output_layer=espnet,
         )
-        labels = ESPnetLabels(*self.decoder.embed) if not mbart else self._as_mbart(vocab_size, encoder_size, conf)
+        labels = ESPnetLabels(*self.decoder.embed) if espnet else self._tied(vocab_size, encoder_size, conf)
         self.decoder.embed, self.starts = labels, labels.starts
         self.most_labels = None if labels.most is None else labels.most - labels.starts
         if conf.activation == "gelu":
             for layer in self.decoder.decoders:
                 layer.feed_forward.activation = nn.GELU()
 
-    def _as_mbart(self, vocab_size: int, size: int, conf: AttentionHeadConf) -> MBartLabels:
-        """What mBART's decoder has beside the layers."""
+    def _tied(self, vocab_size: int, size: int, conf: AttentionHeadConf) -> MBartLabels:
+        """What mBART's decoder has beside the layers, or Whisper's."""
+        mbart = conf.style == "mbart"
         labels = MBartLabels(
             vocab_size,
             size,
             starts=conf.starts,
             positions=conf.positions,
-            scaled=conf.scale_embedding,
+            scaled=mbart and conf.scale_embedding,
+            normed=mbart,
             dropout=conf.dropout,
         )
         self.decoder.output_layer = TiedOutput(labels.embedding)
         for layer in self.decoder.decoders:
-            layer.feed_forward.dropout.p = 0.0  # mBART has dropout behind the module alone
+            layer.feed_forward.dropout.p = 0.0  # both have dropout behind the module alone
         for part in self.decoder.modules():
             if isinstance(part, nn.LayerNorm):
                 part.eps = NORM_EPS

@@ -69,8 +69,8 @@ class CTCHeadConf(Conf):
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionHeadConf(Conf):
-    """ESPnet's Transformer decoder, or mBART's (arXiv:2001.08210), as wide as the tap that it reads, over one lane or
-    several serialized lanes.
+    """ESPnet's Transformer decoder, mBART's (arXiv:2001.08210) or Whisper's (arXiv:2212.04356), as wide as the tap that
+    it reads, over one lane or several serialized lanes.
     """
 
     layers: int = key(6, "layers; this and what follows are ESPnet's defaults", low=1, high=128)
@@ -79,20 +79,24 @@ class AttentionHeadConf(Conf):
     dropout: float = key(0.1, "dropout of labels, positions and modules", low=0, high=1)
     attention_dropout: float = key(0.0, "dropout of attention weights", low=0, high=1)
     label_smoothing: float = key(0.1, "share of a label's probability that all others have", low=0, high=0.9)
-    activation: str = key("relu", "of the feed-forward modules; gelu in mBART", choices=("relu", "gelu"))
+    activation: str = key("relu", "of the feed-forward modules; gelu in mBART and Whisper", choices=("relu", "gelu"))
     style: str = key(
         "espnet",
         "what enters for the labels: an embedding and sinusoidal positions, or as in mBART one with learned positions "
-        "and a norm, which is the output layer as well",
-        choices=("espnet", "mbart"),
+        "and a norm, which is the output layer as well; in Whisper without the norm",
+        choices=("espnet", "mbart", "whisper"),
     )
     positions: int = key(
-        1024, "of mbart: learned positions, the most labels of a sequence with what begins it", low=8, high=65_536
+        1024,
+        "of mbart and whisper: learned positions, the most labels of a sequence with what begins it; 448 in Whisper",
+        low=8,
+        high=65_536,
     )
     starts: int = key(
         1,
-        "of mbart: learned vectors that begin a sequence: the language in mbart-large-cc25; the end of a sentence and "
-        "the language, so 2, in mBART-50",
+        "of mbart and whisper: learned vectors that begin a sequence: the language in mbart-large-cc25; the end of a "
+        "sentence and the language, so 2, in mBART-50; <|startoftranscript|>, language, task and <|notimestamps|>, so "
+        "4, in Whisper",
         low=1,
         high=4,
     )
@@ -100,8 +104,12 @@ class AttentionHeadConf(Conf):
 
     def check(self) -> None:
         """Refuse keys of the other style."""
-        if self.style != "mbart" and (self.positions, self.starts, self.scale_embedding) != (1024, 1, True):
-            raise ConfigError("positions, starts and scale_embedding belong to style: mbart")
+        if self.style == "espnet" and (self.positions, self.starts) != (1024, 1):
+            raise ConfigError("positions and starts belong to style: mbart or whisper")
+        if self.style != "mbart" and not self.scale_embedding:
+            raise ConfigError(
+                "scale_embedding belongs to style: mbart; Whisper's vectors are never scaled, leave it out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What enters an attention decoder for its labels, and what its logits are made with: ESPnet's, or mBART's."""
+"""What enters an attention decoder for its labels, and what makes its logits: ESPnet's, mBART's or Whisper's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-INIT_STD = 0.02  # of mBART's vectors
-NORM_EPS = 1e-5  # of mBART's norms; ESPnet's have 1e-12
+INIT_STD = 0.02  # of mBART's vectors, and of Whisper's
+NORM_EPS = 1e-5  # of their norms; ESPnet's have 1e-12
 
 
 class ESPnetLabels(nn.Sequential):
@@ -33,22 +33,24 @@ class ESPnetLabels(nn.Sequential):
 
 class MBartLabels(nn.Module):
     """mBART's embedding, learned positions and norm; a sequence begins with vectors of its own, such as a language.
+    Whisper's labels are the same without a norm.
 
     Args:
         starts: how many of these.
         positions: the most places, those of the first vectors among them.
         scaled: vectors are multiplied by the square root of `size`.
+        normed: whether there is a norm.
     """
 
     def __init__(
-        self, vocab_size: int, size: int, *, starts: int, positions: int, scaled: bool, dropout: float
+        self, vocab_size: int, size: int, *, starts: int, positions: int, scaled: bool, normed: bool, dropout: float
     ) -> None:
         super().__init__()
         self.starts, self.most, self.scale = starts, positions, math.sqrt(size) if scaled else 1.0
         self.embedding = nn.Embedding(vocab_size, size)
         nn.init.normal_(self.embedding.weight, std=INIT_STD)
         self.start, self.positions = (nn.Parameter(torch.randn(n, size) * INIT_STD) for n in (starts, positions))
-        self.norm, self.dropout = nn.LayerNorm(size), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(size) if normed else nn.Identity(), nn.Dropout(dropout)
 
     def forward(self, labels: Tensor) -> Tensor:
         """(B, starts + U), the first `starts` of which stand for these vectors -> (B, starts + U, D)."""

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key, required
 
+SHARE = (
+    "gradient that it is to have, as a share of that of all other terms where it begins to act: the weight follows; "
+    "null: the weight is fixed"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CRCTCConf(Conf):
@@ -67,13 +72,7 @@ class SPKDConf(Conf):
     detach: str = key(
         "teacher", "which of both does not learn from it; none: each learns", choices=("teacher", "student", "none")
     )
-    share: float | None = key(
-        0.1,
-        "gradient that it is to have, as a share of that of all other terms where it begins to act: the weight "
-        "follows; null: the weight is fixed",
-        low=1e-6,
-        high=1e3,
-    )
+    share: float | None = key(0.1, SHARE, low=1e-6, high=1e3)
     weight: float = key(
         1000.0, "factor in the loss; with a share what it begins with (3000 in arXiv:1907.09682)", low=0, high=1e9
     )
@@ -82,5 +81,35 @@ class SPKDConf(Conf):
         """Refuse other numbers of sequences, and a weight that could not follow."""
         if not len(set(self.between)) == len(self.between) == 2:
             raise ConfigError(f"between names {list(self.between)}: give a student and a teacher")
-        if self.share is not None and not self.weight:
-            raise ConfigError("weight is 0 and would stay so: give more, or share: null")
+        check_weight(self.weight, self.share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeContextConf(Conf):
+    """A layer by chunks that learns from itself with the whole utterance at hand (dual-mode training, arXiv:2010.06030,
+    which compares what the heads say).
+    """
+
+    tap: str = required("what is compared, such as encoder, or encoder.5 where that is a tap; further ones are entries")
+    distance: str = key(
+        "normed",
+        "mean squared difference of frames of mean 0 and variance 1 over their features, as the targets of data2vec "
+        "are (arXiv:2202.03555); squared: of the frames as they are",
+        choices=("normed", "squared"),
+    )
+    share: float | None = key(0.1, SHARE, low=1e-6, high=1e3)
+    weight: float = key(1.0, "factor in the loss; with a share what it begins with", low=0, high=1e9)
+
+    def check(self) -> None:
+        """Refuse a weight that could not follow."""
+        check_weight(self.weight, self.share)
+
+
+def check_weight(weight: float, share: float | None) -> None:
+    """Refuse a weight that could not follow a share.
+
+    Raises:
+        ConfigError: says what to give.
+    """
+    if share is not None and not weight:
+        raise ConfigError("weight is 0 and would stay so: give more, or share: null")

@@ -2,10 +2,51 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from espnet_jst.regularizers.interface import Regularizer
+
+MOMENTUM = 0.9  # of the weight that follows the gradients, by its logarithm
+
+
+class SharedGradient(Regularizer):
+    """A term whose gradient is compared with that of all other terms where it begins to act, and reported.
+
+    Args:
+        weight: its factor; with a share what it begins with.
+        share: of that gradient, which the weight is to keep; None: the weight is fixed.
+    """
+
+    part_names = ("loss", "weighted", "gradient")
+
+    def __init__(self, *, weight: float, share: float | None) -> None:
+        super().__init__()
+        self.share = share
+        if share is None:
+            self.weight = weight
+        else:
+            self.register_buffer("weight", torch.tensor(weight))
+        self._measured: Tensor | None = None
+
+    def followed(self, loss: Tensor, learner: Tensor) -> dict[str, Tensor]:
+        """The parts of a loss (B,) that acts on `learner`; its gradient is measured in the backward pass to come."""
+        watch(loss, learner, self._follow)
+        nothing = loss.new_full((), math.nan)
+        gradient = nothing if self._measured is None else self._measured  # of the step before
+        return {"loss": loss.detach(), "weighted": self.weight * loss.detach(), "gradient": gradient.expand(len(loss))}
+
+    def _follow(self, ratio: Tensor) -> None:
+        """The gradient of this step is known: remember it, and move the weight for the next one."""
+        self._measured = ratio.detach()
+        if self.share is None:
+            return
+        step = (self.share / self._measured).pow(1.0 - MOMENTUM)
+        step = torch.where(step.isfinite() & (step > 0), step, 1.0)  # a batch whose gradient is not finite
+        self.weight = self.weight * step.clamp(0.5, 2.0)
 
 
 def watch(loss: Tensor, learner: Tensor, tell: Callable[[Tensor], None]) -> None:

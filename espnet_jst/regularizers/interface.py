@@ -19,12 +19,15 @@ class Regularizer(nn.Module):
         needs: names of the heads and taps that it reads.
         views: differently masked copies of a batch that it compares; 1 for none. The rows of taps and outputs are then
             those of the first view, of the second, and so on.
+        whole: taps of which it also reads what they are with the whole utterance at hand, without a gradient, under
+            `encoders.chain.whole_name`; they are there for a batch that chunks were drawn for.
         weight: its factor in the sum, which may change from step to step.
         part_names: names of its parts.
     """
 
     needs: tuple[str, ...]
     views: int = 1
+    whole: tuple[str, ...] = ()
     weight: float | Tensor
     part_names: tuple[str, ...] = ()
 

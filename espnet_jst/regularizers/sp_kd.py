@@ -15,15 +15,12 @@ from espnet_jst.heads.interface import LABELS, Head, HeadOutput
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.keys import takes
 from espnet_jst.regularizers.conf import SPKDConf
-from espnet_jst.regularizers.gradient_share import watch
-from espnet_jst.regularizers.interface import Regularizer
+from espnet_jst.regularizers.gradient_share import SharedGradient
 from espnet_jst.regularizers.similarity import of_positions, of_utterances
 from espnet_jst.taps import Tap
 
-MOMENTUM = 0.9  # of the weight that follows the gradients, by its logarithm
 
-
-class SPKD(Regularizer):
+class SPKD(SharedGradient):
     """Differences of two similarity matrices, of a student and a teacher; their sizes may differ, their rates may not.
 
     Its gradient is compared with that of all other terms where it begins to act: at what the student is, or at the
@@ -31,20 +28,13 @@ class SPKD(Regularizer):
     a thousandth of a nat and less where a transducer's is hundreds.
     """
 
-    part_names = ("loss", "weighted", "gradient")
-
     @takes(SPKDConf)
     def __init__(self, conf: SPKDConf) -> None:
-        super().__init__()
-        self.between, self.detach, self.share = tuple(conf.between), conf.detach, conf.share
+        super().__init__(weight=conf.weight, share=conf.share)
+        self.between, self.detach = tuple(conf.between), conf.detach
         self.compare = {"time": of_positions, "batch": of_utterances}[conf.axis]
         # A tap's encoder, or a head: what a batch must reach.
         self.needs = tuple(dict.fromkeys(name.partition(".")[0] for name in conf.between))
-        if conf.share is None:
-            self.weight = conf.weight
-        else:
-            self.register_buffer("weight", torch.tensor(conf.weight))
-        self._measured: Tensor | None = None
 
     def check(self, heads: Mapping[str, Head], shifts_s: Mapping[str, float], specs: Mapping[str, HeadSpec]) -> None:
         labels = {
@@ -73,23 +63,10 @@ class SPKD(Regularizer):
         y = teacher.x.detach() if self.detach == "teacher" else teacher.x
         with torch.autocast(x.device.type, enabled=False):  # sums of many squares
             loss = self.compare(x.float(), y.float(), student.lengths.to(x.device))
-        watch(loss, teacher.x if self.detach == "student" else student.x, self._follow)
-        nothing = loss.new_full((), math.nan)
-        gradient = nothing if self._measured is None else self._measured  # of the step before
-        parts = {"loss": loss.detach(), "weighted": self.weight * loss.detach(), "gradient": gradient.expand(len(loss))}
-        return loss, parts
+        return loss, self.followed(loss, teacher.x if self.detach == "student" else student.x)
 
     def _sequence(self, name: str, taps: Mapping[str, Tap], outputs: Mapping[str, HeadOutput]) -> Tap:
         if name in taps:
             return taps[name]
         head, _, exposed = name.partition(".")
         return outputs[head].exposed[exposed]
-
-    def _follow(self, ratio: Tensor) -> None:
-        """The gradient of this step is known: remember it, and move the weight for the next one."""
-        self._measured = ratio.detach()
-        if self.share is None:
-            return
-        step = (self.share / self._measured).pow(1.0 - MOMENTUM)
-        step = torch.where(step.isfinite() & (step > 0), step, 1.0)  # a batch whose gradient is not finite
-        self.weight = self.weight * step.clamp(0.5, 2.0)

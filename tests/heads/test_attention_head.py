@@ -12,7 +12,10 @@ from espnet_jst.taps import Tap
 
 V, D = 11, 16
 MBART = {"style": "mbart", "activation": "gelu", "positions": 12}
-EVERY = pytest.mark.parametrize("conf", [{}, {**MBART, "starts": 1}, {**MBART, "starts": 3}], ids=["espnet", "1", "3"])
+WHISPER = {**MBART, "style": "whisper", "starts": 4}
+EVERY = pytest.mark.parametrize(
+    "conf", [{}, {**MBART, "starts": 1}, {**MBART, "starts": 3}, WHISPER], ids=["espnet", "1", "3", "whisper"]
+)
 
 
 def make(**conf):
@@ -101,8 +104,10 @@ def test_labels_without_a_position_are_refused_by_training_and_not_written_by_a_
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ConfigError, match="positions, starts and scale_embedding belong to style: mbart"):
+    with pytest.raises(ConfigError, match="positions and starts belong to style: mbart or whisper"):
         make(starts=2)
+    with pytest.raises(ConfigError, match="scale_embedding belongs to style: mbart"):
+        make(**{**WHISPER, "scale_embedding": False})
     with pytest.raises(ConfigError, match="as wide as what it reads: 16 is no multiple of 3 heads"):
         AttentionHead(encoder_size=D, vocab_size=V, heads=3)
     tap, targets, lengths = data()

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from espnet_jst.config import check_choice
 from espnet_jst.encoders.mbart import MBartEncoder
-from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.errors import ConfigError
 from espnet_jst.heads.attention import AttentionHead
 from espnet_jst.heads.labels import MBartLabels
 from espnet_jst.hub.mbart.fit import check_sizes
 from espnet_jst.hub.mbart.folder import END, FIRST_PIECE, PAD, UNKNOWN, MBartFolder
 from espnet_jst.hub.mbart.names import mbart_name
+from espnet_jst.hub.source import Source
 from espnet_jst.inputs.tokens import TokenInput
 from espnet_jst.model import JSTModel
 from espnet_jst.tasks.arguments import inputs_of, lists_of, loaded_arguments
@@ -24,7 +25,7 @@ from espnet_jst.tasks.jst import JSTTask
 from espnet_jst.text.token_list import BLANK, SOS_EOS, UNK, WORD_START
 from espnet_jst.units.alphabet import is_unit
 from espnet_jst.units.conf import UNIT_INITS
-from espnet_jst.weights import SHOWN_KEYS, atomic_save, check_finite
+from espnet_jst.weights import atomic_save, check_finite
 
 EMBEDDING, BIAS = "model.shared.weight", "final_logits_bias"
 TIED = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
@@ -66,7 +67,7 @@ def initial_model(
         model = JSTTask.build_model(args)
     state, file = mbart.weights()
     check_finite(state, file)
-    source = _Source(state, file)
+    source = Source(state, file)
     embedding = source.take(EMBEDDING, (mbart.conf["vocab_size"], mbart.conf["d_model"]))
     bias = source.state.pop(BIAS, embedding.new_zeros(1, len(embedding)))  # which transformers makes of zeros, too
     inputs = model.inputs[reader]
@@ -92,7 +93,7 @@ def initial_model(
                     skipped = 2 if theirs.endswith("embed_positions.weight") else 0
                     shape = (parameter.size(0) + skipped, *parameter.shape[1:])
                     parameter.copy_(source.take(theirs, shape)[skipped:])
-    source.check_used(embedding)
+    source.check_used(embedding, EMBEDDING, TIED)
     return model.eval()
 
 
@@ -151,35 +152,3 @@ def _rows(tokens: Sequence[str], mbart: MBartFolder, *, units: bool) -> list[int
             )
         rows.append(row)
     return rows
-
-
-class _Source:
-    """Weights that are taken one by one, so that none is left."""
-
-    def __init__(self, state: Mapping[str, Tensor], file: Path) -> None:
-        self.state, self.file = {name: value.float() for name, value in state.items()}, file
-
-    def take(self, name: str, shape: Sequence[int]) -> Tensor:
-        """A weight of a shape.
-
-        Raises:
-            CheckpointError: it is missing, or of another shape.
-        """
-        value = self.state.pop(name, None)
-        if value is None or value.shape != tuple(shape):
-            found = "has none" if value is None else f"has {tuple(value.shape)}"
-            raise CheckpointError(f"{self.file}: {name} should be {tuple(shape)}, and the file {found}: fetch it again")
-        return value
-
-    def check_used(self, embedding: Tensor) -> None:
-        """Refuse what is left, but second names of the embedding."""
-        for name in TIED:
-            value = self.state.pop(name, embedding)
-            if value.shape != embedding.shape or not torch.equal(value, embedding):
-                raise CheckpointError(
-                    f"{self.file}: {name} is not {EMBEDDING}: this mBART has weights that are not tied"
-                )
-        if self.state:
-            more = f", and {len(self.state) - SHOWN_KEYS} more" if len(self.state) > SHOWN_KEYS else ""
-            names = ", ".join(sorted(self.state)[:SHOWN_KEYS])
-            raise CheckpointError(f"{self.file} has weights that no part of the model has a use for: {names}{more}")

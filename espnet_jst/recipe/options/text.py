@@ -47,6 +47,11 @@ class TextOptions(UnitOptions):
         "tags of the serialized output, where --st_config does not say it (tags of its heads), else task",
         ("", *SCHEMES),
     )
+    whisper_decoder: str = option(
+        "",
+        "folder of a Whisper, as transformers saves it, as whose decoder the head of style whisper begins; all texts "
+        "have its pieces",
+    )
     aligner: str = option("builtin", "word aligner; all but the first have to be installed", ALIGNERS)
     aligner_model: str = option("", "for simalign and awesome-align: folder or name of the pre-trained model")
     symmetrization: str = option("grow-diag-final-and", "of the word aligner", tuple(SYMMETRIZATIONS))
@@ -69,6 +74,11 @@ class TextOptions(UnitOptions):
         kinds = {side: self.pieces(side) for side in self.token_sides}
         if self.mbart and set(kinds.values()) != {"bpe"}:
             raise ConfigError("--mbart has pieces of its own: give --token_type bpe, and no other for source or target")
+        if self.whisper_decoder and (set(kinds.values()) != {"bpe"} or self.has_units):
+            raise ConfigError(
+                "--whisper_decoder has pieces of its own: give --token_type bpe, no other for source or target, and no "
+                "--kmeans_feature"
+            )
 
     @property
     def files(self) -> Texts:
@@ -145,6 +155,8 @@ class TextOptions(UnitOptions):
         units = f"{self.unit_pieces}_" if side == "src" and self.has_units else ""
         if self.mbart:
             return units + Path(self.mbart).name
+        if self.whisper_decoder:
+            return Path(self.whisper_decoder).name
         if self.pieces(side) != "bpe":
             return units + self.pieces(side)
         return (

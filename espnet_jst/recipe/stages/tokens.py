@@ -13,6 +13,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.finetune import copy_token_lists, model_inputs
 from espnet_jst.recipe.options import DataOptions, TextOptions, TrainingOptions
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages import whisper_decoder
 from espnet_jst.recipe.stages.mbart import PIECES, read_texts, trim_token_lists
 from espnet_jst.text.units import split_units
 
@@ -49,6 +50,10 @@ def tokens_stage(data: DataOptions, text: TextOptions, training: TrainingOptions
         run = partial(trim_token_lists, folders, read, units, text)
         uses = {"joint": text.joint, "unit_nbpe": text.unit_nbpe}
         inputs = [folder / name for folder in read[1:] for name in text.files.names] + [Path(text.mbart) / PIECES]
+    elif text.whisper_decoder:
+        file = Path(text.whisper_decoder) / whisper_decoder.TOKENIZER
+        run, inputs = partial(whisper_decoder.trim_token_lists, folders, [*texts.values()], file), [file]
+        uses = {"joint": text.joint, "tags": text.tags}
     else:
         run = partial(train_token_lists, folders, [*texts.values()], units=units)
         pieces = {side: Pieces.of(text, side) for side in folders}

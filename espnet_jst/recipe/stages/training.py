@@ -22,7 +22,7 @@ from espnet_jst.recipe.options import DataOptions, Options, RunOptions, TextOpti
 from espnet_jst.recipe.options.option import check_least, check_words
 from espnet_jst.recipe.runs import HANDED_ON, TrainingRun, training_runs
 from espnet_jst.recipe.stage import Stage
-from espnet_jst.recipe.stages import mbart
+from espnet_jst.recipe.stages import mbart, whisper_decoder
 from espnet_jst.recipe.stages.frames import cached_frontend
 from espnet_jst.recipe.stages.statistics import plugins, stats_file, train_command
 from espnet_jst.recipe.stamp import named_files
@@ -57,6 +57,8 @@ def check(training: TrainingOptions, run: RunOptions, text: TextOptions) -> None
         )
     if text.mbart:
         mbart.check(training, text)
+    if text.whisper_decoder:
+        whisper_decoder.check(training, text)
     if last.name and training.finetune:
         raise ConfigError(f"--finetune {training.finetune}: {config} names runs; give a configuration of one training")
     if run.ngpu > 0 and run.num_nodes == 1:
@@ -71,9 +73,16 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
     data, text, training = options.data, options.text, options.training
     if training.corrupt_links > 0 and text.files.both:
         yield corruption_stage(data, f"{text.files.translation}", training.corrupt_links, skip=skip)
-    starts = [mbart.initial_weights(training, text, options.exp)] if text.mbart else []
+    starts: list[Path] = []
+    init: list[str] = []
     if text.mbart:
+        starts = [mbart.initial_weights(training, text, options.exp)]
+        init = [f"{file}" for file in starts]
         yield mbart.weights_stage(data, text, training, options.exp, skip=skip)
+    elif text.whisper_decoder:
+        starts = [whisper_decoder.initial_weights(training, text, options.exp)]
+        init = [whisper_decoder.init_flag(training, text, options.exp)]
+        yield whisper_decoder.weights_stage(data, text, training, options.exp, skip=skip)
     every = TrainingFiles.of(
         data, text, corrupt=training.corrupt_links, expdir=training.expdir, frames=cached_frontend(training)
     )
@@ -95,7 +104,7 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
                 "minutes": training.minutes,
                 "model": training.finetune,
                 **run.uses,
-                **({"init": [f"{file}" for file in starts]} if starts else {}),
+                **({"init": init} if init else {}),
             },
             inputs=inputs,
             outputs=[
