@@ -18,6 +18,7 @@ from espnet_jst.keys import Conf, key, read, required
 from espnet_jst.recipe.options import Options, parse_options
 from espnet_jst.recipe.preview import check_training
 from espnet_jst.recipe.recipe import data_stages
+from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage, duration
 from espnet_jst.recipe.stages.alignment import DIAGNOSIS
 from espnet_jst.recipe.stages.training import training_stages
@@ -104,12 +105,14 @@ def try_systems(comparison: Comparison, flags: Sequence[str], *, jobs: int) -> N
     """Build the model of every system once, so that a wrong key in the last one is not found after hours.
 
     Raises:
-        ConfigError: a system is decoded in other ways, or on other sets, than the first one: there would be no table.
+        ConfigError: a system is decoded in other ways, or on other sets, than the first one: there would be no table;
+            or its features are others and their statistics would lie in the same folder.
         JSTError: a training configuration cannot be used; the message names the system.
     """
     seed = comparison.seeds[0]
     systems = [(system, parse_options([*flags, *comparison.arguments(system, seed)])) for system in comparison.systems]
     _check_decoding(comparison, dict(systems))
+    check_statistics(dict(systems))
     run_each(_try_system, systems, nj=jobs, title="configurations")
 
 
@@ -125,6 +128,27 @@ def _check_decoding(comparison: Comparison, systems: Mapping[str, Options]) -> N
                     f"{name}: {flag} {own}, and {first_name} has {wanted}: a table compares what is decoded "
                     f"alike: give it under flags, or make another file with trainings: {comparison.trainings}"
                 )
+
+
+def check_statistics(systems: Mapping[str, Options]) -> None:
+    """Refuse systems that would train on the statistics of others' features.
+
+    Raises:
+        ConfigError: names two of them and the folder.
+    """
+    made: dict[Path, tuple[str, object]] = {}
+    for name, options in systems.items():
+        training = options.training
+        if not training.uses_stats or options.text.has_units:
+            continue
+        last = training_runs(Path(training.st_config), options.exp)[-1]
+        features = {**last.features, "dumpdir": options.data.raw}
+        first, others = made.setdefault(options.stats_dir, (name, features))
+        if features != others:
+            raise ConfigError(
+                f"{name}: its features are others than those of {first}, and the statistics of both would lie in "
+                f"{options.stats_dir}: give it a --st_stats_dir of its own, and the file prepare: each"
+            )
 
 
 def _try_system(system: tuple[str, Options]) -> None:

@@ -58,6 +58,11 @@ class TrainingRun:
         return list((self._said.get("model_conf") or {}).get("inputs") or {})
 
     @property
+    def features(self) -> dict[str, Any]:
+        """What the statistics of stage 10 are made with."""
+        return {key: self._said.get(key) for key in SHARED}
+
+    @property
     def _said(self) -> Mapping[str, Any]:
         return self.values or (read_yaml(self.config) if self.config.is_file() else {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,14 @@ from espnet_jst.evaluation.metrics import METRICS
 from espnet_jst.evaluation.significance import SystemScore
 from espnet_jst.recipe import comparison as jst_comparison
 from espnet_jst.recipe.compared_runs import comparison_table
-from espnet_jst.recipe.comparison import Comparison, check_shared, plan, run_comparison, try_systems
+from espnet_jst.recipe.comparison import (
+    Comparison,
+    check_shared,
+    check_statistics,
+    plan,
+    run_comparison,
+    try_systems,
+)
 from espnet_jst.recipe.options import parse_options
 from espnet_jst.recipe.recipe import recipe_stages
 from espnet_jst.recipe.stage import run_stages
@@ -275,6 +283,24 @@ def test_systems_that_are_decoded_differently_are_refused_before_any_training(
         try_systems(replace(comparison, systems=systems), ["--token_type", "word", "--compare", ""], jobs=1)
 
 
+def test_systems_of_other_features_have_statistics_of_their_own(comparison: Comparison) -> None:
+    Path("bands.yaml").write_text("frontend: log_mel\n")
+    Path("fewer.yaml").write_text("base: bands.yaml\nfrontend_conf: {n_mels: 40}\n")
+    Path("louder.yaml").write_text("base: bands.yaml\npreprocessor_conf: {gain_db: [0, 6]}\n")
+
+    def systems(*flags: str) -> dict:
+        return {f"system{n}": parse_options(["--token_type", "word", *each.split()]) for n, each in enumerate(flags)}
+
+    check_statistics(systems("--st_config bands.yaml", "--st_config louder.yaml"))
+    check_statistics(systems("--st_config bands.yaml", "--st_config fewer.yaml --st_stats_dir exp/fewer"))
+    check_statistics(systems("--st_config bands.yaml", "--st_config fewer.yaml --feats_normalize none"))
+    for other in ("--st_config fewer.yaml", "--st_config louder.yaml --dumpdir dump/other"):
+        with pytest.raises(
+            ConfigError, match="^system1: its features are others than those of system0, .*exp/st_stats"
+        ):
+            check_statistics(systems("--st_config bands.yaml", other))
+
+
 @pytest.mark.slow
 def test_a_system_whose_model_cannot_be_built_is_named_before_any_stage(comparison: Comparison, tmp_path: Path) -> None:
     base = Path(__file__).resolve().parents[2] / "conf" / "tsot.yaml"
@@ -296,3 +322,16 @@ def test_a_shipped_comparison_has_flags_that_are_known_and_configurations_that_a
         options = parse_options(shipped.arguments(system, shipped.seeds[0]))
         named = (options.training.st_config, options.decoding.inference_config)  # run.sh says what is not said here
         assert all(Path(name).is_file() for name in named if name)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("egs2/*/jst1/conf/compare/*.yaml")), ids=lambda path: f"{path.parts[-4]}-{path.stem}"
+)
+def test_systems_of_a_shipped_comparison_share_no_statistics_of_other_features(path, monkeypatch) -> None:
+    monkeypatch.chdir(path.parents[2])
+    shipped, script = Comparison.read(path), Path("run.sh").read_text(encoding="utf-8")
+    own = script.rpartition("espnet_jst.bin.jst_recipe")[2].partition('"$@"')[0].replace("\\\n", " ")
+    flags = shlex.split(own)
+    check_statistics(
+        {name: parse_options([*flags, *shipped.arguments(name, shipped.seeds[0])]) for name in shipped.systems}
+    )
