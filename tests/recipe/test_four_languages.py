@@ -7,30 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-import soundfile
-
 from espnet_jst.data.kaldi import read_table
 from espnet_jst.errors import ConfigError
-from tests.data.corpora.europarl import CORPUS, DIGITS
-from tests.data.corpora.translated import KICHWA, SPANISH, make_killkan, spoken, text
+from tests.data.corpora.europarl import DIGITS
+from tests.data.corpora.translated import KICHWA, SPANISH, make_killkan, make_packed
 from tests.recipe.test_unit_recipes import ROOT, TINY_SPEECH, copied, heard, run
-
-SPEAKERS = {"train": "george", "dev": "lucas", "test": "nicolas"}
-
-
-def make_packed(corpus: Path, columns: dict[str, list[str]], counts: dict[str, int]) -> Path:
-    """Tables of sentences with a recording each, as Tatoeba's and Mboshi's packed forms have them."""
-    for name, count in counts.items():
-        samples, fs = soundfile.read(CORPUS / f"{SPEAKERS[name]}.flac")
-        (corpus / name).mkdir(parents=True)
-        rows = ["\t".join(["id", "speaker", "source_id", *columns])]
-        for number, (start_s, end_s, digits) in enumerate(spoken(SPEAKERS[name], count)):
-            key = f"{name}{number:03d}"
-            piece = samples[round(start_s * fs) : round(end_s * fs)]
-            soundfile.write(corpus / name / f"{key}.opus", piece, fs, format="OGG", subtype="OPUS")
-            rows.append("\t".join([key, SPEAKERS[name], key, *(text(words, digits) for words in columns.values())]))
-        (corpus / f"{name}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return corpus
 
 
 def corpora(folder: Path) -> dict[str, str]:

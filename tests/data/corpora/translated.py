@@ -1,4 +1,4 @@
-"""MuST-C, CoVoST 2 and Killkan of a few utterances in their own layouts; what is said are spoken digits."""
+"""MuST-C, CoVoST 2, Killkan and packed tables of a few utterances in their own layouts; what is said are spoken digits."""
 
 from __future__ import annotations
 
@@ -126,3 +126,19 @@ def pack_killkan(corpus: Path, out: Path) -> Path:
                 soundfile.write(out / name / f"{clip.utt_id}.flac", *soundfile.read(clip.audio))
         (out / f"{name}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return out
+
+
+def make_packed(corpus: Path, columns: dict[str, list[str]], counts: dict[str, int]) -> Path:
+    """Tables of sentences with a recording each, as Tatoeba's and Mboshi's packed forms have them."""
+    speakers = {"train": "george", "dev": "lucas", "test": "nicolas"}
+    for name, count in counts.items():
+        samples, fs = soundfile.read(CORPUS / f"{speakers[name]}.flac")
+        (corpus / name).mkdir(parents=True)
+        rows = ["\t".join(["id", "speaker", "source_id", *columns])]
+        for number, (start_s, end_s, digits) in enumerate(spoken(speakers[name], count)):
+            key = f"{name}{number:03d}"
+            piece = samples[round(start_s * fs) : round(end_s * fs)]
+            soundfile.write(corpus / name / f"{key}.opus", piece, fs, format="OGG", subtype="OPUS")
+            rows.append("\t".join([key, speakers[name], key, *(text(words, digits) for words in columns.values())]))
+        (corpus / f"{name}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return corpus

@@ -1,7 +1,7 @@
-"""Stage 1: English of CoVoST 2 with its translations, and LibriSpeech beside it, with translations of the user's or without.
+"""Stage 1: English of CoVoST 2 with its translations, and LibriSpeech beside it, with the user's translations or none.
 
-The folders are LIBRISPEECH, and COMMON_VOICE and COVOST2 as the CoVoST 2 recipes have them. LIBRISPEECH_TRANSLATIONS is a
-table, `utterance translation` a line, and LIBRISPEECH_COVOST2_TGT the target language.
+The folders are LIBRISPEECH, and COMMON_VOICE and COVOST2 as the CoVoST 2 recipes have them. LIBRISPEECH_TRANSLATIONS is
+a table, `utterance translation` a line, and LIBRISPEECH_COVOST2_TGT the target language.
 """
 
 from __future__ import annotations
