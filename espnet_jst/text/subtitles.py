@@ -230,8 +230,8 @@ def _escape(text: str, fmt: str) -> str:
 
 
 def _directed(line: str, fmt: str) -> str:
-    """The line, escaped. One that begins in a script written from the right is embedded as such: a player that takes all
-    lines for English would put its full stop on the wrong side, and so would the name of a speaker before it.
+    """The line, escaped. One that begins in a script written from the right is embedded as such: a player that takes
+    all lines for English would put its full stop on the wrong side, and so would the name of a speaker before it.
     """
     strong = next((kind for kind in map(unicodedata.bidirectional, line) if kind in ("L", "R", "AL")), "L")
     return _escape(line, fmt) if strong == "L" else f"{_FROM_RIGHT}{_escape(line, fmt)}{_END}"

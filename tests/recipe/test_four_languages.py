@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from espnet_jst.data.kaldi import read_table
 from espnet_jst.errors import ConfigError
 from tests.data.corpora.europarl import DIGITS

@@ -1,4 +1,4 @@
-"""MuST-C, CoVoST 2, Killkan and packed tables of a few utterances in their own layouts; what is said are spoken digits."""
+"""MuST-C, CoVoST 2, Killkan and packed tables of a few utterances in their layouts; what is said are spoken digits."""
 
 from __future__ import annotations
 
