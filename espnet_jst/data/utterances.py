@@ -21,8 +21,9 @@ from espnet_jst.data.texts import Texts
 from espnet_jst.text.units import split_units
 
 CHANNELS = "reco2file_and_channel"  # of recordings of several channels, the one that is meant
-TGT_LANGS = "utt2tgt_lang"  # the language that each utterance is translated into; Kaldi's utt2lang is the spoken one
-OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", TGT_LANGS, "utt2spk")
+TGT_LANGS = "utt2tgt_lang"  # the language that each utterance is translated into
+SRC_LANGS = "utt2lang"  # and Kaldi's table of the one that is spoken
+OPTIONAL = ("alignment", "word_times", "alignment.ref", "word_times.ref", TGT_LANGS, SRC_LANGS, "utt2spk")
 Tables = Mapping[str, Mapping[str, str]]
 
 _SUFFIXES = {

@@ -115,8 +115,8 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
 
     Args:
         text: "log_mel"; or "MODEL/LAYER", what the frontend `pretrained` takes as its model, or an experiment of ours,
-            and the layer; or "s3prl:NAME/LAYER" or "s3prl:NAME:PATH/LAYER", an upstream of S3PRL, its checkpoint, and
-            the layer.
+            and the layer; "MODEL/LAYER@SECONDS" is a Whisper whose frames see chunks of so many; or "s3prl:NAME/LAYER"
+            or "s3prl:NAME:PATH/LAYER", an upstream of S3PRL, its checkpoint, and the layer.
         fs: sampling rate of the recordings in Hz.
 
     Raises:
@@ -124,7 +124,10 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
     """
     if text == "log_mel":
         return {**LOG_MEL, "frontend_conf": {"fs": fs, "hop_s": 0.02, "window_s": 0.04}}
-    model, _, layer = text.rpartition("/")
+    model, _, place = text.rpartition("/")
+    layer, _, chunk = place.partition("@")
+    if chunk:
+        return _in_chunks(parse_features(f"{model}/{layer}", fs), chunk, text)
     if model.startswith(S3PRL) and layer.isdigit():
         upstream, _, path = model.removeprefix(S3PRL).partition(":")
         conf = {"upstream": upstream, "path_or_url": path or None, "layer": int(layer)}
@@ -139,6 +142,21 @@ def parse_features(text: str, fs: int) -> dict[str, Any]:
     if (Path(model) / "config.yaml").is_file():  # an experiment of ours
         return {"frontend": "trained", "frontend_conf": {"model": model, "layer": int(layer)}, "center": False}
     return {"frontend": "pretrained", "frontend_conf": {"model": model, "layer": int(layer)}, "center": False}
+
+
+def _in_chunks(features: dict[str, Any], chunk: str, text: str) -> dict[str, Any]:
+    """Features whose frames see their own chunk of so many seconds and those before; the frontend refuses others.
+
+    Raises:
+        ConfigError: it is no number, or of features that know no chunks.
+    """
+    try:
+        chunk_s = float(chunk)
+    except ValueError:
+        raise ConfigError(f"--kmeans_feature {text}: behind @ are the seconds of a chunk, such as 5@0.64") from None
+    if features["frontend"] != "pretrained":
+        raise ConfigError(f"--kmeans_feature {text}: only a Whisper's frames are cut into chunks: leave out @{chunk}")
+    return {**features, "frontend_conf": {**features["frontend_conf"], "chunk_s": chunk_s}}
 
 
 def unit_set(features: UnitFeatures, centroids: Tensor) -> UnitSet:

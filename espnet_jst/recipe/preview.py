@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from espnet_jst.config import config_files, json_text, read_yaml
-from espnet_jst.data.utterances import TGT_LANGS
 from espnet_jst.errors import ConfigError, JSTError
 from espnet_jst.inputs.channels import channels_of
 from espnet_jst.inputs.spec import FRAMES, SPEECH
@@ -27,7 +26,7 @@ from espnet_jst.recipe.runs import training_runs
 from espnet_jst.recipe.stage import Stage, perform
 from espnet_jst.recipe.stages.statistics import plugins
 from espnet_jst.recipe.stamp import named_files
-from espnet_jst.recipe.training_files import BATCH_NAMES
+from espnet_jst.recipe.training_files import BATCH_NAMES, LANGUAGES
 from espnet_jst.recipe.unit_training import WORDS
 from espnet_jst.text.lanes import TRANSCRIPT, TRANSLATION
 from espnet_jst.text.token_list import BLANK, SOS_EOS, UNK
@@ -78,7 +77,7 @@ def tried_data(options: Options) -> list[str]:
         *(name for lane, name in BATCH_NAMES.items() if lane in lanes),
     ]
     names += ["alignment"] if options.text.files.both else []
-    names += ["tgt_lang"] if may_have(TGT_LANGS, options) else []
+    names += [name for table, name in LANGUAGES.items() if may_have(table, options)]
     times = options.text.files.transcript is not None and may_have("word_times", options)
     return names + (["word_times"] if times else [])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.data.utterances import TGT_LANGS
+from espnet_jst.data.utterances import SRC_LANGS, TGT_LANGS
 from espnet_jst.inputs.spec import FRAMES
 from espnet_jst.recipe.dump import UTT2AUDIO
 from espnet_jst.recipe.options import DataOptions, TextOptions
@@ -19,6 +19,7 @@ from espnet_jst.recipe.unit_training import WORDS, UnitFiles, lengths_file
 from espnet_jst.text.lanes import LANES
 
 BATCH_NAMES = {lane.name: lane.data for lane in reversed([*LANES.values()])}
+LANGUAGES = {TGT_LANGS: "tgt_lang", SRC_LANGS: "src_lang"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,9 @@ class TrainingFiles:
         sets = {side: data.raw / name for side, name in zip(("train", "valid"), data.training_sets)}
         # Both sets or none: ESPnet wants the same names in training and validation.
         times = text.files.transcript is not None and all((path / "word_times").exists() for path in sets.values())
-        languages = all((path / TGT_LANGS).exists() for path in sets.values())
+        languages = {
+            table: name for table, name in LANGUAGES.items() if all((path / table).exists() for path in sets.values())
+        }
         files: dict[str, Sequence[tuple[Path, str, str]]] = {}
         for side, folder in sets.items():
             read = [(folder / "wav.scp", "speech", "sound")]
@@ -69,7 +72,7 @@ class TrainingFiles:
             read += [(folder / lanes[lane], name, "text") for lane, name in BATCH_NAMES.items() if lane in lanes]
             if text.files.both:
                 read.append((links_file(folder, corrupt if side == "train" else 0.0), "alignment", "text"))
-            read += [(folder / TGT_LANGS, "tgt_lang", "text")] if languages else []
+            read += [(folder / table, name, "text") for table, name in languages.items()]
             files[side] = read + ([(folder / "word_times", "word_times", "text")] if times else [])
         reader = reader_dir(tokens)
         if text.has_units:

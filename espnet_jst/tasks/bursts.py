@@ -13,6 +13,8 @@ from espnet_jst.heads.conf import TransducerHeadConf
 from espnet_jst.heads.spec import HeadSpec
 from espnet_jst.tasks.preprocessor import JSTPreprocessor
 from espnet_jst.text.diagnose import TOLERATED_SHARE, Bursts, longest_burst
+from espnet_jst.text.lanes import TRANSCRIPT
+from espnet_jst.text.tags import Tags
 
 MOST_UTTERANCES = 5000  # spread over the training set; more would not change a share of a hundredth
 
@@ -50,7 +52,12 @@ def _band(spec: HeadSpec) -> int:
 def _check(name: str, spec: HeadSpec, files: Sequence[Sequence[str]], preprocess: JSTPreprocessor) -> Bursts:
     tags, tokenizer = preprocess.tags[name], preprocess.tokenizers[name]
     source, target = (tokenizer.tokens.index(tag) for tag in (tags.source_tag(), tags.target_tag()))
-    labels = _targets(spec.target, files, preprocess)
+    of_any_language = {  # tags of a lane's other languages count as that of its first
+        tokenizer.tokens.index(tag): source if lane == TRANSCRIPT else target
+        for tag in tags.all()
+        if (lane := _lane(tags, tag)) is not None
+    }
+    labels = ([of_any_language.get(label, label) for label in ids] for ids in _targets(spec.target, files, preprocess))
     bursts = Bursts(tuple(sorted(longest_burst(ids, source, target) for ids in labels)))
     out_in_one = _band(spec) - 1
     over = bursts.share_over(out_in_one)
@@ -63,6 +70,12 @@ def _check(name: str, spec: HeadSpec, files: Sequence[Sequence[str]], preprocess
     else:
         logging.info(message)
     return bursts
+
+
+def _lane(tags: Tags, tag: str) -> str | None:
+    """The lane that a tag opens, whatever its language; None of a speaker's."""
+    opened = tags.read(tag)
+    return None if opened is None else opened.lane
 
 
 def _targets(target: str, files: Sequence[Sequence[str]], preprocess: JSTPreprocessor) -> Iterator[Sequence[int]]:

@@ -20,6 +20,7 @@ FIXES = {
     "src_text": "the transcript: text.<case>.<src> of stage 3",
     "alignment": "word links, which stage 5 writes (or policy: inter, which needs none)",
     "tgt_lang": "the language that it is translated into: utt2tgt_lang of the data directory",
+    "src_lang": "the language that is spoken: utt2lang of the data directory",
     "word_times": "word end times, which jst_align --times writes (or policy: align)",
 }
 

@@ -25,7 +25,7 @@ from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
 from espnet_jst.text.units import split_units
 
-ALIGNMENT, WORD_TIMES = "alignment", "word_times"
+ALIGNMENT, WORD_TIMES, SRC_LANG = "alignment", "word_times", "src_lang"
 
 
 class JSTPreprocessor(AbsPreprocessor):
@@ -33,7 +33,8 @@ class JSTPreprocessor(AbsPreprocessor):
 
     That is `speech` (N,) float32, of several channels (N, C), or where there is none the `input_<name>` (U,) int64
     whose text is there; and `target_<head>` (U,) int64 for every head whose texts are all there, and `tgt_lang` (1,)
-    int64. Whether the data sets together have what a model needs is looked at once, before the training (`data_sets`).
+    int64. `tgt_lang` and `src_lang` of an utterance choose its tags where these tell several languages apart. Whether
+    the data sets together have what a model needs is looked at once, before the training (`data_sets`).
 
     Args:
         train: augment the speech.
@@ -80,7 +81,7 @@ class JSTPreprocessor(AbsPreprocessor):
                     )
         self.needs = {name: self._needs(spec) for name, spec in self.specs.items()}
         texts = {spec.text for spec in self.inputs.values()}
-        self.text_names = texts | {lane.data for lane in lanes.values()} | {ALIGNMENT, WORD_TIMES, TGT_LANG}
+        self.text_names = texts | {lane.data for lane in lanes.values()} | {ALIGNMENT, WORD_TIMES, SRC_LANG, TGT_LANG}
 
     def _needs(self, spec: HeadSpec) -> tuple[str, ...]:
         """Names of all data that a head's target is made from."""
@@ -89,9 +90,19 @@ class JSTPreprocessor(AbsPreprocessor):
             texts.append(ALIGNMENT)
         if spec.serialized and spec.policy == "time":
             texts.append(WORD_TIMES)
-        if self.tgt_langs is not None and spec.reads == self.tgt_langs.at:
+        told = self.tgt_langs is not None and spec.reads == self.tgt_langs.at
+        if told or len(self._languages(spec)[TGT_LANG]) > 1:
             texts.append(TGT_LANG)
+        if len(self._languages(spec)[SRC_LANG]) > 1:
+            texts.append(SRC_LANG)
         return tuple(texts)
+
+    def _languages(self, spec: HeadSpec) -> dict[str, tuple[str, ...]]:
+        """Languages that a head's tags tell apart, by the name of what says which one an utterance has."""
+        if not spec.serialized or spec.tags == "task":
+            return {SRC_LANG: (), TGT_LANG: ()}
+        tags = self.tags[spec.name]
+        return {SRC_LANG: tags.source_languages, TGT_LANG: tags.target_languages}
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
         """One utterance.
@@ -131,7 +142,7 @@ class JSTPreprocessor(AbsPreprocessor):
         lanes = {lane: _units(data, self.lanes[lane].data) for lane in spec.lanes}
         try:
             words = self._serialized(name, spec, lanes, data) if spec.serialized else lanes[spec.lanes[0]]
-        except DataError as error:
+        except (ConfigError, DataError) as error:  # the first of a language that has no tag
             raise DataError(f"utterance {uid!r}: {error}") from error
         return _encoded(uid, self.tokenizers[name], words)
 
@@ -148,6 +159,11 @@ class JSTPreprocessor(AbsPreprocessor):
         tags = self.tags[name]
         sides = {self.lanes[lane].source: Attributed.read(lanes[lane], tags) for lane in spec.lanes}
         source, target = sides[True], sides[False]
+        told = {
+            name: " ".join(_words(data, name)) if len(codes) > 1 else None
+            for name, codes in self._languages(spec).items()
+        }
+        source_tag, target_tag = tags.source_tag(told[SRC_LANG]), tags.target_tag(told[TGT_LANG])
         serialized = serialize(
             source.words,
             target.words,
@@ -155,13 +171,13 @@ class JSTPreprocessor(AbsPreprocessor):
             policy=policy,
             gamma=gamma,
             ends_s=source.ends(ends_s) if policy == "time" and ends_s else None,
-            source_tag=tags.source_tag(),
-            target_tag=tags.target_tag(),
+            source_tag=source_tag,
+            target_tag=target_tag,
             max_block_words=spec.max_block_words,
         )
         if not tags.speakers:
             return serialized
-        speakers = {tags.source_tag(): source.speakers, tags.target_tag(): target.speakers}
+        speakers = {source_tag: source.speakers, target_tag: target.speakers}
         return with_speakers(serialized, speakers, tags)
 
 

@@ -18,7 +18,7 @@ TRANSCRIPT = "transcript"
 TRANSLATION = "translation"
 _NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 WHERE = "model_conf.lanes"
-_TAKEN = ("speech", "alignment", "word_times", "tgt_lang")  # what else a data set or a decode directory holds
+_TAKEN = ("speech", "alignment", "word_times", "tgt_lang", "src_lang")  # what else a data set or a decoding holds
 
 
 @dataclass(frozen=True, kw_only=True)

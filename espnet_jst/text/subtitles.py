@@ -20,6 +20,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "ttml")
 # pysubs2 takes "{...}" and "\N" for its own mark-up; private characters stand for them until the file is written.
 _GUARDS = {"{": "\ue000", "}": "\ue001", "\\": "\ue002"}
 _UNFIT = ("Cc", "Cs", "Co")
+_FROM_RIGHT, _END = "\u202b", "\u202c"  # right-to-left embedding, and where it ends
 _JOINER = "\u2060"  # invisible; keeps a player from reading "<b" in SRT as a tag
 TTML, XML = "http://www.w3.org/ns/ttml", "http://www.w3.org/XML/1998/namespace"
 _HANGING = 4  # columns that a comma may stand beyond a line's end
@@ -167,7 +168,7 @@ def _subtitle_file(cues: Sequence[Cue], order: Sequence[str], fmt: str) -> str:
 
     subtitles = pysubs2.SSAFile()
     for cue in cues:
-        lines = [_escape(join_units(cue.lanes[lane]), fmt) for lane in order if lane in cue.lanes]
+        lines = [_directed(join_units(cue.lanes[lane]), fmt) for lane in order if lane in cue.lanes]
         lines[0] = _by(cue.speaker, lines[0], fmt)
         start, end = round(1000 * cue.start_s), round(1000 * cue.end_s)
         subtitles.append(pysubs2.SSAEvent(start=start, end=max(end, start + 1), text=r"\N".join(lines)))
@@ -226,6 +227,14 @@ def _escape(text: str, fmt: str) -> str:
     for character, guard in _GUARDS.items():
         text = text.replace(character, guard)
     return text
+
+
+def _directed(line: str, fmt: str) -> str:
+    """The line, escaped. One that begins in a script written from the right is embedded as such: a player that takes
+    all lines for English would put its full stop on the wrong side, and so would the name of a speaker before it.
+    """
+    strong = next((kind for kind in map(unicodedata.bidirectional, line) if kind in ("L", "R", "AL")), "L")
+    return _escape(line, fmt) if strong == "L" else f"{_FROM_RIGHT}{_escape(line, fmt)}{_END}"
 
 
 def _clean(text: str) -> str:

@@ -188,11 +188,22 @@ def test_centroids_of_asr2_are_taken_over_and_a_pickle_only_on_request(recording
         ("wavlm_large", "give log_mel, or MODEL/LAYER"),
         ("no/where/at/all/3", "there is no folder or file no/where/at/all"),
         ("log_mel/3", "no folder of a model"),
+        ("whisper/5@half", "behind @ are the seconds of a chunk"),
+        ("s3prl:wavlm_large/5@0.64", "only a Whisper's frames are cut into chunks: leave out @0.64"),
     ],
 )
 def test_features_that_are_none_are_one_message(feature: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         pipeline.UnitFeatures(parse_features(feature, FS), trusted=True)
+
+
+def test_units_may_be_of_frames_that_see_no_further_than_their_chunk() -> None:
+    features = pipeline.UnitFeatures(parse_features(f"{saved('whisper')}/2@0.2", FS), trusted=True)
+    assert features.description["frontend_conf"]["chunk_s"] == 0.2
+    speech = np.random.RandomState(0).uniform(-0.1, 0.1, FS).astype(np.float32)
+    other = np.concatenate([speech[: FS // 2], speech[::-1][FS // 2 :]])
+    one, two = (features([samples])[0] for samples in (speech, other))
+    assert torch.allclose(one[:19], two[:19], atol=1e-5) and not torch.allclose(one[30:], two[30:], atol=1e-2)
 
 
 def test_a_unit_set_from_elsewhere_reads_no_model(tmp_path: Path) -> None:

@@ -70,3 +70,21 @@ def test_a_band_that_is_too_narrow_is_a_warning_with_the_range_that_would_do(tmp
 
 def test_heads_without_a_band_are_left_alone(tmp_path):
     assert check_bursts(corpus(tmp_path, [2]), preprocessor()) == {}
+
+
+def test_bursts_are_counted_in_every_language(tmp_path):
+    files = corpus(tmp_path, [2] * 4 + [6] * 4)
+    for name, codes in (("src_lang", "fr it"), ("tgt_lang", "de es")):
+        first, second = codes.split()
+        lines = [f"u{number} {first if number < 4 else second}\n" for number in range(8)]
+        (tmp_path / name).write_text("".join(lines))
+        files.append((str(tmp_path / name), name, "text"))
+    tokens = ["<blank>", "<unk>", "<fr>", "<it>", "<de>", "<es>", "a", "b", "x", "<sos/eos>"]
+    entry = {"kind": "transducer", "lanes": ["transcript", "translation"], "tags": "lid", "loss": "pruned_rnnt"}
+    several = JSTPreprocessor(
+        True,
+        specs={"joint": HeadSpec.parse("joint", entry)},
+        tokenizers={"tgt": Tokenizer(tokens, token_type="word")},
+        conf={"source_languages": ["fr", "it"], "target_languages": ["de", "es"]},
+    )
+    assert check_bursts(files, several)["joint"].longest == (3, 3, 3, 3, 7, 7, 7, 7)

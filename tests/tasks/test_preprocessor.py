@@ -205,6 +205,27 @@ def test_an_utterance_without_a_known_target_language_is_named(value, message):
         preprocessor(TOLD, tgt_langs=LANGUAGES)("u0", {**DATA, "tgt_lang": value})
 
 
+LID = ["<blank>", "<unk>", "<fr>", "<it>", "<de>", "<es>", "a", "b", "X", "Y", "<sos/eos>"]
+SEVERAL = {"source_languages": ["fr", "it"], "target_languages": ["de", "es"], "tokens": LID}
+
+
+def test_the_tags_of_several_languages_are_those_of_the_utterance():
+    prepare = preprocessor({"joint": {**JOINT, "tags": "lid"}}, **SEVERAL)
+    told = {**DATA, "alignment": "0-0 1-1", "src_lang": "it", "tgt_lang": "de"}
+    assert words(prepare("u0", told)["target_joint"], LID) == "<it> a <de> X <it> b <de> Y"
+    other = prepare("u1", {**told, "src_lang": "fr", "tgt_lang": "es"})
+    assert words(other["target_joint"], LID) == "<fr> a <es> X <fr> b <es> Y"
+    assert prepare.needs["joint"] == ("src_text", "text", "alignment", "tgt_lang", "src_lang")
+    with pytest.raises(DataError, match="utterance 'u2': language 'pl' has no asr tag: the model knows fr, it"):
+        prepare("u2", {**told, "src_lang": "pl"})
+
+
+def test_one_language_a_side_needs_no_table():
+    one = {"source_languages": ["fr"], "target_languages": ["de"], "tokens": LID}
+    prepare = preprocessor({"joint": {**JOINT, "tags": "lid"}}, **one)
+    assert words(prepare("u0", DATA)["target_joint"], LID).startswith("<fr> a b <de>")
+
+
 SPOKEN = ["<blank>", "<unk>", "<self>", "<other>", "a", "b", "<sos/eos>"]
 APART = {"asr": {"kind": "ctc", "lanes": ["transcript"]}}
 

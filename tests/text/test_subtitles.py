@@ -205,3 +205,14 @@ def test_a_line_of_text_names_the_speaker_at_every_change():
 def test_the_name_of_a_voice_is_no_markup():
     word = Word("hi", TRANSCRIPT, 0.0, 0.5, 0.5, speaker="a>b")
     assert "<v a&gt;b>hi" in format_words([word], "vtt")
+
+
+@pytest.mark.parametrize("fmt", ["srt", "vtt", "ttml"])
+def test_a_line_that_is_written_from_the_right_is_embedded_as_such(fmt):
+    said = [Word(text, TRANSCRIPT, 0.1, 0.9, 1.0, speaker="self") for text in ("one", "two")]
+    written = [Word(text, TRANSLATION, 0.1, 0.9, 1.0, speaker="self") for text in ("{1}", "واحد", "two.")]
+    [(_, _, shown)] = parsed(format_words([*said, *written], fmt), fmt)
+    transcript, translation = shown.split("\\N")
+    assert not set("\u202b\u202c") & set(transcript)
+    assert translation == "\u202b{1} واحد two.\u202c"
+    assert "\u202b" not in format_words(written, "txt") + format_words(written, "json")

@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
         *) options+=("$1"); shift ;;
     esac
 done
-export COVOST2_SRC=$src COVOST2_TGT=$tgt
+export COVOST2_LANGS=$src-$tgt
 
 exec "$python" -m espnet_jst.bin.jst_recipe \
     --datadir "data/$src-$tgt" --dumpdir "dump/$src-$tgt" --expdir "exp/$src-$tgt" \

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from espnet_jst.config import check_choice
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.directions import ALL, Direction, Directions
 from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.foreign_audio import find_recordings
 from espnet_jst.data.corpora.turns import Reading, Turn
@@ -51,6 +52,34 @@ def check_direction(src: str, tgt: str) -> None:
         check_choice(src, INTO_ENGLISH, "the spoken language of CoVoST 2 into English")
     else:
         raise ConfigError(f"{src} to {tgt}: CoVoST 2 translates from English or into it")
+
+
+def parse_directions(text: str) -> Directions:
+    """Read "de,es,it,fr-en", "all-en", "en-de", "en-de,zh-CN" or "en-all".
+
+    Raises:
+        ConfigError: CoVoST 2 does not have one of them.
+    """
+    found = Directions.parse(text, ("en", *INTO_ENGLISH))
+    sides = text.split("-")
+    if ALL in (sides[0], sides[-1]):
+        from_english = [Direction("en", tgt) for tgt in FROM_ENGLISH]
+        found = Directions(each for each in found if each.tgt == "en" or each in from_english)
+    for direction in found:
+        check_direction(*direction)
+    return found
+
+
+def read_directions(common_voice: Path, covost: Path, directions: Directions, name: str) -> list[Reading]:
+    """One set of several directions; a clip that is translated into several languages is as many utterances.
+
+    Raises:
+        ConfigError: a file is missing or lacks a column.
+    """
+    readings = [read_set(common_voice, covost, *direction, name) for direction in directions]
+    for direction, reading in zip(directions, readings, strict=True):
+        reading.turns[:] = [directions.named(turn, direction) for turn in reading.turns]
+    return readings
 
 
 def read_set(common_voice: Path, covost: Path, src: str, tgt: str, name: str) -> Reading:

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from espnet_jst.config import closest
 from espnet_jst.data.checks import Problem
+from espnet_jst.data.corpora.directions import Direction, Directions
 from espnet_jst.data.corpora.folders import Folder
 from espnet_jst.data.corpora.foreign_audio import as_read, find_recordings
 from espnet_jst.data.corpora.turns import Reading, Turn, as_lines, hundredths, seconds
@@ -29,59 +28,8 @@ FOLDERS = (
 )
 LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pl", "pt", "ro")
 SETS = ("train", "dev", "test")
-ALL = "all"
-SEVERAL = {"src": "mul", "tgt": "mul-x-tgt"}  # "mul" is ISO 639-2's code; both texts must have names of their own
 _FIX = "nothing, or mend it in the corpus"
-
-
-class Direction(NamedTuple):
-    """From the spoken language into another."""
-
-    src: str
-    tgt: str
-
-    def __str__(self) -> str:
-        return f"{self.src}_{self.tgt}"
-
-
 Key = tuple[Direction, str]  # and the name of a set
-
-
-class Directions(tuple[Direction, ...]):
-    """Those that a model learns together."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse(cls, text: str) -> Directions:
-        """Read "en-de", "de,fr-en", "all-en" or "all-all".
-
-        Raises:
-            ConfigError: a language is none of the corpus, or nothing is left.
-        """
-        sides = text.split("-")
-        if len(sides) != 2:
-            raise ConfigError(f"directions {text!r}: give <spoken>-<target> such as en-de, de,fr-en, all-en or all-all")
-        sources, targets = (LANGUAGES if side == ALL else tuple(side.split(",")) for side in sides)
-        for code in (*sources, *targets):
-            if code not in LANGUAGES:
-                raise ConfigError(
-                    f"directions {text!r}: {code!r} is not one of {', '.join(LANGUAGES)}{closest(code, LANGUAGES)}"
-                )
-        found = dict.fromkeys(Direction(src, tgt) for src in sources for tgt in targets if src != tgt)
-        if not found:
-            raise ConfigError(f"directions {text!r}: a language is not translated into itself")
-        return cls(found)
-
-    def language(self, side: str) -> str:
-        """What the texts of one side ("src" or "tgt") are called after: their language, or that they are several."""
-        codes = {getattr(direction, side) for direction in self}
-        return codes.pop() if len(codes) == 1 else SEVERAL[side]
-
-    @property
-    def tests(self) -> list[str]:
-        """Names of the test sets: one a direction, so that scores can be averaged over directions as published."""
-        return ["test"] if len(self) == 1 else [f"test_{direction}" for direction in self]
 
 
 def read(

@@ -14,7 +14,7 @@ from espnet_jst.data.checks import SKIPPED, Problem, write_skipped
 from espnet_jst.data.corpora.sphere_files import unpack
 from espnet_jst.data.corpora.wording import CASE
 from espnet_jst.data.kaldi import write_data_dir, write_table
-from espnet_jst.data.utterances import CHANNELS, TGT_LANGS
+from espnet_jst.data.utterances import CHANNELS, SRC_LANGS, TGT_LANGS
 from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.text.lanes import LANES
 
@@ -30,6 +30,7 @@ class Turn:
         transcript: as it is trained and scored; so are the translations, the first of which is the one trained; none in
             a corpus of speech recognition.
         tgt_lang: their language, in a corpus that is translated into several.
+        src_lang: what is spoken, in a corpus of several languages.
     """
 
     utt_id: str
@@ -41,6 +42,7 @@ class Turn:
     transcript: str
     translations: tuple[str, ...] = ()
     tgt_lang: str | None = None
+    src_lang: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -211,11 +213,14 @@ def _write_tables(
         tables[translation] = translations[0]
     write_table(out / "wav.scp", wav)
     # Tables of an earlier run, of another copy of the corpus, would be read as well.
-    for path in (out / "segments", out / CHANNELS, out / TGT_LANGS, *out.glob(f"{translation}.*")):
+    for path in (out / "segments", out / CHANNELS, out / TGT_LANGS, out / SRC_LANGS, *out.glob(f"{translation}.*")):
         path.unlink(missing_ok=True)
     if channels:
         write_table(out / CHANNELS, channels)
-    languages = {turn.utt_id: turn.tgt_lang for turn in turns if turn.tgt_lang is not None}
-    write_data_dir(out, {**tables, TGT_LANGS: languages} if languages else tables)
+    languages = {
+        TGT_LANGS: {turn.utt_id: turn.tgt_lang for turn in turns if turn.tgt_lang is not None},
+        SRC_LANGS: {turn.utt_id: turn.src_lang for turn in turns if turn.src_lang is not None},
+    }
+    write_data_dir(out, {**tables, **{name: table for name, table in languages.items() if table}})
     for number, table in enumerate(translations[1:], start=1):
         write_table(out / f"{translation}.{number}", table)

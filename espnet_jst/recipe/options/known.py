@@ -56,7 +56,8 @@ def completed(options: Options) -> Options:
     for key, flag in (("source_languages", "src_lang"), ("target_languages", "tgt_lang")):
         found[key] = codes = _listed(_mapping(values, "preprocessor_conf").get(key))
         code = getattr(options.text, flag)
-        if codes and code in options.text.languages and code not in codes:
+        several = len(codes) > 1 and code.split("-")[0] == "mul"  # texts in all of them
+        if codes and code in options.text.languages and code not in codes and not several:
             raise ConfigError(
                 f"--{flag} {code}: {config}: preprocessor_conf.{key} has {', '.join(codes)}{closest(code, codes)}; "
                 "give one of them"

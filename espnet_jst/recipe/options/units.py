@@ -20,7 +20,8 @@ class UnitOptions:
         "",
         "train on discrete units of speech, clusters of these frames: log_mel, or MODEL/LAYER, a folder that "
         "transformers saved, a name on the hub or an original checkpoint, and the layer, such as "
-        "models/wavlm-large/21; or s3prl:NAME/LAYER, an upstream of S3PRL",
+        "models/wavlm-large/21, of a Whisper in chunks models/whisper-base/5@0.64; or s3prl:NAME/LAYER, an upstream of "
+        "S3PRL",
     )
     nclusters: int = option(2000, "number of units")
     kmeans_frames: int = option(500_000, "frames, drawn over all training speech, that are clustered")

@@ -53,6 +53,38 @@ def test_clips_of_common_voice_become_utterances(tmp_path: Path) -> None:
     assert problem.utt_id == "common_voice_en_train1" and "there is no recording" in problem.reason
 
 
+def test_utterances_of_several_directions_say_their_languages(tmp_path: Path) -> None:
+    for src in ("de", "es"):
+        voices, tables = make_covost2(tmp_path, src=src, tgt="en")
+    several = covost2.parse_directions("de,es-en")
+    readings = covost2.read_directions(voices, tables, several, "dev")
+    write_set(tmp_path / "dev", readings, src=several.language("src"), tgt="en", cases=covost2.CASES)
+    assert set(read_table(tmp_path / "dev" / "utt2lang").values()) == {"de", "es"}
+    assert not (tmp_path / "dev" / "utt2tgt_lang").exists()
+    spoken = read_table(tmp_path / "dev" / "text.lc.rm.mul")
+    assert spoken.keys() == read_table(tmp_path / "dev" / "utt2lang").keys() and len(spoken) == 12
+
+
+def test_a_clip_is_as_many_utterances_as_it_has_targets(tmp_path: Path) -> None:
+    for tgt in ("ar", "zh-CN"):
+        voices, tables = make_covost2(tmp_path, tgt=tgt)
+    several = covost2.parse_directions("en-ar,zh-CN")
+    readings = covost2.read_directions(voices, tables, several, "dev")
+    write_set(tmp_path / "dev", readings, src="en", tgt=several.language("tgt"), cases=covost2.CASES)
+    languages = read_table(tmp_path / "dev" / "utt2tgt_lang")
+    assert languages["common_voice_en_dev0_ar"] == "ar" and languages["common_voice_en_dev0_zh-CN"] == "zh-CN"
+    assert not (tmp_path / "dev" / "utt2lang").exists() and len(languages) == 12
+    assert several.tests == ["test_en_ar", "test_en_zh-CN"]
+
+
+def test_all_directions_are_those_that_the_corpus_has() -> None:
+    assert len(covost2.parse_directions("all-en")) == 21 and len(covost2.parse_directions("en-all")) == 15
+    assert [*covost2.parse_directions("sv-SE-en")] == [("sv-SE", "en")]
+    for langs, message in (("de-fr", "translates from English or into it"), ("en-fr", "'fr' is not one of")):
+        with pytest.raises(ConfigError, match=message):
+            covost2.parse_directions(langs)
+
+
 @pytest.mark.parametrize(
     ("src", "tgt", "message"),
     [

@@ -1,4 +1,4 @@
-"""MuST-C, CoVoST 2 and Killkan of a few utterances in their own layouts; what is said are spoken digits."""
+"""MuST-C, CoVoST 2, Killkan and packed tables of a few utterances in their layouts; what is said are spoken digits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ import soundfile
 from tests.data.corpora.europarl import CORPUS, DIGITS, FS
 
 SPANISH = ["cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve"]
+ITALIAN = ["zero", "uno", "due", "tre", "quattro", "cinque", "sei", "sette", "otto", "nove"]
+ARABIC = ["صفر", "واحد", "اثنان", "ثلاثة", "أربعة", "خمسة", "ستة", "سبعة", "ثمانية", "تسعة"]
+CHINESE = [*"零一二三四五六七八九"]
+WORDS = {**DIGITS, "es": SPANISH, "it": ITALIAN, "ar": ARABIC, "zh-CN": CHINESE}
 KICHWA = ["illa", "shuk", "ishkay", "kimsa", "chusku", "pichka", "sukta", "kanchis", "pusak", "iskun"]
 
 
@@ -56,22 +60,24 @@ def make_must_c(corpus: Path, *, tgt: str = "de", counts: dict[str, int] | None 
     return corpus
 
 
-def make_covost2(folder: Path, *, counts: dict[str, int] | None = None) -> tuple[Path, Path]:
-    """Common Voice's clips and CoVoST's tables, English to German; one clip is missing."""
+def make_covost2(
+    folder: Path, *, counts: dict[str, int] | None = None, src: str = "en", tgt: str = "de"
+) -> tuple[Path, Path]:
+    """Common Voice's clips and CoVoST's tables of one direction; one clip is missing."""
     voices, tables = folder / "cv", folder / "covost"
-    (voices / "en" / "clips").mkdir(parents=True)
-    tables.mkdir()
+    (voices / src / "clips").mkdir(parents=True, exist_ok=True)
+    tables.mkdir(exist_ok=True)
     for name, speaker in (("train", "george"), ("dev", "lucas"), ("test", "nicolas")):
         samples, fs = soundfile.read(CORPUS / f"{speaker}.flac")
         rows = ["path\tsentence\ttranslation\tclient_id"]
         for number, (start_s, end_s, digits) in enumerate(spoken(speaker, (counts or {}).get(name, 6))):
-            clip = f"common_voice_en_{name}{number}"
+            clip = f"common_voice_{src}_{name}{number}"
             if (name, number) != ("train", 1):
                 piece = samples[round(start_s * fs) : round(end_s * fs)]
-                soundfile.write(voices / "en" / "clips" / f"{clip}.mp3", piece, fs, format="MP3")
-            english, german = text(DIGITS["en"], digits), text(DIGITS["de"], digits)
-            rows.append(f"{clip}.mp3\t{english}\t{german}\t{speaker * 9}")
-        (tables / f"covost_v2.en_de.{name}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+                soundfile.write(voices / src / "clips" / f"{clip}.mp3", piece, fs, format="MP3")
+            said, translated = text(WORDS[src], digits), text(WORDS[tgt], digits)
+            rows.append(f"{clip}.mp3\t{said}\t{translated}\t{speaker * 9}")
+        (tables / f"covost_v2.{src}_{tgt}.{name}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return voices, tables
 
 
@@ -120,3 +126,19 @@ def pack_killkan(corpus: Path, out: Path) -> Path:
                 soundfile.write(out / name / f"{clip.utt_id}.flac", *soundfile.read(clip.audio))
         (out / f"{name}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return out
+
+
+def make_packed(corpus: Path, columns: dict[str, list[str]], counts: dict[str, int]) -> Path:
+    """Tables of sentences with a recording each, as Tatoeba's and Mboshi's packed forms have them."""
+    speakers = {"train": "george", "dev": "lucas", "test": "nicolas"}
+    for name, count in counts.items():
+        samples, fs = soundfile.read(CORPUS / f"{speakers[name]}.flac")
+        (corpus / name).mkdir(parents=True)
+        rows = ["\t".join(["id", "speaker", "source_id", *columns])]
+        for number, (start_s, end_s, digits) in enumerate(spoken(speakers[name], count)):
+            key = f"{name}{number:03d}"
+            piece = samples[round(start_s * fs) : round(end_s * fs)]
+            soundfile.write(corpus / name / f"{key}.opus", piece, fs, format="OGG", subtype="OPUS")
+            rows.append("\t".join([key, speakers[name], key, *(text(words, digits) for words in columns.values())]))
+        (corpus / f"{name}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return corpus

@@ -86,6 +86,14 @@ def test_a_flag_that_says_the_same_is_taken():
     assert options("--fs 8k --encoder_frame_s 0.1 --tag_scheme lid --src_lang fr").data.fs_hz == 8000
 
 
+def test_texts_of_several_languages_are_called_after_none_of_them():
+    several = {"preprocessor_conf": {"source_languages": ["fr", "it"], "target_languages": ["de", "es"]}}
+    write("conf/train.yaml", several)
+    assert options("--src_lang mul --tgt_lang mul-x-tgt").text.src_lang == "mul"
+    with pytest.raises(ConfigError, match="--src_lang pl: .*source_languages has fr, it"):
+        options("--src_lang pl --tgt_lang mul-x-tgt")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

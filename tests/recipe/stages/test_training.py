@@ -213,3 +213,7 @@ def test_target_languages_are_read_where_both_training_sets_have_them():
     assert not any("tgt_lang" in data for data in data_of(OPTIONS, "train"))
     kaldi.write_table(OPTIONS.data.raw / "valid" / "utt2tgt_lang", {"b": "de"})
     assert "dump/raw/train/utt2tgt_lang,tgt_lang,text" in data_of(OPTIONS, "train")
+    assert not any("src_lang" in data for data in data_of(OPTIONS, "train"))
+    for name in ("train", "valid"):
+        kaldi.write_table(OPTIONS.data.raw / name / "utt2lang", {"a": "en"})
+    assert "dump/raw/valid/utt2lang,src_lang,text" in data_of(OPTIONS, "valid")

@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from espnet_jst.data.corpora.europarl_st import FOLDERS, Directions, read
+from espnet_jst.data.corpora.directions import Directions
+from espnet_jst.data.corpora.europarl_st import FOLDERS, LANGUAGES, read
 from espnet_jst.data.corpora.folders import add_folders, given
 from espnet_jst.data.corpora.turns import write_set
 from espnet_jst.errors import JSTError
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--nj", type=int, default=os.cpu_count() or 1, help="recordings that are converted at a time")
     parser.add_argument("--names", action="store_true", help="print languages and test sets, for run.sh")
     args = parser.parse_args(argv)
-    directions = Directions.parse(args.langs)
+    directions = Directions.parse(args.langs, LANGUAGES)
     src, tgt = (directions.language(side) for side in ("src", "tgt"))
     if args.names:
         print(src, tgt, *directions.tests)
