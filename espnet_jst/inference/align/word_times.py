@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -210,9 +211,9 @@ class WordTimer:
         frames = self._frames[skip:]
         origin_s, times = self.begin_s + (self._first_frame + skip) * self.frame_shift_s, []
         near_s = None if written_s is None else [second - origin_s for second in written_s]
-        how = {"blank": self.blank, "conf": self.conf, "open_end": True, "written_s": near_s}
+        aligned = partial(ctc_word_times, blank=self.blank, conf=self.conf, open_end=True, written_s=near_s)
         try:
-            spans = ctc_word_times(frames, word_token_ids, self.frame_shift_s, **how)
+            spans = aligned(frames, word_token_ids, self.frame_shift_s)
         except DataError:
             return None
         heard_s = self.begin_s + (self._first_frame + len(self._frames)) * self.frame_shift_s
