@@ -57,7 +57,7 @@ REQUIREMENTS = [
 
 CLUSTER = ["dask-jobqueue>=0.9,<0.10", "dask-kubernetes>=2025.1,<2027"]
 
-SERVE = ["starlette>=1,<2", "uvicorn>=0.35,<1", "websockets>=15"]
+SERVE = ["starlette>=1,<2", "uvicorn>=0.54,<1", "websockets>=15"]
 
 TEST_REQUIREMENTS = [
     "pytest>=8",

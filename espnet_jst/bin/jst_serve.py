@@ -42,6 +42,7 @@ def get_parser() -> argparse.ArgumentParser:
         ("grace_s", float, "how long sessions may take to finish at the end (default: 60)"),
     ):
         parser.add_argument(f"--{flag}", type=kind, help=meaning)
+    parser.add_argument("--simulstream_log", help="file that sessions of simulstream are added to, for its metrics")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds; default: the model's own")
     parser.add_argument(
         "--left_chunks", type=encoder_values, metavar="N|ENCODER=N,...", help="chunks of left context; -1: all"
@@ -65,7 +66,10 @@ def _run(args: argparse.Namespace) -> None:
     from espnet_jst.keys import read
     from espnet_jst.serving.conf import ServeConf
 
-    flags = ("host", "port", "max_sessions", "ahead_s", "session_s", "upload_mb", "gather_s", "idle_s", "grace_s")
+    flags = [
+        *("host", "port", "max_sessions", "ahead_s", "session_s", "upload_mb", "gather_s", "idle_s", "grace_s"),
+        "simulstream_log",
+    ]
     given = {name: getattr(args, name) for name in flags} | {"origins": args.origin}
     given["token"] = args.token if args.token is not None else os.environ.get(TOKEN)
     conf = read(ServeConf, {name: value for name, value in given.items() if value is not None}, "serve")

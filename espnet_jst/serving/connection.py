@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from espnet_jst.config import json_text
+from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.serving.access import check_access
 from espnet_jst.serving.conf import GOING_AWAY, INTERNAL, MESSAGE_BYTES, NORMAL, SEND_S, TOO_LONG, RefusedError
 from espnet_jst.serving.scheduler import LOG, Scheduler, Stream
@@ -33,6 +34,7 @@ async def converse(socket: WebSocket, protocol: type[Wire], scheduler: Scheduler
         stream = scheduler.open(protocol.name)
         await client.say(wire.opening())
         await _session(client, wire, stream, scheduler)
+        await asyncio.to_thread(_log_events, wire, stream, scheduler.conf.simulstream_log)
         await client.close(GOING_AWAY if scheduler.draining else NORMAL)
     except RefusedError as error:
         if stream is None or error is not stream.failure:  # that one is counted already
@@ -47,6 +49,14 @@ async def converse(socket: WebSocket, protocol: type[Wire], scheduler: Scheduler
     finally:
         if stream is not None:
             stream.close()
+
+
+def _log_events(wire: Wire, stream: Stream, path: str | None) -> None:
+    finished = DecodedUtterance(stream.name, stream.duration_s, tuple(stream.words), stream.chunks)
+    lines = "".join(json_text(event) + "\n" for event in wire.events(stream.number, finished)) if path else ""
+    if path and lines:
+        with open(path, "a", encoding="utf-8") as log:
+            log.write(lines)
 
 
 class _Client:

@@ -30,6 +30,7 @@ class Stream:
     """One session of a client, in the event loop; made by `Scheduler.open`.
 
     Attributes:
+        number: of the sessions since the server began, from 1.
         name: of the log.
         live: whether somebody waits for each word; of a recording only the end matters.
         session: what the worker hears, from its first step on.
@@ -37,8 +38,8 @@ class Stream:
         done: all words are there, or `failure` says why not.
     """
 
-    def __init__(self, scheduler: Scheduler, name: str, *, live: bool) -> None:
-        self.name, self.live = name, live
+    def __init__(self, scheduler: Scheduler, number: int, kind: str, *, live: bool) -> None:
+        self.number, self.name, self.live = number, f"{number} {kind}", live
         self.fs, self.tgt_lang = scheduler.model.speech2text.fs, scheduler.model.speech2text.tgt_lang
         self.session: Session | None = None
         self.ended = self.done = False
@@ -62,6 +63,11 @@ class Stream:
     def result(self) -> list[Word]:
         """When it is done, all words, of a lane with two passes those of the second."""
         return self.session.result if self.session else []
+
+    @property
+    def chunks(self) -> tuple[tuple[float, float], ...]:
+        """Of each chunk the seconds heard at its end, and those of computation."""
+        return tuple((chunk["audio_s"], chunk["elapsed_s"]) for chunk in self.session.compute) if self.session else ()
 
     @property
     def duration_s(self) -> float:
@@ -211,7 +217,7 @@ class Scheduler:
         if len(self.streams) >= self.conf.max_sessions:
             raise BusyError(f"all {self.conf.max_sessions} sessions are taken: try again later")
         self.meters.sessions[kind] += 1
-        stream = Stream(self, f"{next(self._numbers)} {kind}", live=live)
+        stream = Stream(self, next(self._numbers), kind, live=live)
         self.streams.append(stream)
         self._empty.clear()
         return stream

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.inference.audio.samples import floats
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.conf import RefusedError
@@ -73,6 +74,10 @@ class Wire(ABC):
 
     def closing(self) -> Sequence[Message]:
         """What is said when all words were shown."""
+        return ()
+
+    def events(self, number: int, finished: DecodedUtterance) -> Sequence[Message]:
+        """Lines of the log that the protocol's own tools read, of a finished session; most have none."""
         return ()
 
     def refusal(self, error: RefusedError) -> Sequence[Message]:

@@ -9,16 +9,18 @@ import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from espnet_jst.serving.conf import ServeConf
 from espnet_jst.serving.server import Server
 from tests.serving import served
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with served.running() as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with served.running(ServeConf(simulstream_log=str(tmp_path_factory.mktemp("logs") / "log.jsonl"))) as server:
         yield server
 
 
@@ -58,10 +60,10 @@ def test_simulstreams_command_gets_a_lane(
     client = pytest.importorskip("simulstream.client.wav_reader_client")
     recordings = [served.pcm(2.0 + k, fs=fs, seed=k) for k in range(2)]
     for k, data in enumerate(recordings):
-        with wave.open(str(tmp_path / f"{k}.wav"), "wb") as file:
+        with wave.open(str(tmp_path / f"{target}{k}.wav"), "wb") as file:
             file.setparams((1, 2, fs, 0, "NONE", ""))
             file.writeframes(data)
-    (tmp_path / "list").write_text("0.wav\n1.wav\n")
+    (tmp_path / "list").write_text(f"{target}0.wav\n{target}1.wav\n")
     command = ["client", "--uri", f"{served.ws(server)}/", "--wav-list-file", str(tmp_path / "list")]
     monkeypatch.setattr(sys, "argv", [*command, "--src-lang", "en", "--tgt-lang", target])
     with caplog.at_level(logging.DEBUG, client.LOGGER.name):
@@ -76,5 +78,13 @@ def test_simulstreams_command_gets_a_lane(
                 texts, text = [*texts, text], ""
     # This client sends the last tenth of a second twice.
     heard = [data + data[-2 * (fs // 10) :] for data in recordings]
-    assert texts == [served.text(served.expected(data, fs), lane) for data in heard]
-    assert all(texts)
+    words = [[word for word in served.expected(data, fs) if word.lane == lane] for data in heard]
+    assert texts == [served.text(own, lane) for own in words] and all(texts)
+    # What its metrics read of the server's log: the same texts, each word with the audio heard when it was shown.
+    readers = pytest.importorskip("simulstream.metrics.readers")
+    config = SimpleNamespace(detokenizer_type="simuleval", latency_unit="word")
+    path = server.scheduler.conf.simulstream_log
+    found = readers.LogReader(config, path).final_outputs_and_latencies()
+    for k, own in enumerate(words):
+        assert found[f"{target}{k}"].final_text == texts[k]
+        assert found[f"{target}{k}"].ideal_delays == pytest.approx([word.emission_s for word in own], abs=1e-3)
