@@ -61,7 +61,7 @@ class ServedModel:
             raise RefusedError(str(error), kind="language") from error
         own = self.languages.get(self.translation or "")
         if asked and own and _primary(asked) != _primary(own):
-            raise RefusedError(f"the model translates into {own!r}, not into {asked[:40]!r}", kind="language")
+            raise RefusedError(f"the model translates into {own!r}, not into {asked!r}", kind="language")
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -67,7 +67,7 @@ def create_app(model: ServedModel, conf: ServeConf) -> Starlette:
     return app
 
 
-def _endpoint(protocol: type[Wire], scheduler: Scheduler):  # type: ignore[no-untyped-def]
+def _endpoint(protocol: type[Wire], scheduler: Scheduler) -> Callable[[WebSocket], Awaitable[None]]:
     async def endpoint(socket: WebSocket) -> None:
         await converse(socket, protocol, scheduler)
 

@@ -278,7 +278,7 @@ class Scheduler:
                 for stream, (samples, last), failure in zip(ready, taken, failures, strict=True):
                     self.meters.audio_s += len(samples) / stream.fs
                     stream.heard(last, failure)
-                    if stream.failure:
+                    if stream.failure and stream.live:  # of a recording the response counts it
                         self.meters.refusals[stream.failure.kind] += 1
 
     def _step(self, streams: Sequence[Stream], taken: Sequence[tuple[np.ndarray, bool]]) -> list[RefusedError | None]:

@@ -17,6 +17,7 @@ from espnet_jst.text.units import needs_blank
 from espnet_jst.text.words import Word
 
 Message = dict[str, Any]  # of JSON
+MAX_CODE = 40  # characters of a language's code
 WIDE_RANGE = 8000, 48_000  # Hz, where a protocol lets the client say its rate
 
 
@@ -141,12 +142,12 @@ def language_code(value: Any) -> str | None:
     """A language that a client names; None where it names none.
 
     Raises:
-        RefusedError: it is no text.
+        RefusedError: it is no text, or a long one.
     """
     if value is None or value == "":
         return None
-    if not isinstance(value, str):
-        raise RefusedError("a language that is no text", kind="language")
+    if not isinstance(value, str) or len(value) > MAX_CODE:
+        raise RefusedError("a language that is no code", kind="language")
     return value
 
 

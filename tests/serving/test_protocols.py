@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from itertools import pairwise
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 
 from espnet_jst.serving.conf import RefusedError
+from espnet_jst.serving.protocols import PROTOCOLS
 from espnet_jst.serving.protocols.openai_realtime import OpenAIRealtime
 from espnet_jst.serving.protocols.simulstream import Simulstream
 from espnet_jst.serving.protocols.whisperlivekit import WhisperLiveKit
-from espnet_jst.serving.wire import PCM16, Line
+from espnet_jst.serving.wire import PCM16, Line, Wire
 from espnet_jst.text.words import Word
 from tests.serving import served
 
@@ -74,7 +76,8 @@ def test_openai_sends_the_transcript_from_when_it_is_asked_for() -> None:
         (event("session.input_audio_buffer.append"), "base64"),
         (event("session.update"), "an object"),
         (event("session.update", session={"audio": {"output": {"language": "fr"}}}), "translates into 'de'"),
-        (event("session.update", session={"audio": {"output": {"language": 7}}}), "no text"),
+        (event("session.update", session={"audio": {"output": {"language": 7}}}), "no code"),
+        (event("session.update", session={"audio": {"output": {"language": "de" * 100_000}}}), "no code"),
     ],
 )
 def test_openai_answers_a_mistake_and_goes_on(message: str | bytes, said: str) -> None:
@@ -158,3 +161,35 @@ def test_whisperlivekit_refuses_files_and_text_with_what_to_do() -> None:
     with pytest.raises(RefusedError, match="full or diff"):
         WhisperLiveKit({"mode": "other"}, served.model())
     assert WhisperLiveKit({}, served.model()).hear(b"").ended
+
+
+def anything(rng: random.Random, depth: int = 0) -> Any:
+    """A value of JSON with the words of the protocols in it."""
+    kind = rng.randrange(8 if depth < 4 else 5)
+    if kind > 5:
+        keys = (*("type", "session", "audio", "input", "output", "language", "transcription", "event_id"), *SIMULSTREAM)
+        return {key: anything(rng, depth + 1) for key in rng.sample(keys, rng.randrange(5))}
+    if kind == 5:
+        return [anything(rng, depth + 1) for _ in range(rng.randrange(3))]
+    words = ("session.update", "session.close", "session.input_audio_buffer.append", "AAAA", "A", "de", "\ud800")
+    numbers = (0, -1, 1e9, 16_000, 8000.5, float("nan"), float("inf"), 10**400, "1" * 5000)
+    return (None, True, rng.choice(words), rng.choice(numbers), rng.randbytes(rng.randrange(5)).decode("latin-1"))[kind]
+
+
+SIMULSTREAM = ("sample_rate", "source_lang", "target_lang", "metrics_metadata", "wav_name", "end_of_stream")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_no_message_does_more_than_being_refused(protocol: type[Wire]) -> None:
+    rng, refused = random.Random(0), 0
+    wire = protocol({}, served.model())
+    for _ in range(3000):
+        message: str | bytes = rng.randbytes(rng.randrange(9))
+        if rng.random() < 0.8:
+            value = anything(rng)
+            message = json.dumps({"type": anything(rng, 4), **value} if isinstance(value, dict) else value)
+        try:
+            json.dumps(list(wire.hear(message).replies))
+        except RefusedError:
+            refused, wire = refused + 1, protocol({}, served.model())
+    assert protocol is OpenAIRealtime or refused > 100

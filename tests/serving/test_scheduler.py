@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.audio.samples import floats
 from espnet_jst.serving.about import ServedModel
-from espnet_jst.serving.conf import BusyError, ServeConf
+from espnet_jst.serving.conf import BusyError, RefusedError, ServeConf
 from espnet_jst.serving.scheduler import Scheduler, Stream
 from tests.inference import tiny
 from tests.serving import served
@@ -188,6 +189,26 @@ def test_a_model_that_does_not_stream_or_takes_words_back_is_not_served(
         monkeypatch.setattr(Speech2Text, "channels", 2)
     with pytest.raises(ConfigError, match=message):
         ServedModel.of(speech2text, "tiny")
+
+
+def test_a_model_of_several_languages_has_to_be_told_one_of_them() -> None:
+    speech2text = copy.copy(served.speech2text())
+    speech2text.tgt_langs = ("de", "es")
+    model = replace(served.model(), speech2text=speech2text)
+    assert model.tgt_lang("es") == "es"
+    for code in ("fr", None):
+        with pytest.raises(RefusedError, match="de"):
+            model.tgt_lang(code)
+
+
+def test_a_session_without_audio_is_done_without_a_step() -> None:
+    async def body(scheduler: Scheduler) -> None:
+        stream = scheduler.open("test")
+        stream.end()
+        await done(stream)
+        assert (stream.words, stream.failure, stream.duration_s) == ([], None, 0.0)
+
+    assert run(body).meters.steps == 0
 
 
 def test_what_other_machines_reach_has_a_token() -> None:

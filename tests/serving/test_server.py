@@ -254,6 +254,7 @@ def test_a_silent_client_and_an_endless_one_are_told_so() -> None:
                 client.recv(60)
         assert closed.value.rcvd.code == 1008 and "at most 1 s" in closed.value.rcvd.reason
         assert ask(server, "/v1/recordings", wave(served.pcm(2.5, fs=FS), FS))[0] == 413
+        assert 'jst_refusals_total{kind="length"} 2\n' in ask(server, "/metrics")[1]
 
 
 def test_the_end_of_the_server_finishes_sessions() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.conf import RefusedError
-from espnet_jst.serving.wire import PCM16, Heard, Message, Wire, rate_of
+from espnet_jst.serving.wire import PCM16, Heard, Message, Wire, language_code, rate_of
 from espnet_jst.text.words import Word, join_words
 
 FS = 16_000
@@ -47,7 +47,7 @@ class WhisperLiveKit(Wire):
         if self._mode not in ("full", "diff"):
             raise RefusedError(f"mode {self._mode[:20]!r}: full or diff")
         self.fs = rate_of(query.get("sample_rate", FS))
-        self.tgt_lang = model.tgt_lang(query.get("target_language"))
+        self.tgt_lang = model.tgt_lang(language_code(query.get("target_language")))
         self._pcm, self._first = PCM16(), True
         self._speakers: dict[str | None, int] = {}
         self._closed: list[Message] = []
