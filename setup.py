@@ -57,6 +57,8 @@ REQUIREMENTS = [
 
 CLUSTER = ["dask-jobqueue>=0.9,<0.10", "dask-kubernetes>=2025.1,<2027"]
 
+SERVE = ["starlette>=1,<2", "uvicorn>=0.54,<1", "websockets>=15"]
+
 TEST_REQUIREMENTS = [
     "pytest>=8",
     "pytest-xdist>=3.5",
@@ -66,10 +68,14 @@ TEST_REQUIREMENTS = [
     "mypy>=1.13",
     "types-PyYAML",
     "dask-jobqueue>=0.9,<0.10",
+    *SERVE,
+    "openai>=3.57,<4",  # the clients of others that the server is tried with
+    "simulstream>=1,<2",
 ]
 
 EXTRAS = {
     "simulate": ["pyroomacoustics>=0.10,<0.11"],  # rooms of simulated conversations
+    "serve": SERVE,  # espnet-jst serve
     "neural": ["simalign>=0.4"],  # word alignment by a multilingual BERT
     "ez": ["six"],  # ESPnet-EZ imports it without declaring it
     "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean

@@ -11,6 +11,7 @@ from pathlib import Path
 from espnet_jst.errors import ConfigError
 
 STDIN = "-"
+MICROPHONE = "\0microphone"  # as no file can be called
 SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64"),
     *(".m4a", ".mp4", ".webm", ".mka", ".mkv", ".mov", ".aac", ".wma", ".amr", ".3gp", ".sph"),
@@ -29,7 +30,7 @@ class Input:
     @property
     def name(self) -> str:
         """What messages and documents call it."""
-        return "standard input" if self.source == STDIN else self.source
+        return {STDIN: "standard input", MICROPHONE: "microphone"}.get(self.source, self.source)
 
     def output(self, folder: str, ending: str) -> Path:
         """Where its result goes."""

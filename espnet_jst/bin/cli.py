@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "transcribe": ("espnet_jst.bin.transcribe", "recordings in, transcript and translation out"),
+    "serve": ("espnet_jst.bin.jst_serve", "a server of live sessions and of recordings"),
     "translate": ("espnet_jst.bin.translate", "lines of text in, their translations out"),
     "train": ("espnet_jst.bin.jst_train", "train a model (ESPnet's flags)"),
     "inference": ("espnet_jst.bin.jst_inference", "decode a Kaldi-style list of recordings"),

@@ -15,10 +15,11 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 from espnet_jst.bin.arguments import encoder_values, lane_values, run_main
-from espnet_jst.bin.audio_arguments import Input, check_outputs, find_inputs
+from espnet_jst.bin.audio_arguments import MICROPHONE, Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
 from espnet_jst.data.kaldi import printable
 from espnet_jst.errors import ConfigError, DataError, JSTError
@@ -28,7 +29,10 @@ from espnet_jst.text.subtitles import FORMATS
 def get_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = CommandParser(prog="espnet-jst transcribe", description=__doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="audio file, folder, pipe, or -: standard input")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="audio file, folder, pipe, or -: standard input")
+    parser.add_argument(
+        "--mic", nargs="?", const="", metavar="DEVICE", help="hear a microphone, until Ctrl-C; needs sounddevice"
+    )
     parser.add_argument("--model", required=True, help="packed zip, folder, or hub tag owner/name@revision")
     parser.add_argument("--format", choices=FORMATS, default="txt", help="txt: a line a lane (default)")
     parser.add_argument(
@@ -78,7 +82,7 @@ class _Transcription:
         from espnet_jst.inference.remarks import Once
 
         self.args, self.said = args, Once()
-        self.streams = args.stream or args.realtime
+        self.streams = args.stream or args.realtime or args.mic is not None
         self.failed: list[str] = []
 
     def run(self) -> int:
@@ -86,7 +90,9 @@ class _Transcription:
         args = self.args
         if sys.stdout is None and not args.output_dir:
             raise JSTError("standard output is closed; give --output_dir")
-        inputs = find_inputs(args.files)
+        if bool(args.files) == (args.mic is not None):
+            raise ConfigError("give files, or --mic; --mic=DEVICE where a file stands behind it")
+        inputs = find_inputs(args.files) if args.files else [Input(MICROPHONE, Path("microphone"))]
         check_outputs(inputs, args.output_dir, args.format)
         self._check_options()
         good = [item for item in inputs if self._has_header(item)]
@@ -124,7 +130,8 @@ class _Transcription:
         try:
             if item.problem:
                 raise DataError(f"{item.name}: {item.problem}")
-            check_header(item.source)
+            if item.source != MICROPHONE:
+                check_header(item.source)
             return True
         except Exception as error:
             self._fail(item, error)
@@ -161,10 +168,21 @@ class _Transcription:
                 yield item, words, duration_s
 
     def _decode(self, speech2text: Any, item: Input) -> tuple[list, float]:
+        if item.source != MICROPHONE:
+            return self._heard(speech2text, item, item.source, self.args.raw_fs)
+        from espnet_jst.inference.audio.microphone import open_microphone
+
+        if speech2text.channels > 1:
+            raise ConfigError(f"--mic: the model takes {speech2text.channels} channels")
+        with open_microphone(self.args.mic) as microphone:
+            print("listening; Ctrl-C ends it", file=sys.stderr)
+            return self._heard(speech2text, item, microphone, microphone.fs)
+
+    def _heard(self, speech2text: Any, item: Input, source: Any, raw_fs: int | None) -> tuple[list, float]:
         from espnet_jst.inference.audio.recording import Recording
 
         with Recording(
-            item.source, name=item.name, notify=self.said, raw_fs=self.args.raw_fs, channels=speech2text.channels
+            source, name=item.name, notify=self.said, raw_fs=raw_fs, channels=speech2text.channels
         ) as recording:
             if not self.streams:
                 hyp = speech2text.decode_recording(recording)[0][3]

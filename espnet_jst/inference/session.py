@@ -37,6 +37,11 @@ class SampleQueue:
         self._packets: deque[np.ndarray] = deque()
         self.samples = 0
 
+    @property
+    def packets(self) -> int:
+        """Packets that wait, some of them in part."""
+        return len(self._packets)
+
     def put(self, samples: np.ndarray) -> None:
         """Add samples."""
         if len(samples):
@@ -115,6 +120,11 @@ class Session:
     def duration_s(self) -> float:
         """Seconds of audio that were pushed."""
         return (self._resampler.taken + self._resampler.pending) / self.fs
+
+    @property
+    def missing_s(self) -> float:
+        """Seconds of audio that the next chunk still needs; a resampler holds back a little more of them."""
+        return max(0, self._schedule.samples(self._chunks) - self._fed - self._waiting.samples) / self.model.fs
 
     @property
     def lanes(self) -> list[str]:

@@ -39,6 +39,7 @@ sys.exit(status)
         ("espnet_jst.bin.cli", ["simulate", "--help"]),
         ("espnet_jst.bin.cli", ["conversations", "--help"]),
         ("espnet_jst.bin.cli", ["beams", "--help"]),
+        ("espnet_jst.bin.cli", ["serve", "--help"]),
     ],
 )
 def test_help_imports_nothing_heavy(module: str, arguments: list[str]) -> None:

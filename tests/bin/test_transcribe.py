@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -281,3 +282,60 @@ def test_words_appear_while_a_pipe_goes_on(model: str, audio: Path) -> None:
     process.stdin.close()
     heard = [line.split()[-1].decode() for line in [lines[1], *process.stdout]]
     assert process.wait() == 0 and heard == expected
+
+
+def test_a_microphone_gives_the_words_of_a_file_with_its_samples(
+    model: str, audio: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, fs = soundfile.read(audio / "b.flac", dtype="int16")
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice(samples, fs))
+    assert cli.main(["transcribe", "--mic", "--model", model, "--format", "json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["file"] == "microphone" and content["duration_s"] == 1.5
+    assert [(w["text"], w["lane"], w["emission_s"]) for w in content["words"]] == [
+        (w.text, w.lane, w.emission_s) for w in words_of(model, audio / "b.flac")
+    ]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--mic=5"], "no device"), (["--mic", "", "x.wav"], "give files, or --mic"), ([], "--mic")],
+)
+def test_a_microphone_that_is_not_there_is_named(
+    model: str, arguments: list[str], message: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice(np.zeros(0, np.int16), 8000))
+    assert cli.main(["transcribe", "--model", model, *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+class FakeSoundDevice:
+    """What the command uses of sounddevice; when the samples are at their end, somebody presses Ctrl-C."""
+
+    PortAudioError = OSError
+
+    def __init__(self, samples: np.ndarray, fs: int) -> None:
+        self.left, self.fs = samples, fs
+
+    def query_devices(self, device: object, kind: str) -> dict[str, float]:
+        if device is not None:
+            raise ValueError(f"no device {device}")
+        return {"default_samplerate": float(self.fs)}
+
+    def RawInputStream(self, *, samplerate: int, device: object, channels: int, dtype: str) -> FakeSoundDevice:
+        assert (samplerate, channels, dtype) == (self.fs, 1, "int16")
+        return self
+
+    def __enter__(self) -> FakeSoundDevice:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def read(self, count: int) -> tuple[bytes, bool]:
+        taken, self.left = self.left[:count], self.left[count:]
+        if not len(self.left):
+            signal.raise_signal(signal.SIGINT)
+        return taken.tobytes(), False

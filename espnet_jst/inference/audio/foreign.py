@@ -24,7 +24,7 @@ FFMPEG_S = 3600  # a conversion that takes longer hangs
 
 
 def open_audio(
-    speech: object, name: str = "", raw_fs: int | None = None, raw_channels: int = 1
+    speech: object, name: str = "", raw_fs: int | None = None, raw_channels: int = 1, *, convert: bool = True
 ) -> AudioFile | PipedWave:
     """Open a path, "-" (standard input), a pipe, bytes or a binary file object; the caller closes it.
 
@@ -36,6 +36,7 @@ def open_audio(
         name: what messages call it.
         raw_fs: standard input, pipes and file objects hold samples of 16 bits without a header, at this rate in Hz.
         raw_channels: of those samples, which take turns.
+        convert: let ffmpeg try what libsndfile does not read. Not for a stranger's bytes: some formats name files.
 
     Raises:
         BadItem: nothing there, or nothing in it that can be read.
@@ -49,6 +50,8 @@ def open_audio(
                 return _owning(source, stack)
             return _owning(AudioFile(source, name=name), stack)
         except BadItem as bad:
+            if not convert:
+                raise
             _check_ffmpeg(bad, source)
             return _owning(AudioFile(_converted(source, name, stack), name=name), stack)
 

@@ -47,6 +47,7 @@ class Recording:
         notify: called with what is doubtful.
         raw_fs: standard input, pipes and file objects hold samples of 16 bits without a header, at this rate in Hz.
         channels: that the model takes: 1, the mean of those that are there; else as many must be there.
+        convert: see `open_audio`.
 
     Attributes:
         name: what messages call it.
@@ -66,6 +67,7 @@ class Recording:
         notify: Notify = warn,
         raw_fs: int | None = None,
         channels: int = 1,
+        convert: bool = True,
     ) -> None:
         self._notify, self._channels = notify, channels
         if isinstance(speech, Mapping):
@@ -76,7 +78,7 @@ class Recording:
         self._coding, samples_in = "", None
         with ExitStack() as stack:
             if is_file(speech):
-                audio = open_audio(speech, name, raw_fs, channels)
+                audio = open_audio(speech, name, raw_fs, channels, convert=convert)
                 stack.callback(audio.close)
                 self.name, self.fs, self._coding = audio.name, audio.info.fs, audio.info.coding
                 there, samples_in = audio.info.channels, audio.info.samples
