@@ -45,7 +45,7 @@ class ServedModel:
         speech2text.session()  # whatever else does not stream is refused here
         sources = [name for name, lane in speech2text.lanes.items() if lane.source]
         others = [name for name, lane in speech2text.lanes.items() if not lane.source]
-        transcript, translation = (sources or [None])[0], (others or [None])[0]
+        transcript, translation = next(iter(sources), None), next(iter(others), None)
         return cls(speech2text, name, transcript, translation, dict(speech2text.languages))
 
     def tgt_lang(self, asked: str | None) -> str | None:
