@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from espnet_jst.errors import DataError
 from espnet_jst.recipe.comparison import Comparison
 from espnet_jst.recipe.options import Options, parse_options
+from espnet_jst.recipe.runs import RESERVED
 from espnet_jst.recipe.stages.scoring import reading_of
 
 USAGE = "training_time.json"  # as the trainer writes it
@@ -56,8 +57,9 @@ def _costs(parsed: Mapping[str, Sequence[Options]]) -> dict[str, list[float]]:
     costs: dict[str, list[float]] = {system: [] for system in parsed}
     for system, seeds in parsed.items():
         for options in seeds:
-            # Of named runs, each but the last one has a folder of its own.
+            # Of named runs, each but the last one has a folder of its own; a model before does not count.
             used = [options.exp / USAGE, *options.exp.glob(f"*/{USAGE}")]
+            used = [path for path in used if path.parent.name not in RESERVED]
             runs = [json.loads(path.read_text(encoding="utf-8")) for path in used if path.is_file()]
             if runs:
                 costs[system].append(sum(float(run["cpu_s"]) for run in runs))

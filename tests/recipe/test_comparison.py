@@ -56,8 +56,9 @@ def comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
             exp = tmp_path / "exp" / f"st_two_{system}_{seed}"
             make_decoded(exp / "decode_st_model_valid.loss.ave_streaming" / "test", hypotheses)
             (exp / "training_time.json").write_text(json.dumps({"cpu_s": 90.0 + seed}))
-            (exp / "asr").mkdir()  # an earlier run
-            (exp / "asr" / "training_time.json").write_text(json.dumps({"cpu_s": 10.0}))
+            for folder, seconds in (("asr", 10.0), ("earlier", 500.0)):  # a named run, and a model before this one
+                (exp / folder).mkdir()
+                (exp / folder / "training_time.json").write_text(json.dumps({"cpu_s": seconds}))
     return Comparison.read(Path("two.yaml"))
 
 
