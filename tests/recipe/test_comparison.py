@@ -332,6 +332,8 @@ def test_systems_of_a_shipped_comparison_share_no_statistics_of_other_features(p
     monkeypatch.chdir(path.parents[2])
     shipped, script = Comparison.read(path), Path("run.sh").read_text(encoding="utf-8")
     own = script.rpartition("espnet_jst.bin.jst_recipe")[2].partition('"$@"')[0].replace("\\\n", " ")
+    if "$" in own:
+        pytest.skip("run.sh makes its flags")
     flags = shlex.split(own)
     check_statistics(
         {name: parse_options([*flags, *shipped.arguments(name, shipped.seeds[0])]) for name in shipped.systems}
