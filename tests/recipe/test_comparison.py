@@ -325,16 +325,21 @@ def test_a_shipped_comparison_has_flags_that_are_known_and_configurations_that_a
         assert all(Path(name).is_file() for name in named if name)
 
 
+def own_flags(path: Path) -> str:
+    """What run.sh gives to the recipe, as a shell would read it, where it does not make any of it itself."""
+    script = (path.parents[2] / "run.sh").read_text(encoding="utf-8")
+    own = script.rpartition("espnet_jst.bin.jst_recipe")[2].partition('"$@"')[0].replace("\\\n", " ")
+    return "" if "$" in own else own
+
+
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("egs2/*/jst1/conf/compare/*.yaml")), ids=lambda path: f"{path.parts[-4]}-{path.stem}"
+    "path",
+    [path for path in sorted(ROOT.glob("egs2/*/jst1/conf/compare/*.yaml")) if own_flags(path)],
+    ids=lambda path: f"{path.parts[-4]}-{path.stem}",
 )
 def test_systems_of_a_shipped_comparison_share_no_statistics_of_other_features(path, monkeypatch) -> None:
     monkeypatch.chdir(path.parents[2])
-    shipped, script = Comparison.read(path), Path("run.sh").read_text(encoding="utf-8")
-    own = script.rpartition("espnet_jst.bin.jst_recipe")[2].partition('"$@"')[0].replace("\\\n", " ")
-    if "$" in own:
-        pytest.skip("run.sh makes its flags")
-    flags = shlex.split(own)
+    shipped, flags = Comparison.read(path), shlex.split(own_flags(path))
     check_statistics(
         {name: parse_options([*flags, *shipped.arguments(name, shipped.seeds[0])]) for name in shipped.systems}
     )

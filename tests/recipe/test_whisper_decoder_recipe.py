@@ -54,7 +54,7 @@ def test_token_lists_have_its_pieces_and_the_head_its_weights(written: Options) 
         "train.yaml", "tokens.txt", "config.json", "tokenizer.json", "model.safetensors"
     }  # fmt: skip
     assert "<|es|><|translate|>" in stage.run(**stage.uses)
-    file, source, target = init_flag(training, text, written.exp).split(":")
+    file, source, target = init_flag(training, *stage.outputs).split(":")
     assert stage.outputs == [Path(file)] and source == target == "heads.st" and "small" in written.exp.name
     state = torch.load(file, weights_only=True)
     rows = state["heads.st.decoder.embed.embedding.weight"]

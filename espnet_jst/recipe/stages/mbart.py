@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.config import config_files, read_yaml
+from espnet_jst.config import config_files
 from espnet_jst.data import checks, kaldi
-from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import DataOptions, TextOptions, TrainingOptions
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.start import check_new, initial_weights, one_training
 from espnet_jst.recipe.unit_training import text_source
 from espnet_jst.text.units import split_units
 
+FLAG = "--mbart"
 PIECES = "sentencepiece.bpe.model"
 
 
@@ -27,8 +28,7 @@ def check(training: TrainingOptions, text: TextOptions) -> None:
     from espnet_jst.hub.mbart.fit import check_sizes
     from espnet_jst.hub.mbart.folder import MBartFolder
 
-    if training.finetune:
-        raise ConfigError(f"--finetune {training.finetune} has weights of its own: leave out --mbart")
+    check_new(training, FLAG)
     config = _config(training, {})
     languages = {"src_lang": text.src_lang, "tgt_lang": text.tgt_lang}
     check_sizes(config, MBartFolder.read(text.mbart), **languages, where=training.st_config)
@@ -87,16 +87,11 @@ def trim_token_lists(
     return ", ".join(sizes)
 
 
-def initial_weights(training: TrainingOptions, text: TextOptions, exp: Path) -> Path:
-    """The file that a training starts from, beside its folder, which may begin again."""
-    return exp.with_name(f"{exp.name}_mbart") / "init.pth"
-
-
 def weights_stage(data: DataOptions, text: TextOptions, training: TrainingOptions, exp: Path, *, skip: str) -> Stage:
     """Weights of the mBART under the names of the model, with rows for units."""
     from espnet_jst.hub.mbart.folder import files_of
 
-    folders, out = text.token_dirs(data.datadir), initial_weights(training, text, exp)
+    folders, out = text.token_dirs(data.datadir), initial_weights(exp, FLAG)
     lists = {side: folder / "tokens.txt" for side, folder in folders.items()}
     config = Path(training.st_config)
     return Stage(
@@ -125,8 +120,5 @@ def write_weights(training: TrainingOptions, lists: Mapping[str, Path], folder: 
 
 def _config(training: TrainingOptions, lists: Mapping[str, Path]) -> dict[str, Any]:
     """The training configuration, with its token lists."""
-    values = read_yaml(training.st_config)
-    if values.get("runs"):
-        raise ConfigError(f"--mbart: {training.st_config} names runs; give a configuration of one training")
     names = {"tgt": "token_list", "src": "src_token_list"}
-    return {**values, **{names[side]: str(file) for side, file in lists.items()}}
+    return {**one_training(training, FLAG), **{names[side]: str(file) for side, file in lists.items()}}

@@ -51,7 +51,9 @@ def tokens_stage(data: DataOptions, text: TextOptions, training: TrainingOptions
         uses = {"joint": text.joint, "unit_nbpe": text.unit_nbpe}
         inputs = [folder / name for folder in read[1:] for name in text.files.names] + [Path(text.mbart) / PIECES]
     elif text.whisper_decoder:
-        file = Path(text.whisper_decoder) / whisper_decoder.TOKENIZER
+        from espnet_jst.text.byte_pieces import TOKENIZER
+
+        file = Path(text.whisper_decoder) / TOKENIZER
         run, inputs = partial(whisper_decoder.trim_token_lists, folders, [*texts.values()], file), [file]
         uses = {"joint": text.joint, "tags": text.tags}
     else:

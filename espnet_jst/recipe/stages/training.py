@@ -24,6 +24,7 @@ from espnet_jst.recipe.runs import HANDED_ON, TrainingRun, training_runs
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages import mbart, whisper_decoder
 from espnet_jst.recipe.stages.frames import cached_frontend
+from espnet_jst.recipe.stages.start import initial_weights
 from espnet_jst.recipe.stages.statistics import plugins, stats_file, train_command
 from espnet_jst.recipe.stamp import named_files
 from espnet_jst.recipe.training_files import TrainingFiles, links_file
@@ -76,12 +77,12 @@ def training_stages(options: Options, *, skip: str) -> Iterator[Stage]:
     starts: list[Path] = []
     init: list[str] = []
     if text.mbart:
-        starts = [mbart.initial_weights(training, text, options.exp)]
+        starts = [initial_weights(options.exp, mbart.FLAG)]
         init = [f"{file}" for file in starts]
         yield mbart.weights_stage(data, text, training, options.exp, skip=skip)
     elif text.whisper_decoder:
-        starts = [whisper_decoder.initial_weights(training, text, options.exp)]
-        init = [whisper_decoder.init_flag(training, text, options.exp)]
+        starts = [initial_weights(options.exp, whisper_decoder.FLAG)]
+        init = [whisper_decoder.init_flag(training, *starts)]
         yield whisper_decoder.weights_stage(data, text, training, options.exp, skip=skip)
     every = TrainingFiles.of(
         data, text, corrupt=training.corrupt_links, expdir=training.expdir, frames=cached_frontend(training)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from espnet_jst.config import config_files, read_yaml
+from espnet_jst.config import config_files
 from espnet_jst.data import kaldi
-from espnet_jst.errors import ConfigError
 from espnet_jst.recipe.options import DataOptions, TextOptions, TrainingOptions
 from espnet_jst.recipe.stage import Stage
+from espnet_jst.recipe.stages.start import check_new, initial_weights, one_training
 from espnet_jst.text.token_list import read_tokens
 from espnet_jst.text.units import split_units
 
-TOKENIZER = "tokenizer.json"
+FLAG = "--whisper_decoder"
 
 
 def check(training: TrainingOptions, text: TextOptions) -> None:
@@ -26,9 +25,8 @@ def check(training: TrainingOptions, text: TextOptions) -> None:
     """
     from espnet_jst.hub.whisper.fit import check_sizes, find_head
 
-    if training.finetune:
-        raise ConfigError(f"--finetune {training.finetune} has weights of its own: leave out --whisper_decoder")
-    check_sizes(find_head(_config(training), training.st_config), text.whisper_decoder, training.st_config)
+    check_new(training, FLAG)
+    check_sizes(find_head(one_training(training, FLAG), training.st_config), text.whisper_decoder, training.st_config)
 
 
 def trim_token_lists(
@@ -53,17 +51,11 @@ def trim_token_lists(
     return ", ".join(sizes)
 
 
-def initial_weights(training: TrainingOptions, text: TextOptions, exp: Path) -> Path:
-    """The file that a training starts from, beside its folder, which may begin again."""
-    return exp.with_name(f"{exp.name}_whisper_decoder") / "init.pth"
-
-
-def init_flag(training: TrainingOptions, text: TextOptions, exp: Path) -> str:
-    """What `--init_param` is to say for it."""
+def init_flag(training: TrainingOptions, file: Path) -> str:
+    """What `--init_param` is to say for a file of initial weights."""
     from espnet_jst.hub.whisper.fit import find_head, init_param
 
-    spec = find_head(_config(training), training.st_config)
-    return init_param(spec, initial_weights(training, text, exp))
+    return init_param(find_head(one_training(training, FLAG), training.st_config), file)
 
 
 def weights_stage(data: DataOptions, text: TextOptions, training: TrainingOptions, exp: Path, *, skip: str) -> Stage:
@@ -71,8 +63,8 @@ def weights_stage(data: DataOptions, text: TextOptions, training: TrainingOption
     from espnet_jst.heads.spec import vocabulary_of
     from espnet_jst.hub.whisper.fit import files_of, find_head
 
-    folders, out = text.token_dirs(data.datadir), initial_weights(training, text, exp)
-    side = vocabulary_of(find_head(_config(training), training.st_config), folders)
+    folders, out = text.token_dirs(data.datadir), initial_weights(exp, FLAG)
+    side = vocabulary_of(find_head(one_training(training, FLAG), training.st_config), folders)
     tokens = folders[side] / "tokens.txt"
     return Stage(
         number=11,
@@ -91,12 +83,4 @@ def write_weights(training: TrainingOptions, tokens: Path, folder: Path, out: Pa
     from espnet_jst.hub.whisper.convert import write_initial_head
 
     where = training.st_config
-    return write_initial_head(_config(training), read_tokens(tokens), folder, out, where=where, **languages)
-
-
-def _config(training: TrainingOptions) -> dict[str, Any]:
-    """The training configuration."""
-    values = read_yaml(training.st_config)
-    if values.get("runs"):
-        raise ConfigError(f"--whisper_decoder: {training.st_config} names runs; give a configuration of one training")
-    return values
+    return write_initial_head(one_training(training, FLAG), read_tokens(tokens), folder, out, where=where, **languages)
