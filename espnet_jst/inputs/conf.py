@@ -268,6 +268,13 @@ class TrainedConf(Conf):
 
     model: Path | str | None = key(None, "folder of an experiment, with config.yaml and valid.loss.ave.pth")
     layer: int | None = key(None, "whose frames are read, 1 to as many as it has; by default the last one", low=1)
+    chunk_s: float = key(
+        0.0,
+        "seconds of its chunks, before which it has the left context of its training, so that it can be heard as a "
+        "stream; 0: whole utterances",
+        low=0,
+        high=30,
+    )
     architecture: Mapping[str, Any] | None = key(
         None, "its parts and sizes: written by a training, so that a trained model needs nothing but its own files"
     )

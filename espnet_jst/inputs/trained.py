@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +14,14 @@ from torch import Tensor
 
 from espnet_jst import registry
 from espnet_jst.config import check_keys, shown
+from espnet_jst.encoders.chain import FIRST, Chain, Link
 from espnet_jst.encoders.conf import ChunkConformerConf
-from espnet_jst.encoders.interface import ChunkContext
 from espnet_jst.errors import ConfigError
 from espnet_jst.inputs.conf import TrainedConf
 from espnet_jst.inputs.interface import StreamingFrontend
-from espnet_jst.inputs.whole import WholeFrontend
+from espnet_jst.inputs.speech import SpeechInput, SpeechState
 from espnet_jst.keys import read, takes
+from espnet_jst.streams import RowState
 from espnet_jst.taps import Tap
 from espnet_jst.untrusted.config_file import read_yaml
 from espnet_jst.weights import load_strict, read_weights
@@ -29,9 +31,17 @@ WEIGHTS = "valid.loss.ave.pth"
 WHERE = "architecture"
 
 
-class Trained(WholeFrontend):
-    """Features, their normalization, and the first layers of the first encoder, which hears whole utterances. Nothing
-    of it is trained further.
+@dataclass
+class TrainedState(RowState):
+    """States of the features and of the encoder."""
+
+    speech: SpeechState
+    encoders: dict[str, RowState]
+
+
+class Trained(StreamingFrontend):
+    """Features, their normalization, and the first layers of the first encoder, which hears chunks or whole utterances.
+    Nothing of it is trained further.
     """
 
     @takes(TrainedConf)
@@ -48,9 +58,11 @@ class Trained(WholeFrontend):
         size = self.frontend.output_size()
         self.normalize = _normalize(parts, size) if parts.get("normalize") else None
         self.encoder = _made("encoder", parts, input_size=size)
-        top = self.encoder.tap_sizes[""]
-        self.size, self.fs, self.hop_s = top.size, self.frontend.fs, self.frontend.hop_s * top.factor
-        self.begin_s = self.frontend.begin_s
+        self.speech = SpeechInput(self.frontend, self.normalize)
+        self.chain = Chain([Link(FIRST, self.encoder, None)], self.frontend.hop_s)
+        self.context = self.chain.given(conf.chunk_s)
+        self.size, self.hop_s = self.chain.sizes[FIRST], self.chain.shifts_s[FIRST]
+        self.fs, self.begin_s, self.whole = self.frontend.fs, self.frontend.begin_s, self.context.hears_whole
         if conf.architecture is None:
             file = Path(str(conf.model)) / WEIGHTS
             found, own = read_weights(file), self.state_dict()
@@ -73,11 +85,21 @@ class Trained(WholeFrontend):
     @torch.no_grad()
     def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N) samples in [-1, 1] and their lengths -> (B, T, D) and frame counts."""
-        x, lengths = self.frontend(input, input_lengths)
-        if self.normalize is not None:
-            x, lengths = self.normalize(x, lengths)
-        top = self.encoder.encode(Tap(x, lengths, self.frontend.hop_s), ChunkContext())[""]
+        top = self.chain.encode(self.speech.embed(input, input_lengths), self.context)[FIRST]
         return top.x, top.lengths
+
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> TrainedState:
+        encoders = self.chain.init_state(batch_size, self.context, device)
+        return TrainedState(self.speech.init_state(batch_size, device), encoders)
+
+    @torch.no_grad()
+    def step(self, samples: Tap, state: TrainedState, last: Sequence[bool]) -> tuple[Tap, TrainedState]:
+        tap, speech = self.speech.step(samples, state.speech, last)
+        taps, encoders = self.chain.step(tap, state.encoders, last)
+        return taps[FIRST], TrainedState(speech, encoders)
+
+    def ready(self, samples: int) -> int:
+        return self.chain.ready(self.speech.ready(samples), self.context)[FIRST]
 
 
 def _parts(folder: Path) -> dict[str, Any]:
