@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from espnet_jst.errors import DataError, JSTError
+from espnet_jst.errors import DataError, JSTError, StepError
 from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
 from espnet_jst.inference.session import SampleQueue, Session, advance_together
 from espnet_jst.serving.about import ServedModel
@@ -282,24 +282,42 @@ class Scheduler:
                         self.meters.refusals[stream.failure.kind] += 1
 
     def _step(self, streams: Sequence[Stream], taken: Sequence[tuple[np.ndarray, bool]]) -> list[RefusedError | None]:
-        """In the worker: one step of each stream; of those that fail, why."""
-        try:
-            sessions = []
-            for stream, (samples, last) in zip(streams, taken, strict=True):
-                if stream.session is None:
-                    stream.session = self.model.speech2text.session(stream.fs, tgt_lang=stream.tgt_lang)
-                stream.session.put(samples)
-                if last:
-                    stream.session.end()
-                sessions.append(stream.session)
-            failures: list[RefusedError | None] = [None] * len(streams)
-            while True:
-                try:
-                    advance_together(sessions)
-                    return failures
-                except DataError as error:  # of one stream; of further ones the next call tells
-                    failures[error.index or 0] = RefusedError(str(error), kind="audio")
-        except Exception as error:
-            said = str(error) if isinstance(error, JSTError) else "an error inside of the server"
-            LOG.exception("a step of %d streams failed", len(streams))
-            return [RefusedError(said, code=INTERNAL, status=500, kind="internal")] * len(streams)
+        """In the worker: one step of each stream; of those that fail, why. The others have gone on."""
+        failures: dict[Stream, RefusedError] = {}
+        heard: dict[Stream, Session] = {}
+        for stream, (samples, last) in zip(streams, taken, strict=True):
+            try:
+                heard[stream] = self._session(stream, samples, last)
+            except Exception as error:
+                failures[stream] = _refusal(stream, error)
+        going = list(heard)
+        while going:
+            try:
+                advance_together(list(heard.values()))
+                break
+            except DataError as error:  # of one stream; of further ones the next call tells
+                stream = going[error.index or 0]
+                failures[stream] = _refusal(stream, error)
+            except Exception as error:
+                failures |= {stream: _refusal(stream, error) for stream in going}
+                break
+        return [failures.get(stream) for stream in streams]
+
+    def _session(self, stream: Stream, samples: np.ndarray, last: bool) -> Session:
+        """The session of a stream, which these samples wait in."""
+        if stream.session is None:
+            stream.session = self.model.speech2text.session(stream.fs, tgt_lang=stream.tgt_lang)
+        stream.session.put(samples)
+        if last:
+            stream.session.end()
+        return stream.session
+
+
+def _refusal(stream: Stream, error: Exception) -> RefusedError:
+    """What the client of a failed step is told; of a fault that is not in its audio the log has the traceback."""
+    if isinstance(error, JSTError) and not isinstance(error, StepError):
+        return RefusedError(str(error), kind="audio")
+    fault = error.__cause__ or error
+    LOG.error("session %s: a step failed", stream.name, exc_info=fault)
+    said = f"an error inside of the server ({type(fault).__name__}) ends this session: open another one"
+    return RefusedError(said, code=INTERNAL, status=500, kind="internal")
