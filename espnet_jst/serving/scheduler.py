@@ -36,6 +36,7 @@ class Stream:
         session: what the worker hears, from its first step on.
         ended: no audio follows.
         done: all words are there, or `failure` says why not.
+        turn: rank of its last step among those of all streams.
     """
 
     def __init__(self, scheduler: Scheduler, number: int, kind: str, *, live: bool) -> None:
@@ -43,6 +44,7 @@ class Stream:
         self.fs, self.tgt_lang = scheduler.model.speech2text.fs, scheduler.model.speech2text.tgt_lang
         self.session: Session | None = None
         self.ended = self.done = False
+        self.turn = 0
         self.failure: RefusedError | None = None
         self._limit: RefusedError | None = None
         self.worst_lag_s = self.elapsed_s = 0.0
@@ -196,7 +198,7 @@ class Scheduler:
         self.longest_s = min(conf.session_s, WHOLE_SESSION_S) if schedule.context.hears_whole else conf.session_s
         self.streams: list[Stream] = []
         self.draining = self.broken = False
-        self._numbers = itertools.count(1)
+        self._numbers, self._turns = itertools.count(1), itertools.count(1)
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
 
@@ -266,10 +268,13 @@ class Scheduler:
                 if any(not stream.is_ready() for stream in self.streams):
                     await asyncio.sleep(self.conf.gather_s)
                 self._wake.clear()
-                ready = [stream for stream in self.streams if stream.is_ready()]
+                ready = sorted((stream for stream in self.streams if stream.is_ready()), key=lambda stream: stream.turn)
+                ready = ready[: self.conf.max_batch]
                 if not ready:
                     continue
                 self._wake.set()  # what came meanwhile, and what is left of a long packet
+                for stream in ready:
+                    stream.turn = next(self._turns)
                 taken = [stream.take() for stream in ready]
                 started = time.monotonic()
                 failures = await loop.run_in_executor(worker, self._step, ready, taken)

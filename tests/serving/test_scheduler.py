@@ -74,6 +74,24 @@ def test_streams_that_come_at_any_time_get_their_own_words_from_shared_steps() -
     assert meters.audio_s == pytest.approx(sum(1.0 + 0.4 * k for k in range(6)), abs=0.01)
 
 
+@pytest.mark.parametrize("max_batch", [1, 2])
+def test_of_more_streams_than_a_batch_takes_each_has_its_turn(max_batch: int) -> None:
+    audio = [served.pcm(5.0, fs=8000, seed=k) for k in range(3)]
+
+    async def body(scheduler: Scheduler) -> None:
+        flooding = [asyncio.create_task(talk(scheduler, data, packet_s=1.0)) for data in audio]
+        while scheduler.meters.chunks < 24:
+            await asyncio.sleep(0.001)
+        heard = [len(stream.chunks) for stream in scheduler.streams]
+        assert len(heard) == 3 and max(heard) - min(heard) <= 2
+        for data, stream in zip(audio, await asyncio.gather(*flooding), strict=True):
+            assert served.plain(stream.words) == served.expected(data, 8000)
+            stream.close()
+
+    meters = run(body, max_batch=max_batch).meters
+    assert meters.steps >= meters.chunks / max_batch
+
+
 def test_one_stream_too_many_is_refused_at_once_and_a_free_place_is_taken_again() -> None:
     async def body(scheduler: Scheduler) -> None:
         first, second = scheduler.open("test"), scheduler.open("test")
