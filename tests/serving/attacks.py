@@ -11,6 +11,7 @@ import struct
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,8 +187,9 @@ async def slow_reader(address: str, draw: random.Random) -> End:
 async def reset(address: str, draw: random.Random) -> End:
     """A machine that is switched off, in the middle of a frame too."""
     socket = await connect(address + draw.choice(PATHS), ping_interval=None, open_timeout=60, close_timeout=0.1)
-    for _ in range(2):
-        await socket.send(noise(draw, 4000))
+    with suppress(ConnectionClosed):
+        for _ in range(2):
+            await socket.send(noise(draw, 4000))
     if draw.random() < 0.5:
         socket.transport.write(b"\x82\xfe\x40\x00" + bytes(draw.randrange(100)))  # a frame of 16 kB that stops
     handle = socket.transport.get_extra_info("socket")

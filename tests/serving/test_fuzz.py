@@ -17,7 +17,7 @@ from tests.serving import served
 from tests.serving.attacks import PROTOCOL_ERRORS, End, plan
 from tests.serving.live import FS, SIDES, Process, process, talk
 
-PLACES, ATTACKERS = 8, 4
+PLACES, ATTACKERS = 12, 4
 FREE_S = 10.0  # after which all places have to be free
 GROWTH_MB = 50.0
 
