@@ -54,7 +54,9 @@ def long_form_entry(
     recordings = {key: said for key, said in read_segments(path).items() if key in decoded}
     if sum(map(len, recordings.values())) <= len(recordings):
         return {}
-    references, hypotheses, lags = [], [], {"LongYAAL": [], "LongYAAL_CA": []}
+    references: list[str] = []
+    hypotheses: list[str] = []
+    lags: dict[str, list[float]] = {"LongYAAL": [], "LongYAAL_CA": []}
     for key, segments in recordings.items():
         for segment, words, own in _cut(texts, decoded[key], segments):
             references.append(segment.words)
