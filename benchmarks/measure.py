@@ -47,6 +47,11 @@ def peak_growth_mb(run: Callable[[], object]) -> float:
     return (_status_kb("VmHWM") - before) / 1024
 
 
+def resident_mb() -> float:
+    """MB of memory that this process has now."""
+    return _status_kb("VmRSS") / 1024
+
+
 def in_fresh_process(script: str, *arguments: str) -> dict:
     """The JSON that `python script arguments` prints as its last line."""
     answer = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)

@@ -30,6 +30,10 @@ class DataError(JSTError):
         self.index = index
 
 
+class StepError(DataError):
+    """A step of one stream failed, and not by its data; `__cause__` is what was raised."""
+
+
 class NonFiniteLossError(DataError):
     """The loss of some utterances of a batch is NaN or infinite.
 

@@ -38,6 +38,7 @@ def get_parser() -> argparse.ArgumentParser:
         ("session_s", float, "longest session in seconds of audio (default: 14400)"),
         ("upload_mb", float, "largest recording that is sent, in MB (default: 512)"),
         ("gather_s", float, "how long a chunk waits for those of other sessions (default: 0.005)"),
+        ("max_batch", int, "sessions computed at once (default: 64); 1: one after the other"),
         ("idle_s", float, "a client that sends nothing for so long is gone (default: 300)"),
         ("grace_s", float, "how long sessions may take to finish at the end (default: 60)"),
     ):
@@ -67,8 +68,8 @@ def _run(args: argparse.Namespace) -> None:
     from espnet_jst.serving.conf import ServeConf
 
     flags = [
-        *("host", "port", "max_sessions", "ahead_s", "session_s", "upload_mb", "gather_s", "idle_s", "grace_s"),
-        "simulstream_log",
+        *("host", "port", "max_sessions", "ahead_s", "session_s", "upload_mb", "gather_s", "max_batch", "idle_s"),
+        *("grace_s", "simulstream_log"),
     ]
     given = {name: getattr(args, name) for name in flags} | {"origins": args.origin}
     given["token"] = args.token if args.token is not None else os.environ.get(TOKEN)

@@ -20,6 +20,7 @@ from espnet_jst.evaluation.files import (
 from espnet_jst.evaluation.lane_latency import lane_gap, lane_latency, utterance_laal
 from espnet_jst.evaluation.lanes import LaneTexts, Reading, lane_entry, load_lanes, source_and_target
 from espnet_jst.evaluation.latency_logs import write_logs
+from espnet_jst.evaluation.long_form import long_form_entry
 from espnet_jst.evaluation.metrics import METRICS, lane_metrics, text_metrics
 from espnet_jst.evaluation.metrics.base import Score
 from espnet_jst.evaluation.small_samples import are_few, interval_method
@@ -85,6 +86,7 @@ def score_directory(
             "latency": latency["lanes"].get(texts.name) if latency else None,
             **lane_entry(texts.lane),
             **speaker_entry(texts, decoded, ref_dir, n_bootstrap=n_bootstrap, seed=seed),
+            **long_form_entry(texts, decoded, ref_dir, n_bootstrap=n_bootstrap, seed=seed),
         }
     if decoded is not None and latency is not None:
         scores["lane_gap_ms"] = latency.get("lane_gap_ms")

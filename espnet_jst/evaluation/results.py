@@ -11,7 +11,7 @@ from espnet_jst.errors import DataError
 from espnet_jst.evaluation.files import read_object, write_text
 from espnet_jst.evaluation.lanes import scored_lane
 from espnet_jst.evaluation.metrics import METRICS, explained, headline, lane_metrics
-from espnet_jst.evaluation.shown import LATENCY, with_interval
+from espnet_jst.evaluation.shown import LATENCY, number, with_interval
 from espnet_jst.evaluation.speakers.scores import SPEAKER_METRICS
 from espnet_jst.text.lanes import Lane, in_order
 
@@ -140,6 +140,7 @@ def _experiment(datasets: Mapping[str, dict]) -> list[str]:
             if cells:
                 lines += ["", f"### {metric.name}", "", *_table(list(cells[0]), (row.values() for row in cells))]
         lines += _speakers(lane, rows)
+        lines += _long_form(lane, rows)
     return [*lines, "", "### Signatures", "", *_signatures(datasets)]
 
 
@@ -162,6 +163,24 @@ def _speakers(lane: Lane, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
         made = {m.name: {s[m.name].get("signature") for s in found.values() if m.name in s} for m in metrics}
         lines += [""] + [f"- {name}: `{text}`" for name, texts in made.items() for text in sorted(filter(None, texts))]
     return lines + [f"\n{note}." for note in _notes(there.values())]
+
+
+def _long_form(lane: Lane, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of the sets whose references are segments of recordings: what was written, cut at them."""
+    found = {name: entry["long_form"] for name, entry in rows.items() if entry.get("long_form")}
+    if not found:
+        return []
+    first = headline(lane).name
+    cells = (
+        [name, str(entry["recordings"]), str(entry["segments"]), with_interval(entry["quality"][first])]
+        + [number(entry.get(latency), 1) for latency in ("LongYAAL", "LongYAAL_CA")]
+        for name, entry in found.items()
+    )
+    header = ("dataset", "recordings", "segments", first, "LongYAAL", "LongYAAL_CA")
+    return [
+        *("", f"### {lane.name.capitalize()}: unsegmented recordings", "", *_table(header, cells), ""),
+        "Cut at the segments of the references (arXiv:2509.17349); LongYAAL in ms, CA with the time of computation.",
+    ]
 
 
 def lanes_of(every: Iterable[Mapping[str, Any]]) -> list[Lane]:

@@ -13,11 +13,12 @@ import torch
 from espnet_jst.compat import float32_by_default
 from espnet_jst.data.resampling import no_samples
 from espnet_jst.data.signal import LOST, LOUD, Remark
-from espnet_jst.errors import DataError, JSTError
+from espnet_jst.errors import DataError, JSTError, StepError
 from espnet_jst.inference.audio.recording import warn
 from espnet_jst.inference.audio.resample import Resampler
 from espnet_jst.inference.audio.samples import as_samples
 from espnet_jst.inference.decoder import Decoder, DecoderState
+from espnet_jst.inference.remarks import item_error
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.inference.word_stream import Update
 from espnet_jst.model import JSTModel, ModelState
@@ -205,10 +206,11 @@ class Session:
         self._state = state
         self.compute.append({"audio_s": round(chunk.heard_s, 4), "elapsed_s": round(elapsed_s, 6)})
 
-    def _fail(self, chunk: Chunk, error: DataError) -> None:
+    def _fail(self, chunk: Chunk, error: Exception) -> None:
         self._ended = self._finished = True
         begin_s = (self._fed - len(chunk.samples)) / self.model.fs
-        self._failure = DataError(f"{begin_s:.2f} s: {error}; the session ends here")
+        kind = DataError if isinstance(error, DataError) else StepError
+        self._failure = kind(f"{begin_s:.2f} s: {item_error(error)}; the session ends here")
         self._failure.__cause__ = error
 
     def _raise_failure(self, place: int) -> None:
@@ -239,6 +241,7 @@ def advance_together(sessions: Sequence[Session]) -> list[Update]:
         JSTError: the sessions are of different models or settings, or one stands there twice.
         DataError: what a session hears cannot be decoded, and it ends; `index` is its place. The others have gone on;
             where several end, the next calls say it of the next ones.
+        StepError: the same, by a fault that is not in the data.
     """
     settings = [(session.decoder, session._schedule) for session in sessions]
     if any(other != settings[0] for other in settings) or len({*sessions}) < len(sessions):
@@ -246,21 +249,30 @@ def advance_together(sessions: Sequence[Session]) -> list[Update]:
     updates = [Update([], []) for _ in sessions]
     chunks = {place: chunk for place, session in enumerate(sessions) if (chunk := session._next_chunk())}
     while chunks:
-        places = list(chunks)
-        try:
-            shown = _hear([sessions[place] for place in places], list(chunks.values()))
-        except DataError as error:
-            place = places[error.index or 0]
-            sessions[place]._fail(chunks.pop(place), error)
-            continue
-        for place, update in zip(places, shown, strict=True):
-            updates[place] = updates[place].then(update)
-        chunks = {place: chunk for place in places if (chunk := sessions[place]._next_chunk())}
+        outcomes = _hear_or_fail([sessions[place] for place in chunks], list(chunks.values()))
+        for (place, chunk), outcome in zip(chunks.items(), outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                sessions[place]._fail(chunk, outcome)
+            else:
+                updates[place] = updates[place].then(outcome)
+        chunks = {place: chunk for place in chunks if (chunk := sessions[place]._next_chunk())}
     for session, update in zip(sessions, updates, strict=True):
         session.withdrawn = update.withdrawn
     for place, session in enumerate(sessions):
         session._raise_failure(place)
     return updates
+
+
+def _hear_or_fail(sessions: Sequence[Session], chunks: Sequence[Chunk]) -> list[Update | Exception]:
+    """One chunk of each session -> what it shows, or why it cannot go on."""
+    try:
+        return [*_hear(sessions, chunks)]
+    except Exception as error:
+        if len(sessions) == 1:
+            return [error]
+    # A step changes no state, so each can be heard alone from where it was: who fails then is the one.
+    pairs = zip(sessions, chunks, strict=True)
+    return [outcome for session, chunk in pairs for outcome in _hear_or_fail([session], [chunk])]
 
 
 @float32_by_default()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -323,7 +324,7 @@ class WordStream:
             first_s, last_s = self._seconds(name, word)
             span = (min(first_s, heard_s), min(last_s, heard_s))
         return Word(
-            text=word.text,
+            text=sys.intern(word.text),  # a stream of hours says most words often
             lane=word.lane,
             start_s=round(span[0], 4),
             end_s=round(span[1], 4),

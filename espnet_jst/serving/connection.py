@@ -75,7 +75,7 @@ class _Client:
     async def close(self, code: int, reason: str = "") -> None:
         """Close, with a reason that may be cut."""
         async with asyncio.timeout(SEND_S):
-            await self.socket.close(code, reason.encode()[:REASON_BYTES].decode("utf-8", "ignore"))
+            await self.socket.close(code, reason.encode(errors="replace")[:REASON_BYTES].decode("utf-8", "ignore"))
 
     async def refuse(self, messages: Iterable[Message], code: int, reason: str) -> None:
         """Say why it ends, to a client that may be gone."""

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from espnet_jst.errors import DataError, JSTError
+from espnet_jst.errors import DataError, JSTError, StepError
 from espnet_jst.inference.audio.resample import MAX_FS, MIN_FS
 from espnet_jst.inference.session import SampleQueue, Session, advance_together
 from espnet_jst.serving.about import ServedModel
@@ -36,6 +36,7 @@ class Stream:
         session: what the worker hears, from its first step on.
         ended: no audio follows.
         done: all words are there, or `failure` says why not.
+        turn: rank of its last step among those of all streams.
     """
 
     def __init__(self, scheduler: Scheduler, number: int, kind: str, *, live: bool) -> None:
@@ -43,6 +44,7 @@ class Stream:
         self.fs, self.tgt_lang = scheduler.model.speech2text.fs, scheduler.model.speech2text.tgt_lang
         self.session: Session | None = None
         self.ended = self.done = False
+        self.turn = 0
         self.failure: RefusedError | None = None
         self._limit: RefusedError | None = None
         self.worst_lag_s = self.elapsed_s = 0.0
@@ -196,7 +198,7 @@ class Scheduler:
         self.longest_s = min(conf.session_s, WHOLE_SESSION_S) if schedule.context.hears_whole else conf.session_s
         self.streams: list[Stream] = []
         self.draining = self.broken = False
-        self._numbers = itertools.count(1)
+        self._numbers, self._turns = itertools.count(1), itertools.count(1)
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
 
@@ -266,10 +268,13 @@ class Scheduler:
                 if any(not stream.is_ready() for stream in self.streams):
                     await asyncio.sleep(self.conf.gather_s)
                 self._wake.clear()
-                ready = [stream for stream in self.streams if stream.is_ready()]
+                ready = sorted((stream for stream in self.streams if stream.is_ready()), key=lambda stream: stream.turn)
+                ready = ready[: self.conf.max_batch]
                 if not ready:
                     continue
                 self._wake.set()  # what came meanwhile, and what is left of a long packet
+                for stream in ready:
+                    stream.turn = next(self._turns)
                 taken = [stream.take() for stream in ready]
                 started = time.monotonic()
                 failures = await loop.run_in_executor(worker, self._step, ready, taken)
@@ -282,24 +287,42 @@ class Scheduler:
                         self.meters.refusals[stream.failure.kind] += 1
 
     def _step(self, streams: Sequence[Stream], taken: Sequence[tuple[np.ndarray, bool]]) -> list[RefusedError | None]:
-        """In the worker: one step of each stream; of those that fail, why."""
-        try:
-            sessions = []
-            for stream, (samples, last) in zip(streams, taken, strict=True):
-                if stream.session is None:
-                    stream.session = self.model.speech2text.session(stream.fs, tgt_lang=stream.tgt_lang)
-                stream.session.put(samples)
-                if last:
-                    stream.session.end()
-                sessions.append(stream.session)
-            failures: list[RefusedError | None] = [None] * len(streams)
-            while True:
-                try:
-                    advance_together(sessions)
-                    return failures
-                except DataError as error:  # of one stream; of further ones the next call tells
-                    failures[error.index or 0] = RefusedError(str(error), kind="audio")
-        except Exception as error:
-            said = str(error) if isinstance(error, JSTError) else "an error inside of the server"
-            LOG.exception("a step of %d streams failed", len(streams))
-            return [RefusedError(said, code=INTERNAL, status=500, kind="internal")] * len(streams)
+        """In the worker: one step of each stream; of those that fail, why. The others have gone on."""
+        failures: dict[Stream, RefusedError] = {}
+        heard: dict[Stream, Session] = {}
+        for stream, (samples, last) in zip(streams, taken, strict=True):
+            try:
+                heard[stream] = self._session(stream, samples, last)
+            except Exception as error:
+                failures[stream] = _refusal(stream, error)
+        going = list(heard)
+        while going:
+            try:
+                advance_together(list(heard.values()))
+                break
+            except DataError as error:  # of one stream; of further ones the next call tells
+                stream = going[error.index or 0]
+                failures[stream] = _refusal(stream, error)
+            except Exception as error:
+                failures |= {stream: _refusal(stream, error) for stream in going}
+                break
+        return [failures.get(stream) for stream in streams]
+
+    def _session(self, stream: Stream, samples: np.ndarray, last: bool) -> Session:
+        """The session of a stream, which these samples wait in."""
+        if stream.session is None:
+            stream.session = self.model.speech2text.session(stream.fs, tgt_lang=stream.tgt_lang)
+        stream.session.put(samples)
+        if last:
+            stream.session.end()
+        return stream.session
+
+
+def _refusal(stream: Stream, error: Exception) -> RefusedError:
+    """What the client of a failed step is told; of a fault that is not in its audio the log has the traceback."""
+    if isinstance(error, JSTError) and not isinstance(error, StepError):
+        return RefusedError(str(error), kind="audio")
+    fault = error.__cause__ or error
+    LOG.error("session %s: a step failed", stream.name, exc_info=fault)
+    said = f"an error inside of the server ({type(fault).__name__}) ends this session: open another one"
+    return RefusedError(said, code=INTERNAL, status=500, kind="internal")

@@ -81,7 +81,11 @@ class Server(uvicorn.Server):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """A WebSocket that is denied is counted; uvicorn takes it for an application that has forgotten to answer."""
+    """A WebSocket that is denied is counted; uvicorn takes it for an application that has forgotten to answer. A text
+    that is no UTF-8 is its client's fault: a line, and no traceback.
+    """
+    if "Invalid UTF-8" in record.getMessage():
+        record.exc_info = None
     return "without completing handshake" not in record.getMessage()
 
 

@@ -163,5 +163,5 @@ def rate_of(value: Any) -> int:
         fs = 0
     low, high = WIDE_RANGE
     if not low <= fs <= high or (isinstance(value, float) and value != fs):
-        raise RefusedError(f"sampling rate {str(value)[:40]}: {low}-{high} Hz can be used", kind="rate")
+        raise RefusedError(f"sampling rate {value!r:.40}: {low}-{high} Hz can be used", kind="rate")
     return fs

@@ -9,7 +9,7 @@ from itertools import groupby
 from espnet_jst.text.units import has_blanks, join_texts, split_units
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a stream of hours holds very many
 class Word:
     """A recognised or translated word; in a script without blanks a character with its marks (`text.units`).
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from espnet_jst.errors import ConfigError, DataError, JSTError
+from espnet_jst.errors import ConfigError, DataError, JSTError, StepError
 from espnet_jst.inference import Session, Speech2Text
 from espnet_jst.inference.decoder import DecoderState
 from espnet_jst.inference.schedule import chunk_schedule
 from espnet_jst.inference.session import advance_together
+from espnet_jst.inference.word_stream import Update, WordStream
 from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
 from tests.inference import tiny
@@ -224,6 +225,38 @@ def test_of_two_sessions_that_cannot_go_on_both_are_told() -> None:
     advance_together(sessions)
     sessions[1].finish()
     alike(sessions[1].words, run(speech2text.session(), tiny.speech(1.5, seed=4)))
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_fault_in_the_middle_of_a_step_ends_the_session_that_it_is_of(
+    place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alignment of a session's words fails when those of the sessions before it have gone on already."""
+    speech2text = system("serialized, greedy")
+    audio = [tiny.speech(2.5 + seed, seed=seed) for seed in range(3)]
+    sessions = [speech2text.session() for _ in audio]
+    clocks: list[object] = []
+
+    def push(stream: WordStream, emissions, log_probs, heard_s, *, last=False):  # type: ignore[no-untyped-def]
+        if heard_s > 1.0 and stream.words and stream.words == sessions[place].words:
+            clocks.append(stream)
+            raise RuntimeError("no such frame")
+        return whole(stream, emissions, log_probs, heard_s, last=last)
+
+    whole = WordStream.push
+    monkeypatch.setattr(WordStream, "push", push)
+    for session, samples in zip(sessions, audio):
+        session.put(samples)
+        session.end()
+    with pytest.raises(StepError, match=r"s: RuntimeError: no such frame; the session ends here") as caught:
+        advance_together(sessions)
+    assert caught.value.index == place and str(caught.value.__cause__) == "no such frame"
+    assert len(clocks) == 2, "once among the others, and once alone"
+    assert advance_together(sessions) == [Update([], [])] * 3
+    monkeypatch.undo()
+    for i in {0, 1, 2} - {place}:
+        alike(sessions[i].words, run(speech2text.session(), audio[i]))
+    assert sessions[place].words and sessions[place].duration_s == len(audio[place]) / 8000
 
 
 def test_states_of_single_streams_can_be_put_together_and_taken_apart() -> None:

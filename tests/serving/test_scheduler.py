@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from espnet_jst.errors import ConfigError
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.audio.samples import floats
+from espnet_jst.inputs.speech import SpeechState
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.conf import BusyError, RefusedError, ServeConf
 from espnet_jst.serving.scheduler import Scheduler, Stream
+from espnet_jst.taps import Tap
 from tests.inference import tiny
 from tests.serving import served
 
@@ -70,6 +72,24 @@ def test_streams_that_come_at_any_time_get_their_own_words_from_shared_steps() -
     meters = run(body).meters
     assert meters.chunks > 1.3 * meters.steps, "streams do not share steps"
     assert meters.audio_s == pytest.approx(sum(1.0 + 0.4 * k for k in range(6)), abs=0.01)
+
+
+@pytest.mark.parametrize("max_batch", [1, 2])
+def test_of_more_streams_than_a_batch_takes_each_has_its_turn(max_batch: int) -> None:
+    audio = [served.pcm(5.0, fs=8000, seed=k) for k in range(3)]
+
+    async def body(scheduler: Scheduler) -> None:
+        flooding = [asyncio.create_task(talk(scheduler, data, packet_s=1.0)) for data in audio]
+        while scheduler.meters.chunks < 24:
+            await asyncio.sleep(0.001)
+        heard = [len(stream.chunks) for stream in scheduler.streams]
+        assert len(heard) == 3 and max(heard) - min(heard) <= 2
+        for data, stream in zip(audio, await asyncio.gather(*flooding), strict=True):
+            assert served.plain(stream.words) == served.expected(data, 8000)
+            stream.close()
+
+    meters = run(body, max_batch=max_batch).meters
+    assert meters.steps >= meters.chunks / max_batch
 
 
 def test_one_stream_too_many_is_refused_at_once_and_a_free_place_is_taken_again() -> None:
@@ -128,6 +148,56 @@ def test_what_cannot_be_decoded_ends_its_own_stream_alone() -> None:
         assert bad.failure is not None and "finite" in str(bad.failure)
         assert served.plain((await good).words) == served.expected(data, 8000)
         assert scheduler.meters.refusals["audio"] == 1
+
+    run(body)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a library's"), DataError("of nobody in particular"), MemoryError()])
+def test_a_session_that_makes_the_step_fail_ends_alone(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frontend that cannot bear one sound stands for whatever a library cannot; all others have their words."""
+    audio = [served.pcm(3.0, fs=8000, seed=seed) for seed in (10, 11, 12)]
+    sound = np.full(8000, 0.999, dtype=np.float32)
+
+    def step(x: Tap, state: SpeechState, last: Sequence[bool]) -> tuple[Tap, SpeechState]:
+        if (x.x > 0.99).sum() > 1000:
+            raise fault
+        return whole(x, state, last)
+
+    async def body(scheduler: Scheduler) -> None:
+        good = [asyncio.create_task(talk(scheduler, data, pause_s=0.005)) for data in audio]
+        bad = scheduler.open("test")
+        await bad.put(floats(served.samples_of(served.pcm(1.0, fs=8000, seed=13))))
+        while scheduler.meters.chunks < 12:
+            await asyncio.sleep(0.001)
+        await bad.put(sound)
+        await done(bad)
+        assert bad.failure is not None
+        assert ("inside of the server" in str(bad.failure)) == (not isinstance(fault, DataError))
+        for data, stream in zip(audio, await asyncio.gather(*good), strict=True):
+            assert stream.failure is None and served.plain(stream.words) == served.expected(data, 8000)
+        assert bad.words == bad.session.words and bad.duration_s == 2.0
+
+    frontend = served.speech2text().st_model.speech
+    whole = frontend.step
+    monkeypatch.setattr(frontend, "step", step)
+    meters = run(body).meters
+    kind = "audio" if isinstance(fault, DataError) else "internal"
+    assert meters.refusals == {kind: 1} and meters.chunks > meters.steps
+
+
+def test_a_session_that_cannot_begin_ends_alone() -> None:
+    data = served.pcm(1.0, fs=8000, seed=14)
+
+    async def body(scheduler: Scheduler) -> None:
+        bad, good = scheduler.open("test"), scheduler.open("test")
+        bad.start(8000, "a language that no check has kept out")
+        for stream in (bad, good):
+            await stream.put(floats(served.samples_of(data)))
+            stream.end()
+        await done(bad)
+        await done(good)
+        assert bad.failure is not None and bad.words == []
+        assert good.failure is None and served.plain(good.words) == served.expected(data, 8000)
 
     run(body)
 

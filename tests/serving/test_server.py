@@ -157,13 +157,14 @@ def test_what_clients_do_wrong_ends_their_own_session_alone(server: Server) -> N
             ("/simulstream", "{", 1008),
             ("/simulstream", '{"sample_rate": 1e9}', 1008),
             ("/simulstream", '{"sample_rate": -1}', 1008),
+            ("/simulstream", '{"sample_rate": "\\ud800"}', 1008),
             ("/simulstream", '{"target_lang": "../../etc"}', 1008),
         ):
             with pytest.raises(ConnectionClosed) as closed, connect(f"{base}{path}") as bad:
                 bad.send(message)
                 while True:
                     bad.recv(60)
-            assert closed.value.rcvd.code == code, (path, message[:20])
+            assert closed.value.rcvd.code == code and closed.value.rcvd.reason, (path, message[:20])
             good.send(next(sent))
         for packet in sent:
             good.send(packet)
