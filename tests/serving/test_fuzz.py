@@ -18,7 +18,7 @@ from tests.serving import served
 from tests.serving.attacks import PROTOCOL_ERRORS, End, plan
 from tests.serving.live import FS, SIDES, Process, process, talk
 
-PLACES, ATTACKERS = 12, 4
+PLACES, ATTACKERS = 32, 4  # those that broke off keep theirs until what they sent is computed
 FREE_S = 10.0  # after which all places have to be free
 GROWTH_MB = 50.0
 
