@@ -187,13 +187,13 @@ async def slow_reader(address: str, draw: random.Random) -> End:
 async def reset(address: str, draw: random.Random) -> End:
     """A machine that is switched off, in the middle of a frame too."""
     socket = await connect(address + draw.choice(PATHS), ping_interval=None, open_timeout=60, close_timeout=0.1)
-    with suppress(ConnectionClosed):
+    with suppress(ConnectionClosed, OSError):  # the server may have ended it before
         for _ in range(2):
             await socket.send(noise(draw, 4000))
-    if draw.random() < 0.5:
-        socket.transport.write(b"\x82\xfe\x40\x00" + bytes(draw.randrange(100)))  # a frame of 16 kB that stops
-    handle = socket.transport.get_extra_info("socket")
-    handle.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+        if draw.random() < 0.5:
+            socket.transport.write(b"\x82\xfe\x40\x00" + bytes(draw.randrange(100)))  # a frame of 16 kB that stops
+        handle = socket.transport.get_extra_info("socket")
+        handle.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
     socket.transport.abort()
     await socket.wait_closed()
     return End("reset", 3)
