@@ -3,7 +3,8 @@ from importlib import resources
 
 import pytest
 
-STYLE = (resources.files("espnet_jst.evaluation.report") / "style.css").read_text(encoding="utf-8")
+FILES = resources.files("espnet_jst.evaluation.report")
+STYLE = "".join((FILES / name).read_text(encoding="utf-8") for name in ("palette.css", "style.css"))
 LIGHT, DARK = STYLE.split("@media (prefers-color-scheme: dark)")
 TEXT = [
     *(("ink", back) for back in ("page", "card", "transcript-tint", "translation-tint")),
