@@ -10,7 +10,7 @@ export class Details {
     region.addEventListener("pointerleave", () => this.point(document.activeElement));
     region.addEventListener("focusin", (event) => this.point(event.target));
     region.addEventListener("focusout", () => this.hide());
-    region.addEventListener("scroll", () => this.hide());
+    region.addEventListener("scroll", () => this.point(document.activeElement));
     region.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
   }
@@ -18,7 +18,7 @@ export class Details {
   point(element) {
     const word = this.passages.ofElement.get(element);
     if (word) this.show(word);
-    else if (!this.region.contains(element) || element === this.region) this.hide();
+    else this.hide();
   }
 
   show(word) {

@@ -127,6 +127,7 @@ $("lanes").addEventListener("scroll", () => {
   reading = lanes.scrollHeight - lanes.scrollTop - lanes.clientHeight > 40;
   $("latest").hidden = !reading;
 });
+addEventListener("resize", follow);
 $("latest").addEventListener("click", () => {
   reading = false;
   follow();

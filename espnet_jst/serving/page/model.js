@@ -26,10 +26,10 @@ function does(model) {
 }
 
 export function showFacts(model, list) {
-  const chunk = `a chunk of ${model.chunk_s.toFixed(2)} s at ${model.fs / 1000} kHz`;
+  const how = `in chunks of ${model.chunk_s.toFixed(2)} s, from audio of ${model.fs / 1000} kHz`;
   const rows = [
     ["Model", model.name],
-    ["Does", `${does(model)}${route(model) ? `, ${route(model)}` : ""}; it hears ${chunk} at a time`],
+    ["Does", `${does(model)}${route(model) ? `, ${route(model)}` : ""}, ${how}`],
     ["Licence", model.license || "The pack names none"],
     ["Trained on", model.dataset || "The pack does not say"],
     ...model.bases.map(({ name, license }) => ["Made from", `${name}${license ? `, ${license}` : ""}`]),
@@ -39,28 +39,39 @@ export function showFacts(model, list) {
 }
 
 export function showMeasured(model, place) {
-  if (!model.measured.length) {
-    place.replaceChildren(textIn("p", "The pack holds no measured quality.", "note"));
-    return;
-  }
-  const table = document.createElement("table");
-  table.append(textIn("caption", "Measured quality, as the pack's RESULTS.md has it"));
-  const head = table.createTHead().insertRow();
-  for (const name of ["Lane", "Set", "Score", "Lag (LAAL)"]) {
-    const cell = textIn("th", name);
+  const { measured } = model;
+  const lanes = [...new Set(measured.map((entry) => entry.lane))];
+  const told = measured.length
+    ? "Measured quality, from the pack's RESULTS.md. LAAL: how far words lag behind an even writer, on average."
+    : "The pack holds no measured quality.";
+  const note = textIn("p", told, "note");
+  place.replaceChildren(note, ...lanes.map((lane) => table(measured.filter((entry) => entry.lane === lane), measured)));
+}
+
+// The sets of one lane; what all names of sets share is left out.
+function table(rows, measured) {
+  const [folder] = measured[0].dataset.split("/");
+  const shared = measured.every(({ dataset }) => dataset.startsWith(`${folder}/`)) ? folder.length + 1 : 0;
+  const [{ lane, language, metric }] = rows;
+  const element = document.createElement("table");
+  element.append(textIn("caption", `${lane} (${languageName(language)})`, lane));
+  const head = element.createTHead().insertRow();
+  for (const title of ["test set", metric, "LAAL"]) {
+    const cell = textIn("th", title);
     cell.scope = "col";
     head.append(cell);
   }
-  const body = table.createTBody();
-  for (const { lane, language, dataset, metric, score, laal } of model.measured) {
-    const row = body.insertRow();
-    const first = textIn("th", `${lane} (${language})`, lane);
-    first.scope = "row";
-    const lag = Number(laal);
-    const lagS = laal && !Number.isNaN(lag) ? `${(lag / 1000).toFixed(2)} s` : "–";
-    row.append(first, textIn("td", dataset), textIn("td", `${metric} ${score}`), textIn("td", lagS));
+  const body = element.createTBody();
+  for (const { dataset, score, laal } of rows) {
+    const name = textIn("th", dataset.slice(shared));
+    name.scope = "row";
+    const [, figure, interval] = /^(\S*)(.*)$/.exec(score);
+    const cell = textIn("td", figure);
+    cell.append(textIn("span", interval, "interval"));
+    const lagS = laal && Number.isFinite(Number(laal)) ? `${(laal / 1000).toFixed(2)} s` : "–";
+    body.insertRow().append(name, cell, textIn("td", lagS));
   }
-  place.replaceChildren(table);
+  return element;
 }
 
 export function textIn(tag, text, className = "") {
