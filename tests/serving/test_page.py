@@ -158,4 +158,3 @@ def test_the_page_is_anybodys_but_what_it_asks_for_needs_the_token() -> None:
         assert ask(server, "/v1/model")[0] == ask(server, "/v1/subtitles", b"{}")[0] == 401
         assert ask(server, "/v1/model", Authorization="Bearer secret")[0] == 200
         assert ask(server, "/v1/model", Authorization="Bearer secret", Origin="https://evil.example")[0] == 403
-

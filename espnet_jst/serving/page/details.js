@@ -32,10 +32,13 @@ export class Details {
     word.element.setAttribute("aria-describedby", this.bubble.id);
     const box = word.element.getBoundingClientRect();
     const { offsetWidth: width, offsetHeight: height } = this.bubble;
-    const left = Math.min(Math.max(8, box.left + box.width / 2 - width / 2), document.documentElement.clientWidth - width - 8);
-    const above = box.top - height - 8;
+    const { clientWidth, clientHeight } = document.documentElement;
+    const left = Math.min(Math.max(8, box.left + box.width / 2 - width / 2), clientWidth - width - 8);
+    const lines = word.element.closest(".texts").getBoundingClientRect(); // they stay in sight
+    const below = lines.bottom + 6;
+    const fits = below + height < clientHeight;
     this.bubble.style.left = `${left + scrollX}px`;
-    this.bubble.style.top = `${(above > 8 ? above : box.bottom + 8) + scrollY}px`;
+    this.bubble.style.top = `${(fits ? below : lines.top - height - 6) + scrollY}px`;
   }
 
   hide() {

@@ -12,7 +12,8 @@ export function languageName(code) {
 
 // "English → German", as far as it is known.
 export function route(model) {
-  const names = (source) => model.lanes.filter((lane) => lane.source === source).map((lane) => languageName(lane.language));
+  const own = (source) => model.lanes.filter((lane) => lane.source === source);
+  const names = (source) => own(source).map((lane) => languageName(lane.language));
   const into = model.tgt_langs.length ? model.tgt_langs.map(languageName) : names(false);
   return [names(true), into].map((side) => side.filter(Boolean).join(", ")).filter(Boolean).join(" → ");
 }

@@ -62,7 +62,8 @@ export class Passages {
     const texts = document.createElement("div");
     texts.className = "texts";
     item.append(texts);
-    const passage = { item, texts, speaker: word.speaker, startS: word.start_s, endS: word.end_s, led: false, lines: {} };
+    const span = { startS: word.start_s, endS: word.end_s };
+    const passage = { texts, speaker: word.speaker, ...span, led: false, lines: {} };
     this.passages = [...this.passages.slice(-20), passage]; // older ones get no more words
     this.list.append(item);
     return passage;

@@ -5,7 +5,8 @@ import { ask } from "./server.js";
 const FIELDS = ["text", "lane", "start_s", "end_s", "emission_s", "language", "speaker", "confidence", "glued"];
 
 export async function save(form, name, words, lanes) {
-  const content = words.map((word) => Object.fromEntries(FIELDS.filter((key) => key in word).map((key) => [key, word[key]])));
+  const plain = (word) => Object.fromEntries(FIELDS.filter((key) => key in word).map((key) => [key, word[key]]));
+  const content = words.map(plain);
   const text = form === "json" ? document_(content, words, lanes) : await subtitles(form, content);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text]));

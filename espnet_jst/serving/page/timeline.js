@@ -93,7 +93,9 @@ export class Timeline {
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     this.colours = Object.fromEntries(["ink", "soft", "line", "wave", "card"].map((name) => [name, colour(name)]));
     this.ofLane = Object.fromEntries(
-      this.lanes.map(({ name }) => [name, { line: colour(name) || colour("soft"), tint: colour(`${name}-tint`) || colour("line") }]),
+      this.lanes.map(({ name }) => {
+        return [name, { line: colour(name) || colour("soft"), tint: colour(`${name}-tint`) || colour("line") }];
+      }),
     );
     this.family = style.fontFamily;
     this.draw();
@@ -162,7 +164,7 @@ export class Timeline {
     const { line, tint } = this.ofLane[name];
     const words = this.words.filter((word) => word.lane === name && word.emission_s > this.nowS - this.windowS - 3);
     const labels = top + this.rows() * ROW + LINK;
-    for (const bar of grouped(words, (a, b) => a.start_s === b.start_s && a.end_s === b.end_s && a.speaker === b.speaker)) {
+    for (const bar of grouped(words, sameAudio)) {
       const [{ start_s, end_s, emission_s, speaker }] = bar;
       const y = top + Math.max(0, this.speakers.indexOf(speaker)) * ROW;
       const [x, end] = [this.at(start_s), Math.max(this.at(end_s), this.at(start_s) + 4)];
@@ -176,9 +178,8 @@ export class Timeline {
       pen.fill();
       pen.stroke();
       this.type(12, this.colours.ink);
-      const text = joined(bar);
       pen.textAlign = "center";
-      if (pen.measureText(text).width < end - x - 4) pen.fillText(text, (x + end) / 2, y + 14);
+      pen.fillText(this.cut(joined(bar), end - x - 4), (x + end) / 2, y + 14);
     }
     this.labels(words, labels, line);
   }
@@ -220,6 +221,14 @@ export class Timeline {
     });
   }
 
+  // As much of a text as has room; nothing where that would be a letter or two.
+  cut(text, width) {
+    if (this.pen.measureText(text).width <= width) return text;
+    let short = text;
+    while (short.length > 1 && this.pen.measureText(`${short}…`).width > width) short = short.slice(0, -1).trimEnd();
+    return short.length > 2 ? `${short}…` : "";
+  }
+
   stroke(points) {
     this.pen.beginPath();
     for (const [seconds, y] of points) this.pen.lineTo(this.at(seconds), y);
@@ -241,6 +250,10 @@ function grouped(words, together) {
     else groups.push([word]);
   }
   return groups;
+}
+
+function sameAudio(a, b) {
+  return a.start_s === b.start_s && a.end_s === b.end_s && a.speaker === b.speaker;
 }
 
 function joined(words) {
