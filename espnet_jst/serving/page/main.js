@@ -115,11 +115,11 @@ function busy(on) {
   for (const id of ["realtime", "tgt-lang"]) $(id).disabled = on;
 }
 
-// Keep the newest words in sight, unless somebody is reading further up.
+// Keep the newest words in sight, unless somebody is reading further up, or about a word.
 let reading = false;
 function follow() {
   const lanes = $("lanes");
-  if (!reading) lanes.scrollTop = lanes.scrollHeight;
+  if (!reading && !details?.shown) lanes.scrollTop = lanes.scrollHeight;
   $("latest").hidden = !reading;
 }
 $("lanes").addEventListener("scroll", () => {

@@ -11,7 +11,6 @@ const KEPT_S = 120; // of a microphone, while there is no connection
 const SILENT_S = 20; // a connection that answers audio with nothing for so long is dead
 const WAITS_S = [0.5, 1, 2, 4, 8];
 const INTERNAL = 1011;
-const BUSY = 1013;
 const REFUSALS = [1008, 1009]; // what a client says cannot be used
 
 // on: {state(kind, text), words(words), progress(progress), seam(seam), over(why), refused()}
@@ -138,9 +137,8 @@ export class Session {
     if (code === INTERNAL || (REFUSALS.includes(code) && !heard)) return this.finish(reason || `closed with ${code}`);
     if (heard) this.failures = 0;
     const waitS = WAITS_S[Math.min(this.failures++, WAITS_S.length - 1)];
-    const why = code === BUSY && reason ? reason : "the connection is lost";
     this.seam = new Map(this.ends);
-    this.lose(why, performance.now() + 1000 * waitS);
+    this.lose(reason || "the connection is lost", performance.now() + 1000 * waitS);
   }
 
   // Say it until there is a connection again, which is tried at `due`.

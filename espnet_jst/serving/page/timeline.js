@@ -31,7 +31,7 @@ export class Timeline {
     this.words = [];
     this.chunks = [];
     this.speakers = [];
-    this.source = null;
+    this.source = this.held = null;
     this.nowS = 0;
     this.draw();
   }
