@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import urllib.request
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
+import setuptools
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -23,6 +26,7 @@ from espnet_jst.text.words import Word
 from tests.serving import served
 from tests.serving.test_server import ask, packets
 
+ROOT = Path(__file__).parents[2]
 FOLDER = resources.files("espnet_jst.serving.page")
 FILES = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.iterdir() if file.name.endswith(tuple(TYPES))}
 FS = 8000
@@ -55,6 +59,16 @@ def test_no_file_names_another_host_and_all_that_are_named_are_there() -> None:
         assert set(parts) <= {*FILES, "palette.css"}, name
     assert "<script>" not in FILES["index.html"] and "style=" not in FILES["index.html"]  # the policy refuses both
     assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(", "".join(FILES.values()))
+
+
+def test_everything_that_is_no_code_is_in_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", given.update)
+    runpy.run_path(str(ROOT / "setup.py"))
+    package = ROOT / "espnet_jst"
+    packed = {path for pattern in given["package_data"]["espnet_jst"] for path in package.glob(pattern)}
+    assert packed == {path for path in package.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert "espnet_jst.serving.page" in given["packages"]
 
 
 def test_what_scripts_look_for_in_the_page_is_there() -> None:

@@ -142,7 +142,7 @@ def test_the_microphone_has_the_words_of_what_was_captured(tab: Tab, server: Ser
 def test_a_lost_connection_is_said_and_taken_up_again(
     tab: Tab, server: Server, heard: list[bytearray], tmp_path: Path
 ) -> None:
-    data = served.pcm(15.0, fs=FS, seed=3)
+    data = served.pcm(20.0, fs=FS, seed=3)
     with Relay(server.listener.getsockname()[1]) as relay:
         open_page(tab, f"http://127.0.0.1:{relay.port}")
         tab.click("#realtime")
