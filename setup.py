@@ -94,7 +94,13 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",  # 3.14: espnet's own end
     packages=find_packages(include=["espnet_jst", "espnet_jst.*"]),
-    package_data={"espnet_jst": ["py.typed", "evaluation/report/style.css", "evaluation/report/script.js"]},
+    package_data={
+        "espnet_jst": [
+            "py.typed",
+            *(f"evaluation/report/{name}" for name in ("palette.css", "style.css", "script.js")),
+            *(f"serving/page/*.{kind}" for kind in ("html", "css", "js", "svg")),
+        ]
+    },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["espnet-jst = espnet_jst.bin.cli:main"]},

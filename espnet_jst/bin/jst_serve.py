@@ -3,8 +3,9 @@
 espnet-jst serve --model model.zip
 curl --data-binary @talk.wav 'http://127.0.0.1:8000/v1/recordings?format=srt'
 
-Clients: OpenAI's realtime translation at /v1/realtime/translations, simulstream at /, WhisperLiveKit at /asr. There are
-/health and /metrics. docs/serving.md describes them.
+A browser gets a page at http://127.0.0.1:8000. Clients of others: OpenAI's realtime translation at
+/v1/realtime/translations, simulstream at /, WhisperLiveKit at /asr. There are /health and /metrics. docs/serving.md
+describes them.
 """
 
 from __future__ import annotations

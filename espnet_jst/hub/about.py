@@ -18,7 +18,7 @@ from espnet_jst.untrusted.config_file import pack_root, read_yaml
 ABOUT_KEY = "about"  # of meta.yaml
 BASE_FILE = "base.json"  # of an experiment: what its training began with
 BASE_LICENSE = "base_data_license.md"
-CARD, DATA_LICENSE = "README.md", "DATA_LICENSE.md"
+CARD, DATA_LICENSE, RESULTS = "README.md", "DATA_LICENSE.md", "RESULTS.md"
 _MAX_TEXT = 2**20
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,20}")
 _LICENSE = re.compile(r"[\w.+-]{1,60}")
@@ -97,14 +97,30 @@ def languages_of(config: str | Path) -> tuple[str, ...]:
     return tuple(_read(root)[0].languages) if root else ()
 
 
+def said_of(config: str | Path) -> tuple[About, str, str]:
+    """What the pack or experiment that holds a configuration says of itself, the licence of its data, its RESULTS.md.
+
+    The three may be empty, and anybody may have written them.
+    """
+    root = pack_root(config)
+    about, license = _read(root) if root else (About(base=read_base(Path(config).parent)[0]), "")
+    return about, license, _text((root or Path(config).parent) / RESULTS)
+
+
 def _read(root: Path) -> tuple[About, str]:
     """Of a pack: from meta.yaml, else from the front matter of its card, which older packs have alone."""
-    license = root / DATA_LICENSE
-    text = license.read_text(encoding="utf-8", errors="replace")[:_MAX_TEXT] if license.is_file() else ""
     values = read_yaml(root / "meta.yaml").get(ABOUT_KEY)
-    if values is None and (root / CARD).is_file():
-        values = _front_matter((root / CARD).read_text(encoding="utf-8", errors="replace")[:_MAX_TEXT])
-    return About.parse(values), text
+    if values is None:
+        values = _front_matter(_text(root / CARD))
+    return About.parse(values), _text(root / DATA_LICENSE)
+
+
+def _text(path: Path) -> str:
+    """The beginning of a file; nothing where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(_MAX_TEXT)
 
 
 def _front_matter(card: str) -> dict[str, Any]:

@@ -84,6 +84,7 @@ class Speech2Text:
         main_lane: what ESPnet calls the text: the translation, if there is one.
         main_search: the search that writes it.
         languages: code of each lane's language, where the model is a pack that says so.
+        config_file: where its configuration lies; None of a model in memory.
         tgt_langs: the languages that it has to be told one of, where there are several.
         translator: the other model of a cascade.
 
@@ -102,6 +103,7 @@ class Speech2Text:
     ) -> None:
         chosen = DecodingOptions.parse(options)
         folder = Path(st_train_config or st_model_file or ".").parent
+        self.config_file: Path | None = Path(st_train_config or folder / "config.yaml")
         self._set_up(*load_model(st_train_config, st_model_file, device), chosen, folder)
 
     @float32_by_default()
@@ -150,6 +152,7 @@ class Speech2Text:
     def from_model(cls, model: JSTModel, args: argparse.Namespace, **options: Any) -> Speech2Text:
         """Decode with a model in memory; `args` are its training arguments, `options` those of the constructor."""
         self = cls.__new__(cls)
+        self.config_file = None
         self._set_up(model, args, DecodingOptions.parse(options))
         return self
 

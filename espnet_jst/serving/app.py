@@ -17,16 +17,19 @@ from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.access import check_access
 from espnet_jst.serving.conf import RefusedError, ServeConf
 from espnet_jst.serving.connection import converse
+from espnet_jst.serving.description import description
+from espnet_jst.serving.page.routes import page_routes
 from espnet_jst.serving.protocols import PROTOCOLS
 from espnet_jst.serving.recordings import refused, transcribe
 from espnet_jst.serving.scheduler import LOG, Scheduler
+from espnet_jst.serving.subtitles import subtitles
 from espnet_jst.serving.wire import Wire
 from espnet_jst.version import __version__
 
 
 def create_app(model: ServedModel, conf: ServeConf) -> Starlette:
     """An application whose scheduler runs as long as it does; it is `app.state.scheduler`."""
-    scheduler = Scheduler(model, conf)
+    scheduler, said = Scheduler(model, conf), description(model, conf)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -53,13 +56,26 @@ def create_app(model: ServedModel, conf: ServeConf) -> Starlette:
         text = scheduler.meters.text(len(scheduler.streams), waiting_s)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
+    async def about(request: Request) -> Response:
+        try:
+            check_access(conf, request.headers, request.query_params)
+        except RefusedError as error:
+            return refused(error)
+        return JSONResponse(said)
+
     async def recordings(request: Request) -> Response:
         return await transcribe(request, scheduler)
+
+    async def documents(request: Request) -> Response:
+        return await subtitles(request, scheduler)
 
     routes = [
         Route("/health", health),
         Route("/metrics", metrics),
+        Route("/v1/model", about),
         Route("/v1/recordings", recordings, methods=["POST"]),
+        Route("/v1/subtitles", documents, methods=["POST"]),
+        *page_routes(),
         *(WebSocketRoute(path, _endpoint(protocol, scheduler)) for protocol in PROTOCOLS for path in protocol.paths),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)

@@ -140,7 +140,7 @@ async def _write(client: _Client, wire: Wire, stream: Stream) -> None:
         await stream.changed()
         done, words = stream.done, stream.words[shown:]
         shown += len(words)
-        await client.say(wire.show(words, stream.waiting_s))
+        await client.say(wire.show(words, stream.progress))
     if stream.failure:
         raise stream.failure
     await client.say(wire.closing())

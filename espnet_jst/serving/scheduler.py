@@ -19,6 +19,7 @@ from espnet_jst.inference.session import SampleQueue, Session, advance_together
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.conf import INTERNAL, PACKETS, BusyError, RefusedError, ServeConf
 from espnet_jst.serving.meters import Meters
+from espnet_jst.serving.wire import Progress
 from espnet_jst.text.words import Word
 
 LOG = logging.getLogger("espnet_jst.serving")
@@ -80,6 +81,12 @@ class Stream:
     def waiting_s(self) -> float:
         """Seconds of audio that nothing has been computed of."""
         return self._inbox.samples / self.fs
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        chunks = self.session.compute if self.session else []
+        return Progress(chunks[-1]["audio_s"] if chunks else 0.0, self.waiting_s, self.elapsed_s)
 
     def start(self, fs: int, tgt_lang: str | None) -> None:
         """Sampling rate in Hz and the model's language, before any sample.

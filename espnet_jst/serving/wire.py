@@ -35,6 +35,20 @@ class Heard(NamedTuple):
     ended: bool = False
 
 
+class Progress(NamedTuple):
+    """How far a session is.
+
+    Attributes:
+        heard_s: seconds of audio that were computed.
+        waiting_s: seconds that came and wait.
+        elapsed_s: seconds of computation for those that were computed.
+    """
+
+    heard_s: float = 0.0
+    waiting_s: float = 0.0
+    elapsed_s: float = 0.0
+
+
 class Wire(ABC):
     """A connection in one protocol. It knows nothing of sockets: messages are text, bytes and dictionaries of JSON.
 
@@ -70,8 +84,8 @@ class Wire(ABC):
         """
 
     @abstractmethod
-    def show(self, words: Sequence[Word], waiting_s: float) -> Sequence[Message]:
-        """Words that are new, none or several; and the seconds of audio that wait."""
+    def show(self, words: Sequence[Word], progress: Progress) -> Sequence[Message]:
+        """Words that are new, none or several; and how far the session is."""
 
     def closing(self) -> Sequence[Message]:
         """What is said when all words were shown."""
@@ -106,13 +120,18 @@ class Line:
     def __init__(self) -> None:
         self._last = ""
 
+    def blank(self, word: Word) -> bool:
+        """Whether a blank stands before the next word; of the first one, whether one would behind a word like it."""
+        before = self._last or word.text
+        self._last = word.text or self._last
+        return needs_blank(before, word.text) if word.glued is None else not word.glued
+
     def add(self, words: Sequence[Word]) -> str:
         """What further words append."""
         appended = ""
         for word in words:
-            blank = needs_blank(self._last, word.text) if word.glued is None else not word.glued
-            appended += (" " if blank and self._last else "") + word.text
-            self._last = word.text or self._last
+            begins = not self._last
+            appended += (" " if self.blank(word) and not begins else "") + word.text
         return appended
 
 

@@ -16,7 +16,7 @@ from espnet_jst.serving.protocols import PROTOCOLS
 from espnet_jst.serving.protocols.openai_realtime import OpenAIRealtime
 from espnet_jst.serving.protocols.simulstream import Simulstream
 from espnet_jst.serving.protocols.whisperlivekit import WhisperLiveKit
-from espnet_jst.serving.wire import PCM16, Line, Wire
+from espnet_jst.serving.wire import PCM16, Line, Progress, Wire
 from espnet_jst.text.words import Word
 from tests.serving import served
 
@@ -51,13 +51,13 @@ def test_openai_sends_the_transcript_from_when_it_is_asked_for() -> None:
     [created] = wire.opening()
     assert created["type"] == "session.created" and created["session"]["audio"]["output"]["language"] == "de"
     said = [word("one", 0.0), word("eins", 0.1, "translation", emission_s=0.64)]
-    [delta] = wire.show(said, 0.0)
+    [delta] = wire.show(said, Progress())
     assert (delta["type"], delta["delta"], delta["elapsed_ms"]) == ("session.output_transcript.delta", "eins", 640)
     asked = {"audio": {"input": {"transcription": {"model": "any"}}, "output": {"language": "de-AT"}}}
     [updated] = wire.hear(event("session.update", session=asked)).replies
     assert updated["type"] == "session.updated"
     assert updated["session"]["audio"]["input"]["transcription"] == {"model": "tiny"}
-    assert [(e["type"].split(".")[1], e["delta"]) for e in wire.show(said, 0.0)] == [
+    assert [(e["type"].split(".")[1], e["delta"]) for e in wire.show(said, Progress())] == [
         ("input_transcript", "one"),
         ("output_transcript", " eins"),
     ]
@@ -99,7 +99,7 @@ def test_simulstream_has_the_lane_that_the_languages_say() -> None:
     ):
         wire = Simulstream({}, served.model())
         wire.hear(json.dumps({"sample_rate": 8000, **languages, "metrics_metadata": {"wav_name": "/etc/passwd"}}))
-        assert (wire.fs, wire.show(said, 0.0)) == (8000, [{"new": text, "deleted": ""}])
+        assert (wire.fs, wire.show(said, Progress())) == (8000, [{"new": text, "deleted": ""}])
 
 
 @pytest.mark.parametrize("rate", [0, -1, 1e9, "fast", None, [], 7999, 16000.5, float("inf"), True])
@@ -135,7 +135,7 @@ LINES = [
 def test_whisperlivekit_full_says_all_lines_each_time() -> None:
     wire = WhisperLiveKit({}, served.model())
     assert wire.opening() == [{"type": "config", "useAudioWorklet": True, "mode": "full"}]
-    states = [state for said in TALK for state in wire.show(said, 0.25)]
+    states = [state for said in TALK for state in wire.show(said, Progress(waiting_s=0.25))]
     assert states[-1]["lines"] == LINES and "type" not in states[-1]
     assert states[0]["lines"] == [{key: LINES[0][key] for key in ("speaker", "text", "start", "end")}]
     assert states[0]["status"] == "active_transcription" and states[0]["remaining_time_transcription"] == 0.25
@@ -144,7 +144,7 @@ def test_whisperlivekit_full_says_all_lines_each_time() -> None:
 
 def test_whisperlivekit_diff_adds_up_to_the_same_lines_and_its_buffers_hold_the_rest() -> None:
     wire, lines, texts = WhisperLiveKit({"mode": "diff"}, served.model()), [], []
-    states = [state for said in TALK for state in wire.show(said, 0.0)] + [*wire.closing()]
+    states = [state for said in TALK for state in wire.show(said, Progress())] + [*wire.closing()]
     assert [state.get("seq") for state in states] == [1, 2, 3, 4, 5, None] and states[0]["type"] == "snapshot"
     for state in states[:-1]:
         lines += state.get("lines", state.get("new_lines", []))

@@ -57,7 +57,9 @@ def write_report(
 
 def _page(name: str, sets: Sequence[DecodedSet], sections: Sequence[Html]) -> Html:
     files = resources.files("espnet_jst.evaluation.report")
-    style, script = ((files / file).read_text(encoding="utf-8") for file in ("style.css", "script.js"))
+    parts = ("palette.css", "style.css", "script.js")
+    *styles, script = ((files / part).read_text(encoding="utf-8") for part in parts)
+    style = "".join(styles)
     # Only this style and this script may run, and nothing can be fetched, whatever a transcript holds.
     policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; media-src data:"
     made = sets[0].scores["environment"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.conf import RefusedError
-from espnet_jst.serving.wire import PCM16, Heard, Line, Message, Wire, entry, language_code, read_json
+from espnet_jst.serving.wire import PCM16, Heard, Line, Message, Progress, Wire, entry, language_code, read_json
 from espnet_jst.text.words import Word
 
 FS = 24_000
@@ -59,7 +59,7 @@ class OpenAIRealtime(Wire):
         except RefusedError as error:
             return Heard(replies=[self._error(str(error), client_id)])
 
-    def show(self, words: Sequence[Word], waiting_s: float) -> Sequence[Message]:
+    def show(self, words: Sequence[Word], progress: Progress) -> Sequence[Message]:
         messages = []
         for side, lane in (("input", self.model.transcript), ("output", self.model.translation)):
             own = [word for word in words if word.lane == lane]

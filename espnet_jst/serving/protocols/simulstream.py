@@ -10,7 +10,18 @@ from espnet_jst.evaluation.files import DecodedUtterance
 from espnet_jst.evaluation.latency_logs import stream_events
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.conf import RefusedError
-from espnet_jst.serving.wire import PCM16, Heard, Line, Message, Wire, entry, language_code, rate_of, read_json
+from espnet_jst.serving.wire import (
+    PCM16,
+    Heard,
+    Line,
+    Message,
+    Progress,
+    Wire,
+    entry,
+    language_code,
+    rate_of,
+    read_json,
+)
 from espnet_jst.text.words import Word
 
 FS = 16_000  # where the client says none
@@ -53,7 +64,7 @@ class Simulstream(Wire):
             self.tgt_lang = self.model.tgt_lang(target)
         return Heard()
 
-    def show(self, words: Sequence[Word], waiting_s: float) -> Sequence[Message]:
+    def show(self, words: Sequence[Word], progress: Progress) -> Sequence[Message]:
         text = self._line.add([word for word in words if word.lane == self._lane])
         return [{"new": text, "deleted": ""}] if text else []
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.conf import RefusedError
-from espnet_jst.serving.wire import PCM16, Heard, Message, Wire, language_code, rate_of
+from espnet_jst.serving.wire import PCM16, Heard, Message, Progress, Wire, language_code, rate_of
 from espnet_jst.text.words import Word, join_words
 
 FS = 16_000
@@ -71,13 +71,13 @@ class WhisperLiveKit(Wire):
         self._first = False
         return Heard(self._pcm.take(message))
 
-    def show(self, words: Sequence[Word], waiting_s: float) -> Sequence[Message]:
+    def show(self, words: Sequence[Word], progress: Progress) -> Sequence[Message]:
         for word in words:
             self._add(word)
         if not words:
             return ()
         self._close(keep_s=LATE_S)
-        return [self._state(waiting_s)]
+        return [self._state(progress.waiting_s)]
 
     def closing(self) -> Sequence[Message]:
         last = []

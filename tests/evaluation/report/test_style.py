@@ -3,12 +3,14 @@ from importlib import resources
 
 import pytest
 
-STYLE = (resources.files("espnet_jst.evaluation.report") / "style.css").read_text(encoding="utf-8")
+FILES = resources.files("espnet_jst.evaluation.report")
+STYLE = "".join((FILES / name).read_text(encoding="utf-8") for name in ("palette.css", "style.css"))
 LIGHT, DARK = STYLE.split("@media (prefers-color-scheme: dark)")
 TEXT = [
     *(("ink", back) for back in ("page", "card", "transcript-tint", "translation-tint")),
     *((front, back) for front in ("soft", "transcript", "translation") for back in ("page", "card")),
     *(("lost", "lost-tint"), ("came", "came-tint")),
+    *(("lost", "page"), ("page", "transcript"), ("page", "ink")),  # of the server's page alone
 ]
 
 
@@ -31,5 +33,6 @@ def test_text_has_the_contrast_that_wcag_asks_for(scheme, front, back):
 
 
 def test_both_schemes_define_every_colour_that_is_used():
-    used = set(re.findall(r"var\(--([\w-]+)\)", STYLE))
+    page = (resources.files("espnet_jst.serving.page") / "style.css").read_text(encoding="utf-8")
+    used = set(re.findall(r"var\(--([\w-]+)\)", STYLE + page)) - {"lane", "tint"}
     assert used <= set(colours(LIGHT)) and set(colours(LIGHT)) == set(colours(DARK))
