@@ -141,7 +141,8 @@ class ZipformerStep(FixedStep):
         return top, lower, counted(cached, T, self.left), *after, *self._stacked(moved)
 
     def _extent(self, factor: int, lengths: Tensor, cached: Tensor) -> Extent:
-        S, frames, count = self.left // factor, self.frames // factor, -(-lengths // factor)
+        # Whole numbers above zero: runtimes differ in how they round those below.
+        S, frames, count = self.left // factor, self.frames // factor, (lengths + factor - 1) // factor
         place = torch.arange(S + frames)
         mask = (place >= S - cached[:, None] // factor) & (place < S + count[:, None])
         return Extent(count, count, mask[:, S:, None], bias_of(mask[:, None, None]), frames, S)

@@ -91,7 +91,7 @@ def test_it_says_how_many_frames_a_stream_has(name):
 def test_a_state_has_a_row_a_stream(name):
     _, fixed, context = both(name)
     state = fixed.init_state(4, context)
-    assert isinstance(state, RowState) and [*fixed.shapes.state][0] == COUNTER
+    assert isinstance(state, RowState) and next(iter(fixed.shapes.state)) == COUNTER
     assert all(part.size(0) == 4 for part in state.parts)
 
 
