@@ -59,6 +59,8 @@ CLUSTER = ["dask-jobqueue>=0.9,<0.10", "dask-kubernetes>=2025.1,<2027"]
 
 SERVE = ["starlette>=1,<2", "uvicorn>=0.54,<1", "websockets>=15"]
 
+EXPORT = ["onnx>=1.18,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.22,<2"]
+
 TEST_REQUIREMENTS = [
     "pytest>=8",
     "pytest-xdist>=3.5",
@@ -69,6 +71,7 @@ TEST_REQUIREMENTS = [
     "types-PyYAML",
     "dask-jobqueue>=0.9,<0.10",
     *SERVE,
+    *EXPORT,
     "openai>=3.57,<4",  # the clients of others that the server is tried with
     "simulstream>=1,<2",
 ]
@@ -76,6 +79,7 @@ TEST_REQUIREMENTS = [
 EXTRAS = {
     "simulate": ["pyroomacoustics>=0.10,<0.11"],  # rooms of simulated conversations
     "serve": SERVE,  # espnet-jst serve
+    "export": EXPORT,  # espnet-jst export, and running what it wrote
     "neural": ["simalign>=0.4"],  # word alignment by a multilingual BERT
     "ez": ["six"],  # ESPnet-EZ imports it without declaring it
     "eval": ["sacrebleu[ja,ko]>=2.4,<3"],  # word tokenizers for BLEU on Japanese and Korean

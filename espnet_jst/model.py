@@ -26,7 +26,7 @@ from espnet_jst.inputs.spec import FRAMES
 from espnet_jst.inputs.speech import FramesInput, SpeechInput
 from espnet_jst.regularizers.interface import Regularizer
 from espnet_jst.scheduled import Scheduled
-from espnet_jst.streams import RowState
+from espnet_jst.streams import RowState, device_of
 from espnet_jst.taps import Tap, few_sizes
 from espnet_jst.token_marks import TokenLists
 
@@ -208,7 +208,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         self, batch_size: int, context: ChainContext | None = None, tgt_langs: Sequence[str | None] = ()
     ) -> ModelState:
         """State before the first sample of `batch_size` parallel streams; they may begin and end at any time."""
-        device = next(self.parameters()).device
+        device = device_of(self)
         languages = self.languages(tgt_langs or [None] * batch_size)
         encoders = self.chain.init_state(batch_size, context or self.chain.own(), device)
         return ModelState(self.source.init_state(batch_size, device), encoders, languages)
@@ -237,7 +237,7 @@ class JSTModel(AbsESPnetModel, Scheduled):
         """
         if self.tgt_langs is None:
             return None
-        return self.tgt_langs.places(codes).to(next(self.parameters()).device)
+        return self.tgt_langs.places(codes).to(device_of(self))
 
     def _told(self, taps: dict[str, Tap], languages: Tensor | None) -> dict[str, Tap]:
         return taps if self.tgt_langs is None else self.tgt_langs(taps, languages)

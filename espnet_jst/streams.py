@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from espnet_jst.errors import DataError
 from espnet_jst.taps import Tap
@@ -120,6 +120,11 @@ def step_whole(
     counts[rows] = tap.lengths.cpu()
     passed = [count if ends else 0 for count, ends in zip(waiting.counts, last, strict=True)]
     return Tap(frames, counts, shift_s), waiting.drop(passed)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module computes, and its states are: with its weights; on the CPU, if it has none of its own."""
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
 
 
 def zeroed(x: Tensor, counts: Sequence[int]) -> Tensor:

@@ -94,15 +94,15 @@ class ChunkedEncoder(StreamingEncoder):
         if chunks is not None:
             # A padding frame whose whole left context is padding would have nothing to attend to: NaN.
             mask = mask | torch.eye(T, dtype=torch.bool, device=x.device)
-        taps, _ = self._layers(x, _bias(mask), self._no_layers(x.size(0), x.device))
+        taps, _ = self.run_layers(x, bias_of(mask), self.layer_states(x.size(0), x.device))
         if self.output is not None:
-            taps[""] = self._join(taps[""] * valid[..., None])
+            taps[""] = self.join(taps[""] * valid[..., None])
         return self.named(taps, lengths, tap.shift_s)
 
     def init_state(self, batch_size: int, context: ChunkContext, device: torch.device | str = "cpu") -> ChunkedState:
         waiting = self.input.init_state(batch_size, device) if isinstance(self.input, InputStep) else None
         pending = Waiting.none(batch_size, self.size, device=device)
-        none, layers = [0] * batch_size, self._no_layers(batch_size, device)
+        none, layers = [0] * batch_size, self.layer_states(batch_size, device)
         return ChunkedState(context, waiting, pending, layers, none, none)
 
     def ready(self, frames: int, context: ChunkContext) -> dict[str, int]:
@@ -134,14 +134,15 @@ class ChunkedEncoder(StreamingEncoder):
         names = ["", *map(str, self.taps)]
         found = {name: torch.cat([taps[name] for taps in outputs] or [empty], dim=1) for name in names}
         if self.output is not None:
-            found[""] = self._join(zeroed(found[""], ready))
+            found[""] = self.join(zeroed(found[""], ready))
         offered = self.named(found, torch.tensor(ready) * self.subsampling, tap.shift_s)
         return offered, ChunkedState(state.context, subsampled, waiting.drop(ready), layers, cached, passed)
 
-    def _no_layers(self, batch_size: int, device: torch.device | str) -> list[LayerState]:
+    def layer_states(self, batch_size: int, device: torch.device | str = "cpu") -> list[LayerState]:
+        """States of the layers before the first frame."""
         return [layer.init_state(batch_size, device) for layer in self.layers]  # type: ignore[operator]
 
-    def _join(self, x: Tensor) -> Tensor:
+    def join(self, x: Tensor) -> Tensor:
         """Frames of the last layer, zero after the end of each row -> those of the top."""
         assert self.output is not None
         x = nn.functional.pad(x, (0, 0, 0, -x.size(1) % self.joined))
@@ -157,23 +158,30 @@ class ChunkedEncoder(StreamingEncoder):
         heard = [had + count for had, count in zip(cached, counts, strict=True)]
         after = heard if context.left_chunks < 0 else [min(count, keep) for count in heard]
         if all(count == T for count in counts) and all(had == S for had in cached):
-            taps, layers = self._layers(x, None, layers)
+            taps, layers = self.run_layers(x, None, layers)
             kept = [layer.keys_values[:, :, :, S + T - after[0] :] for layer in layers]
         else:
             first, count = (torch.tensor(values, device=x.device)[:, None] for values in (cached, counts))
             place = torch.arange(S + T, device=x.device)
             mask = (place >= S - first) & (place < S + count)
             mask |= ~mask.any(dim=1, keepdim=True)  # a row without frames would become NaN
-            taps, layers = self._layers(x, _bias(mask[:, None, None]), layers, count[:, 0])
+            taps, layers = self.run_layers(x, bias_of(mask[:, None, None]), layers, count[:, 0])
             width = max(after)
             places = (S + count - width + torch.arange(width, device=x.device)).clamp(min=0)
             kept = [_keys_at(layer.keys_values, places) for layer in layers]
         states = [LayerState(kv, layer.conv) for kv, layer in zip(kept, layers, strict=True)]
         return taps, states, after
 
-    def _layers(
+    def run_layers(
         self, x: Tensor, bias: Tensor | None, states: list[LayerState], counts: Tensor | None = None
     ) -> tuple[dict[str, Tensor], list[LayerState]]:
+        """Frames (B, T, D) of the layers -> the taps, and the states with all T frames among the keys.
+
+        Args:
+            bias: added to the attention's scores, see CachedAttention.
+            states: a layer each.
+            counts: valid frames of each row, (B,); None for T.
+        """
         table = self.table(states[0].keys_values.size(3) + x.size(1), x.device)
         taps, after = {}, []
         for number, (layer, state) in enumerate(zip(self.layers, states, strict=True), start=1):
@@ -185,7 +193,7 @@ class ChunkedEncoder(StreamingEncoder):
         return taps, after
 
 
-def _bias(mask: Tensor) -> Tensor:
+def bias_of(mask: Tensor) -> Tensor:
     """What is added to the scores: nothing where the mask is true, minus infinity elsewhere."""
     return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -torch.inf)
 

@@ -73,7 +73,7 @@ class ConvSubsampling(InputStep):
         y = x.unsqueeze(1)
         for conv in self.convs:
             y = conv(nn.functional.pad(y, (0, 0, 1, 0))).relu()
-        return self._joined(y)
+        return self.join(y)
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> SubsamplingState:
         """See InputStep: the convolutions see zeros to their left."""
@@ -102,9 +102,21 @@ class ConvSubsampling(InputStep):
             before.append(_frames_at(y, level))
             y = conv(y).relu()
             level = [n // 2 for n in level]
-        return self._joined(y), [n // self.factor for n in used], SubsamplingState(pending, before)
+        return self.join(y), [n // self.factor for n in used], SubsamplingState(pending, before)
 
-    def _joined(self, y: Tensor) -> Tensor:
+    def full(self, x: Tensor, before: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Input frames (B, t, F) that fill output frames in every row, and the last frame that each convolution saw ->
+        those output frames, and the last frames now.
+        """
+        y, after = x.unsqueeze(1), []
+        for conv, left in zip(self.convs, before, strict=True):
+            y = torch.cat([left, y], dim=2)
+            after.append(y[:, :, -1:])
+            y = conv(y).relu()
+        return self.join(y), after
+
+    def join(self, y: Tensor) -> Tensor:
+        """What the convolutions make, (B, C, T, F) -> output frames (B, T / stacked, size)."""
         B, _C, T, _F = y.shape
         y = y.transpose(1, 2).reshape(B, T // self.stacked, -1)
         return self.norm(self.output(y))

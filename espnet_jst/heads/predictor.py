@@ -98,10 +98,21 @@ class LSTMPredictor(Predictor):
         y, hidden, cells = self.embedding(labels), [], []
         for layer, weights in enumerate(self.lstm.all_weights):
             before = tuple(tensor[:, layer] for tensor in state.tensors)
-            y, cell = torch.lstm_cell(y, before, *weights)
+            y, cell = (
+                _cell(y, before, weights) if torch.compiler.is_exporting() else torch.lstm_cell(y, before, *weights)
+            )
             hidden.append(y)
             cells.append(cell)
         return y, PredictorState((torch.stack(hidden, dim=1), torch.stack(cells, dim=1)))
+
+
+def _cell(x: Tensor, before: tuple[Tensor, ...], weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """`torch.lstm_cell`, whose ONNX graph (torch 2.14) gives something else."""
+    (hidden, cell), (of_x, of_hidden, bias_x, bias_hidden) = before, weights
+    gates = nn.functional.linear(x, of_x, bias_x) + nn.functional.linear(hidden, of_hidden, bias_hidden)
+    enter, forget, new, out = gates.chunk(4, dim=1)
+    cell = forget.sigmoid() * cell + enter.sigmoid() * new.tanh()
+    return out.sigmoid() * cell.tanh(), cell
 
 
 class StatelessPredictor(Predictor):

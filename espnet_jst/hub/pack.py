@@ -81,7 +81,7 @@ def pack(
     with tempfile.TemporaryDirectory(prefix=".pack-", dir=output.parent) as scratch:
         staging = Path(scratch) / "pack"
         staging.mkdir()
-        config = _stage_config(exp_dir / "config.yaml", staging)
+        config = stage_config(exp_dir / "config.yaml", staging)
         weights_name, lost = _stage_weights(weights, staging, config, kind)
         extra: list[tuple[str | Path, str]] = [
             (path, f"images/{path.name}") for path in sorted((exp_dir / "images").glob("*.png"))
@@ -89,7 +89,7 @@ def pack(
         extra += [(path, Path(path).name) for path in (*options, *([decoding] if decoding else []))]
         extra += [(results, "RESULTS.md")] if results.is_file() else []
         for path, name in extra:
-            _stage_file(Path(path), staging / name)
+            stage_file(Path(path), staging / name)
         base = read_base(exp_dir)[0]
         card = _complete(replace(card or CardInfo(), stored=lost), exp_dir, base)
         _stage_license(staging / DATA_LICENSE, data_license, exp_dir)
@@ -157,11 +157,12 @@ def _write_card(
     )
 
 
-def _stage_config(path: Path, staging: Path) -> dict[str, Any]:
+def stage_config(path: Path, staging: Path) -> dict[str, Any]:
+    """Write a configuration that names nothing outside of its folder, and the files that it names; returns it."""
     config, files = portable_config(read_yaml(path), path)
     _check_own(config, files, path)
     for name, source in files.items():
-        _stage_file(source, staging / name)
+        stage_file(source, staging / name)
     _write(staging / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return config
 
@@ -178,7 +179,12 @@ def _check_own(config: Mapping[str, Any], files: Mapping[str, Path], where: Path
         )
 
 
-def _stage_file(source: Path, target: Path) -> None:
+def stage_file(source: Path, target: Path) -> None:
+    """Copy a file into a pack.
+
+    Raises:
+        CheckpointError: it is missing, or the pack has one of that name.
+    """
     if not source.is_file():
         raise CheckpointError(f"{source}: no such file to pack")
     if target.exists():

@@ -15,6 +15,7 @@ from espnet_jst.inference.decoder import Decoder
 from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.model import JSTModel
 from espnet_jst.search.interface import Hypothesis
+from espnet_jst.streams import device_of
 from espnet_jst.taps import Tap
 from espnet_jst.text.words import Word
 
@@ -87,7 +88,7 @@ def encode_batch(
     """The taps `reads` of whole utterances; arguments as `decode_batch`."""
     heard = [Utterance(samples, fs, model.fs, schedule) for samples, fs, _ in utterances]
     tgt_langs = [utterance.tgt_lang for utterance in utterances]
-    encoded = model.encode(*_padded(heard, next(model.parameters()).device), schedule.context, tgt_langs)
+    encoded = model.encode(*_padded(heard, device_of(model)), schedule.context, tgt_langs)
     taps = {name: encoded[name]._replace(lengths=encoded[name].lengths.cpu()) for name in reads}
     return Encoded(heard, taps, tgt_langs)
 

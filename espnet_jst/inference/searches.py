@@ -30,6 +30,7 @@ from espnet_jst.search.penalty_rules import PenaltyRule
 from espnet_jst.search.rescoring import Rescoring
 from espnet_jst.search.scorers import LabelScorer
 from espnet_jst.search.spec import SEARCHED, WHERE, SearchSpec, parse_searches
+from espnet_jst.streams import device_of
 from espnet_jst.text.lanes import Lane, parse_lanes
 from espnet_jst.text.tags import Tags
 from espnet_jst.text.tokenizer import Tokenizer
@@ -59,7 +60,7 @@ def build_decoder(
         raise ConfigError(f"the model has no head to search; train one with kind: {' or '.join(SEARCHED)}")
     _check_attention_options(options, {model.specs[spec.searched].kind for spec in specs.values()})
     readers = {name: tokenizer_of(model.specs[spec.searched], tokenizers) for name, spec in specs.items()}
-    scorers = options.scorers(readers, str(next(model.parameters()).device))
+    scorers = options.scorers(readers, str(device_of(model)))
     searches = {}
     for name, spec in specs.items():
         head = model.specs[spec.searched]

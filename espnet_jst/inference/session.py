@@ -23,6 +23,7 @@ from espnet_jst.inference.schedule import ChunkSchedule
 from espnet_jst.inference.word_stream import Update
 from espnet_jst.model import JSTModel, ModelState
 from espnet_jst.search.interface import Emission, Hypothesis
+from espnet_jst.streams import device_of
 from espnet_jst.taps import Tap
 from espnet_jst.text.lanes import in_order
 from espnet_jst.text.words import Word
@@ -285,7 +286,7 @@ def _hear(sessions: Sequence[Session], chunks: Sequence[Chunk]) -> list[Update]:
     samples = np.zeros((len(chunks), max(lengths), *chunks[0].samples.shape[1:]), dtype=np.float32)
     for padded, chunk in zip(samples, chunks, strict=True):
         padded[: len(chunk.samples)] = chunk.samples
-    x = torch.from_numpy(samples).to(next(model.parameters()).device)
+    x = torch.from_numpy(samples).to(device_of(model))
     states = ModelState.concat([session._state[0] for session in sessions])
     taps, states = model.step(Tap(x, torch.tensor(lengths), 1 / model.fs), states, last)
     decoding = DecoderState.concat([session._state[1] for session in sessions])

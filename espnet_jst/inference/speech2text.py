@@ -21,6 +21,8 @@ from espnet_jst.inference.audio.recording import Recording, recording_of, take
 from espnet_jst.inference.batch import Decoded, Speech, decode_batch
 from espnet_jst.inference.cascade import CascadeDecoder, load_translator
 from espnet_jst.inference.decoder import Decoder
+from espnet_jst.inference.graphs.load import exported_options, load_exported
+from espnet_jst.inference.graphs.manifest import CONFIG, is_exported
 from espnet_jst.inference.loading import given_units, load_model, quantized, reading_units
 from espnet_jst.inference.long import COSTLY_S, WHOLE_S, check_whole, free_bytes, memory_errors
 from espnet_jst.inference.options import DecodingOptions
@@ -31,6 +33,7 @@ from espnet_jst.inference.text2text import Text2Text
 from espnet_jst.inputs.unit_input import UnitInput
 from espnet_jst.model import JSTModel
 from espnet_jst.search.interface import Hypothesis as Found
+from espnet_jst.streams import device_of
 from espnet_jst.tasks.arguments import build_tokenizers
 from espnet_jst.text.lanes import in_order
 from espnet_jst.text.words import Word, join_words
@@ -113,7 +116,8 @@ class Speech2Text:
         work_after_fork()
         if model.speech is None:
             model = reading_units(model, args)
-        if next(model.parameters()).dtype != torch.float32:  # under another default; the caller's is left alone
+        # Made under another default; the caller's is left alone.
+        if next((weight.dtype for weight in model.parameters()), torch.float32) != torch.float32:
             model = copy.deepcopy(model).float()
         model = quantized(model.eval()) if options.quantize_model else model.eval()
         self.st_model, self.st_train_args, self.options = model, args, options
@@ -128,7 +132,7 @@ class Speech2Text:
         self.tgt_langs = model.tgt_langs.codes if model.tgt_langs is not None else ()
         self.translator: Text2Text | None = None
         if options.mt_model is not None:
-            device, whole = str(next(model.parameters()).device), not self.schedule.chunk_frames
+            device, whole = str(device_of(model)), not self.schedule.chunk_frames
             self.translator = load_translator(options, folder, device, whole=whole)
             self.decoder = CascadeDecoder(self.decoder, self.translator)
             self.tgt_langs = self.translator.tgt_langs or self.tgt_langs
@@ -158,7 +162,7 @@ class Speech2Text:
 
     @classmethod
     def from_pretrained(cls, tag_or_path: str | Path, **overrides: Any) -> Speech2Text:
-        """Load a packed zip, a folder (unpacked pack or experiment) or a hub tag `owner/name@revision`.
+        """Load a packed zip, a folder (unpacked pack, experiment or export) or a hub tag `owner/name@revision`.
 
         A pack decodes as its results were made, where it says how: `decoding_options`.
 
@@ -169,9 +173,15 @@ class Speech2Text:
         from espnet_jst.hub.about import languages_of
         from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
 
-        files = resolve(tag_or_path)
-        self = cls(**{**decoding_options(files[CONFIG_KEY]), **files, **overrides})
-        codes = dict(zip((True, False), languages_of(files[CONFIG_KEY])))  # of what was spoken, and of translations
+        if is_exported(tag_or_path):
+            config = str(Path(tag_or_path).expanduser() / CONFIG)
+            options = exported_options(decoding_options(config), overrides)
+            self = cls.from_model(*load_exported(Path(tag_or_path)), **options)
+        else:
+            files = resolve(tag_or_path)
+            config = files[CONFIG_KEY]
+            self = cls(**{**decoding_options(config), **files, **overrides})
+        codes = dict(zip((True, False), languages_of(config)))  # of what was spoken, and of translations
         for name, lane in self.lanes.items():
             if code := lane.language or codes.get(lane.source):
                 self.languages[name] = code

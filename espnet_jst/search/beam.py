@@ -16,6 +16,7 @@ from espnet_jst.search.blank_penalty import BlankPenalty
 from espnet_jst.search.hypotheses import Beam, BeamState, Tree
 from espnet_jst.search.interface import Emission, Hypothesis, Search
 from espnet_jst.search.scorers import LabelScorer
+from espnet_jst.streams import device_of
 from espnet_jst.taps import Tap
 
 NEVER = float("-inf")
@@ -104,7 +105,7 @@ class BeamSearch(Search[BeamState]):
     ) -> None:
         self.head, self.reads, self.beam_size, self.max_symbols = head, reads, beam_size, max_symbols
         self.scorers = tuple(scorers)
-        self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
+        self.blank_penalty = BlankPenalty.of(blank_penalty, device_of(head))
 
     @property
     def taps(self) -> frozenset[str]:
@@ -113,7 +114,7 @@ class BeamSearch(Search[BeamState]):
     @torch.no_grad()
     def init_state(self, batch_size: int) -> BeamState:
         """State before the first frame: one empty hypothesis a stream."""
-        B, K, device = batch_size, self.beam_size, self.head.joint.output.weight.device
+        B, K, device = batch_size, self.beam_size, device_of(self.head)
         start = torch.full((B * K,), self.head.blank, dtype=torch.long, device=device)
         y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(B * K, device))
         scores = torch.full((B, K), NEVER, device=device)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.search.interface import Emission, Hypothesis, Search, SearchState
+from espnet_jst.streams import device_of
 from espnet_jst.taps import Tap
 
 
@@ -34,7 +35,7 @@ class CTCSearch(Search[CTCState]):
         self.head, self.reads, self.blank_penalty = head, reads, blank_penalty
 
     def init_state(self, batch_size: int) -> CTCState:
-        device = self.head.output.weight.device
+        device = device_of(self.head)
         frames = torch.zeros(batch_size, dtype=torch.long, device=device)
         return CTCState([[] for _ in range(batch_size)], frames, torch.full_like(frames, self.head.blank))
 

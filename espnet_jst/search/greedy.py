@@ -13,6 +13,7 @@ from espnet_jst.search.blank_penalty import BlankPenalty
 from espnet_jst.search.hypotheses import GreedyState
 from espnet_jst.search.interface import Emission, Hypothesis, Search
 from espnet_jst.search.label_looping import LabelLooping
+from espnet_jst.streams import device_of
 from espnet_jst.taps import Tap
 
 LOOKAHEAD = 8  # frames; twice or half as many cost more or no less (benchmarks/search.py)
@@ -40,7 +41,7 @@ class GreedySearch(Search[GreedyState]):
         max_symbols: int = 20,
     ) -> None:
         self.head, self.reads, self.max_symbols = head, reads, max_symbols
-        self.blank_penalty = BlankPenalty.of(blank_penalty, head.joint.output.weight.device)
+        self.blank_penalty = BlankPenalty.of(blank_penalty, device_of(head))
         self._looping = LabelLooping(head, blank_penalty=self.blank_penalty, max_symbols=max_symbols)
 
     @property
@@ -49,7 +50,7 @@ class GreedySearch(Search[GreedyState]):
 
     @torch.no_grad()
     def init_state(self, batch_size: int) -> GreedyState:
-        B, device = batch_size, self.head.joint.output.weight.device
+        B, device = batch_size, device_of(self.head)
         start = torch.full((B,), self.head.blank, dtype=torch.long, device=device)
         y, predictor = self.head.predictor.step(start, self.head.predictor.init_state(B, device))
         frames, lane = (torch.zeros(B, dtype=torch.long, device=device) for _ in range(2))

@@ -11,7 +11,7 @@ from torch import Tensor
 from espnet_jst.heads.interface import Head
 from espnet_jst.search.gathering import FramesState, GatheringSearch
 from espnet_jst.search.interface import Hypothesis
-from espnet_jst.streams import Waiting
+from espnet_jst.streams import Waiting, device_of
 from espnet_jst.taps import Tap
 
 
@@ -32,7 +32,7 @@ class Rescoring(GatheringSearch):
         self, heads: Sequence[tuple[Head, str, float]], sizes: Mapping[str, int], *, share: float = 0.5
     ) -> None:
         self.heads, self.share = list(heads), share
-        device = next(self.heads[0][0].parameters()).device
+        device = device_of(self.heads[0][0])
         super().__init__(self.heads[0][1], {reads: sizes[reads] for _, reads, _ in self.heads}, device)
 
     @torch.no_grad()

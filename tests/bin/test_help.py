@@ -40,6 +40,7 @@ sys.exit(status)
         ("espnet_jst.bin.cli", ["conversations", "--help"]),
         ("espnet_jst.bin.cli", ["beams", "--help"]),
         ("espnet_jst.bin.cli", ["serve", "--help"]),
+        ("espnet_jst.bin.cli", ["export", "--help"]),
     ],
 )
 def test_help_imports_nothing_heavy(module: str, arguments: list[str]) -> None:

@@ -73,9 +73,11 @@ class AttentionWeights(nn.Module):
 
 def _shifted(x: Tensor, keys: int) -> Tensor:
     """Scores of distances (B, H, T, S + T - 1), see `positions` -> those of every frame and key, (B, H, T, S)."""
-    B, H, T, _ = x.shape
-    b, h, t, n = x.stride()
-    return x.as_strided((B, H, T, keys), (b, h, t - n, n), x.storage_offset() + n * (T - 1))
+    T, N = x.shape[2:]
+    if T == 1:
+        return x
+    # The row of a frame begins one number before that of the frame before: rows of N - 1 are right, from the first on.
+    return x.flatten(2)[..., T - 1 : T * N - 1].unflatten(2, (-1, N - 1))[..., :keys]
 
 
 class _Weights(torch.autograd.Function):

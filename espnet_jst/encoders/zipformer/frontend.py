@@ -97,11 +97,11 @@ class ConvFrontend(nn.Module):
             valid = torch.arange(x.size(1), device=x.device) < lengths[:, None]
             x = x.masked_fill(~valid[..., None], 0.0)
         after = torch.maximum((lengths - 7).div(2, rounding_mode="floor"), lengths.clamp(max=1))
-        y = self._convolutions(x)
+        y = self.convolutions(x)
         if not released_padding:
             valid = torch.arange(y.size(1), device=y.device) < after[:, None]
             y = y * valid[..., None, None]
-        return self._convnext(nn.functional.pad(y, (0, 0, 0, 0, SIDE, SIDE))), after
+        return self.convnext(nn.functional.pad(y, (0, 0, 0, 0, SIDE, SIDE))), after
 
     def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> FrontendState:
         """State before the first frame; what lies before it is zero."""
@@ -130,7 +130,7 @@ class ConvFrontend(nn.Module):
         if max(made) > 0:
             used = 2 * max(made) + 7
             y = nn.functional.pad(pending.x, (0, 0, 0, max(0, used - pending.x.size(1))))[:, :used]
-            waiting = waiting.append(self._convolutions(y), made)
+            waiting = waiting.append(self.convolutions(y), made)
         passed = [min(2 * n, had) for n, had in zip(made, pending.counts, strict=True)]
         begun = [before or n > 0 for before, n in zip(state.begun, made, strict=True)]
         ready = [n if ends else max(0, n - SIDE) for n, ends in zip(waiting.counts, last, strict=True)]
@@ -142,10 +142,10 @@ class ConvFrontend(nn.Module):
         y = nn.functional.pad(y, (0, 0, 0, 0, 0, max(0, most + 2 * SIDE - y.size(1))))
         places = torch.tensor(ready, device=x.device)[:, None] + torch.arange(SIDE, device=x.device)
         before = rows_at(y, places)
-        found = self._convnext(y[:, : most + 2 * SIDE])
+        found = self.convnext(y[:, : most + 2 * SIDE])
         return found, ready, FrontendState(pending.drop(passed), waiting.drop(ready), before, begun)
 
-    def _convolutions(self, x: Tensor) -> Tensor:
+    def convolutions(self, x: Tensor) -> Tensor:
         """(B, T, F) -> (B, (T - 7) // 2, F', C)."""
         # Channels last: the same values in the same order, and what follows needs them side by side.
         x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
@@ -154,7 +154,7 @@ class ConvFrontend(nn.Module):
         y = _swoosh_image(self.balancer2(self.conv2(y)))
         return _swoosh_image(self.balancer3(self.conv3(y))).permute(0, 2, 3, 1)
 
-    def _convnext(self, x: Tensor) -> Tensor:
+    def convnext(self, x: Tensor) -> Tensor:
         """(B, T + 6, F, C) with what lies on either side -> (B, T, size)."""
         assert self.depthwise.bias is not None
         y = self.pointwise1(depthwise_image(x, self.depthwise.weight, self.depthwise.bias))

@@ -79,7 +79,7 @@ class _Swoosh(torch.autograd.Function):
 
 def _blocks(x: Tensor, keep: Tensor | None, *others: Tensor) -> Iterator[tuple[Any, ...]]:
     """Contiguous parts of x (B, T, H), with those of `keep` and the others: whole rows, or some frames of one row."""
-    if x.device.type != "cpu" or x.numel() <= BLOCK:
+    if x.device.type != "cpu" or torch.compiler.is_exporting() or x.numel() <= BLOCK:
         yield x, keep, *others
         return
     if keep is None:

@@ -160,8 +160,8 @@ class Zipformer(StreamingEncoder, Scheduled):
             own = ChunkContext(chunk // factor, context.left_chunks)
             count, end = -(-lengths // factor), -(-ends // factor)
             extents[factor] = whole_extent(count, end, -(-T // factor), own, bands=not leaks)
-        x, last, _ = self._stacks(x, ends, extents, None)
-        return self._taps(self._joined(x, ends), last, lengths, tap.shift_s)
+        x, last, _ = self.run_stacks(x, ends, extents, None)
+        return self._taps(self.join(x, ends), last, lengths, tap.shift_s)
 
     def init_state(self, batch_size: int, context: ChunkContext, device: torch.device | str = "cpu") -> ZipformerState:
         self.check_context(context)
@@ -225,7 +225,7 @@ class Zipformer(StreamingEncoder, Scheduled):
             valid = None if full else mask[:, S:, None]
             bias = None if full and filled else bias_of(mask[:, None, None])
             extents[factor] = Extent(count, count, valid, bias, T // factor if context.chunk_frames else 0, S)
-        x, last, made = self._stacks(x, lengths, extents, states)
+        x, last, made = self.run_stacks(x, lengths, extents, states)
         factors = [stack.factor for stack in self.each for _ in stack.each]
         # Nothing follows a whole utterance, whose frames need not fill those of every stack.
         grows = context.left_chunks < 0 and context.chunk_frames > 0
@@ -237,9 +237,9 @@ class Zipformer(StreamingEncoder, Scheduled):
         ]
         heard = [had + count for had, count in zip(cached, counts, strict=True)]
         heard = heard if grows else [min(count, limit) for count in heard]
-        return self._joined(x, lengths), last, after, heard
+        return self.join(x, lengths), last, after, heard
 
-    def _stacks(
+    def run_stacks(
         self, x: Tensor, ends: Tensor, extents: Mapping[int, Extent], states: Sequence[LayerState] | None
     ) -> tuple[Tensor, Tensor, list[LayerState]]:
         """Frames -> the features of all stacks put together, those of the last one, and what the layers made."""
@@ -259,7 +259,8 @@ class Zipformer(StreamingEncoder, Scheduled):
                 size = y.size(-1)
         return torch.cat(parts, dim=-1) if len(parts) > 1 else x, outputs[-1], made
 
-    def _joined(self, x: Tensor, ends: Tensor) -> Tensor:
+    def join(self, x: Tensor, ends: Tensor) -> Tensor:
+        """Frames of the stacks -> those of the top."""
         return x if self.output is None else self.output(x, ends)
 
     def _taps(self, top: Tensor, last: Tensor, lengths: Tensor, shift_s: float) -> dict[str, Tap]:

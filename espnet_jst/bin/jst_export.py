@@ -1,0 +1,44 @@
+"""Export a trained model that hears speech in chunks, for runtimes other than PyTorch.
+
+espnet-jst export --to onnx model.zip model_onnx
+espnet-jst transcribe --model model_onnx speech.wav
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from espnet_jst.bin.arguments import encoder_values, program
+from espnet_jst.config import CommandParser
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = CommandParser(
+        prog="espnet-jst export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--to", required=True, choices=("onnx",), help="the runtime")
+    parser.add_argument("pack", help="packed zip, folder, or hub tag owner/name@revision")
+    parser.add_argument("output", help="folder to write; new or empty")
+    parser.add_argument("--weights", default="fp32", choices=("fp32", "int8"), help="int8: the encoders' matrices")
+    parser.add_argument("--chunk_s", type=float, help="chunk in seconds; default: what the pack decodes with")
+    parser.add_argument(
+        "--left_chunks", type=encoder_values, metavar="N|ENCODER=N,...", help="chunks of left context, likewise"
+    )
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    from espnet_jst.export.onnx_folder import export_onnx
+
+    folder = export_onnx(
+        args.pack, args.output, weights=args.weights, chunk_s=args.chunk_s, left_chunks=args.left_chunks
+    )
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    print(f"{folder}: {size:.1f} MB; espnet-jst transcribe --model {folder} runs it")
+
+
+main = program(get_parser, _run)
+
+if __name__ == "__main__":
+    raise SystemExit(main())

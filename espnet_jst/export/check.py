@@ -1,0 +1,71 @@
+"""What can be exported, and where to."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from espnet_jst.encoders.chain import ChainContext
+from espnet_jst.encoders.fixed import FixedStep
+from espnet_jst.encoders.fixed_steps import fixed_step
+from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.heads.ctc import CTCHead
+from espnet_jst.heads.transducer import TransducerHead
+from espnet_jst.inference.graphs.graph import EXTRA
+from espnet_jst.inference.graphs.load import input_size
+from espnet_jst.model import JSTModel
+
+
+def check_installed(*modules: str) -> None:
+    """Refuse to begin without a package.
+
+    Raises:
+        JSTError: names the first one that is missing, and the command that installs it.
+    """
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise JSTError(f"{error.name or name} is missing: {EXTRA}") from None
+
+
+def check_output(folder: Path) -> None:
+    """Refuse a folder in which something lies already.
+
+    Raises:
+        ConfigError: it is not empty, or no folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} is not empty: give a folder that is new, or empty this one")
+
+
+def exported_steps(model: JSTModel, context: ChainContext, where: object) -> dict[str, FixedStep]:
+    """The steps of all encoders of a model that can be exported.
+
+    Raises:
+        ConfigError: names all that cannot be, and why.
+    """
+    reasons, steps = _reasons(model), {}
+    for link in model.chain.links if model.speech is not None else ():
+        try:
+            size = input_size(model, link.name)
+            steps[link.name] = fixed_step(link.encoder, context.encoders[link.name], size)
+        except ConfigError as error:
+            reasons.append(f"{link.name}: {error}")
+    if reasons:
+        raise ConfigError(f"{where} cannot be exported; {'; '.join(reasons)}")
+    return steps
+
+
+def _reasons(model: JSTModel) -> list[str]:
+    if model.speech is None:
+        return ["input: it reads text or units, and only speech is heard in chunks"]
+    reasons = []
+    if any(True for _ in model.frontend.parameters()):  # type: ignore[union-attr]
+        reasons.append(f"frontend: {type(model.frontend).__name__} has weights, and only filter banks have a step here")
+    if model.tgt_langs is not None:
+        reasons.append("model_conf.tgt_langs: a model that is told its target language")
+    for name, head in model.head.items():
+        if not isinstance(head, (TransducerHead, CTCHead)):
+            reasons.append(f"head {name}: {type(head).__name__}; transducers and CTC heads can be exported")
+    return reasons

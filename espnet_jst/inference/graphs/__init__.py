@@ -1,0 +1,1 @@
+"""Models that `espnet-jst export --to onnx` wrote, run by onnxruntime."""
