@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from functools import cache
 
 import pytest
 import soundfile
@@ -33,12 +34,14 @@ SYSTEMS = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Of each system the experiment's folder and the exported one."""
-    folders = {}
-    for name, conf in SYSTEMS.items():
+    """Of a system the experiment's folder and the exported one."""
+
+    @cache
+    def folders(name):
         root = tmp_path_factory.mktemp(name)
-        tiny.save(*tiny.tiny_model(conf), root / "exp")
-        folders[name] = root / "exp", export_onnx(root / "exp", root / "onnx", say=lambda line: None)
+        tiny.save(*tiny.tiny_model(SYSTEMS[name]), root / "exp")
+        return root / "exp", export_onnx(root / "exp", root / "onnx", say=lambda line: None)
+
     return folders
 
 
@@ -47,7 +50,7 @@ def both(request, made):
     """How a decoding option gives (PyTorch, onnxruntime)."""
 
     def loaded(**options):
-        return [Speech2Text.from_pretrained(folder, **options) for folder in made[request.param]]
+        return [Speech2Text.from_pretrained(folder, **options) for folder in made(request.param)]
 
     return loaded
 
@@ -102,7 +105,7 @@ def test_a_pack_keeps_licence_languages_and_tokens(tmp_path):
 
 
 def test_the_command_writes_a_folder_that_transcribe_takes(made, tmp_path, capsys):
-    exp, _ = made["tsot"]
+    exp, _ = made("tsot")
     output = tmp_path / "new" / "folder"
     output.mkdir(parents=True)
     assert cli.main(["export", "--to", "onnx", str(exp), str(output), "--chunk_s", "0.64", "--left_chunks", "1"]) == 0
@@ -125,7 +128,7 @@ def test_the_command_writes_a_folder_that_transcribe_takes(made, tmp_path, capsy
 )
 def test_what_was_decided_with_the_export_cannot_be_changed(made, options, message):
     with pytest.raises(ConfigError, match=message):
-        Speech2Text.from_pretrained(made["tsot"][1], **options)
+        Speech2Text.from_pretrained(made("tsot")[1], **options)
 
 
 def damaged(folder, target, change):
@@ -149,7 +152,7 @@ def damaged(folder, target, change):
     ],
 )
 def test_a_damaged_folder_is_one_message(made, tmp_path, change, message):
-    folder = damaged(made["tsot"][1], tmp_path / "copy", change)
+    folder = damaged(made("tsot")[1], tmp_path / "copy", change)
     if message is None:  # shapes of another context: onnxruntime says it of the first chunk
         with pytest.raises(CheckpointError):
             Speech2Text.from_pretrained(folder)(tiny.speech(1.0))
@@ -167,7 +170,7 @@ def edit(folder, change):
 def test_what_is_no_pack_and_a_folder_that_is_not_empty_are_refused(made, tmp_path):
     with pytest.raises(CheckpointError, match="neither meta.yaml"):
         export_onnx(tmp_path, tmp_path / "onnx")
-    exp, onnx = made["tsot"]
+    exp, onnx = made("tsot")
     with pytest.raises(ConfigError, match="is not empty"):
         export_onnx(exp, onnx)
 
@@ -184,7 +187,7 @@ def test_another_system_is_refused_with_all_that_cannot_be_exported(tmp_path):
 
 
 def test_a_missing_package_is_named_with_the_command(made, tmp_path, monkeypatch):
-    exp, onnx = made["tsot"]
+    exp, onnx = made("tsot")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     for call in (lambda: export_onnx(exp, tmp_path / "onnx"), lambda: Speech2Text.from_pretrained(onnx)):
         with pytest.raises(JSTError, match=r"onnxruntime is missing: pip install 'espnet_jst\[export\]'"):
