@@ -146,8 +146,7 @@ class FixedEncoder(StreamingEncoder):
             rows = [row for row, n in enumerate(left) if (heard[row] > 0 if last[row] else n >= shapes.window)]
             if not rows:
                 break
-            x = self._window(waiting, passed, left)
-            taps, parts = self._run(x, heard, parts, rows)
+            taps, parts = self._run(self._window(waiting, passed, left), heard, parts, rows)
             found.append(taps)
             for row in rows:
                 moved = min(shapes.hop, left[row])

@@ -70,8 +70,9 @@ class ConformerStep(FixedStep):
     def forward(self, x: Tensor, count: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """See FixedStep."""
         cached, keys_values, convolutions, *before = state
+        after: list[Tensor] = []
         if self.subsampling is None:
-            x, after = self.encoder.input(x), []
+            x = self.encoder.input(x)
         else:
             x, after = self.subsampling.full(x, before)
         S, T = self.left, self.frames

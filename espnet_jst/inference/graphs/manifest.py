@@ -111,8 +111,8 @@ def _table(values: Mapping[str, Any], key: str, where: Path) -> dict[str, Any]:
 
 
 def _context(entry: object, where: Path) -> ChunkContext:
-    numbers = [entry.get(key) for key in ("chunk_frames", "left_chunks")] if isinstance(entry, dict) else []
-    chunk, left = numbers if all(type(n) is int and 0 <= n < 2**16 for n in numbers) and numbers else (0, 0)
-    if not chunk:
+    said = [entry.get(key) for key in ("chunk_frames", "left_chunks")] if isinstance(entry, dict) else []
+    numbers = [n for n in said if type(n) is int and 0 <= n < 2**16]
+    if len(numbers) < 2 or not numbers[0]:
         raise CheckpointError(f"{where} is damaged: a context is {shown(entry)}; export the model again")
-    return ChunkContext(chunk, left)
+    return ChunkContext(*numbers)
