@@ -21,14 +21,16 @@ from tests.inference import tiny
 
 pytestmark = pytest.mark.slow  # PyTorch's exporter takes seconds a graph
 
+STATELESS = {"kind": "transducer", "predictor": "stateless"}
 HENT_SRT = {
-    "asr": {**tiny.TWO_HEADS["st"], "reads": "encoder", "lanes": ["transcript"]},
-    "asr_ctc": tiny.TWO_HEADS["ctc"],
-    "st": tiny.TWO_HEADS["st"],
+    "asr": {**STATELESS, "reads": "encoder", "lanes": ["transcript"], "predictor_conf": {"size": 24}},
+    "asr_ctc": {"kind": "ctc", "reads": "encoder", "lanes": ["transcript"]},
+    "st": {**STATELESS, "reads": "hier_encoder", "lanes": ["translation"], "predictor_conf": {"size": 24}},
 }
 SYSTEMS = {
     "tsot": tiny.config(tiny.SERIALIZED),
-    "hent_srt": tiny.config(HENT_SRT, two_encoders=True, zipformer=True),
+    # Without parts that are one object, of which YAML would make an alias.
+    "hent_srt": json.loads(json.dumps(tiny.config(HENT_SRT, two_encoders=True, zipformer=True))),
 }
 
 
@@ -147,16 +149,12 @@ def damaged(folder, target, change):
         (lambda f: edit(f, lambda values: values["files"].pop("encoder.onnx")), "names no encoder.onnx"),
         (lambda f: edit(f, lambda values: values["contexts"].pop("encoder")), "of other encoders"),
         (lambda f: edit(f, lambda v: v["contexts"].update(encoder={"chunk_frames": "4"})), "a context is"),
-        (lambda f: edit(f, lambda v: v["contexts"]["encoder"].update(left_chunks=9)), None),
+        (lambda f: edit(f, lambda v: v["contexts"]["encoder"].update(left_chunks=9)), "another chunk or left context"),
         (lambda f: edit(f, lambda v: v["files"].update({"../x": "0"})), "outside of the pack"),
     ],
 )
 def test_a_damaged_folder_is_one_message(made, tmp_path, change, message):
     folder = damaged(made("tsot")[1], tmp_path / "copy", change)
-    if message is None:  # shapes of another context: onnxruntime says it of the first chunk
-        with pytest.raises(CheckpointError):
-            Speech2Text.from_pretrained(folder)(tiny.speech(1.0))
-        return
     with pytest.raises(CheckpointError, match=message):
         Speech2Text.from_pretrained(folder)
 

@@ -39,6 +39,8 @@ def swoosh_r(x: Tensor) -> Tensor:
 
 
 def _swoosh(x: Tensor, keep: Tensor | None, shift: float, offset: float) -> Tensor:
+    if torch.compiler.is_exporting():
+        return _for_graph(x, keep, shift, offset)
     if torch.is_grad_enabled() and x.requires_grad:
         return _Swoosh.apply(x, keep, shift, offset)
     return _value(x.contiguous(), keep, shift, offset)
@@ -54,6 +56,13 @@ def _value(x: Tensor, keep: Tensor | None, shift: float, offset: float) -> Tenso
         value = u.mul_(SLOPE).sub_(negative).sub_(offset + SLOPE * shift)
         made.copy_(value if kept is None else value.mul_(kept))
     return y
+
+
+def _for_graph(x: Tensor, keep: Tensor | None, shift: float, offset: float) -> Tensor:
+    """The same value without a sigmoid: onnxruntime's is right to 1e-7, which is too little for its logarithm."""
+    t = x - shift
+    value = t.clamp(min=0.0) + (1.0 + (-t.abs()).exp()).log() - SLOPE * x - offset
+    return value if keep is None else value * keep
 
 
 class _Swoosh(torch.autograd.Function):
@@ -79,7 +88,7 @@ class _Swoosh(torch.autograd.Function):
 
 def _blocks(x: Tensor, keep: Tensor | None, *others: Tensor) -> Iterator[tuple[Any, ...]]:
     """Contiguous parts of x (B, T, H), with those of `keep` and the others: whole rows, or some frames of one row."""
-    if x.device.type != "cpu" or torch.compiler.is_exporting() or x.numel() <= BLOCK:
+    if x.device.type != "cpu" or x.numel() <= BLOCK:
         yield x, keep, *others
         return
     if keep is None:

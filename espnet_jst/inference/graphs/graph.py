@@ -36,6 +36,9 @@ class Graph:
         path: of the file.
         inputs: names that it must have.
 
+    Attributes:
+        shapes: of the inputs, without the batch.
+
     Raises:
         CheckpointError: the file is no graph, or one of other inputs.
     """
@@ -51,6 +54,7 @@ class Graph:
             reason = str(error).strip().splitlines()[0]
             raise CheckpointError(f"{path} is no graph that onnxruntime reads ({reason}): export again") from error
         self.inputs = [entry.name for entry in self._session.get_inputs()]
+        self.shapes = {entry.name: tuple(entry.shape[1:]) for entry in self._session.get_inputs()}
         if self.inputs != [*inputs]:
             raise CheckpointError(
                 f"{path} takes {', '.join(self.inputs)}, not {', '.join(inputs)}: export the model again"

@@ -59,7 +59,12 @@ def fixed_encoder(model: JSTModel, name: str, context: Any, folder: Path) -> Fix
         step = fixed_step(encoder, context, input_size(model, name))
     except ConfigError as error:
         raise CheckpointError(f"{folder / MANIFEST}: {name}: {error}") from error
-    graph = Graph(folder / graph_file(name), ["x", "count", *step.shapes.state])
+    shapes = {"x": (step.shapes.window, step.shapes.features), "count": (), **step.shapes.state}
+    graph = Graph(folder / graph_file(name), [*shapes])
+    if graph.shapes != shapes:
+        raise CheckpointError(
+            f"{folder / graph_file(name)} is of another chunk or left context than {MANIFEST}: export the model again"
+        )
     return FixedEncoder(step.shapes, step.tap_sizes, context, graph)
 
 
