@@ -13,8 +13,8 @@ import argparse
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,11 +76,9 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=20, help="of a stream (20)")
     args = parser.parse_args()
 
-    import statistics
-
     import torch
 
-    from benchmarks.measure import hardware, markdown
+    from benchmarks.measure import hardware, interleaved, markdown
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -90,14 +88,7 @@ def main() -> None:
         size = sum(weight.numel() for weight in encoder.parameters()) / 1e6
         with tempfile.TemporaryDirectory() as folder:
             runs = runs_of(encoder, context, Path(folder))
-            spent: dict[str, list[float]] = {kind: [] for kind in runs}
-            for number in range(args.rounds + 1):
-                for kind, run in runs.items():
-                    started = time.process_time()
-                    run(args.chunks)
-                    if number:  # the first round warms up
-                        spent[kind].append(time.process_time() - started)
-        median = {kind: statistics.median(seconds) for kind, seconds in spent.items()}
+            median = interleaved({kind: partial(run, args.chunks) for kind, run in runs.items()}, args.rounds)
         rows.append([name, f"{size:.1f}", *(f"{median[kind] / median['PyTorch']:.2f}" for kind in median)])
     print(f"\n{markdown(['encoder', 'M parameters', *median], rows)}")
 

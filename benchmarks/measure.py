@@ -47,9 +47,9 @@ def peak_growth_mb(run: Callable[[], object]) -> float:
     return (_status_kb("VmHWM") - before) / 1024
 
 
-def resident_mb() -> float:
-    """MB of memory that this process has now."""
-    return _status_kb("VmRSS") / 1024
+def resident_mb(process: int | str = "self") -> float:
+    """MB of memory that a process has now."""
+    return _status_kb("VmRSS", process) / 1024
 
 
 def in_fresh_process(script: str, *arguments: str) -> dict:
@@ -82,8 +82,8 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _status_kb(key: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _status_kb(key: str, process: int | str = "self") -> int:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(key + ":"):
             return int(line.split()[1])
     raise KeyError(key)

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from espnet_jst.encoders.chain import ChainContext
 from espnet_jst.encoders.fixed import FixedStep
 from espnet_jst.encoders.fixed_steps import fixed_step
-from espnet_jst.errors import ConfigError, JSTError
+from espnet_jst.errors import ConfigError
 from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.transducer import TransducerHead
-from espnet_jst.inference.graphs.graph import EXTRA
 from espnet_jst.inference.graphs.load import input_size
 from espnet_jst.model import JSTModel
-
-
-def check_installed(*modules: str) -> None:
-    """Refuse to begin without a package.
-
-    Raises:
-        JSTError: names the first one that is missing, and the command that installs it.
-    """
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise JSTError(f"{error.name or name} is missing: {EXTRA}") from None
 
 
 def check_output(folder: Path) -> None:

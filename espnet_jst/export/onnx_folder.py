@@ -12,13 +12,14 @@ import yaml
 from espnet_jst.config import check_choice
 from espnet_jst.encoders.chain import ChainContext, LeftChunks
 from espnet_jst.encoders.fixed import FixedStep
-from espnet_jst.export.check import check_installed, check_output, exported_steps
+from espnet_jst.export.check import check_output, exported_steps
 from espnet_jst.export.graphs import of_encoder, of_head, write
 from espnet_jst.export.quantize import quantize
 from espnet_jst.hub.about import ABOUT_KEY, CARD, DATA_LICENSE
 from espnet_jst.hub.load import CONFIG_KEY, DECODING_KEY, decoding_options, resolve
 from espnet_jst.hub.pack import stage_config, stage_file
 from espnet_jst.hub.safe_archive import file_sha256
+from espnet_jst.inference.graphs.graph import needed
 from espnet_jst.inference.graphs.manifest import CONFIG, Manifest
 from espnet_jst.inference.loading import load_model
 from espnet_jst.model import JSTModel
@@ -27,6 +28,7 @@ from espnet_jst.untrusted.config_file import pack_root, read_yaml
 from espnet_jst.version import __version__, installed
 
 WEIGHTS = ("fp32", "int8")
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def export_onnx(
@@ -58,7 +60,8 @@ def export_onnx(
     check_choice(weights, WEIGHTS, "weights")
     output = Path(output)
     check_output(output)
-    check_installed("onnx", "onnxscript", "onnxruntime")
+    for name in PACKAGES:
+        needed(name)
     files = resolve(tag_or_path)
     model, args = load_model(**files)
     packed = decoding_options(files[CONFIG_KEY])
@@ -134,7 +137,7 @@ def _manifest(
     }
     said = {
         "about": about,
-        "made_with": {name: installed(name) for name in ("espnet_jst", "torch", "onnx", "onnxscript", "onnxruntime")},
+        "made_with": {name: installed(name) for name in ("espnet_jst", "torch", *PACKAGES)},
         "fs": model.fs,
         "frame_s": model.source.shift_s,
         "encoders": encoders,

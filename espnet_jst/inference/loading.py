@@ -16,6 +16,7 @@ from espnet_jst.inference.device import check_device
 from espnet_jst.inputs.tokens import TokenInput
 from espnet_jst.inputs.unit_input import UnitIds, UnitInput
 from espnet_jst.model import JSTModel
+from espnet_jst.streams import device_of
 from espnet_jst.tasks.arguments import build_tokenizers, inputs_of
 from espnet_jst.units.unit_set import UnitSet
 
@@ -52,7 +53,7 @@ def reading_units(model: JSTModel, args: argparse.Namespace) -> JSTModel:
     tokenizer = tokenizers[specs[name].vocabulary_in(tokenizers)]
     units = UnitSet.load(conf["unit_set"])
     heard = UnitInput(units, conf.get("unit_case", "rm"), lambda text: tokenizer.encode([text]), owner)
-    return _hearing(model, heard.eval().to(next(model.parameters()).device))
+    return _hearing(model, heard.eval().to(device_of(model)))
 
 
 def given_units(model: JSTModel) -> JSTModel | None:

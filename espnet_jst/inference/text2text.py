@@ -21,7 +21,7 @@ from espnet_jst.inference.options import DecodingOptions
 from espnet_jst.inference.searches import build_decoder
 from espnet_jst.inference.word_stream import Span, Update, WordStream
 from espnet_jst.model import JSTModel, ModelState
-from espnet_jst.streams import RowState
+from espnet_jst.streams import RowState, device_of
 from espnet_jst.taps import Tap
 from espnet_jst.tasks.arguments import build_tokenizers, inputs_of
 from espnet_jst.text.assembler import AssembledWord
@@ -209,7 +209,7 @@ class Text2Text:
             ids.append(tokens)
         lengths = torch.tensor([len(row) for row in ids])
         padded = torch.tensor([row + [-1] * (int(lengths.max()) - len(row)) for row in ids], dtype=torch.long)
-        heard = Tap(padded.to(next(self.model.parameters()).device), lengths, 1 / self.model.fs)
+        heard = Tap(padded.to(device_of(self.model)), lengths, 1 / self.model.fs)
         taps, model = self.model.step(heard, state.model, last)
         decoding = DecoderState(state.decoding.searches, list(streams), state.decoding.nbest)
         updates, decoding = self.decoder.advance(taps, heard_s, decoding, last)

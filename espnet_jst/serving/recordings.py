@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -49,6 +49,18 @@ async def transcribe(request: Request, scheduler: Scheduler) -> Response:
         return Response(status_code=400)
 
 
+def form_of(request: Request, forms: Sequence[str]) -> str:
+    """The format that is asked for, by default the first one.
+
+    Raises:
+        RefusedError: it is none of them.
+    """
+    form: str = request.query_params.get("format", forms[0])
+    if form not in forms:
+        raise RefusedError(f"format {form[:20]!r}: one of {', '.join(forms)}")
+    return form
+
+
 def refused(error: RefusedError) -> Response:
     """A reason as JSON."""
     headers = {"Retry-After": RETRY_S} if error.status == 503 else {}
@@ -56,9 +68,7 @@ def refused(error: RefusedError) -> Response:
 
 
 async def _transcribe(request: Request, scheduler: Scheduler) -> Response:
-    form = request.query_params.get("format", "json")
-    if form not in TYPES:
-        raise RefusedError(f"format {form[:20]!r}: one of {', '.join(TYPES)}")
+    form = form_of(request, list(TYPES))
     tgt_lang = scheduler.model.tgt_lang(language_code(request.query_params.get("tgt_lang")))
     stream = scheduler.open("recording", live=False)
     try:

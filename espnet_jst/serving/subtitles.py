@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from espnet_jst.serving.access import check_access
 from espnet_jst.serving.conf import RefusedError
-from espnet_jst.serving.recordings import TYPES, refused
+from espnet_jst.serving.recordings import TYPES, form_of, refused
 from espnet_jst.serving.scheduler import Scheduler
 from espnet_jst.serving.wire import entry, read_json
 from espnet_jst.text.subtitles import format_words
@@ -20,16 +20,14 @@ from espnet_jst.text.words import Word
 MAX_BYTES = 32 << 20  # of words in JSON: those of a day
 MAX_TEXT = 1000  # characters of a word
 MAX_S = 1e6
-FORMS = ("srt", "vtt", "ttml", "txt")
+FORMS = [form for form in TYPES if form != "json"]
 
 
 async def subtitles(request: Request, scheduler: Scheduler) -> Response:
     """`{"words": [...]}`, each with fields of `Word`: text, lane, start_s, end_s, language, speaker, glued."""
     try:
         check_access(scheduler.conf, request.headers, request.query_params)
-        form = request.query_params.get("format", "srt")
-        if form not in FORMS:
-            raise RefusedError(f"format {form[:20]!r}: one of {', '.join(FORMS)}")
+        form = form_of(request, FORMS)
         text = await asyncio.to_thread(_document, await _body(request), form, scheduler.model.languages)
         return Response(text, media_type=TYPES[form])
     except RefusedError as error:

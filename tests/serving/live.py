@@ -22,6 +22,8 @@ import numpy as np
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from benchmarks.measure import resident_mb
+
 ROOT = Path(__file__).resolve().parents[2]
 OPENAI = "/v1/realtime/translations"
 FS = 24_000  # of that protocol, in Hz
@@ -64,8 +66,7 @@ class Process:
     @property
     def rss_mb(self) -> float:
         """Resident memory."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return resident_mb(self.process.pid)
 
     def get(self, path: str) -> str:
         """What stands at an address."""

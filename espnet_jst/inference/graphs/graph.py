@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -14,17 +15,16 @@ from espnet_jst.errors import CheckpointError, JSTError
 EXTRA = "pip install 'espnet_jst[export]'"
 
 
-def runtime() -> Any:
-    """The module onnxruntime.
+def needed(name: str) -> ModuleType:
+    """A module of the extra `export`.
 
     Raises:
-        JSTError: it is not installed.
+        JSTError: it is missing, or one that it needs; says the command that installs it.
     """
     try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise JSTError(f"onnxruntime is missing: {EXTRA}") from None
-    return onnxruntime
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise JSTError(f"{error.name or name} is missing: {EXTRA}") from None
 
 
 class Graph:
@@ -44,7 +44,7 @@ class Graph:
     """
 
     def __init__(self, path: Path, inputs: Sequence[str]) -> None:
-        ort = runtime()
+        ort = needed("onnxruntime")
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
         options.log_severity_level = 3
