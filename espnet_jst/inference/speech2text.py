@@ -177,6 +177,7 @@ class Speech2Text:
             config = str(Path(tag_or_path).expanduser() / CONFIG)
             options = exported_options(decoding_options(config), overrides)
             self = cls.from_model(*load_exported(Path(tag_or_path)), **options)
+            self.config_file = Path(config)
         else:
             files = resolve(tag_or_path)
             config = files[CONFIG_KEY]

@@ -14,6 +14,7 @@ pytest.importorskip("onnxscript")
 from espnet_jst.bin import cli
 from espnet_jst.errors import CheckpointError, ConfigError, JSTError
 from espnet_jst.export.onnx_folder import export_onnx
+from espnet_jst.hub.about import said_of
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.session import advance_together
 from tests.hub.packs import packed_recipe
@@ -102,6 +103,7 @@ def test_a_pack_keeps_licence_languages_and_tokens(tmp_path):
     assert (folder / "tokens.tgt.txt").read_text(encoding="utf-8").split() == tiny.TARGET
     model = Speech2Text.from_pretrained(folder)
     assert model.languages == {"transcript": "en", "translation": "de"}
+    assert said_of(model.config_file)[0].license == "cc-by-4.0"  # what a server shows of it
     assert model(tiny.speech(2.0))[0][2]
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".export-")]
 
