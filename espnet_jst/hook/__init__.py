@@ -2,8 +2,9 @@
 
 A `.pth` file in site-packages (`install`) calls `arm` in a Python that was started with the name of an ESPnet program;
 every other Python pays for one comparison. `arm` puts a finder in place that acts once, when `python -m` looks the
-program up: it answers with our program where the command line asks for a model of ours (`handover`), else with nothing,
-and is gone in both cases. No module of ESPnet is changed.
+program up: it answers with our program where the command line asks for a model of ours, with ESPnet's behind
+`register()` where it names a part of ours (`handover`), else with nothing, and is gone in every case. No module of
+ESPnet is changed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-PROGRAMS = ("espnet2.bin.st_train", "espnet2.bin.st_inference")
+PROGRAMS = tuple(f"espnet2.bin.{task}_{what}" for task in ("st", "asr") for what in ("train", "inference"))
 
 
 class Handover(MetaPathFinder):

@@ -12,7 +12,15 @@ from espnet_jst.errors import JSTError
 from espnet_jst.hub.load import find_config
 from espnet_jst.untrusted.config_file import read_yaml as read_foreign_yaml
 
-_MODEL_OPTIONS = ("model_tag", "st_train_config", "st_model_file", "transducer_conf")
+from espnet_jst.registry import TABLE
+
+# Choices of ESPnet's tasks that a configuration or a command line may fill with a name of ours.
+_PARTS = ("frontend", "specaug", "normalize", "encoder", "optim", "scheduler")
+_MODEL_OPTIONS = (
+    "model_tag",
+    "transducer_conf",
+    *(f"{task}_{file}" for task in ("st", "asr") for file in ("train_config", "model_file")),
+)
 
 
 def stand_in(program: str, arguments: Sequence[str]) -> str | None:
@@ -22,17 +30,27 @@ def stand_in(program: str, arguments: Sequence[str]) -> str | None:
         program: one of `espnet_jst.hook.PROGRAMS`.
         arguments: of the command line.
     """
+    task, _, what = program.rpartition(".")[2].partition("_")
     try:
-        if program == "espnet2.bin.st_train":
-            return "espnet_jst.bin.jst_train" if is_ours(_values(arguments, ())) else None
+        if what == "train":
+            values = _values(arguments, _PARTS)
+            if task == "st" and is_ours(values):
+                return "espnet_jst.bin.jst_train"
+            return "espnet_jst.bin.espnet_with_parts" if has_parts_of_ours(values) else None
         values = _values(arguments, _MODEL_OPTIONS)
-        config = _model_config(values)
-        if config is None or not is_ours(read_foreign_yaml(config)):
-            return None
+        path = _model_config(values, task)
+        config = read_foreign_yaml(path) if path else {}
     except (JSTError, OSError):  # what cannot be read is left to ESPnet, which says so in its own way
         return None
-    # A configuration of ESPnet's searches asks for them, not for ours.
-    return "espnet_jst.bin.espnet_search" if values.get("transducer_conf") else "espnet_jst.bin.jst_inference"
+    if task == "st" and is_ours(config):
+        # A configuration of ESPnet's searches asks for them, not for ours.
+        return "espnet_jst.bin.espnet_search" if values.get("transducer_conf") else "espnet_jst.bin.jst_inference"
+    return "espnet_jst.bin.espnet_with_parts" if not is_ours(config) and has_parts_of_ours(config) else None
+
+
+def has_parts_of_ours(config: Mapping[str, Any]) -> bool:
+    """Whether a training configuration of ESPnet's task names a frontend, an encoder, ... of ours."""
+    return any(config.get(choice) in TABLE[choice] for choice in _PARTS)
 
 
 def is_ours(config: Mapping[str, Any]) -> bool:
@@ -51,10 +69,11 @@ def _values(arguments: Sequence[str], options: Sequence[str]) -> dict[str, Any]:
     return {**(read_yaml(config) if config else {}), **given}
 
 
-def _model_config(values: Mapping[str, Any]) -> Path | None:
+def _model_config(values: Mapping[str, Any], task: str) -> Path | None:
     """The training configuration of the model to decode."""
     if values.get("model_tag"):
         return find_config(values["model_tag"])
-    if values.get("st_train_config"):
-        return Path(values["st_train_config"])
-    return Path(values["st_model_file"]).parent / "config.yaml" if values.get("st_model_file") else None
+    if values.get(f"{task}_train_config"):
+        return Path(values[f"{task}_train_config"])
+    model = values.get(f"{task}_model_file")
+    return Path(model).parent / "config.yaml" if model else None

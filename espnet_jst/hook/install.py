@@ -12,7 +12,7 @@ from espnet_jst.errors import ConfigError
 FILE_NAME = "zz_espnet_jst_hook.pth"
 # One line, because that is what a .pth file executes; an ImportError says that espnet_jst was uninstalled.
 _LINE = (
-    'import sys; any("espnet2.bin.st_" in a for a in sys.orig_argv) and '
+    'import sys; any(a.startswith(("espnet2.bin.st_", "espnet2.bin.asr_")) for a in sys.orig_argv) and '
     'exec("try:\\n from espnet_jst.hook import arm\\nexcept ImportError:\\n pass\\nelse:\\n arm()")'
 )
 CONTENT = f"# Lets ESPnet's commands run models of espnet_jst. Remove it with: espnet-jst hook uninstall\n{_LINE}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -37,6 +38,30 @@ def write(path: Path, values: dict) -> Path:
     return path
 
 
+def espnets_own(root: Path, *texts: str) -> dict:
+    """Configuration of a model of ESPnet's own task on `corpus`, without its frontend; the first text is its target."""
+    ours = corpus.config(root, max_epoch=1)
+    kept = ("train_shape_file", "valid_shape_file", "batch_size", "batch_type", "token_list", "max_epoch")
+    files = [
+        ("wav.scp", "speech", "sound"),
+        *((name, "text" if n == 0 else name, "text") for n, name in enumerate(texts)),
+    ]
+    return {
+        **{key: ours[key] for key in (*kept, "use_tensorboard", "use_matplotlib")},
+        **{
+            f"{name}_data_path_and_name_and_type": [[str(root / name / file), *rest] for file, *rest in files]
+            for name in ("train", "valid")
+        },
+        "num_att_plot": 0,
+        "token_type": "word",
+        "normalize": "utterance_mvn",
+        "encoder": "conformer",
+        "encoder_conf": {"output_size": 16, "attention_heads": 2, "linear_units": 16, "num_blocks": 1},
+        "decoder": "transformer",
+        "decoder_conf": {"attention_heads": 2, "linear_units": 16, "num_blocks": 1},
+    }
+
+
 def test_a_configuration_with_heads_trains_with_our_program(tmp_path: Path) -> None:
     write(tmp_path / "base.yaml", {"model_conf": {"heads": {"joint": {"kind": "transducer"}}}})
     ours = write(tmp_path / "ours.yaml", {"base": "base.yaml", "max_epoch": 1})
@@ -45,6 +70,20 @@ def test_a_configuration_with_heads_trains_with_our_program(tmp_path: Path) -> N
     assert stand_in(TRAIN, [f"--config={ours}"]) == "espnet_jst.bin.jst_train"
     for other in (["--config", str(theirs)], ["--config", str(tmp_path / "none.yaml")], ["--help"], ["--config"], []):
         assert stand_in(TRAIN, other) is None
+
+
+def test_a_part_of_ours_is_registered_for_espnets_own_programs(tmp_path: Path) -> None:
+    own, other = "espnet_jst.bin.espnet_with_parts", {"encoder": "conformer", "decoder": "rnn", "model_conf": {}}
+    beams = write(tmp_path / "config.yaml", {**other, "frontend": "beam_bank"})
+    plain = write(tmp_path / "plain.yaml", other)
+    for task in ("st", "asr"):
+        train, decode = f"espnet2.bin.{task}_train", f"espnet2.bin.{task}_inference"
+        assert stand_in(train, ["--config", str(beams)]) == own
+        assert stand_in(train, ["--config", str(plain), "--encoder", "zipformer"]) == own
+        assert stand_in(train, ["--config", str(plain), "--encoder", "rnn"]) is None
+        assert stand_in(decode, [f"--{task}_train_config", str(beams)]) == own
+        assert stand_in(decode, [f"--{task}_model_file", str(tmp_path / "model.pth")]) == own
+        assert stand_in(decode, [f"--{task}_train_config", str(plain)]) is None
 
 
 def test_a_model_is_recognised_however_it_is_named(models: dict[str, Path], tmp_path: Path) -> None:
@@ -126,25 +165,13 @@ def test_espnets_st_train_trains_our_model_with_our_trainer(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_model_of_espnets_own_trains_and_decodes_as_without_the_hook(tmp_path: Path) -> None:
     root = corpus.make_corpus(tmp_path / "data")
-    ours = corpus.config(root, max_epoch=1)
-    kept = ("train_data_path_and_name_and_type", "valid_data_path_and_name_and_type", "train_shape_file")
-    kept += ("valid_shape_file", "batch_size", "batch_type", "token_list", "max_epoch", "use_tensorboard")
     model = {
-        **{key: ours[key] for key in (*kept, "use_matplotlib")},
-        "num_att_plot": 0,
-        "token_type": "word",
+        **espnets_own(root, "text", "src_text"),
         "src_token_type": "word",
         "src_token_list": str(root / "tokens.txt"),
         "frontend_conf": {"fs": 8000, "n_mels": 16},
-        "normalize": "utterance_mvn",
-        "encoder": "conformer",
-        "encoder_conf": {"output_size": 16, "attention_heads": 2, "linear_units": 16, "num_blocks": 1},
-        "decoder": "transformer",
-        "decoder_conf": {"attention_heads": 2, "linear_units": 16, "num_blocks": 1},
         "model_conf": {"asr_weight": 0.0},
     }
-    for rows in ("train_data_path_and_name_and_type", "valid_data_path_and_name_and_type"):
-        model[rows] = [row for row in model[rows] if row[1] != "alignment"]
     config = write(tmp_path / "theirs.yaml", model)
     hooked = environment(tmp_path)
     run("st_train", "--config", config, "--output_dir", tmp_path / "exp", env=hooked, cwd=tmp_path)
@@ -164,3 +191,24 @@ def test_a_model_of_espnets_own_trains_and_decodes_as_without_the_hook(tmp_path:
     for name in written:
         one, other = (tmp_path / folder / "1best_recog" / name for folder in ("hooked", "plain"))
         assert one.read_text() == other.read_text()
+
+
+@pytest.mark.slow
+def test_espnets_asr_task_trains_and_decodes_on_the_beams_of_five_microphones(tmp_path: Path) -> None:
+    root = corpus.make_corpus(tmp_path / "data")
+    for path in root.glob("*/*.wav"):
+        heard, fs = soundfile.read(path)
+        soundfile.write(path, np.stack([np.roll(heard, delay) for delay in (0, 1, 3, 2, 1)], axis=1), fs)
+    model = espnets_own(root, "src_text")
+    model |= {"frontend": "beam_bank", "frontend_conf": {"fs": 8000, "n_mels": 16, "azimuths": 4}}
+    config = write(tmp_path / "asr.yaml", {**model, "model_conf": {"ctc_weight": 0.5}})
+    env = environment(tmp_path)
+    run("asr_train", "--config", config, "--output_dir", tmp_path / "exp", env=env, cwd=tmp_path)
+    weights = torch.load(tmp_path / "exp" / "valid.acc.best.pth", weights_only=True)
+    assert any(name.startswith("frontend.merge.") for name in weights)
+    options = ["--asr_train_config", tmp_path / "exp" / "config.yaml", "--beam_size", 2, "--maxlenratio", -5]
+    options += ["--asr_model_file", tmp_path / "exp" / "valid.acc.best.pth"]
+    options += ["--data_path_and_name_and_type", f"{root / 'valid' / 'wav.scp'},speech,sound"]
+    run("asr_inference", *options, "--output_dir", tmp_path / "out", env=env, cwd=tmp_path)
+    decoded = (tmp_path / "out" / "1best_recog" / "token").read_text().splitlines()
+    assert len(decoded) == 4 and any(len(line.split()) > 1 for line in decoded)
