@@ -10,9 +10,8 @@ from typing import Any
 from espnet_jst.config import read_yaml
 from espnet_jst.errors import JSTError
 from espnet_jst.hub.load import find_config
-from espnet_jst.untrusted.config_file import read_yaml as read_foreign_yaml
-
 from espnet_jst.registry import TABLE
+from espnet_jst.untrusted.config_file import read_yaml as read_foreign_yaml
 
 # Choices of ESPnet's tasks that a configuration or a command line may fill with a name of ours.
 _PARTS = ("frontend", "specaug", "normalize", "encoder", "optim", "scheduler")
