@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "transcribe": ("espnet_jst.bin.transcribe", "recordings in, transcript and translation out"),
+    "models": ("espnet_jst.bin.jst_models", "the packed models of the project's tree, with what was measured of them"),
     "serve": ("espnet_jst.bin.jst_serve", "a server of live sessions and of recordings"),
     "translate": ("espnet_jst.bin.translate", "lines of text in, their translations out"),
     "train": ("espnet_jst.bin.jst_train", "train a model (ESPnet's flags)"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from espnet_jst.config import shown
 from espnet_jst.errors import CheckpointError, ConfigError
+from espnet_jst.hub import shelf
 from espnet_jst.hub.about import CARD
 from espnet_jst.hub.safe_archive import MAX_MEMBERS, file_sha256, unpack_to_cache
 from espnet_jst.keys import read
@@ -41,8 +42,9 @@ def resolve(tag_or_path: str | Path, *, cache_dir: str | Path | None = None) -> 
     """Find a model's configuration and weights.
 
     Args:
-        tag_or_path: a packed zip; a folder: an unpacked pack, or an experiment with config.yaml and weights; or a hub
-            tag `owner/name`, better `owner/name@revision`. What exists as a path is never taken for a tag.
+        tag_or_path: a packed zip; a folder: an unpacked pack, or an experiment with config.yaml and weights; the name
+            of a pack of the project's tree (`shelf`); or a hub tag `owner/name`, better `owner/name@revision`. What
+            exists as a path is never taken for a name or a tag.
         cache_dir: where zips are unpacked, by default $JST_CACHE or ~/.cache/espnet_jst. Folders and the hub's cache
             are only read.
 
@@ -60,7 +62,13 @@ def resolve(tag_or_path: str | Path, *, cache_dir: str | Path | None = None) -> 
         return _resolve_archive(path, cache_dir)
     if _TAG.fullmatch(str(tag_or_path)):
         return read_pack(_download(str(tag_or_path)))
-    raise CheckpointError(f"{tag_or_path}: no such zip or folder, and not a hub tag of the form owner/name@revision")
+    named = shelf.packs()
+    if str(tag_or_path) in named:
+        return _resolve_archive(named[str(tag_or_path)], cache_dir)
+    raise CheckpointError(
+        f"{tag_or_path}: no such zip or folder, not a hub tag of the form owner/name@revision, and no pack of this "
+        f"tree ({', '.join(named) or 'it has none'})"
+    )
 
 
 def decoding_options(config: str | Path) -> dict[str, Any]:

@@ -41,6 +41,7 @@ sys.exit(status)
         ("espnet_jst.bin.cli", ["beams", "--help"]),
         ("espnet_jst.bin.cli", ["serve", "--help"]),
         ("espnet_jst.bin.cli", ["export", "--help"]),
+        ("espnet_jst.bin.cli", ["models", "--help"]),
     ],
 )
 def test_help_imports_nothing_heavy(module: str, arguments: list[str]) -> None:

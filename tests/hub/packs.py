@@ -15,12 +15,12 @@ from tests.inference import tiny
 OPTIONS = {"st_tag": "tiny", "corpus": "noise", "license": "cc-by-4.0", "creator": "Doe, Jo", "hf_repo": "org/name"}
 
 
-def packed_recipe(folder: Path) -> Path:
+def packed_recipe(folder: Path, results: str = "# RESULTS\n|test|1.0|\n") -> Path:
     """Below `folder`: the experiment, its pack and a test recording. Returns the pack."""
     options = Options.of(**OPTIONS)
     experiment = folder / options.exp
     tiny.save(*tiny.tiny_model(tiny.config(tiny.SERIALIZED)), experiment)
-    (experiment / "RESULTS.md").write_text("# RESULTS\n|test|1.0|\n", encoding="utf-8")
+    (experiment / "RESULTS.md").write_text(results, encoding="utf-8")
     (folder / "LICENSE.data").write_text("nobody's noise", encoding="utf-8")
     soundfile.write(folder / "a.wav", tiny.speech(2.0), 8000)
     table = folder / options.data.raw / "test" / "wav.scp"
