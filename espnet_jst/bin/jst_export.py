@@ -2,6 +2,7 @@
 
 espnet-jst export --to onnx model.zip model_onnx
 espnet-jst transcribe --model model_onnx speech.wav
+espnet-jst export --to sherpa-onnx model.zip model_sherpa
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="espnet-jst export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--to", required=True, choices=("onnx",), help="the runtime")
+    parser.add_argument("--to", required=True, choices=("onnx", "sherpa-onnx"), help="the runtime")
     parser.add_argument("pack", help="packed zip, folder, or hub tag owner/name@revision")
     parser.add_argument("output", help="folder to write; new or empty")
     parser.add_argument("--weights", default="fp32", choices=("fp32", "int8"), help="int8: the encoders' matrices")
@@ -29,13 +30,20 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from espnet_jst.export.onnx_folder import export_onnx
+    given = {"weights": args.weights, "chunk_s": args.chunk_s, "left_chunks": args.left_chunks}
+    if args.to == "onnx":
+        from espnet_jst.export.onnx_folder import export_onnx
 
-    folder = export_onnx(
-        args.pack, args.output, weights=args.weights, chunk_s=args.chunk_s, left_chunks=args.left_chunks
-    )
-    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-    print(f"{folder}: {size:.1f} MB; espnet-jst transcribe --model {folder} runs it")
+        folders = [export_onnx(args.pack, args.output, **given)]
+        use = f"espnet-jst transcribe --model {args.output} runs it"
+    else:
+        from espnet_jst.export.sherpa_folder import export_sherpa
+
+        folders = export_sherpa(args.pack, args.output, **given)
+        use = "docs/sherpa.md has a client"
+    for folder in folders:
+        size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+        print(f"{folder}: {size:.1f} MB; {use}")
 
 
 main = program(get_parser, _run)

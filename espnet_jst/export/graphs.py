@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,9 +32,10 @@ class Part:
 
     Attributes:
         file: of the graph.
-        module: takes and gives tensors whose first axis is the batch.
+        module: takes and gives tensors.
         inputs, outputs: names, in order.
         example: values of the inputs.
+        batch_axes: which axis of each input is the batch; by default the first.
     """
 
     file: str
@@ -41,6 +43,7 @@ class Part:
     inputs: list[str]
     outputs: list[str]
     example: list[Tensor]
+    batch_axes: Sequence[int] = ()
 
 
 class PredictorStep(nn.Module):
@@ -137,10 +140,12 @@ def write(part: Part, folder: Path) -> float:
     """
     module = part.module.eval()
     wanted = module(*part.example)  # also makes tables that must not be made while it is traced
-    batch = {0: torch.export.Dim("batch")}
+    dim = torch.export.Dim("batch")
+    batch = [{axis: dim} for axis in part.batch_axes or [0] * len(part.inputs)]
     # What is beyond the named arguments of `forward` is one argument, a tuple.
-    named = len(part.inputs) if len(part.inputs) == 1 else 2 if isinstance(module, FixedStep) else 1
-    rest = (tuple(batch for _ in part.inputs[named:]),) if len(part.inputs) > named else ()
+    arguments = inspect.signature(type(module).forward).parameters.values()
+    named = sum(argument.kind is argument.POSITIONAL_OR_KEYWORD for argument in arguments) - 1  # self
+    rest = (tuple(batch[named:]),) if len(part.inputs) > named else ()
     path = folder / part.file
     with _quiet():
         torch.onnx.export(
@@ -148,7 +153,7 @@ def write(part: Part, folder: Path) -> float:
             tuple(part.example),
             str(path),
             dynamo=True,
-            dynamic_shapes=(*(batch for _ in range(named)), *rest),
+            dynamic_shapes=(*batch[:named], *rest),
             input_names=part.inputs,
             output_names=part.outputs,
             external_data=False,

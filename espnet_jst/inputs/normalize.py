@@ -63,8 +63,19 @@ class RunningMVN(StreamingNormalize):
         x, state = self._follow(tap.x, state, tap.lengths.tolist())
         return tap._replace(x=x), state
 
-    def _follow(self, x: Tensor, state: RunningState, counts: Sequence[int] | None) -> tuple[Tensor, RunningState]:
-        """Normalized frames, and the state after the first `counts` of each row (None: after all)."""
+    def full(self, x: Tensor, state: RunningState) -> tuple[Tensor, RunningState]:
+        """Frames (B, T, D) that are all there -> normalized, and the state after them; the same operations whatever
+        their values are, as a graph needs them.
+        """
+        return self._follow(x, state, None, look=False)
+
+    def _follow(
+        self, x: Tensor, state: RunningState, counts: Sequence[int] | None, look: bool = True
+    ) -> tuple[Tensor, RunningState]:
+        """Normalized frames, and the state after the first `counts` of each row (None: after all).
+
+        Without `look` frames are left out of the mean by multiplication, even where there are none to leave out.
+        """
         # Centred on the global mean first: sums stay small, so a long stream loses no precision.
         blocks, (total, count) = [], (state.total, state.count)
         for start in range(0, x.size(1), self.block_frames):
@@ -74,7 +85,7 @@ class RunningMVN(StreamingNormalize):
             counted = frames.isfinite().all(-1, keepdim=True)
             if self.ignore_silence:
                 counted &= (frames != frames[..., :1]).any(-1, keepdim=True)
-            if self.ignore_silence or not counted.all():
+            if self.ignore_silence or not look or not counted.all():
                 heard, own = block.where(counted, 0.0), weights @ counted.to(block)
             else:
                 own = weights.sum(1, keepdim=True).expand(x.size(0), -1, -1)
