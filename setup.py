@@ -74,6 +74,7 @@ TEST_REQUIREMENTS = [
     *EXPORT,
     "openai>=3.57,<4",  # the clients of others that the server is tried with
     "simulstream>=1,<2",
+    "sherpa-onnx>=2,<3",  # runs what is exported for it
 ]
 
 EXTRAS = {

@@ -35,6 +35,7 @@ BASE_CLASSES = {"model", "inputs", "encoders.interface"}
 # (importing module, imported one) -> why that one thing of ESPnet is used as it is.
 USED_OF_ESPNET = {
     ("model", "espnet2.torch_utils.device_funcs"): "what the trainer gathers from several GPUs",
+    ("export.nemo", "espnet2.layers.global_mvn"): "ESPnet's normalization, which becomes a part of a graph",
     ("heads.attention", "espnet2.asr.decoder.transformer_decoder"): "ESPnet's decoder, whose weights load",
     ("inputs.speech", "espnet2.asr.specaug.specaug"): "ESPnet's masks, whose warp two views share",
     ("inputs.pretrained.espnet_ssl", "espnet2.tasks.ssl"): "encoders that ESPnet has trained, whose weights load",

@@ -22,6 +22,15 @@ TWO_CORES = {
     "tatoeba_es_en",
 }  # recipes whose results come from two cores
 TOKENS = ["<blank>", "<unk>", "<asr>", "<st>", *(f"▁{n}" for n in range(40)), "<sos/eos>"]
+ADAPTED = {
+    "frontend": "whisper_mel",
+    "frontend_conf": {"n_mels": 20},
+    "encoder": "chunk_whisper",
+    "encoder_conf": {
+        **{"size": 32, "layers": 2, "heads": 4, "feed_forward_size": 48},
+        **{"output_subsampling": 4, "chunk_frames": 8, "left_chunks": 8},
+    },
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "/".join(path.relative_to(ROOT).parts[-3:]))
@@ -33,6 +42,8 @@ def test_a_shipped_configuration_builds_models_that_hear_and_write(path, tmp_pat
         bands = (args.frontend_conf or {}).get("n_mels", 80)
         if args.frontend == "pretrained":  # the user says which one
             args.frontend_conf, bands = {"model": saved("whisper"), "layer": 2}, 32
+        if args.frontend == "trained":  # likewise
+            args.frontend_conf, bands = {**args.frontend_conf, "architecture": ADAPTED}, 32
         if args.encoder == "chunk_whisper":
             args.encoder_conf |= {"model": saved("whisper"), "layers": 2}
             bands = args.frontend_conf["n_mels"] = 20
