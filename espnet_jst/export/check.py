@@ -1,8 +1,6 @@
-"""What can be exported, and where to."""
+"""What can be exported as a folder of ONNX graphs."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from espnet_jst.encoders.chain import ChainContext
 from espnet_jst.encoders.fixed import FixedStep
@@ -12,16 +10,6 @@ from espnet_jst.heads.ctc import CTCHead
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.inference.graphs.load import input_size
 from espnet_jst.model import JSTModel
-
-
-def check_output(folder: Path) -> None:
-    """Refuse a folder in which something lies already.
-
-    Raises:
-        ConfigError: it is not empty, or no folder.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is not empty: give a folder that is new, or empty this one")
 
 
 def exported_steps(model: JSTModel, context: ChainContext, where: object) -> dict[str, FixedStep]:

@@ -54,42 +54,49 @@ class Normalized(nn.Module):
 class StreamingEncoder(nn.Module):
     """(N, F, W) features, the state -> (N, J, T) frames as the joint network wants them, the state.
 
+    A step is a chunk of the encoder that the head reads; one below it, whose chunk is shorter, has several.
+
     Args:
-        normalized: what the features go through first.
+        normalize: what the features go through first.
         steps: the encoders up to the one that the head reads.
         links: their places in the chain.
         reads: tap that the head reads.
         projection: of the joint network.
 
-    Raises:
-        ConfigError: an upper encoder has another chunk than the one that it reads.
+    Attributes:
+        window, hop: frames of features that a step reads, and from the begin of one step to that of the next.
+        frames: that it gives.
     """
 
     def __init__(
         self,
-        normalized: Normalized,
+        normalize: nn.Module | None,
         steps: dict[str, FixedStep],
         links: Sequence[Link],
         reads: str,
         projection: nn.Module,
     ) -> None:
         super().__init__()
-        self.normalized, self.steps, self.projection = normalized, nn.ModuleDict(steps), projection
+        self.steps, self.projection = nn.ModuleDict(steps), projection
         self.links, self.reads = [(link.name, link.reads) for link in links], reads
         self.names = {name: [tap_name(name, tap) for tap in step.tap_sizes] for name, step in steps.items()}
-        self.shapes = [*normalized.shapes]
-        frames = {}
-        for name, below in self.links:
-            shapes = steps[name].shapes
-            if below is not None and not shapes.window == shapes.hop == frames[below]:
-                raise ConfigError(
-                    f"{name} hears {shapes.window} frames at once of the {frames[below]} of a chunk below it: "
-                    "sherpa-onnx has one chunk for all; export with equal chunks, or decode with --to onnx"
-                )
-            for tap, size in steps[name].tap_sizes.items():
-                frames[tap_name(name, tap)] = shapes.frames * shapes.factor // size.factor
-            self.shapes += [shape for key, shape in shapes.state.items() if (name, key) != (FIRST, COUNTER)]
-        self.frames = frames[reads]
+        frames = {
+            tap_name(name, tap): step.shapes.frames * step.shapes.factor // size.factor
+            for name, step in steps.items()
+            for tap, size in step.tap_sizes.items()
+        }
+        self.chunks: dict[str, int] = {}  # of each encoder in a step
+        above = 1
+        for name, below in reversed(self.links):
+            self.chunks[name] = above
+            above *= steps[name].shapes.hop // frames[below] if below is not None else 1
+        first = steps[FIRST].shapes
+        self.hop, self.frames = first.hop * self.chunks[FIRST], frames[reads]
+        self.window = self.hop + first.window - first.hop
+        self.normalized = Normalized(normalize, first.features, self.hop)
+        self.shapes = [*self.normalized.shapes]
+        for name, step in steps.items():
+            self.shapes += [shape for key, shape in step.shapes.state.items() if (name, key) != (FIRST, COUNTER)]
 
     @property
     def cache_size(self) -> int:
@@ -101,18 +108,17 @@ class StreamingEncoder(nn.Module):
         cache_last_channel_len: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """The arguments of NeMo's encoder; `length` and the second cache have nothing to say here."""
-        state = self._parts(cache_last_channel)
-        own = [next(state) for _ in self.normalized.shapes]
-        x, own = self.normalized(audio_signal.transpose(1, 2), own)
-        after, counter, taps = own, cache_last_channel_len, {}
+        parts = self._parts(cache_last_channel)
+        own = [next(parts) for _ in self.normalized.shapes]
+        x, after = self.normalized(audio_signal.transpose(1, 2), own)
+        counter, taps = cache_last_channel_len, dict[str, Tensor]()
         for name, below in self.links:
-            step, keys = self.steps[name], list(self.steps[name].shapes.state)
-            before = [cache_last_channel_len if (name, key) == (FIRST, COUNTER) else next(state) for key in keys]
-            before = [part.long() if key == COUNTER else part for key, part in zip(keys, before, strict=True)]
-            count = torch.full_like(length, step.shapes.heard(step.shapes.window, True))
-            found = step(x if below is None else taps[below], count, *before)
-            taps |= dict(zip(self.names[name], found, strict=False))
-            for key, part in zip(keys, found[len(self.names[name]) :], strict=True):
+            keys = list(self.steps[name].shapes.state)
+            state = [cache_last_channel_len if (name, key) == (FIRST, COUNTER) else next(parts) for key in keys]
+            state = [part.long() if key == COUNTER else part for key, part in zip(keys, state, strict=True)]
+            found, state = self._run(name, x if below is None else taps[below], state)
+            taps |= found
+            for key, part in zip(keys, state, strict=True):
                 if (name, key) == (FIRST, COUNTER):
                     counter = part
                 else:
@@ -120,6 +126,19 @@ class StreamingEncoder(nn.Module):
         y = self.projection(taps[self.reads])
         cache = torch.cat([part.reshape(part.size(0), -1) for part in after], dim=1)
         return y.transpose(1, 2), torch.full_like(length, self.frames), cache[:, None, None], cache_last_time, counter
+
+    def _run(self, name: str, x: Tensor, state: list[Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The chunks of an encoder in a step: its taps, and the state after them."""
+        step, names = self.steps[name], self.names[name]
+        shapes = step.shapes
+        count = torch.full_like(x[:, 0, 0], shapes.heard(shapes.window, True), dtype=torch.long)
+        found: list[Sequence[Tensor]] = []
+        for chunk in range(self.chunks[name]):
+            begin = chunk * shapes.hop
+            made = step(x[:, begin : begin + shapes.window], count, *state)
+            state = list(made[len(names) :])
+            found.append(made[: len(names)])
+        return {tap: torch.cat(pieces, dim=1) for tap, pieces in zip(names, zip(*found), strict=True)}, state
 
     def _parts(self, cache: Tensor) -> Iterator[Tensor]:
         parts = cache[:, 0, 0].split([math.prod(shape) for shape in self.shapes], dim=1)
@@ -178,7 +197,6 @@ def order(head: TransducerHead) -> list[int]:
 
 def parts_of(encoder: StreamingEncoder, head: TransducerHead, features: int) -> list[Part]:
     """The three graphs."""
-    window = encoder.steps[FIRST].shapes.window
     decoder = Decoder(head)
     layers, size = decoder.state
     states = [torch.randn(layers, ROWS, size) for _ in range(2)]
@@ -187,14 +205,20 @@ def parts_of(encoder: StreamingEncoder, head: TransducerHead, features: int) -> 
     joined = torch.randn(ROWS, head.joint.output.in_features, 1)
     # Counters among the floats, of upper encoders, are none of their example.
     cache = 0.1 * torch.rand(ROWS, 1, 1, encoder.cache_size)
-    length = torch.full((ROWS,), window)
+    length = torch.full((ROWS,), encoder.window)
     return [
         Part(
             ENCODER,
             encoder,
             ["audio_signal", "length", *CACHES],
             ["outputs", "encoded_lengths", *(f"{name}_next" for name in CACHES)],
-            [torch.randn(ROWS, features, window), length, cache, torch.zeros(ROWS, 1, 1, 1), torch.tensor([0, 1, 4])],
+            [
+                torch.randn(ROWS, features, encoder.window),
+                length,
+                cache,
+                torch.zeros(ROWS, 1, 1, 1),
+                torch.tensor([0, 1, 4]),
+            ],
         ),
         Part(
             DECODER,

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from espnet_jst.config import check_choice
 from espnet_jst.encoders.chain import ChainContext, LeftChunks
 from espnet_jst.encoders.fixed import FixedStep
-from espnet_jst.export.check import check_output, exported_steps
+from espnet_jst.export.check import exported_steps
 from espnet_jst.export.graphs import of_encoder, of_head, write
 from espnet_jst.export.quantize import quantize
+from espnet_jst.export.source import PACKAGES, new_folder, open_source
 from espnet_jst.hub.about import ABOUT_KEY, CARD, DATA_LICENSE
-from espnet_jst.hub.load import CONFIG_KEY, DECODING_KEY, decoding_options, resolve
+from espnet_jst.hub.load import CONFIG_KEY, DECODING_KEY
 from espnet_jst.hub.pack import stage_config, stage_file
 from espnet_jst.hub.safe_archive import file_sha256
-from espnet_jst.inference.graphs.graph import needed
 from espnet_jst.inference.graphs.manifest import CONFIG, Manifest
-from espnet_jst.inference.loading import load_model
 from espnet_jst.model import JSTModel
 from espnet_jst.tasks.arguments import lists_of
 from espnet_jst.untrusted.config_file import pack_root, read_yaml
 from espnet_jst.version import __version__, installed
-
-WEIGHTS = ("fp32", "int8")
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def export_onnx(
@@ -57,30 +51,16 @@ def export_onnx(
         CheckpointError: it is no pack, or damaged.
         JSTError: a package is missing.
     """
-    check_choice(weights, WEIGHTS, "weights")
     output = Path(output)
-    check_output(output)
-    for name in PACKAGES:
-        needed(name)
-    files = resolve(tag_or_path)
-    model, args = load_model(**files)
-    packed = decoding_options(files[CONFIG_KEY])
-    chunk_s = packed.get("chunk_s") if chunk_s is None else chunk_s
-    left_chunks = packed.get("left_chunks") if left_chunks is None else left_chunks
-    context = model.chain.given(chunk_s, left_chunks)
+    source = open_source(tag_or_path, output, weights, chunk_s, left_chunks)
+    model, context = source.model, source.context
     steps = exported_steps(model, context, tag_or_path)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as scratch:
-        folder = Path(scratch) / "model"
-        folder.mkdir()
+    with new_folder(output) as folder:
         _write_graphs(model, steps, folder, weights, say)
-        about = _stage_texts(Path(files[CONFIG_KEY]), folder)
-        for name, tokens in lists_of(args).items():
+        about = _stage_texts(source.config, folder)
+        for name, tokens in lists_of(source.args).items():
             (folder / f"tokens.{name}.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
         _manifest(model, context, steps, folder, weights, about).write(folder)
-        if output.exists():
-            output.rmdir()
-        folder.rename(output)
     return output
 
 

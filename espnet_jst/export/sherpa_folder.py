@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from espnet_jst.config import check_choice
 from espnet_jst.encoders.chain import FIRST, ChainContext, LeftChunks
 from espnet_jst.encoders.fixed_steps import fixed_step
 from espnet_jst.errors import ConfigError
-from espnet_jst.export.check import check_output
 from espnet_jst.export.graphs import write
-from espnet_jst.export.nemo import ENCODER, Decoder, Normalized, StreamingEncoder, order, parts_of
-from espnet_jst.export.onnx_folder import PACKAGES, WEIGHTS
+from espnet_jst.export.nemo import ENCODER, Decoder, StreamingEncoder, order, parts_of
 from espnet_jst.export.quantize import quantize
+from espnet_jst.export.source import new_folder, open_source
 from espnet_jst.heads.spec import vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
 from espnet_jst.hub.about import CARD, DATA_LICENSE
-from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
 from espnet_jst.inference.graphs.graph import needed
 from espnet_jst.inference.graphs.load import input_size
-from espnet_jst.inference.loading import load_model
 from espnet_jst.inputs.conf import KaldiFbankConf
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
@@ -76,38 +71,25 @@ def export_sherpa(
         CheckpointError: it is no pack, or damaged.
         JSTError: a package is missing.
     """
-    check_choice(weights, WEIGHTS, "weights")
     output = Path(output)
-    check_output(output)
-    for name in PACKAGES:
-        needed(name)
-    files = resolve(tag_or_path)
-    model, args = load_model(**files)
-    packed = decoding_options(files[CONFIG_KEY])
-    chunk_s = packed.get("chunk_s") if chunk_s is None else chunk_s
-    left_chunks = packed.get("left_chunks") if left_chunks is None else left_chunks
-    context = model.chain.given(chunk_s, left_chunks)
+    source = open_source(tag_or_path, output, weights, chunk_s, left_chunks)
+    model, args = source.model, source.args
     try:
         _check_features(model, args)
-        encoders = {name: _encoder(model, name, context) for name in _transducers(model)}
+        encoders = {name: _encoder(model, name, source.context) for name in _transducers(model)}
         for name in encoders:
             Decoder(_head(model, name))
     except ConfigError as error:
         raise ConfigError(f"{tag_or_path} cannot be exported for sherpa-onnx; {error}") from error
     tokens = {name: _symbols(model, name, lists_of(args), args) for name in encoders}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as scratch:
-        whole = Path(scratch) / "model"
+    with new_folder(output) as whole:
         for name, encoder in encoders.items():
             folder = whole if len(encoders) == 1 else whole / name
-            folder.mkdir(parents=True)
-            _write(model, name, encoder, folder, weights, say, {"lanes": ",".join(model.specs[name].lanes)})
+            folder.mkdir(exist_ok=True)
+            _write(model, name, encoder, folder, weights, say)
             lines = [f"{symbol} {index}\n" for index, symbol in enumerate(tokens[name])]
             (folder / TOKENS).write_text("".join(lines), encoding="utf-8")
-            _copy_texts(Path(files[CONFIG_KEY]), folder)
-        if output.exists():
-            output.rmdir()
-        whole.rename(output)
+            _copy_texts(source.config, folder)
     return [output] if len(encoders) == 1 else [output / name for name in encoders]
 
 
@@ -147,9 +129,7 @@ def _encoder(model: JSTModel, name: str, context: ChainContext) -> StreamingEnco
             steps[link.name] = fixed_step(link.encoder, context.encoders[link.name], input_size(model, link.name))
         except ConfigError as error:
             raise ConfigError(f"{link.name}: {error}") from error
-    shapes = steps[FIRST].shapes
-    normalized = Normalized(model.normalize, shapes.features, shapes.hop)
-    return StreamingEncoder(normalized, steps, links, reads, _head(model, name).joint.encoder_proj)
+    return StreamingEncoder(model.normalize, steps, links, reads, _head(model, name).joint.encoder_proj)
 
 
 def _symbols(model: JSTModel, name: str, lists: Mapping[str, list[str]], args: Namespace) -> list[str]:
@@ -174,10 +154,9 @@ def _write(
     folder: Path,
     weights: str,
     say: Callable[[str], object],
-    said: Mapping[str, str],
 ) -> None:
-    head, shapes = _head(model, name), encoder.steps[FIRST].shapes
-    for part in parts_of(encoder.eval(), head, shapes.features):
+    head = _head(model, name)
+    for part in parts_of(encoder.eval(), head, encoder.steps[FIRST].shapes.features):
         difference = write(part, folder)
         say(f"{name}/{part.file}: differs from the model by {difference:.1e} of the largest number")
     if weights == "int8":
@@ -188,16 +167,16 @@ def _write(
         folder / ENCODER,
         {
             "vocab_size": head.vocab_size - 1,  # without the blank
-            "window_size": shapes.window,
-            "chunk_shift": shapes.hop,
-            "subsampling_factor": shapes.hop // encoder.frames,
+            "window_size": encoder.window,
+            "chunk_shift": encoder.hop,
+            "subsampling_factor": encoder.hop // encoder.frames,
             "normalize_type": "NA",
             "pred_rnn_layers": layers,
             "pred_hidden": size,
             **{f"{cache}_dim{axis}": n for cache, shape in caches.items() for axis, n in enumerate(shape, start=1)},
             "model_author": f"espnet_jst {__version__}",
             "comment": f"head {name}",
-            **said,
+            "lanes": ",".join(model.specs[name].lanes),
         },
     )
 
