@@ -30,7 +30,7 @@ HENT_SRT = {
     "asr_ctc": {"kind": "ctc", "lanes": ["transcript"]},
     "st": {**STATELESS, "reads": "hier_encoder", "lanes": ["translation"]},
 }
-LIVELY = {"hent_srt": (1, 0.5), "jstar": (1, 1.0)}  # seeds and rates with which every recording has words
+LIVELY = {"hent_srt": (1, 0.5), "jstar": (4, 0.5)}  # seeds and rates with which every recording has words
 
 
 def conf(name: str) -> dict:
@@ -38,10 +38,9 @@ def conf(name: str) -> dict:
         found = json.loads(json.dumps(tiny.config(HENT_SRT, two_encoders=True, zipformer=True, fs=FS)))
     elif name == "jstar":  # chunks of four frames, and of eight on top of them
         found = tiny.config(tiny.TWO_HEADS, two_encoders=True, fs=FS)
+        found |= {"normalize": "global_mvn", "normalize_conf": {"stats_file": tiny.stats_file(20)}}
     else:
         found = tiny.config(tiny.SERIALIZED, fs=FS)
-    if name == "jstar":
-        found |= {"normalize": "global_mvn", "normalize_conf": {"stats_file": tiny.stats_file(20)}}
     return {**found, "frontend": "kaldi_fbank", "frontend_conf": dict(FRONTEND)}
 
 
