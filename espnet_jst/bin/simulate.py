@@ -29,6 +29,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--num", required=True, type=int, help="conversations; a second run with more adds to them")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: %(default)s)")
     parser.add_argument("--nj", type=int, default=1, help="workers (default: %(default)s)")
+    parser.add_argument("--prefix", default="", help="of the conversations' keys, such as test_; sets should differ")
     for name, what in (
         ("overlap", "share of the time with speech in which two speak, 0.2 or 0,0.4"),
         ("snr_db", "speech against noise in dB, 20 or 10,25"),
@@ -63,7 +64,8 @@ def _run(args: argparse.Namespace) -> None:
     values: dict[str, Any] = read_yaml(args.config) if args.config else {}
     values |= {name: given for name in RANGES if (given := getattr(args, name)) is not None}
     conf = read(SimulationConf, values, args.config or "simulate")
-    print(simulate(args.data_dir, args.output_dir, conf, num=args.num, seed=args.seed, nj=args.nj))
+    kept = {key: getattr(args, key) for key in ("num", "seed", "nj", "prefix")}
+    print(simulate(args.data_dir, args.output_dir, conf, **kept))
 
 
 main = program(get_parser, _run)

@@ -56,5 +56,6 @@ def make_conversations(
     """
     simulation = read(SimulationConf, {**read_yaml(conf), **(keys or {})}, str(conf))
     folder = simulated or out
-    print(f"{out.name}: {simulate(single, folder, simulation, num=num, seed=seed, nj=nj)}", file=sys.stderr)
+    made = simulate(single, folder, simulation, num=num, seed=seed, nj=nj, prefix=f"{out.name}_")
+    print(f"{out.name}: {made}", file=sys.stderr)
     print(write_conversations(folder, out, texts, nj=nj), file=sys.stderr)

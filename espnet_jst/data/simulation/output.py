@@ -51,7 +51,9 @@ def record_path(out: Path, index: int) -> Path:
     return out / "conversations" / f"{name_of(index)}.json"
 
 
-def collect(out: Path, labels: Sequence[str], files: Sequence[str], num: int, skipped: int) -> Summary:
+def collect(
+    out: Path, labels: Sequence[str], files: Sequence[str], num: int, skipped: int, prefix: str = ""
+) -> Summary:
     """Write the files, from what is known of each conversation.
 
     Args:
@@ -59,13 +61,14 @@ def collect(out: Path, labels: Sequence[str], files: Sequence[str], num: int, sk
         files: texts, and times of words.
         num: the first so many conversations.
         skipped: utterances that were left out.
+        prefix: of the conversations' keys.
     """
     tables: dict[str, dict[str, str]] = {"wav.scp": {}, "utt2spk": {}}
     rooms = []
     turns_part, rooms_part = out / ".turns.jsonl.part", out / ".rooms.jsonl.part"
     with open(turns_part, "w", encoding="utf-8") as turns_file, open(rooms_part, "w", encoding="utf-8") as rooms_file:
         for index in range(num):
-            name, entry = name_of(index), json.loads(record_path(out, index).read_text(encoding="utf-8"))
+            name, entry = prefix + name_of(index), json.loads(record_path(out, index).read_text(encoding="utf-8"))
             tables["wav.scp"][name] = str(audio_path(out, index))
             tables["utt2spk"][name] = name
             for label in labels:

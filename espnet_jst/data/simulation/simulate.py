@@ -29,13 +29,16 @@ SHARD = 4  # conversations
 ABOUT = "simulation.json"
 
 
-def simulate(data_dir: Path, out: Path, conf: SimulationConf, *, num: int, seed: int = 0, nj: int = 1) -> Summary:
+def simulate(
+    data_dir: Path, out: Path, conf: SimulationConf, *, num: int, seed: int = 0, nj: int = 1, prefix: str = ""
+) -> Summary:
     """Write `num` conversations. A second call goes on where the first one stopped.
 
     Args:
         data_dir: wav.scp, utt2spk, and, where they exist, segments, texts, utt2lang, word times.
         out: gets the data directory (docs/simulation.md says which files).
         nj: workers.
+        prefix: of the conversations' keys, so that those of several sets differ.
 
     Raises:
         ConfigError: pyroomacoustics is missing, or `out` holds conversations of other settings.
@@ -55,7 +58,7 @@ def simulate(data_dir: Path, out: Path, conf: SimulationConf, *, num: int, seed:
     missing = [n for n in range(num) if not (record_path(out, n).is_file() and audio_path(out, n).is_file())]
     work = partial(simulate_some, out, digest, json_text(values), seed)
     run_shards(work, split(missing, SHARD), nj=nj, title="conversations")
-    return collect(out, conf.labels, corpus.text_files, num, len(problems))
+    return collect(out, conf.labels, corpus.text_files, num, len(problems), prefix)
 
 
 def simulate_some(out: Path, digest: str, conf: str, seed: int, indices: Sequence[int]) -> None:

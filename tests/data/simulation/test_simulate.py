@@ -68,6 +68,15 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bytes(
         simulate(corpus, out, small(overlap=(0.2, 0.2)), num=6, seed=5)
 
 
+def test_keys_of_several_sets_differ_by_their_prefix(corpus: Path, tmp_path: Path) -> None:
+    simulate(corpus, tmp_path, small(overlap=(0.1, 0.1)), num=2, seed=5, prefix="test_")
+    keys = ["test_conversation0000000", "test_conversation0000001"]
+    for name in ("wav.scp", "utt2spk", "text.tc.es.other"):
+        assert list(read_table(tmp_path / name)) == keys
+    for name in ("turns.jsonl", "rooms.jsonl"):
+        assert [entry["conversation"] for entry in entries(tmp_path, name)] == keys
+
+
 def test_a_data_directory_says_who_spoke_when_and_where(corpus: Path, made: Path) -> None:
     scp, texts = read_table(made / "wav.scp"), read_table(corpus / "text.tc.es")
     assert set(scp) == {entry["conversation"] for entry in entries(made, "turns.jsonl")} and len(scp) == 6
