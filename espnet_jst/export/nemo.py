@@ -64,6 +64,7 @@ class StreamingEncoder(nn.Module):
         projection: of the joint network.
 
     Attributes:
+        features: of a frame that goes in.
         window, hop: frames of features that a step reads, and from the begin of one step to that of the next.
         frames: that it gives.
     """
@@ -77,7 +78,7 @@ class StreamingEncoder(nn.Module):
         projection: nn.Module,
     ) -> None:
         super().__init__()
-        self.steps, self.projection = nn.ModuleDict(steps), projection
+        self.steps, self.each, self.projection = nn.ModuleDict(steps), steps, projection
         self.links, self.reads = [(link.name, link.reads) for link in links], reads
         self.names = {name: [tap_name(name, tap) for tap in step.tap_sizes] for name, step in steps.items()}
         frames = {
@@ -91,7 +92,7 @@ class StreamingEncoder(nn.Module):
             self.chunks[name] = above
             above *= steps[name].shapes.hop // frames[below] if below is not None else 1
         first = steps[FIRST].shapes
-        self.hop, self.frames = first.hop * self.chunks[FIRST], frames[reads]
+        self.features, self.hop, self.frames = first.features, first.hop * self.chunks[FIRST], frames[reads]
         self.window = self.hop + first.window - first.hop
         self.normalized = Normalized(normalize, first.features, self.hop)
         self.shapes = [*self.normalized.shapes]
@@ -113,7 +114,7 @@ class StreamingEncoder(nn.Module):
         x, after = self.normalized(audio_signal.transpose(1, 2), own)
         counter, taps = cache_last_channel_len, dict[str, Tensor]()
         for name, below in self.links:
-            keys = list(self.steps[name].shapes.state)
+            keys = list(self.each[name].shapes.state)
             state = [cache_last_channel_len if (name, key) == (FIRST, COUNTER) else next(parts) for key in keys]
             state = [part.long() if key == COUNTER else part for key, part in zip(keys, state, strict=True)]
             found, state = self._run(name, x if below is None else taps[below], state)
@@ -129,7 +130,7 @@ class StreamingEncoder(nn.Module):
 
     def _run(self, name: str, x: Tensor, state: list[Tensor]) -> tuple[dict[str, Tensor], list[Tensor]]:
         """The chunks of an encoder in a step: its taps, and the state after them."""
-        step, names = self.steps[name], self.names[name]
+        step, names = self.each[name], self.names[name]
         shapes = step.shapes
         count = torch.full_like(x[:, 0, 0], shapes.heard(shapes.window, True), dtype=torch.long)
         found: list[Sequence[Tensor]] = []
@@ -180,6 +181,8 @@ class Decoder(nn.Module):
 class Joiner(nn.Module):
     """(N, J, 1) of the encoder and of the predictor -> (N, V, 1, 1) logits, the blank's last."""
 
+    order: Tensor
+
     def __init__(self, head: TransducerHead) -> None:
         super().__init__()
         self.joint = head.joint
@@ -195,7 +198,7 @@ def order(head: TransducerHead) -> list[int]:
     return [*(index for index in range(head.vocab_size) if index != head.blank), head.blank]
 
 
-def parts_of(encoder: StreamingEncoder, head: TransducerHead, features: int) -> list[Part]:
+def parts_of(encoder: StreamingEncoder, head: TransducerHead) -> list[Part]:
     """The three graphs."""
     decoder = Decoder(head)
     layers, size = decoder.state
@@ -213,7 +216,7 @@ def parts_of(encoder: StreamingEncoder, head: TransducerHead, features: int) -> 
             ["audio_signal", "length", *CACHES],
             ["outputs", "encoded_lengths", *(f"{name}_next" for name in CACHES)],
             [
-                torch.randn(ROWS, features, encoder.window),
+                torch.randn(ROWS, encoder.features, encoder.window),
                 length,
                 cache,
                 torch.zeros(ROWS, 1, 1, 1),

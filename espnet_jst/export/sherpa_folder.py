@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from espnet_jst.encoders.chain import FIRST, ChainContext, LeftChunks
+from espnet_jst.encoders.chain import ChainContext, LeftChunks
 from espnet_jst.encoders.fixed_steps import fixed_step
 from espnet_jst.errors import ConfigError
 from espnet_jst.export.graphs import write
@@ -156,7 +156,7 @@ def _write(
     say: Callable[[str], object],
 ) -> None:
     head = _head(model, name)
-    for part in parts_of(encoder.eval(), head, encoder.steps[FIRST].shapes.features):
+    for part in parts_of(encoder.eval(), head):
         difference = write(part, folder)
         say(f"{name}/{part.file}: differs from the model by {difference:.1e} of the largest number")
     if weights == "int8":
