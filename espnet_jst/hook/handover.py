@@ -49,7 +49,7 @@ def stand_in(program: str, arguments: Sequence[str]) -> str | None:
 
 def has_parts_of_ours(config: Mapping[str, Any]) -> bool:
     """Whether a training configuration of ESPnet's task names a frontend, an encoder, ... of ours."""
-    return any(config.get(choice) in TABLE[choice] for choice in _PARTS)
+    return any(str(config.get(choice)) in TABLE[choice] for choice in _PARTS)  # anything may stand there
 
 
 def is_ours(config: Mapping[str, Any]) -> bool:

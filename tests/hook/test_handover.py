@@ -75,7 +75,9 @@ def test_a_configuration_with_heads_trains_with_our_program(tmp_path: Path) -> N
 def test_a_part_of_ours_is_registered_for_espnets_own_programs(tmp_path: Path) -> None:
     own, other = "espnet_jst.bin.espnet_with_parts", {"encoder": "conformer", "decoder": "rnn", "model_conf": {}}
     beams = write(tmp_path / "config.yaml", {**other, "frontend": "beam_bank"})
-    plain = write(tmp_path / "plain.yaml", other)
+    plain = write(
+        tmp_path / "plain.yaml", {**other, "frontend": ["beam_bank"]}
+    )  # what is no name is ESPnet's to refuse
     for task in ("st", "asr"):
         train, decode = f"espnet2.bin.{task}_train", f"espnet2.bin.{task}_inference"
         assert stand_in(train, ["--config", str(beams)]) == own
