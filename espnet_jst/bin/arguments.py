@@ -14,6 +14,7 @@ from espnet_jst.errors import ConfigError, JSTError
 from espnet_jst.plain_yaml import parse
 
 N = TypeVar("N", int, float)
+MODEL_HELP = "packed zip, folder, hub tag owner/name@revision, or a name that espnet-jst models lists"
 ENCODERS = ("encoder", "hier_encoder")  # of a chain; which of them a model has is seen when it is loaded
 
 

@@ -16,7 +16,7 @@ COMMANDS = {
     "score": ("espnet_jst.bin.jst_score", "quality and latency of a decode directory"),
     "report": ("espnet_jst.bin.jst_report", "one HTML page about a run"),
     "pack": ("espnet_jst.bin.jst_pack", "pack a trained model into a zip"),
-    "export": ("espnet_jst.bin.jst_export", "a pack for another runtime: onnxruntime"),
+    "export": ("espnet_jst.bin.jst_export", "a pack for another runtime: onnxruntime, sherpa-onnx"),
     "import-icefall": ("espnet_jst.bin.jst_import_icefall", "pack a released Zipformer or HENT-SRT checkpoint"),
     "align": ("espnet_jst.bin.jst_align", "word alignment of two texts, word times of recordings"),
     "import": ("espnet_jst.bin.jst_import", "a data directory from a table, a data set or cuts"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from espnet_jst.bin.arguments import encoder_values, program
+from espnet_jst.bin.arguments import MODEL_HELP, encoder_values, program
 from espnet_jst.config import CommandParser
 
 
@@ -19,7 +19,7 @@ def get_parser() -> argparse.ArgumentParser:
         prog="espnet-jst export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--to", required=True, choices=("onnx", "sherpa-onnx"), help="the runtime")
-    parser.add_argument("pack", help="packed zip, folder, or hub tag owner/name@revision")
+    parser.add_argument("pack", help=MODEL_HELP)
     parser.add_argument("output", help="folder to write; new or empty")
     parser.add_argument("--weights", default="fp32", choices=("fp32", "int8"), help="int8: the encoders' matrices")
     parser.add_argument("--chunk_s", type=float, help="chunk in seconds; default: what the pack decodes with")

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from espnet_jst.bin.arguments import (
+    MODEL_HELP,
     add_refused,
     check_refused,
     encoder_values,
@@ -84,7 +85,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--st_train_config", "--mt_train_config", help="config.yaml of the training run; default: beside the weights"
     )
     group.add_argument("--st_model_file", "--mt_model_file", help="weights, .pth or .safetensors")
-    group.add_argument("--model_tag", help="instead of both: packed zip, folder or hub tag owner/name@revision")
+    group.add_argument("--model_tag", help=f"instead of both: {MODEL_HELP}")
     group.add_argument("--quantize_model", type=truth, default=False, help="true: 8-bit weights, faster on a CPU")
     group = parser.add_argument_group("search")
     group.add_argument("--batch_size", type=int, default=1, help="whole utterances decoded at once (not in streaming)")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from espnet_jst.bin.arguments import encoder_values, lane_values, program
+from espnet_jst.bin.arguments import MODEL_HELP, encoder_values, lane_values, program
 from espnet_jst.config import CommandParser
 from espnet_jst.errors import JSTError
 
@@ -26,7 +26,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="espnet-jst serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="packed zip, folder, or hub tag owner/name@revision")
+    parser.add_argument("--model", required=True, help=MODEL_HELP)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1, this machine alone)")
     parser.add_argument("--port", type=int, help="port (default: 8000); 0: any that is free")
     parser.add_argument(

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from espnet_jst.bin.arguments import encoder_values, lane_values, run_main
+from espnet_jst.bin.arguments import MODEL_HELP, encoder_values, lane_values, run_main
 from espnet_jst.bin.audio_arguments import MICROPHONE, Input, check_outputs, find_inputs
 from espnet_jst.config import CommandParser
 from espnet_jst.data.kaldi import printable
@@ -33,7 +33,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mic", nargs="?", const="", metavar="DEVICE", help="hear a microphone, until Ctrl-C; needs sounddevice"
     )
-    parser.add_argument("--model", required=True, help="packed zip, folder, or hub tag owner/name@revision")
+    parser.add_argument("--model", required=True, help=MODEL_HELP)
     parser.add_argument("--format", choices=FORMATS, default="txt", help="txt: a line a lane (default)")
     parser.add_argument(
         "--output_dir", help="a document a file, FILE's stem with the format's ending, here, not one on standard output"

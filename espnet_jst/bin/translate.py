@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from espnet_jst.bin.arguments import lane_values, program
+from espnet_jst.bin.arguments import MODEL_HELP, lane_values, program
 from espnet_jst.config import CommandParser
 from espnet_jst.errors import DataError
 
@@ -17,7 +17,7 @@ def get_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = CommandParser(prog="espnet-jst translate", description=__doc__)
     parser.add_argument("files", nargs="+", metavar="FILE", help="text, a sentence a line, or -: standard input")
-    parser.add_argument("--model", required=True, help="packed zip, folder, or hub tag owner/name@revision")
+    parser.add_argument("--model", required=True, help=MODEL_HELP)
     parser.add_argument("--tgt_lang", help="language to translate into, of a model that has several")
     parser.add_argument("--beam_size", type=int, help="hypotheses kept; 1: greedy; default: the pack's, or 1")
     parser.add_argument("--blank_penalty", type=lane_values, help="taken off the blank's logit: more words")

@@ -13,10 +13,10 @@ from espnet_jst.encoders.fixed import FixedStep
 from espnet_jst.export.check import exported_steps
 from espnet_jst.export.graphs import of_encoder, of_head, write
 from espnet_jst.export.quantize import quantize
-from espnet_jst.export.source import PACKAGES, new_folder, open_source
-from espnet_jst.hub.about import ABOUT_KEY, CARD, DATA_LICENSE
+from espnet_jst.export.source import PACKAGES, copy_texts, new_folder, open_source
+from espnet_jst.hub.about import ABOUT_KEY, DATA_LICENSE
 from espnet_jst.hub.load import CONFIG_KEY, DECODING_KEY
-from espnet_jst.hub.pack import stage_config, stage_file
+from espnet_jst.hub.pack import stage_config
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.inference.graphs.manifest import CONFIG, Manifest
 from espnet_jst.model import JSTModel
@@ -83,10 +83,7 @@ def _stage_texts(config: Path, folder: Path) -> dict[str, Any]:
     root = pack_root(config)
     stage_config(config, folder)
     meta = read_yaml(root / "meta.yaml") if root else {}
-    names = [CARD, DATA_LICENSE, *([meta[DECODING_KEY]] if DECODING_KEY in meta else [])]
-    for name in names:
-        if root is not None and (root / name).is_file():
-            stage_file(root / name, folder / name)
+    copy_texts(config, folder, *([meta[DECODING_KEY]] if DECODING_KEY in meta else []))
     kept = {key: meta[key] for key in (ABOUT_KEY, DECODING_KEY) if key in meta}
     own = {"yaml_files": {CONFIG_KEY: CONFIG}, "files": {}, "espnet_jst": __version__, **kept}
     (folder / "meta.yaml").write_text(yaml.safe_dump(own, sort_keys=False, allow_unicode=True), encoding="utf-8")

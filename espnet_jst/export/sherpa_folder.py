@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,17 +12,15 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.export.graphs import write
 from espnet_jst.export.nemo import ENCODER, Decoder, StreamingEncoder, order, parts_of
 from espnet_jst.export.quantize import quantize
-from espnet_jst.export.source import new_folder, open_source
+from espnet_jst.export.source import copy_texts, new_folder, open_source
 from espnet_jst.heads.spec import vocabulary_of
 from espnet_jst.heads.transducer import TransducerHead
-from espnet_jst.hub.about import CARD, DATA_LICENSE
 from espnet_jst.inference.graphs.graph import needed
 from espnet_jst.inference.graphs.load import input_size
 from espnet_jst.inputs.conf import KaldiFbankConf
 from espnet_jst.keys import read
 from espnet_jst.model import JSTModel
 from espnet_jst.tasks.arguments import lists_of
-from espnet_jst.untrusted.config_file import pack_root
 from espnet_jst.version import __version__
 
 TOKENS, BLANK, SPACE = "tokens.txt", "<blk>", "▁"
@@ -89,7 +86,7 @@ def export_sherpa(
             _write(model, name, encoder, folder, weights, say)
             lines = [f"{symbol} {index}\n" for index, symbol in enumerate(tokens[name])]
             (folder / TOKENS).write_text("".join(lines), encoding="utf-8")
-            _copy_texts(source.config, folder)
+            copy_texts(source.config, folder)
     return [output] if len(encoders) == 1 else [output / name for name in encoders]
 
 
@@ -187,11 +184,3 @@ def _add_metadata(path: Path, values: Mapping[str, object]) -> None:
     for key, value in values.items():
         graph.metadata_props.add(key=key, value=str(value))
     onnx.save(graph, str(path))
-
-
-def _copy_texts(config: Path, folder: Path) -> None:
-    """Card and licence of the pack."""
-    root = pack_root(config)
-    for name in (CARD, DATA_LICENSE):
-        if root is not None and (root / name).is_file():
-            shutil.copyfile(root / name, folder / name)

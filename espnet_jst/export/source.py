@@ -12,10 +12,13 @@ from pathlib import Path
 from espnet_jst.config import check_choice
 from espnet_jst.encoders.chain import ChainContext, LeftChunks
 from espnet_jst.errors import ConfigError
+from espnet_jst.hub.about import CARD, DATA_LICENSE
 from espnet_jst.hub.load import CONFIG_KEY, decoding_options, resolve
+from espnet_jst.hub.pack import stage_file
 from espnet_jst.inference.graphs.graph import needed
 from espnet_jst.inference.loading import load_model
 from espnet_jst.model import JSTModel
+from espnet_jst.untrusted.config_file import pack_root
 
 WEIGHTS = ("fp32", "int8")
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -77,3 +80,11 @@ def new_folder(output: Path) -> Iterator[Path]:
         if output.exists():
             output.rmdir()
         folder.rename(output)
+
+
+def copy_texts(config: Path, folder: Path, *others: str) -> None:
+    """Card, licence and `others` of the pack that a configuration lies in, where it has them."""
+    root = pack_root(config)
+    for name in (CARD, DATA_LICENSE, *others):
+        if root is not None and (root / name).is_file():
+            stage_file(root / name, folder / name)

@@ -61,3 +61,17 @@ def test_both_sides_several_are_refused_before_any_stage() -> None:
     command = [sys.executable, str(script), "--langs", "all-all", "--names"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "several spoken languages, or several targets of one, not both" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--size", "huge"], "error: --size huge is none of: small paper\n"),
+        (["--size=huge"], "error: --size huge is none of: small paper\n"),
+        (["--langs", "de-en", "--size"], "error: --size needs a value, such as small\n"),
+    ],
+)
+def test_options_of_one_run_sh_are_checked(given: list[str], message: str) -> None:
+    script = ROOT / "egs2" / "covost2" / "jst1" / "run.sh"
+    done = subprocess.run(["bash", str(script), *given], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, message)

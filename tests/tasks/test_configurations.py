@@ -47,12 +47,13 @@ def test_a_shipped_configuration_builds_models_that_hear_and_write(path, tmp_pat
         if args.encoder == "chunk_whisper":
             args.encoder_conf |= {"model": saved("whisper"), "layers": 2}
             bands = args.frontend_conf["n_mels"] = 20
+            assert args.normalize is None  # what it was trained on
         if args.encoder == "mbart":  # 350 million numbers, of which one layer of each is like the others
             args.encoder_conf["layers"] = args.model_conf["heads"]["st"]["layers"] = 1
         np.savez(tmp_path / "stats.npz", count=1, sum=np.full(bands, -9.0), sum_square=np.full(bands, 90.0))
         args.normalize_conf = {"stats_file": str(tmp_path / "stats.npz")}
         model = JSTTask.build_model(args)
-        if TWO_CORES & set(path.parts):
+        if TWO_CORES & set(path.parts) and args.encoder != "chunk_whisper":
             assert sum(p.numel() for p in model.parameters()) <= 5_000_000
         batch = {}
         for spec in model.specs.values():

@@ -9,18 +9,8 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . ../../path.sh
 
-langs=de,es,it,fr-en
-size=small
-options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --langs) langs=${2:?--langs needs directions such as de-en}; shift 2 ;;
-        --langs=*) langs=${1#*=}; shift ;;
-        --size) size=${2:?--size is small or paper}; shift 2 ;;
-        --size=*) size=${1#*=}; shift ;;
-        *) options+=("$1"); shift ;;
-    esac
-done
+own_option langs de,es,it,fr-en
+own_option size small small paper
 export COVOST2_LANGS=$langs
 names=$("$python" local/data.py --names)
 read -r src tgt tests <<< "$names"

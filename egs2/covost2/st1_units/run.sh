@@ -8,27 +8,17 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . ../../path.sh
 
-src=en
-tgt=de
-options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --src_lang) src=${2:?--src_lang needs a language such as en}; shift 2 ;;
-        --src_lang=*) src=${1#*=}; shift ;;
-        --tgt_lang) tgt=${2:?--tgt_lang needs a language such as de}; shift 2 ;;
-        --tgt_lang=*) tgt=${1#*=}; shift ;;
-        *) options+=("$1"); shift ;;
-    esac
-done
-export COVOST2_LANGS=$src-$tgt
+own_option src_lang en
+own_option tgt_lang de
+export COVOST2_LANGS=$src_lang-$tgt_lang
 
 exec "$python" -m espnet_jst.bin.jst_recipe \
-    --datadir "data/$src-$tgt" --dumpdir "dump/$src-$tgt" --expdir "exp/$src-$tgt" \
+    --datadir "data/$src_lang-$tgt_lang" --dumpdir "dump/$src_lang-$tgt_lang" --expdir "exp/$src_lang-$tgt_lang" \
     --train_set train \
     --valid_set dev \
     --test_sets test \
-    --src_lang "$src" --src_case lc.rm \
-    --tgt_lang "$tgt" --tgt_case tc \
+    --src_lang "$src_lang" --src_case lc.rm \
+    --tgt_lang "$tgt_lang" --tgt_case tc \
     --token_joint false --src_token_type bpe --src_nbpe 4000 --nbpe 4000 \
     --kmeans_feature microsoft/wavlm-large/21 --nclusters 2000 --unit_case rm --unit_nbpe 4000 \
     --text_share 0.5 --upsample 4 \

@@ -8,15 +8,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . ../../path.sh
 
-langs=en-de
-options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --langs) langs=${2:?--langs needs directions such as en-de}; shift 2 ;;
-        --langs=*) langs=${1#*=}; shift ;;
-        *) options+=("$1"); shift ;;
-    esac
-done
+own_option langs en-de
 export EUROPARL_ST_LANGS=$langs
 names=$("$python" local/data.py --names)
 read -r src tgt tests <<< "$names"

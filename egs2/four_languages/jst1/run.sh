@@ -8,15 +8,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . ../../path.sh
 
-langs=es,qvi,mb,en
-options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --langs) langs=${2:?--langs needs languages such as es,mb}; shift 2 ;;
-        --langs=*) langs=${1#*=}; shift ;;
-        *) options+=("$1"); shift ;;
-    esac
-done
+own_option langs es,qvi,mb,en
 export FOUR_LANGUAGES=$langs
 config=conf/train_single.yaml; where=${langs//,/+} # ESPnet parts names of files at commas
 case $langs in *,*) config=conf/train.yaml ;; esac

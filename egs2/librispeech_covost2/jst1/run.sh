@@ -8,20 +8,10 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . ../../path.sh
 
-tgt=de
-size=small
-options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --tgt_lang) tgt=${2:?--tgt_lang needs a language such as de}; shift 2 ;;
-        --tgt_lang=*) tgt=${1#*=}; shift ;;
-        --size) size=${2:?--size is small or paper}; shift 2 ;;
-        --size=*) size=${1#*=}; shift ;;
-        *) options+=("$1"); shift ;;
-    esac
-done
-export LIBRISPEECH_COVOST2_TGT=$tgt LIBRISPEECH_TRANSLATIONS=${LIBRISPEECH_TRANSLATIONS:-}
-config=conf/train; where=$tgt
+own_option tgt_lang de
+own_option size small small paper
+export LIBRISPEECH_COVOST2_TGT=$tgt_lang LIBRISPEECH_TRANSLATIONS=${LIBRISPEECH_TRANSLATIONS:-}
+config=conf/train; where=$tgt_lang
 case $size in paper) config=conf/train_paper ;; esac
 if [ -n "$LIBRISPEECH_TRANSLATIONS" ]; then where=${tgt}_translated; else config+=_transcripts; fi
 
@@ -32,7 +22,7 @@ exec "$python" -m espnet_jst.bin.jst_recipe \
     --valid_set dev \
     --test_sets test \
     --src_lang en --src_case lc.rm \
-    --tgt_lang "$tgt" --tgt_case tc \
+    --tgt_lang "$tgt_lang" --tgt_case tc \
     --token_joint true --nbpe 4000 \
     --st_config "$config.yaml" \
     --inference_config ../../covost2/jst1/conf/decode.yaml \

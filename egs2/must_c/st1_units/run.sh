@@ -8,24 +8,16 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 . ../../path.sh
 
-tgt=de
-options=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --tgt_lang) tgt=${2:?--tgt_lang needs a language such as de}; shift 2 ;;
-        --tgt_lang=*) tgt=${1#*=}; shift ;;
-        *) options+=("$1"); shift ;;
-    esac
-done
-export MUST_C_TGT=$tgt
+own_option tgt_lang de
+export MUST_C_TGT=$tgt_lang
 
 exec "$python" -m espnet_jst.bin.jst_recipe \
-    --datadir "data/en-$tgt" --dumpdir "dump/en-$tgt" --expdir "exp/en-$tgt" \
+    --datadir "data/en-$tgt_lang" --dumpdir "dump/en-$tgt_lang" --expdir "exp/en-$tgt_lang" \
     --train_set train \
     --valid_set dev \
     --test_sets "tst-COMMON tst-HE" \
     --src_lang en --src_case lc.rm \
-    --tgt_lang "$tgt" --tgt_case tc \
+    --tgt_lang "$tgt_lang" --tgt_case tc \
     --token_joint false --src_token_type bpe --src_nbpe 4000 --nbpe 4000 \
     --kmeans_feature microsoft/wavlm-large/21 --nclusters 2000 --unit_case rm --unit_nbpe 4000 \
     --text_share 0.5 --upsample 4 \
