@@ -16,10 +16,10 @@ from espnet_jst.encoders.chunked import ChunkedEncoder
 from espnet_jst.encoders.conf import ChunkWhisperConf
 from espnet_jst.encoders.conformer_layer import LayerState
 from espnet_jst.encoders.dropout import Dropout
-from espnet_jst.encoders.subsampling import InputStep
+from espnet_jst.encoders.subsampling import InputState, InputStep
 from espnet_jst.errors import ConfigError
 from espnet_jst.keys import takes
-from espnet_jst.streams import RowState, Waiting, rows_at
+from espnet_jst.streams import Waiting, rows_at
 
 LOOK_BACK = 2  # input frames before its own that the first convolution reads
 LONGEST_WAVE = 10_000.0  # of the positions
@@ -65,15 +65,18 @@ class ChunkWhisper(ChunkedEncoder):
         """Its sizes, in place of the folder that its first weights were read from."""
         return {"model": None, **self.sizes}
 
-    def placed(self, x: Tensor, heard: Sequence[int] | None) -> Tensor:
+    @property
+    def places(self) -> int:
+        """See ChunkedEncoder."""
+        return len(self.waves)
+
+    def placed(self, x: Tensor, first: Tensor | None) -> Tensor:
         """See ChunkedEncoder; in training each utterance begins somewhere."""
-        if heard is not None:
-            first = torch.tensor(list(heard))
-        elif self.training and self.moves:
-            first = torch.randint(len(self.waves), (x.size(0),))
-        else:
+        if first is None and self.training and self.moves:
+            first = torch.randint(self.places, (x.size(0),))
+        elif first is None:
             first = torch.zeros(1, dtype=torch.long)
-        place = (first[:, None] + torch.arange(x.size(1))) % len(self.waves)
+        place = (first[:, None] + torch.arange(x.size(1), device=first.device)) % self.places
         return x + self.waves[place.to(x.device)]
 
     def table(self, frames: int, device: torch.device) -> None:
@@ -83,17 +86,6 @@ class ChunkWhisper(ChunkedEncoder):
         """See ChunkedEncoder."""
         normed: Tensor = self.norm(x)
         return normed
-
-
-@dataclass
-class ConvolutionState(RowState):
-    """Input frames that do not fill an output frame yet, those that the first convolution reads before them, and the
-    last frame that the second one saw.
-    """
-
-    pending: Waiting
-    input: Tensor
-    between: Tensor
 
 
 class WhisperConvolutions(InputStep):
@@ -110,15 +102,15 @@ class WhisperConvolutions(InputStep):
         between = self._first(x)
         return self._second(nn.functional.pad(between, (0, 0, 1, 0)))
 
-    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> ConvolutionState:
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> InputState:
         """See InputStep: the convolutions see zeros to their left."""
         before = torch.zeros(batch_size, LOOK_BACK, self.input_size, device=device)
         pending = Waiting.none(batch_size, self.input_size, device=device)
-        return ConvolutionState(pending, before, torch.zeros(batch_size, 1, self.size, device=device))
+        return InputState(pending, [before, torch.zeros(batch_size, 1, self.size, device=device)])
 
     def step(
-        self, x: Tensor, counts: Sequence[int], state: ConvolutionState, last: Sequence[bool]
-    ) -> tuple[Tensor, list[int], ConvolutionState]:
+        self, x: Tensor, counts: Sequence[int], state: InputState, last: Sequence[bool]
+    ) -> tuple[Tensor, list[int], InputState]:
         """See InputStep."""
         waiting = state.pending.append(x, counts)
         used = [n + n % 2 if ends else n - n % 2 for n, ends in zip(waiting.counts, last, strict=True)]
@@ -127,11 +119,20 @@ class WhisperConvolutions(InputStep):
         if most == 0:
             return x.new_zeros(len(used), 0, self.size), counted, replace(state, pending=pending)
         frames = nn.functional.pad(waiting.x, (0, 0, 0, max(0, most - waiting.x.size(1))))[:, :most]
-        frames = torch.cat([state.input, frames], dim=1)
-        between = torch.cat([state.between, self._first(frames)], dim=1)
+        frames, between = self._between(frames, state.before)
         places = torch.tensor(used, device=x.device)[:, None]
         before = rows_at(frames, places + torch.arange(LOOK_BACK, device=x.device))
-        return self._second(between), counted, ConvolutionState(pending, before, rows_at(between, places))
+        return self._second(between), counted, InputState(pending, [before, rows_at(between, places)])
+
+    def full(self, x: Tensor, before: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See InputStep."""
+        x, between = self._between(x, before)
+        return self._second(between), [x[:, -LOOK_BACK:], between[:, -1:]]
+
+    def _between(self, x: Tensor, before: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """What each convolution reads: the frames that it saw last, and those that are new."""
+        x = torch.cat([before[0], x], dim=1)
+        return x, torch.cat([before[1], self._first(x)], dim=1)
 
     def _first(self, x: Tensor) -> Tensor:
         return nn.functional.gelu(self.conv1(x.transpose(1, 2))).transpose(1, 2)

@@ -65,11 +65,16 @@ class ChunkedEncoder(StreamingEncoder):
         self.tap_sizes = {"": TapSize(size, subsampling * self.joined), **lower}
         self.output = nn.Linear(self.joined * size, size) if self.joined > 1 else None
 
-    def placed(self, x: Tensor, heard: Sequence[int] | None) -> Tensor:
-        """Frames (B, T, D) with their positions, where these are not the attention's business.
+    @property
+    def places(self) -> int:
+        """After how many frames their positions begin again; 0 where these are the attention's business."""
+        return 0
+
+    def placed(self, x: Tensor, first: Tensor | None) -> Tensor:
+        """Frames (B, T, D) with their positions.
 
         Args:
-            heard: frames of each row before these; None: those of whole utterances.
+            first: place of each row's first frame, (B,); None: those of whole utterances.
         """
         return x
 
@@ -117,7 +122,7 @@ class ChunkedEncoder(StreamingEncoder):
             x, counts, subsampled = self.input.step(x, counts, subsampled, last)
         else:
             x = self.input(x)
-        waiting = state.pending.append(self.placed(x, state.heard), counts)
+        waiting = state.pending.append(self.placed(x, torch.tensor(state.heard)), counts)
         passed = [before + count for before, count in zip(state.heard, counts, strict=True)]
         chunk = state.context.chunk_frames * self.joined
         ready = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +14,8 @@ from espnet_jst.streams import RowState, Waiting
 
 
 @dataclass
-class SubsamplingState(RowState):
-    """Input frames that do not fill an output frame yet, and the last frame that each convolution saw."""
+class InputState(RowState):
+    """Input frames that do not fill an output frame yet, and the last frames that each convolution saw."""
 
     pending: Waiting
     before: list[Tensor]
@@ -26,15 +25,21 @@ class InputStep(nn.Module, ABC):
     """Frames of the layers from input frames, whole and as they come."""
 
     @abstractmethod
-    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> RowState:
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> InputState:
         """State before the first frame."""
 
     @abstractmethod
     def step(
-        self, x: Tensor, counts: Sequence[int], state: Any, last: Sequence[bool]
-    ) -> tuple[Tensor, list[int], RowState]:
+        self, x: Tensor, counts: Sequence[int], state: InputState, last: Sequence[bool]
+    ) -> tuple[Tensor, list[int], InputState]:
         """Further frames (B, t, F), `counts` of each row -> the output frames that are complete, (B, T, size), how many
         each row has, and the state. What is left when a row ends is zero-padded to one more.
+        """
+
+    @abstractmethod
+    def full(self, x: Tensor, before: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Input frames (B, t, F) that fill output frames in every row, and the last frames that each convolution saw ->
+        those output frames, and the last frames now.
         """
 
 
@@ -75,17 +80,17 @@ class ConvSubsampling(InputStep):
             y = conv(nn.functional.pad(y, (0, 0, 1, 0))).relu()
         return self.join(y)
 
-    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> SubsamplingState:
+    def init_state(self, batch_size: int, device: torch.device | str = "cpu") -> InputState:
         """See InputStep: the convolutions see zeros to their left."""
         before, bins = [], self.input_size
         for width in self.widths[:-1]:
             before.append(torch.zeros(batch_size, width, 1, bins, device=device))
             bins = (bins + 1) // 2
-        return SubsamplingState(Waiting.none(batch_size, self.input_size, device=device), before)
+        return InputState(Waiting.none(batch_size, self.input_size, device=device), before)
 
     def step(
-        self, x: Tensor, counts: Sequence[int], state: SubsamplingState, last: Sequence[bool]
-    ) -> tuple[Tensor, list[int], SubsamplingState]:
+        self, x: Tensor, counts: Sequence[int], state: InputState, last: Sequence[bool]
+    ) -> tuple[Tensor, list[int], InputState]:
         """See InputStep."""
         waiting = state.pending.append(x, counts)
         used = [
@@ -102,12 +107,10 @@ class ConvSubsampling(InputStep):
             before.append(_frames_at(y, level))
             y = conv(y).relu()
             level = [n // 2 for n in level]
-        return self.join(y), [n // self.factor for n in used], SubsamplingState(pending, before)
+        return self.join(y), [n // self.factor for n in used], InputState(pending, before)
 
     def full(self, x: Tensor, before: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Input frames (B, t, F) that fill output frames in every row, and the last frame that each convolution saw ->
-        those output frames, and the last frames now.
-        """
+        """See InputStep."""
         y, after = x.unsqueeze(1), []
         for conv, left in zip(self.convs, before, strict=True):
             y = torch.cat([left, y], dim=2)

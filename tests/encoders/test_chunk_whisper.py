@@ -55,7 +55,7 @@ def test_positions_begin_again_and_training_begins_at_any_of_them() -> None:
     encoder = ChunkWhisper(BANDS, size=32, heads=2, feed_forward_size=48, layers=1, positions=5, dropout=0.0)
     x = torch.zeros(2, 11, 32)
     assert torch.equal(encoder.eval().placed(x, None)[0], encoder.waves[torch.arange(11) % 5])
-    assert torch.equal(encoder.placed(x, [3, 9])[1, 0], encoder.waves[4])
+    assert torch.equal(encoder.placed(x, torch.tensor([3, 9]))[1, 0], encoder.waves[4])
     torch.manual_seed(0)
     begun = {
         int((encoder.train().placed(x, None)[:, :1] - encoder.waves).abs().sum(-1).argmin(1)[0]) for _ in range(40)

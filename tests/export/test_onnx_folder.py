@@ -28,8 +28,14 @@ HENT_SRT = {
     "asr_ctc": {"kind": "ctc", "reads": "encoder", "lanes": ["transcript"]},
     "st": {**STATELESS, "reads": "hier_encoder", "lanes": ["translation"], "predictor_conf": {"size": 24}},
 }
+WHISPER = {
+    **{"size": 32, "layers": 2, "heads": 2, "feed_forward_size": 48, "positions": 30},
+    **{"output_subsampling": 4, "chunk_frames": 4, "left_chunks": 2},
+}
 SYSTEMS = {
     "tsot": tiny.config(tiny.SERIALIZED),
+    "whisper": tiny.config(tiny.TWO_HEADS, two_encoders=True)
+    | {"encoder": "chunk_whisper", "encoder_conf": WHISPER, "normalize": None, "normalize_conf": {}},
     # Without parts that are one object, of which YAML would make an alias.
     "hent_srt": json.loads(json.dumps(tiny.config(HENT_SRT, two_encoders=True, zipformer=True))),
 }
