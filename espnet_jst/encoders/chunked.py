@@ -12,7 +12,7 @@ from espnet_jst.encoders.attention import rotary_table
 from espnet_jst.encoders.conf import ChunksConf
 from espnet_jst.encoders.conformer_layer import LayerState
 from espnet_jst.encoders.interface import ChunkContext, StreamingEncoder, TapSize
-from espnet_jst.encoders.subsampling import InputStep
+from espnet_jst.encoders.subsampling import InputState, InputStep
 from espnet_jst.streams import RowState, Waiting, rows_at, zeroed
 from espnet_jst.taps import Tap
 
@@ -31,7 +31,7 @@ class ChunkedState(RowState):
     """
 
     context: ChunkContext
-    subsampling: RowState | None
+    subsampling: InputState | None
     pending: Waiting
     layers: list[LayerState]
     cached: list[int]
