@@ -27,17 +27,19 @@ FACTORS = ("subsampling", "output_subsampling")  # keys of our encoders: input f
 def completed(options: Options) -> Options:
     """Options with what the training configuration knows; flags count where it says nothing.
 
-    A model that is trained further has a configuration of its own, and options of `--st_args` go before the file's:
-    then the flags count.
+    A model that is trained further has a configuration of its own, of which the texts are no part, and options of
+    `--st_args` go before the file's: then the flags count.
 
     Raises:
         ConfigError: a flag contradicts the configuration, or that cannot be read.
     """
     training, config = options.training, Path(options.training.st_config)
-    if training.finetune or not config.is_file():
+    if not config.is_file():
         return options
     values = _values(config, training.st_args)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"speakers": _listed(_mapping(values, "preprocessor_conf").get("speakers"))}
+    if training.finetune:
+        return options.changed(**found)
     fs = _mapping(values, "frontend_conf").get("fs")
     if isinstance(fs, int) and fs > 0:  # what is no rate, the frontend refuses
         _agree(options.data.fs, f"{fs}", f"{config}: frontend_conf.fs", "fs", rate_hz)
@@ -52,7 +54,6 @@ def completed(options: Options) -> Options:
         _agree(options.text.tag_scheme, tags, f"{config}: tags of the heads", "tag_scheme", str)
         found["tag_scheme"] = tags
     found["frame_tokens"] = _frame_tokens(values)
-    found["speakers"] = _listed(_mapping(values, "preprocessor_conf").get("speakers"))
     for key, flag in (("source_languages", "src_lang"), ("target_languages", "tgt_lang")):
         found[key] = codes = _listed(_mapping(values, "preprocessor_conf").get(key))
         code = getattr(options.text, flag)

@@ -131,9 +131,10 @@ def test_reading_it_imports_neither_espnet_nor_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
-def test_the_tags_of_speakers_are_symbols_that_texts_may_hold():
+@pytest.mark.parametrize("flags", ["", "--finetune model.zip"])
+def test_the_tags_of_speakers_are_symbols_that_texts_may_hold(flags: str):
     write("conf/train.yaml", {"preprocessor_conf": {"speakers": ["self", "other"]}})
-    text = options().text
+    text = options(flags).text
     assert text.tags == ["<asr>", "<st>", "<self>", "<other>"] and text.speaker_tags == ["<self>", "<other>"]
-    assert limits(options().data, text).tags == ("<asr>", "<st>")
-    assert options("--tgt_lang none").text.tags == ["<self>", "<other>"]
+    assert limits(options(flags).data, text).tags == ("<asr>", "<st>")
+    assert options(f"--tgt_lang none {flags}").text.tags == ["<self>", "<other>"]
