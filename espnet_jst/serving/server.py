@@ -14,6 +14,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.serving.about import ServedModel
 from espnet_jst.serving.app import create_app
 from espnet_jst.serving.conf import MESSAGE_BYTES, ServeConf
+from espnet_jst.serving.prompt import PromptRequests
 from espnet_jst.serving.scheduler import LOG, Scheduler
 
 PING_S = 20.0
@@ -40,6 +41,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=PromptRequests,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

@@ -272,3 +272,27 @@ def test_the_end_of_the_server_finishes_sessions() -> None:
     assert closed.value.rcvd.code == 1001 and state["type"] == "ready_to_stop"
     words = served.expected(data, 16_000)
     assert " ".join(line["text"] for line in state["lines"] if line["text"]) == served.text(words, "transcript")
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nHost: a", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_a_connection_without_a_whole_request_is_closed(server: Server, monkeypatch, said: bytes) -> None:
+    monkeypatch.setattr("espnet_jst.serving.prompt.REQUEST_S", 0.3)
+    host, port = server.listener.getsockname()[:2]
+    with socket.create_connection((host, port), timeout=60) as silent:
+        silent.sendall(said)
+        got = b""
+        while piece := silent.recv(4096):
+            got += piece
+    assert got.startswith(b"HTTP/1.1 200") == said.endswith(b"\r\n\r\n")  # a whole request has its answer first
+
+
+def test_a_request_that_is_answered_slowly_is_not_cut(server: Server, monkeypatch) -> None:
+    monkeypatch.setattr("espnet_jst.serving.prompt.REQUEST_S", 0.3)
+    data = served.pcm(1.0, fs=FS)
+    with connect(f"{served.ws(server)}/asr?mode=full&sample_rate={FS}") as live:
+        assert json.loads(live.recv(60))["type"] == "config"
+        time.sleep(0.8)
+        live.send(data)
+        live.send(b"")
+        while json.loads(live.recv(60)) != {"type": "ready_to_stop"}:
+            pass
