@@ -9,6 +9,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.keys import Conf, key
 
 _RANGES = {"gain_db": "[-18, 0]", "noise_snr_db": "[20, 60]", "speed": "[0.9, 1.1]", "equalizer_db": "[-6, 6]"}
+_RANGES |= {"join": "[2, 3]", "pause_s": "[0, 2]"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,16 @@ class PreprocessorConf(Conf):
         high=200,
     )
     equalizer_prob: float = key(0.0, "share of utterances that are filtered by one", low=0, high=1)
+    join_prob: float = key(
+        0.0,
+        "share of batches whose utterances are joined, so that a model learns to go on behind a pause",
+        low=0,
+        high=1,
+    )
+    join: tuple[int, int] = key((2, 3), "fewest and most utterances that become one", low=2, high=100)
+    pause_s: tuple[float, float] = key(
+        (0.0, 2.0), "shortest and longest pause before each of them in seconds", low=0, high=600
+    )
     source_languages: str | Sequence[str] | None = key(None, "names of the tags of the transcript: lid, task+lid")
     target_languages: str | Sequence[str] | None = key(None, "names of the tags of the translation")
     speakers: str | Sequence[str] | None = key(None, "names of the tags of speakers, such as self and other")

@@ -19,8 +19,11 @@ from espnet2.torch_utils.initialize import initialize  # noqa: E402
 from espnet2.utils.nested_dict_action import NestedDictAction  # noqa: E402
 
 from espnet_jst.config import options_of  # noqa: E402
+from espnet_jst.data.conf import PreprocessorConf  # noqa: E402
+from espnet_jst.data.joining import JoinedUtterances  # noqa: E402
 from espnet_jst.errors import ConfigError  # noqa: E402
 from espnet_jst.inputs.spec import SPEECH  # noqa: E402
+from espnet_jst.keys import read  # noqa: E402
 from espnet_jst.model import JSTModel  # noqa: E402
 from espnet_jst.tasks import arguments  # noqa: E402
 from espnet_jst.tasks.build import build_model  # noqa: E402
@@ -44,6 +47,7 @@ from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
+FS = 16_000  # the default of every frontend
 DEFAULTS = {
     "frontend": "log_mel",
     "normalize": "running_mvn",
@@ -197,6 +201,23 @@ class JSTTask(st.STTask):
             channels=arguments.channels_of(args, st.frontend_choices.classes),
             conf=getattr(args, "preprocessor_conf", None),
         )
+
+    @classmethod
+    def build_collate_fn(cls, args: argparse.Namespace, train: bool) -> Any:
+        """ESPnet's, in training of utterances that are joined where the configuration asks for it.
+
+        Raises:
+            ConfigError: they cannot be joined, because each is told the language that it is translated into.
+        """
+        collate = super().build_collate_fn(args, train)
+        conf = read(PreprocessorConf, getattr(args, "preprocessor_conf", None), "preprocessor_conf")
+        if not train or not conf.join_prob:
+            return collate
+        if arguments.tgt_langs_of(args) is not None:
+            raise ConfigError(
+                "preprocessor_conf.join_prob: utterances that are told a language (tgt_langs) cannot be"
+            )
+        return JoinedUtterances(collate, conf, fs=(args.frontend_conf or {}).get("fs") or FS)
 
     @classmethod
     def build_dataset(cls, args: argparse.Namespace, iter_options: Any, keys_to_load: Any = None) -> Any:

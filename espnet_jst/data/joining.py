@@ -1,0 +1,62 @@
+"""Utterances of a batch, one behind the other: what a stream of several sentences is like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from espnet_jst.data.conf import PreprocessorConf
+
+SPEECH = "speech"
+QUIET_DB = (-80.0, -30.0)  # of a pause, relative to the utterance behind it
+SILENT_SHARE = 0.3  # of pauses without any noise: a microphone that is muted
+
+Item = tuple[str, Mapping[str, np.ndarray]]
+
+
+class JoinedUtterances:
+    """A collate function that joins utterances at random before another one makes a batch of them.
+
+    A transducer that was trained on single sentences has learnt that nothing follows the last word, and in a stream it
+    writes next to nothing after its first sentence. Samples and labels of `join` utterances of a batch become one
+    utterance's, each behind a pause. Drawn from NumPy's global generator, as other changes of recordings.
+
+    Args:
+        collate: makes a batch of a list of utterances.
+        conf: `join_prob`, `join` and `pause_s` count.
+        fs: sampling rate in Hz.
+    """
+
+    def __init__(self, collate: Callable[[Collection[Item]], Any], conf: PreprocessorConf, *, fs: int) -> None:
+        self.collate, self.conf, self.fs = collate, conf, fs
+
+    def __call__(self, data: Collection[Item]) -> Any:
+        items = list(data)
+        if np.random.random() < self.conf.join_prob:
+            fewest, most = self.conf.join
+            count = int(np.random.randint(fewest, most + 1))
+            items = [items[place] for place in np.random.permutation(len(items))]
+            items = [self._joined(items[start : start + count]) for start in range(0, len(items), count)]
+        return self.collate(items)
+
+    def _joined(self, items: list[Item]) -> Item:
+        out = {}
+        for name in items[0][1]:
+            pieces = [values[name] for _, values in items]
+            if name == SPEECH:
+                pieces = [piece for samples in pieces for piece in (self._pause(samples), samples)]
+            out[name] = np.concatenate(pieces)
+        return "+".join(key for key, _ in items), out
+
+    def _pause(self, samples: np.ndarray) -> np.ndarray:
+        """Silence or faint noise before an utterance, of its channels."""
+        low, high = self.conf.pause_s
+        size = int(np.random.uniform(low, high) * self.fs)
+        pause = np.zeros((size, *samples.shape[1:]), dtype=np.float32)
+        if np.random.random() >= SILENT_SHARE:
+            level = np.sqrt(np.mean(np.square(samples, dtype=np.float64))) * 10 ** (np.random.uniform(*QUIET_DB) / 20)
+            generator = np.random.default_rng(np.random.randint(2**32, dtype=np.uint32))
+            pause += np.float32(level) * generator.standard_normal(pause.shape, dtype=np.float32)
+        return pause
