@@ -44,7 +44,8 @@ def _entry(name: str, path: Path, whole: bool) -> str:
     ]
     if about.dataset:
         lines.append(
-            f"  trained on {about.dataset}" + "".join(f", from {base.name} ({base.license})" for base in about.chain)
+            f"  trained on {about.dataset}"
+            + "".join(f", from {base.name} ({base.license or 'no licence said'})" for base in about.chain)
         )
     measured = read_measured(results)
     # The first set of each lane says what to expect.

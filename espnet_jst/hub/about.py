@@ -91,6 +91,21 @@ def about_model(given: str, config: str | Path, weights: str | Path) -> tuple[Ab
     return replace(said, name=_line(name), revision=_line(revision), sha256=file_sha256(weights)), license
 
 
+def about_pretrained(given: str) -> About:
+    """What is known of a model of somebody else, as transformers saves it: its name, what its card says, its weights.
+
+    Args:
+        given: what it was asked for by: a folder, a file, or a name on the Hugging Face hub.
+    """
+    folder = Path(given).expanduser()
+    if not folder.exists():
+        name, _, revision = given.partition("@")
+        return About(name=_line(name), revision=_line(revision))
+    weights = next((path for path in (folder, folder / "model.safetensors") if path.is_file()), None)
+    said = About.parse(_front_matter(_text(folder / CARD)))
+    return replace(said, name=_line(folder.name), sha256=file_sha256(weights) if weights else "", languages=())
+
+
 def languages_of(config: str | Path) -> tuple[str, ...]:
     """Codes of the languages of the pack that holds a configuration, the spoken one first; () where it says none."""
     root = pack_root(config)

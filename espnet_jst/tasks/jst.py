@@ -214,9 +214,7 @@ class JSTTask(st.STTask):
         if not train or not conf.join_prob:
             return collate
         if arguments.tgt_langs_of(args) is not None:
-            raise ConfigError(
-                "preprocessor_conf.join_prob: utterances that are told a language (tgt_langs) cannot be"
-            )
+            raise ConfigError("preprocessor_conf.join_prob: utterances that are told a language (tgt_langs) cannot be")
         return JoinedUtterances(collate, conf, fs=(args.frontend_conf or {}).get("fs") or FS)
 
     @classmethod

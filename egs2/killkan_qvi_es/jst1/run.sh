@@ -20,5 +20,5 @@ exec "$python" -m espnet_jst.bin.jst_recipe \
     --st_config conf/train.yaml \
     --inference_config conf/decode.yaml \
     --use_streaming both \
-    --corpus killkan_qvi_es --license cc-by-4.0 \
+    --corpus killkan_qvi_es --license cc-by-4.0 --data_license local/DATA_LICENSE.md \
     "$@"

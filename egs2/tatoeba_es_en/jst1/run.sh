@@ -18,5 +18,5 @@ exec "$python" -m espnet_jst.bin.jst_recipe \
     --st_config conf/train.yaml \
     --inference_config conf/decode.yaml \
     --use_streaming both \
-    --corpus tatoeba_es_en --license cc-by-2.0 \
+    --corpus tatoeba_es_en --license cc-by-2.0 --data_license local/DATA_LICENSE.md \
     "$@"

@@ -20,6 +20,7 @@ from espnet_jst.recipe.experiment import beginning, open_experiment
 from espnet_jst.recipe.finetune import model_files, model_inputs, training_config
 from espnet_jst.recipe.options import DataOptions, Options, RunOptions, TextOptions, TrainingOptions
 from espnet_jst.recipe.options.option import check_least, check_words
+from espnet_jst.recipe.pretrained import keep_pretrained
 from espnet_jst.recipe.runs import HANDED_ON, TrainingRun, training_runs
 from espnet_jst.recipe.stage import Stage
 from espnet_jst.recipe.stages import mbart, whisper_decoder
@@ -187,6 +188,8 @@ def train(
     resume, note = open_experiment(run.folder, begun, force=machines.force)
     if note:
         print(note, flush=True)
+    if not model:
+        keep_pretrained(read_yaml(config), flags, run.folder)
     for file, copy in copies.items():
         shutil.copyfile(file, copy)
     with workers() as pool:
