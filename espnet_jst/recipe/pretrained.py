@@ -21,7 +21,7 @@ def keep_pretrained(values: Mapping[str, Any], flags: str, folder: Path) -> None
     """
     given = options_of(shlex.split(flags))
     for choice in ("frontend", "encoder", "hier_encoder"):
-        own, name = values.get(f"{choice}_conf"), (given.get(choice) or [values.get(choice)])[-1]
+        own, name = values.get(f"{choice}_conf"), (given.get(choice) or [str(values.get(choice))])[-1]
         conf = {**(own or {}), **dict(pair.partition("=")[::2] for pair in given.get(f"{choice}_conf", ()))}
         model = str(conf.get("model") or "")
         if model and name == "trained":  # one of ours, which says more of itself
