@@ -80,7 +80,12 @@ class BytePieces:
 
 
 def trim_byte_pieces(
-    file: str | Path, lines: Iterable[Sequence[str]], out_dir: str | Path, *, tags: Sequence[str] = ()
+    file: str | Path,
+    lines: Iterable[Sequence[str]],
+    out_dir: str | Path,
+    *,
+    tags: Sequence[str] = (),
+    most: int | None = None,
 ) -> None:
     """Write the token list and a SentencePiece model of the pieces that a text is cut into, and of its characters.
 
@@ -92,6 +97,7 @@ def trim_byte_pieces(
         lines: word lists (`text.units.split_units`).
         out_dir: directory to write to, as `train_tokenizer` does.
         tags: symbols of the text that cost one piece each.
+        most: at most so many pieces, those that are merged first, of which all others are made; by default all.
 
     Raises:
         ConfigError: the file is no such model.
@@ -103,14 +109,14 @@ def trim_byte_pieces(
     words = {word for line in lines for word in join_units(word for word in line if word not in known).split()}
     if not words:
         raise DataError("no text to trim a token list to: check the text files of the training set")
-    ranks = whole.needed(words)
+    ranks = dict(sorted(whole.needed(words).items(), key=lambda item: item[1])[:most])
     characters = sorted({WORD_START, *"".join(words)})
     kinds = sentencepiece_model_pb2.ModelProto.SentencePiece
     model = sentencepiece_model_pb2.ModelProto()
     model.pieces.add(piece="<unk>", score=0.0, type=kinds.UNKNOWN)
     for tag in tags:
         model.pieces.add(piece=tag, score=0.0, type=kinds.USER_DEFINED)
-    for piece, rank in sorted(ranks.items(), key=lambda item: item[1]):
+    for piece, rank in ranks.items():
         model.pieces.add(piece=piece, score=-float(rank), type=kinds.NORMAL)
     last = -1.0 - max(ranks.values(), default=0)
     for character in characters:

@@ -89,7 +89,7 @@ ELSEWHERE = {
     *("corpus_dir", "aligner", "aligner_model", "finetune", "finetune_anyway"),  # tests of their own
     *("kmeans_feature", "text_share", "text_set", "text_ctc", "text_shuffled"),  # test_hard_sharing
     *("cache_frames", "mbart", "audio_channels"),  # test_cached_frames, test_mbart_recipe, test_beam_recipe
-    "whisper_decoder",  # test_whisper_decoder_recipe
+    *("whisper_decoder", "whisper_pieces"),  # test_whisper_decoder_recipe
     *("unlabelled_set", "labelled_set", "teacher", "teacher_args", "min_confidence"),  # test_labelling
 }
 

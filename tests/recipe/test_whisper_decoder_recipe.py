@@ -61,9 +61,17 @@ def test_token_lists_have_its_pieces_and_the_head_its_weights(written: Options) 
     assert rows.shape == (len(lists["tgt"].tokens), 16) and all(name.startswith("heads.st.") for name in state)
 
 
+def test_fewer_pieces_make_another_experiment(written: Options) -> None:
+    fewer = written.changed(whisper_pieces=5)
+    assert fewer.exp != written.exp and fewer.tokens != written.tokens
+    stage = tokens_stage(fewer.data, fewer.text, fewer.training, skip="")
+    assert stage.uses["pieces"] == 5 and stage.run(**stage.uses).count("tokens in") == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"whisper_pieces": -1}, "whisper_pieces"),
         ({"token_type": "char"}, "--whisper_decoder has pieces of its own: give --token_type bpe"),
         ({"kmeans_feature": "log_mel"}, "--whisper_decoder has pieces of its own: .*and no --kmeans_feature"),
         ({"whisper_decoder": "nowhere"}, "nowhere: the folder has no config.json: give that of a Whisper"),

@@ -38,6 +38,22 @@ def test_other_words_are_written_with_what_is_there_and_tags_are_one_piece(file:
     assert not {"▁large", "▁three"} & {*trimmed.tokens} and "▁the" in trimmed.tokens
 
 
+def test_fewer_pieces_are_those_that_are_merged_first_and_write_every_word(file: Path, tmp_path: Path) -> None:
+    lines = [line.split() for line in TEXT]
+    lists = {}
+    for most in (None, 10, 0, 10_000):
+        trim_byte_pieces(file, lines, tmp_path / f"{most}", most=most)
+        lists[most] = Tokenizer.load(tmp_path / f"{most}")
+    assert lists[None].tokens == lists[10_000].tokens
+    assert len(lists[10].tokens) == len(lists[0].tokens) + 10 < len(lists[None].tokens)
+    assert {*lists[10].tokens} < {*lists[None].tokens}
+    for line in lines:
+        for fewer in (10, 0):
+            ids = lists[fewer].encode(line)
+            assert lists[fewer].decode(ids) == line and lists[fewer].unk_id not in ids
+        assert len(lists[None].encode(line)) <= len(lists[10].encode(line)) <= len(lists[0].encode(line))
+
+
 def test_the_same_text_gives_the_same_files_and_no_text_is_refused(file: Path, tmp_path: Path) -> None:
     lines = [line.split() for line in TEXT]
     for name, given in (("a", lines), ("b", lines[::-1])):

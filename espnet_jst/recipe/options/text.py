@@ -7,7 +7,7 @@ from pathlib import Path
 
 from espnet_jst.data.texts import Texts
 from espnet_jst.errors import ConfigError
-from espnet_jst.recipe.options.option import option
+from espnet_jst.recipe.options.option import check_least, option
 from espnet_jst.recipe.options.units import UnitOptions
 from espnet_jst.text.align.external import ALIGNERS
 from espnet_jst.text.align.symmetrize import SYMMETRIZATIONS
@@ -52,6 +52,9 @@ class TextOptions(UnitOptions):
         "folder of a Whisper, as transformers saves it, as whose decoder the head of style whisper begins; all texts "
         "have its pieces",
     )
+    whisper_pieces: int = option(
+        0, "of the pieces that each text needs so many at most, those that are merged first; 0: all"
+    )
     aligner: str = option("builtin", "word aligner; all but the first have to be installed", ALIGNERS)
     aligner_model: str = option("", "for simalign and awesome-align: folder or name of the pre-trained model")
     symmetrization: str = option("grow-diag-final-and", "of the word aligner", tuple(SYMMETRIZATIONS))
@@ -71,6 +74,7 @@ class TextOptions(UnitOptions):
         if not self.languages:
             raise ConfigError(f"--src_lang {NO_TEXT} --tgt_lang {NO_TEXT}: a corpus needs a text, name a language")
         self.check_units()
+        check_least(self, whisper_pieces=0)
         kinds = {side: self.pieces(side) for side in self.token_sides}
         if self.mbart and set(kinds.values()) != {"bpe"}:
             raise ConfigError("--mbart has pieces of its own: give --token_type bpe, and no other for source or target")
@@ -156,7 +160,7 @@ class TextOptions(UnitOptions):
         if self.mbart:
             return units + Path(self.mbart).name
         if self.whisper_decoder:
-            return Path(self.whisper_decoder).name
+            return Path(self.whisper_decoder).name + (f"_{self.whisper_pieces}" if self.whisper_pieces else "")
         if self.pieces(side) != "bpe":
             return units + self.pieces(side)
         return (

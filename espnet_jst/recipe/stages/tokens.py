@@ -55,7 +55,7 @@ def tokens_stage(data: DataOptions, text: TextOptions, training: TrainingOptions
 
         file = Path(text.whisper_decoder) / TOKENIZER
         run, inputs = partial(whisper_decoder.trim_token_lists, folders, [*texts.values()], file), [file]
-        uses = {"joint": text.joint, "tags": text.tags}
+        uses = {"joint": text.joint, "tags": text.tags, "pieces": text.whisper_pieces}
     else:
         run = partial(train_token_lists, folders, [*texts.values()], units=units)
         pieces = {side: Pieces.of(text, side) for side in folders}

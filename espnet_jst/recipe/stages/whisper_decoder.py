@@ -30,7 +30,7 @@ def check(training: TrainingOptions, text: TextOptions) -> None:
 
 
 def trim_token_lists(
-    folders: Mapping[str, Path], texts: Sequence[Path], file: Path, *, joint: bool, tags: Sequence[str]
+    folders: Mapping[str, Path], texts: Sequence[Path], file: Path, *, joint: bool, tags: Sequence[str], pieces: int = 0
 ) -> str:
     """Write token lists of Whisper's pieces, those that occur.
 
@@ -38,6 +38,7 @@ def trim_token_lists(
         texts: transcript and translation, or the one that there is.
         file: Whisper's tokenizer.
         joint: the target's list is made of all texts.
+        pieces: at most so many for a list, beside characters; 0: all that occur.
     """
     from espnet_jst.text.byte_pieces import trim_byte_pieces
     from espnet_jst.text.tokenizer import Tokenizer
@@ -46,7 +47,7 @@ def trim_token_lists(
     lines = {"src": read[0], "tgt": [line for text in read for line in text] if joint else read[-1]}
     sizes = []
     for side, out in folders.items():
-        trim_byte_pieces(file, lines[side], out, tags=tags)
+        trim_byte_pieces(file, lines[side], out, tags=tags, most=pieces or None)
         sizes.append(f"{len(Tokenizer.load(out).tokens)} tokens in {out / 'tokens.txt'}")
     return ", ".join(sizes)
 
