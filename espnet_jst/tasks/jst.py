@@ -47,6 +47,7 @@ from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
+MAY_BE_READ = ("frontend", "encoder", "hier_encoder")  # whole from a model of somebody else, of which they keep a part
 FS = 16_000  # the default of every frontend
 DEFAULTS = {
     "frontend": "log_mel",
@@ -254,7 +255,8 @@ class JSTTask(st.STTask):
             ConfigError: a name, key or value cannot be used; the message names it and the closest known one.
         """
         whole = [Path(path) for path in getattr(args, "init_param", None) or [] if ":" not in path]
-        if whole and whole[0].is_file() and not getattr(args, "ignore_init_mismatch", False):
+        read = any((getattr(args, f"{part}_conf", None) or {}).get("model") for part in MAY_BE_READ)
+        if whole and whole[0].is_file() and not read and not getattr(args, "ignore_init_mismatch", False):
             # All the weights of another model: its file says how large this one can be, a number takes a byte or more.
             with limit_parameters(whole[0].stat().st_size, whole[0]):
                 model = cls._build(args)

@@ -1,0 +1,53 @@
+"""The packs that are committed: small, said what they are, loadable, and streams say what whole recordings do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from espnet_jst.evaluation.measured import read_measured
+from espnet_jst.hub.about import DATA_LICENSE, said_of
+from espnet_jst.hub.load import find_config
+from espnet_jst.hub.shelf import packs
+from espnet_jst.inference import Speech2Text
+from tests.inference import tiny
+
+PACKS = packs()
+SAMPLES = {  # recordings that lie beside packs
+    name: sorted(path for path in pack.parent.iterdir() if path.suffix in (".flac", ".ogg", ".opus", ".wav"))
+    for name, pack in PACKS.items()
+}
+
+
+@pytest.fixture(params=sorted(PACKS))
+def name(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("JST_CACHE", str(tmp_path / "cache"))
+    return str(request.param)
+
+
+def test_a_pack_is_small_and_says_what_it_is_and_what_was_measured(name: str) -> None:
+    assert PACKS[name].stat().st_size < 30e6
+    config = find_config(PACKS[name])
+    about, license, results = said_of(config)
+    assert about.license and about.dataset and len(about.languages) == 2 and len(license) > 100
+    assert (Path(config).parent / DATA_LICENSE).is_file()
+    assert {entry.lane for entry in read_measured(results)} >= {"transcript", "translation"}
+
+
+def test_a_stream_of_a_pack_has_the_words_of_the_whole(name: str) -> None:
+    model = Speech2Text.from_pretrained(name)
+    if SAMPLES[name]:
+        speech, fs = soundfile.read(SAMPLES[name][0], dtype="float32")
+    else:
+        speech, fs = tiny.speech(4.0, fs=16_000, seed=0), 16_000
+    whole = model(speech, fs=fs)[0][3].words
+    session, words = model.session(fs=fs), []
+    for start in range(0, len(speech), 4000):
+        words += session.push(speech[start : start + 4000])
+    words += session.finish()
+    for lane in ("transcript", "translation"):
+        assert [word.text for word in words if word.lane == lane] == [word.text for word in whole if word.lane == lane]
+    if SAMPLES[name]:
+        assert {word.lane for word in words} == {"transcript", "translation"}
