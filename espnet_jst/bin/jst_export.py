@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> None:
         folders = export_sherpa(args.pack, args.output, **given)
         use = "docs/sherpa.md has a client"
     for folder in folders:
-        size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
         print(f"{folder}: {size:.1f} MB; {use}")
 
 

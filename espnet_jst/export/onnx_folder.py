@@ -126,5 +126,8 @@ def _manifest(
             "data": DATA_LICENSE if (folder / DATA_LICENSE).is_file() else "",
         },
     }
-    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    inside = [
+        path for path in sorted(folder.rglob("*")) if path.is_file()
+    ]  # the piece model of a second list lies deeper
+    files = {path.relative_to(folder).as_posix(): file_sha256(path) for path in inside}
     return Manifest(contexts=dict(context.encoders), weights=weights, files=files, said=said)

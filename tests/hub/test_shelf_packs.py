@@ -51,3 +51,15 @@ def test_a_stream_of_a_pack_has_the_words_of_the_whole(name: str) -> None:
         assert [word.text for word in words if word.lane == lane] == [word.text for word in whole if word.lane == lane]
     if SAMPLES[name]:
         assert {word.lane for word in words} == {"transcript", "translation"}
+
+
+@pytest.mark.slow
+def test_a_pack_says_the_same_on_onnxruntime(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from espnet_jst.export.onnx_folder import export_onnx
+
+    speech = tiny.speech(6.0, fs=16_000, seed=1)
+    folder = export_onnx(PACKS[name], tmp_path / "onnx", say=lambda line: None)
+    ours, theirs = (Speech2Text.from_pretrained(model)(speech, fs=16_000)[0] for model in (name, folder))
+    assert ours[2] == theirs[2] and ours[2]  # the same tokens, and some
