@@ -55,7 +55,11 @@ def noise_level(speech: np.ndarray, snr_db: float) -> float:
 
 def add_white_noise(speech: np.ndarray, snr_db: float) -> np.ndarray:
     """Add Gaussian noise at a signal-to-noise ratio over the whole utterance and all channels; silence stays silent."""
-    noise_rms = noise_level(speech, snr_db)
+    return speech + white_noise(speech.shape, noise_level(speech, snr_db))
+
+
+def white_noise(shape: Sequence[int], rms: float) -> np.ndarray:
+    """Gaussian noise of a root mean square, float32."""
     # Numbers of the global generator, which ESPnet seeds, are drawn one by one in float64: five times slower.
     generator = np.random.default_rng(np.random.randint(2**32, dtype=np.uint32))
-    return speech + np.float32(noise_rms) * generator.standard_normal(speech.shape, dtype=np.float32)
+    return np.float32(rms) * generator.standard_normal(shape, dtype=np.float32)

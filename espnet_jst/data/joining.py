@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from espnet_jst.data.augment import noise_level, white_noise
 from espnet_jst.data.conf import PreprocessorConf
 
 SPEECH = "speech"
-QUIET_DB = (-80.0, -30.0)  # of a pause, relative to the utterance behind it
+SNR_DB = (30.0, 80.0)  # of the utterance behind a pause to the noise in it
 SILENT_SHARE = 0.3  # of pauses without any noise: a microphone that is muted
 
 Item = tuple[str, Mapping[str, np.ndarray]]
@@ -54,9 +55,7 @@ class JoinedUtterances:
         """Silence or faint noise before an utterance, of its channels."""
         low, high = self.conf.pause_s
         size = int(np.random.uniform(low, high) * self.fs)
-        pause = np.zeros((size, *samples.shape[1:]), dtype=np.float32)
-        if np.random.random() >= SILENT_SHARE:
-            level = np.sqrt(np.mean(np.square(samples, dtype=np.float64))) * 10 ** (np.random.uniform(*QUIET_DB) / 20)
-            generator = np.random.default_rng(np.random.randint(2**32, dtype=np.uint32))
-            pause += np.float32(level) * generator.standard_normal(pause.shape, dtype=np.float32)
-        return pause
+        shape = (size, *samples.shape[1:])
+        if np.random.random() < SILENT_SHARE:
+            return np.zeros(shape, dtype=np.float32)
+        return white_noise(shape, noise_level(samples, np.random.uniform(*SNR_DB)))

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from espnet_jst.hub.about import about_model, about_pretrained, write_base
+from espnet_jst.hub.about import BASE_FILE, about_model, about_pretrained, write_base
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.finetune import model_files
 
 
 def keep_pretrained(values: Mapping[str, Any], flags: str, folder: Path) -> None:
-    """Write down in an experiment which pretrained encoder its configuration names, where it names one.
+    """Write down in an experiment which pretrained encoder its configuration names; nothing is left of another one.
 
     Args:
         values: the training configuration.
@@ -28,4 +28,4 @@ def keep_pretrained(values: Mapping[str, Any], flags: str, folder: Path) -> None
             return write_base(folder, *about_model(model, *model_files(model).values()))
         if model:
             return write_base(folder, about_pretrained(model), "")
-    return None
+    return (folder / BASE_FILE).unlink(missing_ok=True)

