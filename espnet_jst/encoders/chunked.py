@@ -192,9 +192,10 @@ class ChunkedEncoder(StreamingEncoder):
         for number, (layer, state) in enumerate(zip(self.layers, states, strict=True), start=1):
             x, state = layer(x, bias, table, state, counts)
             after.append(state)
+            if number == len(self.layers):
+                taps[""] = x = self.top(x)
             if number in self.taps:
                 taps[str(number)] = x
-        taps[""] = self.top(x)
         return taps, after
 
 

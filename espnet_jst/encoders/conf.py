@@ -32,7 +32,13 @@ class ChunksConf(Conf):
         (8, 16, 32, 0), "chunks drawn from in training, one a batch, 0 for the whole utterance", low=0, high=4096
     )
     train_left_chunks: Sequence[int] = key((2, 4, -1), "left contexts drawn from in training", low=-1, high=100_000)
-    taps: Sequence[int] = key((), "layers (1-based) whose outputs may be read beside the top one", low=1, high=128)
+    taps: Sequence[int] = key(
+        (),
+        "layers (1-based) whose outputs may be read beside the top one; that of the last layer is under the norm, before "
+        "its frames are joined",
+        low=1,
+        high=128,
+    )
 
     def check(self) -> None:
         """Refuse nothing to draw from."""

@@ -36,6 +36,16 @@ def test_whole_utterances_have_the_output_of_transformers(theirs) -> None:
 
 
 @torch.no_grad()
+def test_the_last_layer_is_read_under_the_norm_before_its_frames_are_joined() -> None:
+    frames = Tap(torch.randn(1, 48, BANDS), torch.tensor([48]), 0.01)
+    plain = ChunkWhisper(BANDS, model=saved("whisper")).eval()
+    joined = ChunkWhisper(BANDS, model=saved("whisper"), taps=[3], output_subsampling=4).eval()
+    found = joined.encode(frames, WHOLE)
+    torch.testing.assert_close(found["3"].x, plain.encode(frames, WHOLE)[""].x)
+    assert (found["3"].shift_s, found[""].shift_s) == (0.02, 0.08)
+
+
+@torch.no_grad()
 def test_the_lower_layers_are_what_they_were_and_have_a_new_norm() -> None:
     frames = Tap(torch.randn(1, 50, BANDS), torch.tensor([50]), 0.01)
     whole = ChunkWhisper(BANDS, model=saved("whisper"), taps=[2]).eval()

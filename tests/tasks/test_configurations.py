@@ -45,7 +45,10 @@ def test_a_shipped_configuration_builds_models_that_hear_and_write(path, tmp_pat
         if args.frontend == "trained":  # likewise
             args.frontend_conf, bands = {**args.frontend_conf, "architecture": ADAPTED}, 32
         if args.encoder == "chunk_whisper":
-            args.encoder_conf |= {"model": saved("whisper"), "layers": 2}
+            args.encoder_conf = {**ADAPTED["encoder_conf"], "layers": 2, **args.encoder_conf}
+            for head in args.model_conf["heads"].values():
+                if head.get("style") == "whisper":  # of the same small Whisper
+                    head["feed_forward_size"] = args.encoder_conf["feed_forward_size"]
             bands = args.frontend_conf["n_mels"] = 20
             assert args.normalize is None  # what it was trained on
         if args.encoder == "mbart":  # 350 million numbers, of which one layer of each is like the others
