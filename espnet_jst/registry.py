@@ -69,6 +69,8 @@ TABLE: dict[str, dict[str, type | str]] = {
         "bound": "espnet_jst.search.penalty_rules:BoundLength",
     },
 }
+# Choices whose first weights, and sizes, may come from a model of somebody else.
+PRETRAINED = ("frontend", "encoder", "hier_encoder")
 # Choices that ESPnet does not have: what their classes derive from.
 OWN = {
     "heads": "espnet_jst.heads.interface:Head",

@@ -34,8 +34,8 @@ class ChunksConf(Conf):
     train_left_chunks: Sequence[int] = key((2, 4, -1), "left contexts drawn from in training", low=-1, high=100_000)
     taps: Sequence[int] = key(
         (),
-        "layers (1-based) whose outputs may be read beside the top one; that of the last layer is under the norm, before "
-        "its frames are joined",
+        "layers (1-based) whose outputs may be read beside the top one; that of the last layer is under the norm, "
+        "before its frames are joined",
         low=1,
         high=128,
     )

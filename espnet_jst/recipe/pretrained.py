@@ -10,6 +10,7 @@ from typing import Any
 from espnet_jst.hub.about import BASE_FILE, about_model, about_pretrained, write_base
 from espnet_jst.recipe.experiment import options_of
 from espnet_jst.recipe.finetune import model_files
+from espnet_jst.registry import PRETRAINED
 
 
 def keep_pretrained(values: Mapping[str, Any], flags: str, folder: Path) -> None:
@@ -20,7 +21,7 @@ def keep_pretrained(values: Mapping[str, Any], flags: str, folder: Path) -> None
         flags: those of the training that go before it.
     """
     given = options_of(shlex.split(flags))
-    for choice in ("frontend", "encoder", "hier_encoder"):
+    for choice in PRETRAINED:
         own, name = values.get(f"{choice}_conf"), (given.get(choice) or [str(values.get(choice))])[-1]
         conf = {**(own or {}), **dict(pair.partition("=")[::2] for pair in given.get(f"{choice}_conf", ()))}
         model = str(conf.get("model") or "")

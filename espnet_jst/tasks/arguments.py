@@ -18,7 +18,7 @@ from espnet_jst.inputs import channels
 from espnet_jst.inputs.interface import StreamingFrontend
 from espnet_jst.inputs.spec import InputSpec, parse_inputs
 from espnet_jst.keys import read
-from espnet_jst.registry import conf_of, keys_of_class, names
+from espnet_jst.registry import PRETRAINED, conf_of, keys_of_class, names
 from espnet_jst.regularizers.build import parse_regularizers
 from espnet_jst.search.spec import parse_searches
 from espnet_jst.text.lanes import parse_lanes
@@ -71,7 +71,7 @@ def loaded_arguments(values: Mapping[str, Any], where: str | Path) -> argparse.N
     for key in (heard, "encoder", "token_list"):
         if values.get(key) is None:
             raise CheckpointError(f"{where} has no {key}, without which there is no model")
-    for choice in ("frontend", "encoder", "hier_encoder"):
+    for choice in PRETRAINED:
         name, given = values.get(choice), values.get(f"{choice}_conf") or {}
         for key in conf_of(choice, name).written if name in names(choice) else ():
             if key not in given:  # else it would be built from whatever files a stranger names

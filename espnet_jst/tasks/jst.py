@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from espnet_jst.compat import silence_others
-from espnet_jst.registry import register
+from espnet_jst.registry import PRETRAINED, register
 
 register()  # before the parser is made, and in every spawned worker, which imports this module to find the task
 
@@ -47,7 +47,6 @@ from espnet_jst.training.safe_files import safe_checkpoints  # noqa: E402
 from espnet_jst.training.trainer import JSTTrainer  # noqa: E402
 from espnet_jst.weights import check_finite, limit_parameters, load_strict, read_weights  # noqa: E402
 
-MAY_BE_READ = ("frontend", "encoder", "hier_encoder")  # whole from a model of somebody else, of which they keep a part
 FS = 16_000  # the default of every frontend
 DEFAULTS = {
     "frontend": "log_mel",
@@ -255,7 +254,7 @@ class JSTTask(st.STTask):
             ConfigError: a name, key or value cannot be used; the message names it and the closest known one.
         """
         whole = [Path(path) for path in getattr(args, "init_param", None) or [] if ":" not in path]
-        read = any((getattr(args, f"{part}_conf", None) or {}).get("model") for part in MAY_BE_READ)
+        read = any((getattr(args, f"{part}_conf", None) or {}).get("model") for part in PRETRAINED)
         if whole and whole[0].is_file() and not read and not getattr(args, "ignore_init_mismatch", False):
             # All the weights of another model: its file says how large this one can be, a number takes a byte or more.
             with limit_parameters(whole[0].stat().st_size, whole[0]):

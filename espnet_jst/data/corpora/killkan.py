@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import xml.etree.ElementTree as xml
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,12 @@ def read(corpus: Path, converted: Path, *, nj: int = 1) -> dict[str, tuple[Readi
         bad = [problem for problem in problems if problem.utt_id in {clip.utt_id for clip in mine}]
         found[name] = (_reading(both, heard, bad), _reading(alone, heard, []))
     return found
+
+
+def unseen(test: Reading, train: Reading) -> Reading:
+    """Sentences of a test set whose transcript is none of the training set's: a radio drama repeats itself."""
+    known = {turn.transcript for turn in train.turns}
+    return replace(test, turns=[turn for turn in test.turns if turn.transcript not in known], problems=[])
 
 
 def _reading(clips: list[Clip], heard: Mapping[str, Path], problems: list[Problem]) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,9 @@ def test_sentences_of_killkan_have_both_texts_or_one(tmp_path: Path, packed: boo
         "test": (4, 2),
     }  # chapter 19 stays away
     both, alone = sets["train"]
+    said = replace(sets["test"][0].turns[0], transcript=both.turns[0].transcript)
+    test = replace(sets["test"][0], turns=[said, replace(sets["test"][0].turns[1], transcript="shuk mushuk shimi")])
+    assert killkan.unseen(test, both).turns == test.turns[1:]
     write_set(tmp_path / "train", [both], src="qvi", tgt="es")
     write_set(tmp_path / "train_asr", [alone], src="qvi", tgt=None)
     kichwa, spanish = (read_table(tmp_path / "train" / f"text.lc.rm.{code}") for code in ("qvi", "es"))
