@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from espnet_jst.encoders.chain import ChainContext
 from espnet_jst.errors import ConfigError
 from espnet_jst.inference.decoder import Decoder, DecoderState
 from espnet_jst.inference.options import DecodingOptions
@@ -78,6 +79,11 @@ class CascadeDecoder(Decoder):
         speech = self.speech.init_state(batch_size, tgt_langs)
         text = self.translator.init_state(batch_size, tgt_langs)
         return CascadeState(**vars(speech), text=text, shown=[[] for _ in range(batch_size)])
+
+    def check_streams(self, context: ChainContext) -> None:
+        """See Decoder; the translator has encoders, and contexts, of its own."""
+        self.speech.check_streams(context)
+        self.translator.decoder.check_streams(self.translator.context)
 
     @torch.inference_mode()
     def advance(

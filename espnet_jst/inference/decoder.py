@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from espnet_jst.errors import DataError
+from espnet_jst.encoders.chain import ChainContext
+from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference.word_stream import LaneSearch, Timing, Update, WordStream, recombined
 from espnet_jst.search.interface import Emission, Hypothesis, SearchState
 from espnet_jst.streams import RowState
@@ -78,6 +79,27 @@ class Decoder:
             for lang in tgt_langs or [None] * batch_size
         ]
         return DecoderState(searches, streams, [{} for _ in range(batch_size)])
+
+    def check_streams(self, context: ChainContext) -> None:
+        """Refuse an attention decoder in a stream, but as a second pass or above an encoder that waits for the end.
+
+        Args:
+            context: of the encoders that the searches read.
+
+        Raises:
+            ConfigError: names it, and what can be done.
+        """
+        replaced = {lane for search in self.searches.values() for lane in search.replaced}
+        for name, search in self.searches.items():
+            encoder, second = search.search.reads.partition(".")[0], {lane.name for lane in search.lanes} <= replaced
+            if search.kind == "attention" and not second and context.encoders[encoder].chunk_frames:
+                others = [other for other, entry in self.searches.items() if entry.kind != "attention"]
+                fix = f"search_heads: [{', '.join(others)}] leaves it out, " if others else ""
+                raise ConfigError(
+                    f"the attention decoder {name!r} has no streaming policy, it writes when speech has ended: {fix}"
+                    "chunk_s: 0 decodes whole utterances, and as second_pass_of a search that streams it may replace "
+                    "words at the end"
+                )
 
     @torch.inference_mode()
     def advance(

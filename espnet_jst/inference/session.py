@@ -160,7 +160,8 @@ class Session:
             DataError: the samples are not usable (see `as_samples`); the session goes on without them.
             JSTError: the session is finished.
         """
-        return self.feed(self._heard(as_samples(samples, allow_empty=True, channels=self.model.channels)))
+        heard = as_samples(samples, allow_empty=True, channels=self.model.channels)
+        return self.feed(self._heard(heard.copy()))  # they may wait, and a caller's buffer is filled again
 
     def feed(self, samples: np.ndarray) -> list[Word]:
         """As `push`, without its checks: for blocks of a Recording, float32 (n,) or (n, C)."""

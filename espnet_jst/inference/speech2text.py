@@ -342,26 +342,11 @@ class Speech2Text:
         Raises:
             ConfigError: an attention decoder should write while it hears, and has no policy that says when.
         """
-        self._check_policies()
+        self.decoder.check_streams(self.schedule.context)
         return self._session(fs, tgt_lang)
 
     def _session(self, fs: int | None, tgt_lang: str | None) -> Session:
         return Session(self.st_model, self.schedule, self.decoder, fs=fs, tgt_lang=self.language(tgt_lang))
-
-    def _check_policies(self) -> None:
-        """An attention decoder in a stream is a second pass, or above an encoder that waits for the end as well."""
-        contexts = self.schedule.context.encoders
-        replaced = {lane for search in self.decoder.searches.values() for lane in search.replaced}
-        for name, search in self.decoder.searches.items():
-            reads, second = search.search.reads, {lane.name for lane in search.lanes} <= replaced
-            if search.kind == "attention" and not second and contexts[reads.partition(".")[0]].chunk_frames:
-                others = [other for other, entry in self.decoder.searches.items() if entry.kind != "attention"]
-                fix = f"search_heads: [{', '.join(others)}] leaves it out, " if others else ""
-                raise ConfigError(
-                    f"the attention decoder {name!r} has no streaming policy, it writes when speech has ended: {fix}"
-                    "chunk_s: 0 decodes whole utterances, and as second_pass_of a search that streams it may replace "
-                    "words at the end"
-                )
 
     def stream_result(self, session: Session) -> Result:
         """What a finished session has shown, in the form of a call's result."""

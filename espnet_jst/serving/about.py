@@ -48,6 +48,14 @@ class ServedModel:
         transcript, translation = next(iter(sources), None), next(iter(others), None)
         return cls(speech2text, name, transcript, translation, dict(speech2text.languages))
 
+    @property
+    def hears_whole(self) -> bool:
+        """Whether an encoder or a second pass hears a session as a whole, so that all of it is kept to its end."""
+        ours = self.speech2text
+        seconds = any(search.follows or search.kind == "attention" for search in ours.decoder.searches.values())
+        texts = ours.translator is not None and ours.translator.context.hears_whole
+        return seconds or texts or ours.schedule.context.hears_whole
+
     def tgt_lang(self, asked: str | None) -> str | None:
         """The language to translate into that a client has asked for, as the model wants it.
 
@@ -67,7 +75,8 @@ class ServedModel:
 
 def public_name(tag_or_path: str) -> str:
     """What clients are told of where a model is from: no folders of this machine."""
-    return tag_or_path if "@" in tag_or_path else Path(tag_or_path).resolve().stem
+    path = Path(tag_or_path).expanduser()
+    return tag_or_path if "@" in tag_or_path and not path.exists() else path.resolve().stem
 
 
 def _primary(code: str) -> str:

@@ -29,7 +29,8 @@ from espnet_jst.version import __version__
 
 def create_app(model: ServedModel, conf: ServeConf) -> Starlette:
     """An application whose scheduler runs as long as it does; it is `app.state.scheduler`."""
-    scheduler, said = Scheduler(model, conf), description(model, conf)
+    scheduler = Scheduler(model, conf)
+    said = description(model, scheduler.longest_s)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -102,9 +102,10 @@ async def _session(client: _Client, wire: Wire, stream: Stream, scheduler: Sched
 
 async def _read(client: _Client, wire: Wire, stream: Stream, scheduler: Scheduler) -> None:
     """Until the client goes: whoever has said the end is still listened to, so that it is known whether it is there."""
-    idle_s, begun = scheduler.conf.idle_s, False
+    loop, idle_s, begun = asyncio.get_running_loop(), scheduler.conf.idle_s, False
+    due = loop.time() + idle_s
     while True:
-        message = await _receive(client.socket, None if stream.ended else idle_s)
+        message = await _receive(client.socket, None if stream.ended else due, idle_s)
         if stream.ended:
             continue
         if len(message) > MESSAGE_BYTES:
@@ -117,16 +118,20 @@ async def _read(client: _Client, wire: Wire, stream: Stream, scheduler: Schedule
                 stream.start(wire.fs, scheduler.model.tgt_lang(wire.tgt_lang))
                 begun = True
             await stream.put(heard.samples)
+        if heard.samples is not None and len(heard.samples):
+            due = loop.time() + idle_s
+        else:
+            await asyncio.sleep(0)  # others take their turn, however many such messages have come
         if heard.ended:
             stream.end()
 
 
-async def _receive(socket: WebSocket, idle_s: float | None) -> str | bytes:
+async def _receive(socket: WebSocket, due: float | None, idle_s: float) -> str | bytes:
     try:
-        async with asyncio.timeout(idle_s):
+        async with asyncio.timeout_at(due):
             message = await socket.receive()
     except TimeoutError:
-        raise RefusedError(f"nothing came for {idle_s:g} s", code=GOING_AWAY, kind="idle") from None
+        raise RefusedError(f"no audio came for {idle_s:g} s", code=GOING_AWAY, kind="idle") from None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", GOING_AWAY))
     text = message.get("text")

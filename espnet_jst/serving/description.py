@@ -5,13 +5,12 @@ from __future__ import annotations
 from espnet_jst.evaluation.measured import read_measured
 from espnet_jst.hub.about import About, said_of
 from espnet_jst.serving.about import ServedModel
-from espnet_jst.serving.conf import ServeConf
 from espnet_jst.serving.wire import Message
 from espnet_jst.text.languages import language
 from espnet_jst.version import __version__
 
 
-def description(model: ServedModel, conf: ServeConf) -> Message:
+def description(model: ServedModel, longest_s: float) -> Message:
     """The model as JSON. Most of it anybody may have written: it is text, never mark-up."""
     speech2text = model.speech2text
     config = speech2text.config_file
@@ -29,7 +28,7 @@ def description(model: ServedModel, conf: ServeConf) -> Message:
         "tgt_lang": speech2text.tgt_lang,
         "fs": speech2text.fs,
         "chunk_s": speech2text.schedule.chunk_s,
-        "session_s": conf.session_s,
+        "session_s": longest_s,
         "cascade": speech2text.translator is not None,
         "license": about.license,
         "dataset": about.dataset,

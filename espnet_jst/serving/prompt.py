@@ -20,8 +20,8 @@ class PromptRequests(H11Protocol):
         self._expect_request()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
         self._expect_request()
+        super().on_response_complete()  # begins with what came meanwhile, such as an upgrade
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         self._forget()

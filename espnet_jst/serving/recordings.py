@@ -17,7 +17,8 @@ from espnet_jst.inference.audio.recording import Recording, packets
 from espnet_jst.inference.documents import Document
 from espnet_jst.inference.remarks import item_error
 from espnet_jst.serving.access import check_access
-from espnet_jst.serving.conf import RefusedError
+from espnet_jst.serving.body import parts
+from espnet_jst.serving.conf import RefusedError, ServeConf
 from espnet_jst.serving.scheduler import LOG, Scheduler, Stream
 from espnet_jst.serving.wire import language_code
 
@@ -73,7 +74,7 @@ async def _transcribe(request: Request, scheduler: Scheduler) -> Response:
     stream = scheduler.open("recording", live=False)
     try:
         with tempfile.TemporaryFile() as file:
-            await _receive(request, file, scheduler)
+            await _receive(request, file, scheduler.conf)
             working = asyncio.create_task(_hear(file, stream, tgt_lang))
             leaving = asyncio.create_task(_leave(request))
             await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -89,25 +90,10 @@ async def _transcribe(request: Request, scheduler: Scheduler) -> Response:
         stream.close()
 
 
-async def _receive(request: Request, file: BinaryIO, scheduler: Scheduler) -> None:
+async def _receive(request: Request, file: BinaryIO, conf: ServeConf) -> None:
     """The body into a file that has no name."""
-    most, count = int(scheduler.conf.upload_mb * 1e6), 0
-    too_long = RefusedError(f"a recording of over {scheduler.conf.upload_mb:g} MB", status=413, kind="length")
-    if request.headers.get("content-length", "0").isdigit() and int(request.headers.get("content-length", "0")) > most:
-        raise too_long
-    parts = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(scheduler.conf.idle_s):
-                part = await anext(parts, None)
-        except TimeoutError:
-            reason = f"nothing came for {scheduler.conf.idle_s:g} s"
-            raise RefusedError(reason, status=408, kind="idle") from None
-        if part is None:
-            return
-        count += len(part)
-        if count > most:
-            raise too_long
+    too_long = f"a recording of over {conf.upload_mb:g} MB"
+    async for part in parts(request, int(conf.upload_mb * 1e6), too_long, conf.idle_s):
         await asyncio.to_thread(file.write, part)
 
 

@@ -196,15 +196,17 @@ class Scheduler:
         broken: the steps have ended by a fault of the server's.
         ahead_s: seconds of audio of a stream that may wait, no less than a chunk needs.
         longest_s: seconds of audio that a stream may have.
+        documents: held by whoever makes a document of a client's words, one at a time.
     """
 
     def __init__(self, model: ServedModel, conf: ServeConf) -> None:
         self.model, self.conf, self.meters = model, conf, Meters()
         schedule = model.speech2text.schedule
         self.ahead_s = max(conf.ahead_s, schedule.samples(1) / model.speech2text.fs + HELD_S)
-        self.longest_s = min(conf.session_s, WHOLE_SESSION_S) if schedule.context.hears_whole else conf.session_s
+        self.longest_s = min(conf.session_s, WHOLE_SESSION_S) if model.hears_whole else conf.session_s
         self.streams: list[Stream] = []
         self.draining = self.broken = False
+        self.documents = asyncio.Lock()
         self._numbers, self._turns = itertools.count(1), itertools.count(1)
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()

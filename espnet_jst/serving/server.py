@@ -16,6 +16,7 @@ from espnet_jst.serving.app import create_app
 from espnet_jst.serving.conf import MESSAGE_BYTES, ServeConf
 from espnet_jst.serving.prompt import PromptRequests
 from espnet_jst.serving.scheduler import LOG, Scheduler
+from espnet_jst.serving.sockets import BoundedSockets
 
 PING_S = 20.0
 GONE_MS = 60_000  # a peer that acknowledges nothing for so long is dead, whatever waits in buffers
@@ -42,6 +43,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=PromptRequests,
+                ws=BoundedSockets,
                 log_config=None,
                 log_level="warning",
                 access_log=False,

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from espnet_jst.serving.access import check_access
+from espnet_jst.serving.body import parts
 from espnet_jst.serving.conf import RefusedError
 from espnet_jst.serving.recordings import TYPES, form_of, refused
 from espnet_jst.serving.scheduler import Scheduler
@@ -17,7 +18,7 @@ from espnet_jst.serving.wire import entry, read_json
 from espnet_jst.text.subtitles import format_words
 from espnet_jst.text.words import Word
 
-MAX_BYTES = 32 << 20  # of words in JSON: those of a day
+MAX_BYTES = 4 << 20  # of words in JSON: those of some hours, which are read at once
 MAX_TEXT = 1000  # characters of a word
 MAX_S = 1e6
 FORMS = [form for form in TYPES if form != "json"]
@@ -28,20 +29,20 @@ async def subtitles(request: Request, scheduler: Scheduler) -> Response:
     try:
         check_access(scheduler.conf, request.headers, request.query_params)
         form = form_of(request, FORMS)
-        text = await asyncio.to_thread(_document, await _body(request), form, scheduler.model.languages)
+        body = await _body(request, scheduler)
+        async with scheduler.documents:
+            text = await asyncio.to_thread(_document, body, form, scheduler.model.languages)
         return Response(text, media_type=TYPES[form])
     except RefusedError as error:
         scheduler.meters.refusals[error.kind] += 1
         return refused(error)
+    except ClientDisconnect:
+        return Response(status_code=400)
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BYTES:
-            raise RefusedError(f"words of over {MAX_BYTES >> 20} MiB", status=413, kind="length")
-    return body
+async def _body(request: Request, scheduler: Scheduler) -> bytes:
+    too_long = f"words of over {MAX_BYTES >> 20} MiB"
+    return b"".join([part async for part in parts(request, MAX_BYTES, too_long, scheduler.conf.idle_s)])
 
 
 def _document(body: bytes, form: str, languages: Mapping[str, str]) -> str:

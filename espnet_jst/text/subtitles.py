@@ -213,9 +213,10 @@ def ttml_text(root: ElementTree.Element) -> str:
 
 def _by(speaker: str | None, line: str, fmt: str) -> str:
     """The first line of a cue with who speaks; a WebVTT voice is that of all that follows it in the cue."""
+    speaker = None if speaker is None else _clean(speaker)
     if speaker is None or fmt != "vtt":
         return said_by(speaker, line)
-    return f"<v {_escape(_clean(speaker), fmt)}>{line}"
+    return f"<v {_escape(speaker, fmt)}>{line}"
 
 
 def _escape(text: str, fmt: str) -> str:

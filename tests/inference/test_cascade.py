@@ -13,6 +13,7 @@ from espnet_jst.errors import ConfigError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.session import Session, advance_together
 from espnet_jst.inference.text2text import Text2Text
+from espnet_jst.serving.about import ServedModel
 from espnet_jst.text.words import Word
 from tests.inference import text_model, tiny
 
@@ -145,6 +146,7 @@ def test_words_of_a_first_pass_wait_for_the_second(mt):
     conf["model_conf"]["searches"] = {"two_pass": {"heads": ["offline"], "second_pass_of": "streaming"}}
     audio, options = tiny.speech(4.0, seed=3), {"mt_model": str(mt), "max_symbols": 4}
     decoder = tiny.speech2text(conf, revise=True, **options)
+    assert ServedModel(decoder, "", None, None, {}).hears_whole
     session = decoder.session(FS)
     cut(session, audio, 1)
     translator = translator_of(mt)
@@ -180,6 +182,21 @@ def test_what_the_recognizer_does_not_write_cannot_be_translated(tmp_path):
     tiny.save(*tiny.tiny_model(text_conf(inputs=inputs)), tmp_path)
     with pytest.raises(ConfigError, match="mt_model translates 'other', and the recognizer writes src_text"):
         tiny.speech2text(tiny.config(ASR), mt_model=str(tmp_path))
+
+
+@pytest.mark.parametrize("chunk_frames", [0, 8])
+def test_a_translator_by_attention_is_asked_for_its_own_encoders(tmp_path, chunk_frames):
+    head = {"kind": "attention", "lanes": ["translation"], "layers": 1, "heads": 2, "feed_forward_size": 32}
+    conf = text_conf(heads={"st": head})
+    conf["encoder_conf"] = {**conf["encoder_conf"], "chunk_frames": chunk_frames}
+    tiny.save(*tiny.tiny_model(conf), tmp_path)
+    speech2text = tiny.speech2text(tiny.config(ASR), mt_model=str(tmp_path), maxlenratio=-3)
+    if chunk_frames:
+        with pytest.raises(ConfigError, match="'st' has no streaming policy"):
+            speech2text.session(FS)
+    else:  # it waits for the end, which a server has to know
+        speech2text.session(FS)
+    assert ServedModel(speech2text, "", None, None, {}).hears_whole
 
 
 def test_each_kind_of_model_is_refused_where_the_other_belongs(mt, tmp_path):

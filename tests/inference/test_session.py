@@ -186,3 +186,13 @@ def test_integer_packets_are_scaled_as_a_whole_is() -> None:
     samples = (tiny.speech(1.5, seed=4) * 32767).astype(np.int16)
     words = run(speech2text.session(), samples, [0, 5000, len(samples)])
     assert without_confidence(words) == without_confidence(speech2text(samples)[0][3].words)
+
+
+def test_a_buffer_may_be_filled_again_as_soon_as_it_was_pushed() -> None:
+    speech, buffer = tiny.speech(3.0, seed=4), np.empty(400, dtype=np.float32)
+    kept, reused = system("serialized").session(), system("serialized").session()
+    for start in range(0, len(speech), len(buffer)):
+        buffer[:] = speech[start : start + len(buffer)]
+        kept.push(buffer.copy())
+        reused.push(buffer)
+    assert reused.finish() == kept.finish() and reused.words == kept.words != []

@@ -141,6 +141,13 @@ def test_subtitles_of_words_that_a_page_holds_are_those_of_transcribe(server: Se
         assert (status, text) == (200, expected)
 
 
+@pytest.mark.parametrize("form", ["srt", "vtt", "ttml", "txt"])
+def test_the_name_of_a_speaker_may_be_any_text(server: Server, form: str) -> None:
+    words = [{"text": "a", "lane": "transcript", "start_s": 0, "end_s": 1, "speaker": "\ud800b\0"}]
+    status, text = ask(server, f"/v1/subtitles?format={form}", json.dumps({"words": words}).encode())
+    assert status == 200 and "b" in text and "\0" not in text
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -7,6 +7,7 @@ import copy
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from espnet_jst.errors import ConfigError, DataError
 from espnet_jst.inference import Speech2Text
 from espnet_jst.inference.audio.samples import floats
 from espnet_jst.inputs.speech import SpeechState
-from espnet_jst.serving.about import ServedModel
+from espnet_jst.serving.about import ServedModel, public_name
 from espnet_jst.serving.conf import BusyError, RefusedError, ServeConf
 from espnet_jst.serving.scheduler import Scheduler, Stream
 from espnet_jst.taps import Tap
@@ -259,6 +260,12 @@ def test_a_model_that_does_not_stream_or_takes_words_back_is_not_served(
         monkeypatch.setattr(Speech2Text, "channels", 2)
     with pytest.raises(ConfigError, match=message):
         ServedModel.of(speech2text, "tiny")
+
+
+def test_a_name_for_clients_has_no_folders(tmp_path: Path) -> None:
+    (tmp_path / "anna@corp.example" / "st_train").mkdir(parents=True)
+    assert public_name(str(tmp_path / "anna@corp.example" / "st_train")) == "st_train"
+    assert public_name("owner/name@1a2b") == "owner/name@1a2b"
 
 
 def test_a_model_of_several_languages_has_to_be_told_one_of_them() -> None:

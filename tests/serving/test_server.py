@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import socket
@@ -248,7 +249,15 @@ def test_a_silent_client_and_an_endless_one_are_told_so() -> None:
         with pytest.raises(ConnectionClosed) as closed, connect(asr) as client:
             while True:
                 client.recv(60)
-        assert closed.value.rcvd.code == 1001 and "nothing came" in closed.value.rcvd.reason
+        assert closed.value.rcvd.code == 1001 and "no audio came" in closed.value.rcvd.reason
+        with (
+            pytest.raises(ConnectionClosed) as closed,
+            connect(f"{served.ws(server)}/v1/realtime/translations") as client,
+        ):
+            while True:  # talks, but not of what is spoken
+                client.send("{}")
+                client.recv(60)
+        assert closed.value.rcvd.code == 1001 and "no audio came" in closed.value.rcvd.reason
         with pytest.raises(ConnectionClosed) as closed, connect(asr) as client:
             client.send(served.pcm(2.0, fs=FS))
             while True:
@@ -296,3 +305,70 @@ def test_a_request_that_is_answered_slowly_is_not_cut(server: Server, monkeypatc
         live.send(b"")
         while json.loads(live.recv(60)) != {"type": "ready_to_stop"}:
             pass
+
+
+def raw(server: Server, said: bytes, answer: bytes = b"") -> socket.socket:
+    """A connection on which something was said, and an answer read."""
+    client = socket.create_connection(server.listener.getsockname()[:2], timeout=60)
+    client.sendall(said)
+    got = b""
+    while answer not in got:
+        piece = client.recv(4096)
+        assert piece, got
+        got += piece
+    return client
+
+
+UPGRADE = (
+    b"GET /asr HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def test_a_session_that_begins_behind_another_request_is_not_cut(server: Server, monkeypatch) -> None:
+    monkeypatch.setattr("espnet_jst.serving.prompt.REQUEST_S", 0.3)
+    said = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + UPGRADE
+    with raw(server, said, b'"config"') as client:
+        client.settimeout(0.8)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+    wait_until_free(server)
+
+
+def at_most(server: Server, client: socket.socket, flood: bytes, times: int) -> tuple[int, int]:
+    """Bytes and messages that waited in the server for a client that reads nothing."""
+    answers = messages = 0
+    for _ in range(times):
+        client.sendall(flood)
+        for connection in list(server.server_state.connections):
+            if hasattr(connection, "queue"):
+                answers = max(answers, connection.transport.get_write_buffer_size())
+                messages = max(messages, connection.queue.qsize())
+    return answers, messages
+
+
+def test_pings_of_who_reads_nothing_fill_no_memory(server: Server) -> None:
+    with raw(server, UPGRADE, b'"config"') as client:  # more than the buffers of the kernel take
+        assert at_most(server, client, (b"\x89\xfdmask" + b"x" * 125) * 750, 150)[0] < 500_000
+    wait_until_free(server)
+
+
+def test_messages_without_audio_do_not_pile_up(server: Server) -> None:
+    with raw(server, UPGRADE, b'"config"') as client:  # half a sample each
+        assert 0 < at_most(server, client, b"\x82\x81mask " * 5000, 20)[1] < 5000
+    wait_until_free(server)
+
+
+@pytest.mark.parametrize("path", ["/v1/recordings", "/v1/subtitles"])
+def test_a_body_that_comes_too_slowly_is_given_up(path: str) -> None:
+    with served.running(ServeConf(idle_s=0.3)) as server:
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n".encode()
+        with raw(server, head) as client:
+            client.settimeout(0.05)
+            got, deadline = b"", time.monotonic() + 60
+            while not got and time.monotonic() < deadline:
+                client.sendall(b"x")
+                with contextlib.suppress(TimeoutError):
+                    got = client.recv(4096)
+        assert got.startswith(b"HTTP/1.1 408")
+        wait_until_free(server, ServeConf().max_sessions)
