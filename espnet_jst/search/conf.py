@@ -181,7 +181,7 @@ class DecodingConf(Conf):
     phrase_bonus: float = key(1.5, "nats for each of a phrase's labels", low=-1000, high=1000)
     quantize_model: bool = key(
         False,
-        "8-bit weights in the encoders' linear layers, activations quantized as they come: a fifth to a quarter less "
+        "8-bit weights in the encoders' linear layers, activations quantized as they come: 15 to 31 % less "
         "time on a CPU; scores and, rarely, words change",
     )
 
