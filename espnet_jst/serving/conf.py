@@ -29,7 +29,7 @@ class ServeConf(Conf):
     upload_mb: float = key(512.0, "largest recording that is sent to be transcribed, in MB", low=1)
     gather_s: float = key(0.005, "how long a complete chunk waits for those of others", low=0, high=1)
     max_batch: int = key(64, "sessions computed at once; of more, those that have waited longest", low=1)
-    idle_s: float = key(300.0, "a client that sends nothing for so long is gone", low=0.1)
+    idle_s: float = key(300.0, "a client that sends no audio for so long is let go", low=0.1)
     simulstream_log: str | None = key(None, "file that sessions of simulstream are added to, for its metrics")
     grace_s: float = key(60.0, "how long sessions may take to finish when the server is told to end", low=0)
 
