@@ -10,7 +10,7 @@ from espnet_jst.errors import CheckpointError
 from espnet_jst.untrusted.config_file import TRAINING_ONLY_KEYS, find_file, map_strings
 
 _WEIGHT_SUFFIXES = {".pth", ".pt", ".safetensors", ".npz", ".npy"}  # numbers: any bytes may occur in them
-_PATH = re.compile(rb"(?<![\w.:/\-])/([A-Za-z0-9_.\-]+)/[A-Za-z0-9_.\-]")
+_PATH = re.compile(rb"(?<![\w.:/\-])/(?!\.+/)([A-Za-z0-9_.\-]+)/[A-Za-z0-9_.\-]")  # "/./" occurs in pictures
 _ROOTS = {b"home", b"root", b"tmp", b"Users", b"mnt", b"opt", b"srv", b"var", b"usr", b"data", b"export", b"scratch"}
 
 

@@ -17,6 +17,7 @@ from espnet_jst.errors import CheckpointError
 from espnet_jst.hub.card import CardInfo, model_card
 from espnet_jst.hub.load import decoding_options, resolve
 from espnet_jst.hub.pack import pack
+from espnet_jst.hub.portable import check_portable
 from espnet_jst.hub.safe_archive import file_sha256
 from espnet_jst.inference import Speech2Text
 from tests.inference import tiny
@@ -216,6 +217,14 @@ def copy_of(experiment: Path, target: Path, **config: object) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump({**values, **config}))
     (folder / "valid.loss.ave.pth").write_bytes((source / "valid.loss.ave.pth").read_bytes())
     return folder
+
+
+def test_bytes_of_a_picture_are_no_path(tmp_path: Path) -> None:
+    (tmp_path / "lanes.png").write_bytes(b"\x89PNG\xff/./I.\xe4 /../x")
+    check_portable(tmp_path)
+    (tmp_path / "lanes.png").write_bytes(b"\x89PNG\xff/tmp/I")
+    with pytest.raises(CheckpointError, match="absolute path '/tmp/I"):
+        check_portable(tmp_path)
 
 
 @pytest.mark.parametrize(
