@@ -40,7 +40,7 @@ _USE = [
     "```python",
     "from espnet_jst.inference import Speech2Text  # espnet_jst is installed from its repository",
     f'model = Speech2Text.from_pretrained("{REPOSITORY}")  # or the path of the packed zip',
-    "print(model(speech, fs=16000)[0][3].lanes)  # transcript and translation, a time on every word",
+    "print(model(speech, fs=16000)[0][3].lanes)  # the words of each lane, a time on every word",
     "```",
     "",
 ]

@@ -190,7 +190,7 @@ def test_a_translator_by_attention_is_asked_for_its_own_encoders(tmp_path, chunk
     conf = text_conf(heads={"st": head})
     conf["encoder_conf"] = {**conf["encoder_conf"], "chunk_frames": chunk_frames}
     tiny.save(*tiny.tiny_model(conf), tmp_path)
-    speech2text = tiny.speech2text(tiny.config(ASR), mt_model=str(tmp_path), maxlenratio=-3)
+    speech2text = tiny.speech2text(tiny.config(ASR), mt_model=str(tmp_path))
     if chunk_frames:
         with pytest.raises(ConfigError, match="'st' has no streaming policy"):
             speech2text.session(FS)
